@@ -1,0 +1,75 @@
+package httpfield
+
+import (
+	"net/netip"
+	"regexp"
+	"testing"
+)
+
+func TestForwarded(t *testing.T) { // RFC 7239 §4, §5
+	for _, tt := range []struct {
+		rule string
+		in   Forwarded
+		want string
+	}{
+		{"an IPv4 address needs no quotes", Forwarded{For: "192.0.2.43"}, "for=192.0.2.43"},
+		{"an IPv6 address does", Forwarded{For: "[2001:db8::1]"}, `for="[2001:db8::1]"`},
+		{"so does a port", Forwarded{Host: "api.example:8080"}, `host="api.example:8080"`},
+		{"a host without one does not", Forwarded{Host: "api.example"}, "host=api.example"},
+		{"all four", Forwarded{For: "unknown", By: "_sidecar", Host: "h", Proto: "https"}, "for=unknown;by=_sidecar;host=h;proto=https"},
+		{"quotes and backslashes are escaped", Forwarded{Host: `a";for="b\`}, `host="a\";for=\"b\\"`},
+		{"what no field can hold is left out", Forwarded{Host: "a\r\nb", Proto: "http"}, "proto=http"},
+		{"nothing known, nothing said", Forwarded{}, ""},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			if got := tt.in.String(); got != tt.want {
+				t.Errorf("got %s; want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestNode(t *testing.T) { // RFC 7239 §6
+	for _, tt := range []struct{ addr, want string }{
+		{"192.0.2.43", "192.0.2.43"},
+		{"2001:db8::1", "[2001:db8::1]"},
+		{"fe80::1%eth0", "[fe80::1]"},
+		{"::ffff:192.0.2.43", "192.0.2.43"},
+	} {
+		if got := Node(netip.MustParseAddr(tt.addr)); got != tt.want {
+			t.Errorf("Node(%s) = %s; want %s", tt.addr, got, tt.want)
+		}
+	}
+	if got := Node(netip.Addr{}); got != "unknown" {
+		t.Errorf("the zero address is %s", got)
+	}
+}
+
+func FuzzForwarded(f *testing.F) {
+	f.Add("192.0.2.1", "[::1]", `a";for=b`, "http")
+	f.Add("", "\xff", "\\", "a\x7f")
+	pair := regexp.MustCompile("\\A(for|by|host|proto)=([-!#$%&'*+.^_`|~0-9A-Za-z]+|\"(?:[^\"\\\\\x00-\x08\x0a-\x1f\x7f]|\\\\[^\x00-\x08\x0a-\x1f\x7f])*\")(?:;|\\z)")
+	f.Fuzz(func(t *testing.T, client, by, host, proto string) {
+		in := map[string]string{"for": client, "by": by, "host": host, "proto": proto}
+		for rest := (Forwarded{For: client, By: by, Host: host, Proto: proto}).String(); rest != ""; {
+			m := pair.FindStringSubmatch(rest)
+			if m == nil {
+				t.Fatalf("no pair at %q", rest)
+			}
+			value, ok := ParseQuoted(m[2])
+			if !ok {
+				value = m[2]
+			}
+			if in[m[1]] != value {
+				t.Fatalf("%s is %q; written as %s", m[1], in[m[1]], m[2])
+			}
+			delete(in, m[1])
+			rest = rest[len(m[0]):]
+		}
+		for name, value := range in {
+			if _, ok := Quote(value); ok && value != "" {
+				t.Fatalf("%s=%q is missing", name, value)
+			}
+		}
+	})
+}

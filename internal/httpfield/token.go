@@ -1,0 +1,33 @@
+package httpfield
+
+import "strings"
+
+// IsToken reports whether s is a token (RFC 9110 §5.6.2): not empty, and of tchar alone.
+func IsToken(s string) bool {
+	for i := range len(s) {
+		if !isTchar(s[i]) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+func isTchar(c byte) bool {
+	return isAlpha(c) || isDigit(c) || c > 0x20 && c < 0x7f && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+}
+
+func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// tokenLen is the length of the token with which s begins; 0 if it begins with none.
+func tokenLen(s string) int {
+	n := 0
+	for n < len(s) && isTchar(s[n]) {
+		n++
+	}
+	return n
+}
+
+// trimOWS trims optional white space (RFC 9110 §5.6.3): spaces and tabs, and nothing else.
+func trimOWS(s string) string { return strings.Trim(s, " \t") }
