@@ -1,0 +1,42 @@
+package httpcache
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"sidecar/internal/httpfield"
+)
+
+// StorableFields are the fields of a response that are stored (§3.1), in a map of their own. Left out are
+//
+//   - what is for the next hop alone, Proxy-Authenticate and its kin among it, and what Connection names;
+//   - what no-cache="…" names (§5.2.2.4), and for a shared cache what private="…" does (§5.2.2.7);
+//   - Age, which is in Storing.InitialAge and computed anew for each use, and Trailer, as trailers are not stored;
+//   - what strip matches: each a field name, or a prefix that ends in '*', in any case.
+//
+// All others are stored as they came, Date among them.
+func StorableFields(r Rules, f httpfield.Fields, strip []string) http.Header {
+	hop := httpfield.HopOf(f)
+	cc := httpfield.ParseCacheControl(f.Values("Cache-Control"))
+	fields := http.Header{}
+	for name, values := range f.All() {
+		switch {
+		case name == "Age", name == "Trailer", hop.Has(name):
+		case slices.Contains(cc.NoCacheFields, name):
+		case r.Shared && slices.Contains(cc.PrivateFields, name):
+		case slices.ContainsFunc(strip, func(pattern string) bool { return matchesName(pattern, name) }):
+		default:
+			fields[name] = slices.Clone(values)
+		}
+	}
+	return fields
+}
+
+// matchesName reports whether pattern is name, or a prefix of it with '*' behind.
+func matchesName(pattern, name string) bool {
+	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
+		return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
+	}
+	return strings.EqualFold(pattern, name)
+}

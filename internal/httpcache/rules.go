@@ -1,0 +1,66 @@
+// Package httpcache decides, by RFC 9111 and the conditional requests of RFC 9110, what may be stored, what may be served
+// and for how long. Each decision comes with its reason, and each rule names its section.
+//
+// Everything here is pure: views of messages and a time go in, a decision comes out. Where a message cannot be read for
+// certain, the decision is not to store and not to serve.
+//
+// The cache does not validate yet (§4.3): what may only be used after validation is not stored, and nothing is served
+// stale (§4.2.4).
+package httpcache
+
+import (
+	"time"
+
+	"sidecar/internal/httpfield"
+)
+
+// Rules are what a cache block of the policies changes. The zero value is a private cache (§1) that goes by the
+// response's own fields. Rules are values; Status must not be changed once they are in use.
+type Rules struct {
+	// Shared applies the rules of shared caches: private and Authorization keep a response out, s-maxage counts.
+	Shared bool
+	// TTL, if HasTTL, is the lifetime of a response that states none and has the status 200, 203, 204, 300, 301 or 308;
+	// and no lifetime is then guessed (§4.2.2).
+	TTL    time.Duration
+	HasTTL bool
+	// Status is the same for single statuses, before TTL.
+	Status map[int]time.Duration
+	// Override lets TTL and Status win over the lifetime that the response states, and over nothing else of it.
+	Override bool
+	// Authorized says what a shared cache may store of answers to requests with credentials.
+	Authorized Authorized
+}
+
+// Authorized says when a shared cache may store the answer to a request with credentials (§3.5) though the response does
+// not itself allow it with public, s-maxage or must-revalidate.
+type Authorized int
+
+// The choices.
+const (
+	AuthorizedRefuse   Authorized = iota // never
+	AuthorizedVerified                   // if the credentials were verified
+	AuthorizedPublic                     // always
+)
+
+// A Requester is what the rules have to know of who asks.
+type Requester struct {
+	Credentials bool // the request carries some, in whatever field the policy says. An Authorization field always counts.
+	Verified    bool // they are a token that verifies
+}
+
+// A Response is a response as it came from the backend. RequestTime is when the request was sent, ResponseTime when the
+// response's head came; both by the clock that Use is asked with.
+type Response struct {
+	Status                    int
+	Fields                    httpfield.Fields
+	RequestTime, ResponseTime time.Time
+}
+
+// A Stored is a stored response, as far as the rules need it. The durations are those of its Storing; Lifetime may have
+// been cut since.
+type Stored struct {
+	Status               int
+	Fields               httpfield.Fields
+	ResponseTime         time.Time
+	InitialAge, Lifetime time.Duration
+}

@@ -1,0 +1,114 @@
+package httpcache
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+)
+
+// A Storing is the decision whether a response may be stored (§3).
+type Storing struct {
+	Store bool
+	Why   reason.Reason // why not; "" if Store
+
+	Lifetime       time.Duration // freshness lifetime from the response's creation on (§4.2.1), over InitialAge
+	InitialAge     time.Duration // corrected_initial_age: how old it was when it came (§4.2.3)
+	MustRevalidate bool          // never to be served stale (§5.2.2.2, §5.2.2.8, §5.2.2.10)
+}
+
+// Store decides whether the response to req may be stored for later requests. It does not judge Set-Cookie, size or
+// completeness. What of the response is stored is StorableFields.
+func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing {
+	cc := httpfield.ParseCacheControl(resp.Fields.Values("Cache-Control"))
+	if why := refusal(r, req, who, resp, &cc); why != "" {
+		return Storing{Why: why}
+	}
+	lifetime, why := lifetime(r, resp, &cc)
+	if why != "" {
+		return Storing{Why: why}
+	}
+	age := initialAge(resp)
+	if lifetime <= age {
+		return Storing{Why: reason.AgeExceedsLife}
+	}
+	return Storing{
+		Store: true, Lifetime: lifetime, InitialAge: age,
+		MustRevalidate: cc.MustRevalidate || r.Shared && (cc.ProxyRevalidate || cc.SMaxAge.Set),
+	}
+}
+
+// refusal is the first rule of §3 that forbids to store, whatever the lifetime; "" if there is none.
+func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *httpfield.Directives) reason.Reason {
+	if req.Method != http.MethodGet {
+		return reason.Method // no other method's answer is reused
+	}
+	if why := BypassByRequest(req); why != "" {
+		return why
+	}
+	switch {
+	case resp.Status == http.StatusPartialContent:
+		return reason.PartialContent // §3.3
+	case !storable(resp.Status):
+		return reason.StatusNotStorable
+	case cc.MustUnderstand && !understood(resp.Status):
+		return reason.MustUnderstand // §5.2.2.3
+	case cc.NoStore && !cc.MustUnderstand:
+		return reason.ResponseNoStore // §5.2.2.5; §5.2.2.3: a cache that understands the status ignores it
+	case r.Shared && (cc.Private || indispensable(cc.PrivateFields)):
+		return reason.ResponsePrivate // §5.2.2.7
+	case r.Shared && !authorized(r, req, who, cc):
+		return reason.Authorized // §3.5
+	case cc.NoCache || indispensable(cc.NoCacheFields):
+		return reason.ResponseNoCache // §5.2.2.4
+	case cc.Broken:
+		return reason.BadDirectives
+	}
+	if _, any := VaryNames(resp.Fields); any {
+		return reason.VaryAny // §4.1: it would never be selected
+	}
+	return ""
+}
+
+// storable is every final status (§3) but those that say something of one request alone. 304 and 226 (RFC 3229) stand for
+// a response that is not all there; 412 and 416 answer fields of the request that are in no key; 428, 429, 431 and 511
+// must not be stored by a cache (RFC 6585).
+func storable(status int) bool {
+	switch status {
+	case 206, 226, 304, 412, 416, 428, 429, 431, 511:
+		return false
+	}
+	return 200 <= status && status <= 599
+}
+
+// understood are the statuses whose caching requirements this package knows, which are those of RFC 9110 §15.
+func understood(status int) bool {
+	switch status {
+	case 200, 201, 202, 203, 204, 205,
+		300, 301, 302, 303, 307, 308,
+		400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 413, 414, 415, 417, 421, 422, 426,
+		500, 501, 502, 503, 504, 505:
+		return true
+	}
+	return false
+}
+
+// authorized reports whether credentials do not keep the response out of a shared cache (§3.5).
+func authorized(r Rules, req httpfield.Request, who Requester, cc *httpfield.Directives) bool {
+	if !who.Credentials && len(req.Fields.Values("Authorization")) == 0 {
+		return true
+	}
+	return cc.Public || cc.SMaxAge.Set || cc.MustRevalidate ||
+		r.Authorized == AuthorizedPublic || r.Authorized == AuthorizedVerified && who.Verified
+}
+
+// indispensable reports whether names, which a response asks to leave out, has a field without which the rest would be
+// read wrongly: a coding, a type, a language, a target, what it varies by.
+func indispensable(names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, "Content-") || name == "Vary" || name == "Location"
+	})
+}

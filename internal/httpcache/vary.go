@@ -1,0 +1,27 @@
+package httpcache
+
+import (
+	"slices"
+
+	"sidecar/internal/httpfield"
+)
+
+// VaryNames are the request fields by which a response was selected (§4.1): canonical, sorted, each once. Besides what
+// Vary lists, a response that names an origin in Access-Control-Allow-Origin varies on Origin, though many a backend
+// forgets to say so. any is true if no set of fields tells: for "*", and for a Vary that cannot be read.
+func VaryNames(f httpfield.Fields) (names []string, any bool) {
+	names, ok := httpfield.FieldNames(f.Values("Vary"))
+	if !ok || slices.Contains(names, "*") {
+		return nil, true
+	}
+	if namesOrigin(f.Values("Access-Control-Allow-Origin")) {
+		names = append(names, "Origin")
+	}
+	slices.Sort(names)
+	return slices.Compact(names), false
+}
+
+// namesOrigin reports whether Access-Control-Allow-Origin says anything but "*".
+func namesOrigin(values []string) bool {
+	return slices.ContainsFunc(values, func(v string) bool { return v != "*" })
+}
