@@ -1,0 +1,143 @@
+package entry
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"time"
+
+	"sidecar/internal/httpfield"
+)
+
+// ErrDamaged is the error of a record that is not whole, or was never one.
+var ErrDamaged = errors.New("entry: damaged, or no entry")
+
+// ErrPieces is the error of an entry whose body lies in pieces, which this version cannot read.
+var ErrPieces = errors.New("entry: a body in pieces is not supported yet")
+
+// Decode reads an entry. It keeps b, which must not be changed any more, unless the body had to be unpacked: then all
+// that it keeps is an allocation of its own. It never allocates more than about maxRatio times len(b).
+func Decode(b []byte) (*Entry, error) {
+	if KindOf(b) != KindEntry || !isWhole(b) {
+		return nil, ErrDamaged
+	}
+	r := reader{rest: b[metaStart:]}
+	e := &Entry{
+		Status:       r.int(),
+		ResponseTime: time.Unix(0, r.signed()),
+		InitialAge:   time.Duration(r.signed()),
+		Lifetime:     time.Duration(r.signed()),
+		Vary:         r.names(),
+		Cookies:      r.names(),
+	}
+	headSize := r.int()
+	how, size := form(r.byte()), r.int()
+	head := r.take(headSize)
+	if r.bad || !isFinal(e.Status) || !areTokens(e.Vary) || !isHead(head) {
+		return nil, ErrDamaged
+	}
+	if how == pieces {
+		return nil, ErrPieces
+	}
+	if !e.unpack(head, how, size, r.rest) {
+		return nil, ErrDamaged
+	}
+	return e, nil
+}
+
+// unpack gives e its head and its body, of size bytes, from what is stored of it. It reports whether it could.
+func (e *Entry) unpack(head []byte, how form, size int, stored []byte) bool {
+	switch {
+	case how == plain && size == len(stored):
+		e.head, e.Body = head, stored[:size:size]
+		return true
+	case how == zstandard && size/maxRatio <= len(stored):
+		both := append(make([]byte, 0, len(head)+size+slack), head...)
+		both, ok := appendDecoded(both, stored, size)
+		if ok {
+			e.head, e.Body = both[:len(head)], both[len(head):len(both):len(both)]
+		}
+		return ok
+	}
+	return false
+}
+
+// isWhole reports whether a record, which has a preamble, has its checksum.
+func isWhole(b []byte) bool { return binary.LittleEndian.Uint32(b[preamble:]) == checksum(b) }
+
+func areTokens(names []string) bool {
+	for _, name := range names {
+		if !httpfield.IsToken(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// A reader takes values off the front of a record. Once something was not there, bad is set and all that follows is zero.
+type reader struct {
+	rest []byte
+	bad  bool
+}
+
+// int reads a number that is not negative and fits any machine's int.
+func (r *reader) int() int {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 || v > math.MaxInt32 {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return int(v)
+}
+
+func (r *reader) signed() int64 {
+	v, n := binary.Varint(r.rest)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+func (r *reader) byte() byte {
+	if b := r.take(1); len(b) == 1 {
+		return b[0]
+	}
+	return 0
+}
+
+// take returns the next n bytes, as a view.
+func (r *reader) take(n int) []byte {
+	if n > len(r.rest) {
+		r.fail()
+		return nil
+	}
+	b := r.rest[:n:n]
+	r.rest = r.rest[n:]
+	return b
+}
+
+// names reads a list of names, none of which is empty; nil if it is.
+func (r *reader) names() []string {
+	n := r.int()
+	if n > len(r.rest)/2 { // each takes a length and a byte at the least
+		r.fail()
+	}
+	if r.bad || n == 0 {
+		return nil
+	}
+	names := make([]string, 0, n)
+	for range n {
+		name := string(r.take(r.int()))
+		if name == "" {
+			r.fail()
+			return nil
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+func (r *reader) fail() { r.rest, r.bad = nil, true }

@@ -1,0 +1,89 @@
+package entry
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// A Kind is what a record is.
+type Kind byte
+
+// The kinds. Unknown is what is neither, or of another version.
+const (
+	Unknown   Kind = 0
+	KindEntry Kind = 'E'
+	KindIndex Kind = 'I'
+)
+
+const (
+	magic     = "sc"
+	preamble  = len(magic) + 1 + len(Version) // magic, kind, version
+	metaStart = preamble + crc32.Size
+)
+
+// KindOf says what b begins with. It does not look whether b is whole.
+func KindOf(b []byte) Kind {
+	if len(b) < metaStart || string(b[:len(magic)]) != magic || string(b[len(magic)+1:preamble]) != Version {
+		return Unknown
+	}
+	switch k := Kind(b[len(magic)]); k {
+	case KindEntry, KindIndex:
+		return k
+	}
+	return Unknown
+}
+
+// Encode appends e in its stored form to dst. Beyond head and body it takes about 50 bytes, and the names.
+func (e *Entry) Encode(dst []byte) []byte {
+	if dst == nil {
+		dst = make([]byte, 0, metaStart+128+len(e.head)+len(e.Body))
+	}
+	begin := len(dst)
+	dst = appendPreamble(dst, KindEntry)
+	dst = binary.AppendUvarint(dst, uint64(e.Status))
+	dst = binary.AppendVarint(dst, e.ResponseTime.UnixNano())
+	dst = binary.AppendVarint(dst, int64(e.InitialAge))
+	dst = binary.AppendVarint(dst, int64(e.Lifetime))
+	dst = appendNames(dst, e.Vary)
+	dst = appendNames(dst, e.Cookies)
+	dst = binary.AppendUvarint(dst, uint64(len(e.head)))
+	form := len(dst) // patched below
+	dst = append(dst, byte(plain))
+	dst = binary.AppendUvarint(dst, uint64(len(e.Body)))
+	dst = append(dst, e.head...)
+	if coded, ok := e.appendCoded(dst); ok {
+		dst = coded
+		dst[form] = byte(zstandard)
+	} else {
+		dst = append(dst, e.Body...)
+	}
+	return seal(dst, begin)
+}
+
+func appendPreamble(b []byte, k Kind) []byte {
+	b = append(b, magic...)
+	b = append(b, byte(k))
+	b = append(b, Version...)
+	return append(b, 0, 0, 0, 0)
+}
+
+func appendNames(b []byte, names []string) []byte {
+	b = binary.AppendUvarint(b, uint64(len(names)))
+	for _, name := range names {
+		b = binary.AppendUvarint(b, uint64(len(name)))
+		b = append(b, name...)
+	}
+	return b
+}
+
+// seal writes the checksum of the record that begins at begin, when everything else of it is written.
+func seal(b []byte, begin int) []byte {
+	binary.LittleEndian.PutUint32(b[begin+preamble:], checksum(b[begin:]))
+	return b
+}
+
+// checksum is that of a whole record, without the place where it stands.
+func checksum(b []byte) uint32 {
+	table := crc32.MakeTable(crc32.Castagnoli) // the library's own table, made once
+	return crc32.Update(crc32.Checksum(b[:preamble], table), table, b[metaStart:])
+}

@@ -1,0 +1,114 @@
+package entry
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"sidecar/internal/httpfield"
+)
+
+// appendHead appends the field lines, by name, those of one name in their order.
+func appendHead(b []byte, fields http.Header) ([]byte, error) {
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		if !isName(name) {
+			return nil, fmt.Errorf("%w: a field name that is no canonical token", ErrFields)
+		}
+		if isPerAnswer(name) {
+			continue
+		}
+		for _, value := range fields[name] {
+			value = strings.Trim(value, " \t") // no part of the value (RFC 9110 §5.5)
+			if !isValue(value) {
+				return nil, fmt.Errorf("%w: a control byte in %s", ErrFields, name)
+			}
+			b = append(b, name...)
+			b = append(b, ": "...)
+			b = append(b, value...)
+			b = append(b, "\r\n"...)
+		}
+	}
+	return b, nil
+}
+
+// isHead reports whether b is a head as appendHead writes one: nothing in it can end the head early, frame a message or
+// be read in two ways.
+func isHead(b []byte) bool {
+	for len(b) > 0 {
+		line, rest, ok := bytes.Cut(b, []byte("\r\n"))
+		if !ok {
+			return false
+		}
+		name, value, ok := bytes.Cut(line, []byte(": "))
+		if !ok || !isName(string(name)) || isPerAnswer(string(name)) || !isValue(string(value)) {
+			return false
+		}
+		b = rest
+	}
+	return true
+}
+
+// parseHead reads a head.
+func parseHead(text string) http.Header {
+	n := strings.Count(text, "\r\n")
+	h := make(http.Header, n)
+	values := make([]string, 0, n) // one array for all
+	for text != "" {
+		line, rest, _ := strings.Cut(text, "\r\n")
+		name, value, _ := strings.Cut(line, ": ")
+		if earlier, ok := h[name]; ok {
+			h[name] = append(earlier, value)
+		} else {
+			values = append(values, value)
+			h[name] = values[len(values)-1 : len(values) : len(values)]
+		}
+		text = rest
+	}
+	return h
+}
+
+// hasLine reports whether the head has a field of this name.
+func hasLine(head []byte, name string) bool {
+	return bytes.HasPrefix(head, []byte(name+": ")) || bytes.Contains(head, []byte("\r\n"+name+": "))
+}
+
+// isPerAnswer reports whether the field is written anew for each answer: it frames the message, belongs to one hop, or
+// is Age.
+func isPerAnswer(name string) bool {
+	return name == "Age" || name == "Content-Length" || name == "Trailer" || httpfield.IsHopByHop(name)
+}
+
+// isName reports whether s is a field name in the form of http.CanonicalHeaderKey: without this, a stored
+// "content-length" would be none to isPerAnswer and be one to who receives it.
+func isName(s string) bool {
+	start := true
+	for i := range len(s) {
+		c := s[i]
+		if start && 'a' <= c && c <= 'z' || !start && 'A' <= c && c <= 'Z' {
+			return false
+		}
+		start = c == '-'
+	}
+	return httpfield.IsToken(s)
+}
+
+// isValue reports whether s can stand in a field line: no control byte but a tab, and no space at either end (RFC 9110 §5.5).
+func isValue(s string) bool {
+	if s == "" {
+		return true
+	}
+	if isSpace(s[0]) || isSpace(s[len(s)-1]) {
+		return false
+	}
+	for i := range len(s) {
+		if s[i] < ' ' && s[i] != '\t' || s[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func isSpace(c byte) bool { return c == ' ' || c == '\t' }
