@@ -1,0 +1,47 @@
+// Package cachekeys makes every key that the cache uses in Redis, from what a request is (Key), what an entry
+// depends on (Tag) and what a policies file wrote down (Template).
+//
+// It is pure, and injective where it must be: every ingredient is length-prefixed before it is hashed, so that
+// no choice of values makes two different requests meet under one key or one tag name another.
+package cachekeys
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"hash"
+)
+
+// A Digest is the first 128 bits of a SHA-256, or of an HMAC-SHA-256 where a secret is given.
+type Digest [16]byte
+
+// String is the digest in URL-safe base64 without padding (22 bytes), the form that stands in Redis keys.
+func (d Digest) String() string { return base64.RawURLEncoding.EncodeToString(d[:]) }
+
+// A digester hashes a sequence of strings so that the sequence, not merely its concatenation, decides the digest.
+type digester struct {
+	h   hash.Hash
+	len [binary.MaxVarintLen64]byte
+}
+
+func newDigester(secret []byte) *digester {
+	if secret == nil {
+		return &digester{h: sha256.New()}
+	}
+	return &digester{h: hmac.New(sha256.New, secret)}
+}
+
+func (d *digester) add(parts ...string) {
+	for _, p := range parts {
+		n := binary.PutUvarint(d.len[:], uint64(len(p)))
+		d.h.Write(d.len[:n])
+		d.h.Write([]byte(p))
+	}
+}
+
+func (d *digester) sum() (out Digest) {
+	var buf [sha256.Size]byte
+	copy(out[:], d.h.Sum(buf[:0]))
+	return out
+}

@@ -1,0 +1,76 @@
+package cachekeys
+
+import (
+	"strconv"
+	"strings"
+
+	"sidecar/internal/httpfield"
+)
+
+// A Key is everything that decides under which entry the answer to a GET is stored (contract, section 3, "Key").
+// Two requests whose Keys differ in any field never share an entry.
+type Key struct {
+	Block     string // digest of the route's cache block and of the stored format: entries of different policies never meet
+	Scope     string // "private", "shared" or the template of a partition
+	Partition string // the caller's ID, or the verified value of a partition; "" when shared
+	Authority string // lower case
+	Path      string // as sent
+	HasQuery  bool   // tells "/a?" from "/a"
+	Query     string // canonical, see Query.Canonical
+	Vary      []Vary // the policy's vary, in the order of the policy
+}
+
+// Vary is one request field that takes part in a key, with its values as the key has them.
+type Vary struct {
+	Name   string // canonical
+	Values []string
+}
+
+// Digest is the key's digest under secret, which keeps values that only the caller and the backend should know
+// from being guessed by a reader of Redis. secret must not be nil.
+func (k Key) Digest(secret []byte) Digest {
+	d := newDigester(secret)
+	query := ""
+	if k.HasQuery {
+		query = "?" + k.Query
+	}
+	d.add("key", k.Block, k.Scope, k.Partition, k.Authority, k.Path, query)
+	addVary(d, k.Vary)
+	return d.sum()
+}
+
+// Variant is the key of the entry under primary that was selected by the request fields in vary, the names that
+// the response's Vary lists (RFC 9111 §4.1). With an empty vary it is primary itself.
+func Variant(secret []byte, primary Digest, vary []Vary) Digest {
+	if len(vary) == 0 {
+		return primary
+	}
+	d := newDigester(secret)
+	d.add("variant", string(primary[:]))
+	addVary(d, vary)
+	return d.sum()
+}
+
+// addVary puts the number of values before the values, so that where one field's list ends and the next name begins is certain.
+func addVary(d *digester, vary []Vary) {
+	for _, v := range vary {
+		d.add(v.Name, strconv.Itoa(len(v.Values)))
+		d.add(v.Values...)
+	}
+}
+
+// SelectVary reads the named fields of a request, with white space around values trimmed and field lines kept apart.
+func SelectVary(names []string, f httpfield.Fields) []Vary {
+	if len(names) == 0 {
+		return nil
+	}
+	out := make([]Vary, 0, len(names))
+	for _, n := range names {
+		v := Vary{Name: n}
+		for _, s := range f.Values(n) {
+			v.Values = append(v.Values, strings.TrimSpace(s))
+		}
+		out = append(out, v)
+	}
+	return out
+}

@@ -1,0 +1,106 @@
+package cachekeys
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A Query is a query split at '&' with nothing decoded, so that it can be put together again as it was sent.
+type Query struct {
+	pairs []pair
+	raw   string
+}
+
+type pair struct {
+	raw  string
+	name string // decoded; the raw name where it cannot be decoded
+}
+
+// ParseQuery splits raw, a query without its '?'. It accepts everything: what cannot be decoded stands for itself.
+func ParseQuery(raw string) Query {
+	q := Query{raw: raw}
+	if raw == "" {
+		return q
+	}
+	for p := range strings.SplitSeq(raw, "&") {
+		name, _, _ := strings.Cut(p, "=")
+		if decoded, err := url.QueryUnescape(name); err == nil {
+			name = decoded
+		}
+		q.pairs = append(q.pairs, pair{raw: p, name: name})
+	}
+	return q
+}
+
+// Canonical is the query as it stands in a key: sorted by name, equal names in their order. Values are as sent.
+//
+// Names are compared without regard to case, since some backends read them so and would otherwise see the order
+// of equal names changed. A query with ';' is not sorted at all: some backends split there too.
+func (q Query) Canonical() string {
+	if strings.Contains(q.raw, ";") || len(q.pairs) < 2 {
+		return q.raw
+	}
+	sorted := slices.Clone(q.pairs)
+	slices.SortStableFunc(sorted, func(a, b pair) int {
+		return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name))
+	})
+	return join(sorted)
+}
+
+// Raw is the query as sent, less what Without took out.
+func (q Query) Raw() string { return q.raw }
+
+// Without returns q less the parameters whose decoded name drop says yes to, in their order, and whether any was dropped.
+func (q Query) Without(drop func(name string) bool) (Query, bool) {
+	if !slices.ContainsFunc(q.pairs, func(p pair) bool { return drop(p.name) }) {
+		return q, false
+	}
+	kept := slices.DeleteFunc(slices.Clone(q.pairs), func(p pair) bool { return drop(p.name) })
+	return Query{pairs: kept, raw: join(kept)}, true
+}
+
+// Names yields the decoded name of each parameter, in order, repeated names repeatedly.
+func (q Query) Names() []string {
+	names := make([]string, len(q.pairs))
+	for i, p := range q.pairs {
+		names[i] = p.name
+	}
+	return names
+}
+
+// Get returns the decoded value of the parameter that occurs exactly once under this name.
+// ok is false if it is absent, repeated or not decodable, or if the query has a ';', which some backends split at:
+// then which value the backend takes is not certain.
+func (q Query) Get(name string) (value string, ok bool) {
+	if strings.Contains(q.raw, ";") {
+		return "", false
+	}
+	found := false
+	for _, p := range q.pairs {
+		if p.name != name {
+			continue
+		}
+		if found {
+			return "", false
+		}
+		_, v, _ := strings.Cut(p.raw, "=")
+		decoded, err := url.QueryUnescape(v)
+		if err != nil {
+			return "", false
+		}
+		value, found = decoded, true
+	}
+	return value, found
+}
+
+func join(pairs []pair) string {
+	var b strings.Builder
+	for i, p := range pairs {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(p.raw)
+	}
+	return b.String()
+}

@@ -1,0 +1,328 @@
+package cachekeys
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Source says where a placeholder's value comes from.
+type Source int
+
+// The sources of contract section 3, "Templates".
+const (
+	FromPath         Source = iota // {id}: a wildcard of the route's pattern
+	FromQuery                      // {query.page}
+	FromHeader                     // {header.X-Tenant}
+	FromClaim                      // {claim.sub}: of a verified JWT only
+	FromCaller                     // {caller}: the caller's ID
+	FromRequestBody                // {request.body.PATH}, gjson syntax
+	FromResponseBody               // {response.body.PATH}
+	FromEnv                        // {env.NAME}: schedules only
+	FromNow                        // {now-168h}: schedules only
+)
+
+// String is the source as templates spell it.
+func (s Source) String() string {
+	return [...]string{"path", "query", "header", "claim", "caller", "request.body", "response.body", "env", "now"}[s]
+}
+
+// A Placeholder is one {…} of a template.
+type Placeholder struct {
+	Source Source
+	Name   string // wildcard, parameter, field (canonical not enforced), claim, or gjson path; the offset of now
+	Lower  bool   // |lower: the backend ignores the value's spelling
+	Offset int    // byte offset of '{' in the template
+}
+
+// Values fills placeholders. ok false means that the value cannot be known (absent, empty, unreadable, ambiguous);
+// no values with ok true mean that there is nothing to name, as in an empty list. Values are not escaped.
+type Values interface {
+	Value(p Placeholder) (values []string, ok bool)
+}
+
+// A Template is a parsed tag, partition or caller id. It is immutable and safe for concurrent use.
+type Template struct {
+	source string
+	parts  []part
+	family bool // ends in '*'
+}
+
+// part is a literal, or a placeholder if hole is not nil.
+type part struct {
+	literal string
+	hole    *Placeholder
+}
+
+// A TemplateError says what is wrong at which byte offset of a template.
+type TemplateError struct {
+	Offset int
+	Msg    string
+}
+
+func (e *TemplateError) Error() string { return fmt.Sprintf("at byte %d: %s", e.Offset, e.Msg) }
+
+// ParseTemplate parses s. Errors are of type *TemplateError. Which names exist is not known here: ask Placeholders.
+func ParseTemplate(s string) (*Template, error) {
+	if s == "" {
+		return nil, &TemplateError{0, "empty template"}
+	}
+	t := &Template{source: s}
+	for i := 0; i < len(s); {
+		switch c := s[i]; {
+		case c == '{':
+			end := closing(s, i)
+			if end < 0 {
+				return nil, &TemplateError{i, "'{' without '}'"}
+			}
+			hole, err := parsePlaceholder(s[i+1:end], i)
+			if err != nil {
+				return nil, err
+			}
+			t.parts = append(t.parts, part{hole: hole})
+			i = end + 1
+		case c == '}':
+			return nil, &TemplateError{i, "'}' without '{'"}
+		case c == '*':
+			if i != len(s)-1 {
+				return nil, &TemplateError{i, "'*' may only stand at the end, where it names a family"}
+			}
+			t.family = true
+			i++
+		case c < 0x20 || c == 0x7f:
+			return nil, &TemplateError{i, "control byte"}
+		default:
+			j := i + strings.IndexAny(s[i:], "{}*")
+			if j < i {
+				j = len(s)
+			}
+			if k := strings.IndexFunc(s[i:j], isControl); k >= 0 {
+				return nil, &TemplateError{i + k, "control byte"}
+			}
+			t.parts = append(t.parts, part{literal: s[i:j]})
+			i = j
+		}
+	}
+	return t, nil
+}
+
+// closing is the offset of the '}' that ends the placeholder at open; gjson paths may hold braces of their own.
+func closing(s string, open int) int {
+	depth := 0
+	for i := open; i < len(s); i++ {
+		switch s[i] {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func parsePlaceholder(expr string, offset int) (*Placeholder, error) {
+	p := &Placeholder{Offset: offset}
+	expr, p.Lower = strings.CutSuffix(expr, "|lower")
+	for _, prefixed := range []struct {
+		prefix string
+		source Source
+	}{
+		{"query.", FromQuery}, {"header.", FromHeader}, {"claim.", FromClaim},
+		{"request.body.", FromRequestBody}, {"response.body.", FromResponseBody}, {"env.", FromEnv},
+	} {
+		if name, ok := strings.CutPrefix(expr, prefixed.prefix); ok {
+			if name == "" {
+				return nil, &TemplateError{offset, fmt.Sprintf("{%s} lacks a name after the dot", expr)}
+			}
+			p.Source, p.Name = prefixed.source, name
+			return p, nil
+		}
+	}
+	switch {
+	case expr == "caller":
+		p.Source = FromCaller
+	case expr == "now" || strings.HasPrefix(expr, "now+") || strings.HasPrefix(expr, "now-"):
+		p.Source, p.Name = FromNow, strings.TrimPrefix(expr, "now")
+	case isIdentifier(expr):
+		p.Source, p.Name = FromPath, expr
+	default:
+		return nil, &TemplateError{offset, fmt.Sprintf("{%s} is none of {wildcard}, {query.…}, {header.…}, {claim.…}, {caller}, {request.body.…}, {response.body.…}", expr)}
+	}
+	return p, nil
+}
+
+func isIdentifier(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		letter := c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// String is the template as written.
+func (t *Template) String() string { return t.source }
+
+// IsFamily reports whether the template ends in '*'.
+func (t *Template) IsFamily() bool { return t.family }
+
+// Placeholders are the template's placeholders, in order.
+func (t *Template) Placeholders() []Placeholder {
+	var out []Placeholder
+	for _, p := range t.parts {
+		if p.hole != nil {
+			out = append(out, *p.hole)
+		}
+	}
+	return out
+}
+
+// Has reports whether some placeholder is of source s.
+func (t *Template) Has(s Source) bool {
+	return slices.ContainsFunc(t.parts, func(p part) bool { return p.hole != nil && p.hole.Source == s })
+}
+
+// LiteralPrefix is the text before the first placeholder, or the whole text if there is none.
+func (t *Template) LiteralPrefix() string {
+	if len(t.parts) > 0 && t.parts[0].hole == nil {
+		return t.parts[0].literal
+	}
+	return ""
+}
+
+// An Expansion is what a template yields for one request or response.
+type Expansion struct {
+	Tags     []Tag // one for each combination of values; empty if a list was empty
+	Families []Tag // for each placeholder, the family of the text before it as filled: an entry that carries the tags carries these
+	// Unfilled, if not nil, are the families up to the first placeholder that could not be filled, and Tags is empty:
+	// a GET then cannot be cached, and an invalidation drops these instead.
+	Unfilled []Tag
+}
+
+// Expand fills t with values. At most limit combinations are made; where there would be more, the result is unfilled
+// at the placeholder that has too many values.
+func (t *Template) Expand(values Values, limit int) Expansion {
+	var out Expansion
+	texts := []string{""}
+	for _, p := range t.parts {
+		if p.hole == nil {
+			for i := range texts {
+				texts[i] += p.literal
+			}
+			continue
+		}
+		families := familiesOf(texts)
+		got, ok := values.Value(*p.hole)
+		if !ok || slices.Contains(got, "") || len(texts)*len(got) > limit {
+			return Expansion{Unfilled: families}
+		}
+		out.Families = append(out.Families, families...)
+		texts = combine(texts, got, p.hole.Lower)
+	}
+	for _, text := range texts {
+		if t.family {
+			out.Tags = append(out.Tags, Family(text))
+		} else {
+			out.Tags = append(out.Tags, Named(text))
+		}
+	}
+	return out
+}
+
+// Known fills t as far as it can be filled before there is a response. prefix is the text before the first placeholder
+// of source FromResponseBody; families are those of the placeholders up to and including it. It is what a filler knows
+// early: it opens the families and Guard(prefix). ok is false if a request value could not be filled, or was a list.
+func (t *Template) Known(values Values) (prefix string, families []Tag, ok bool) {
+	for _, p := range t.parts {
+		if p.hole == nil {
+			prefix += p.literal
+			continue
+		}
+		families = append(families, Family(prefix))
+		if p.hole.Source == FromResponseBody {
+			return prefix, families, true
+		}
+		got, filled := values.Value(*p.hole)
+		if !filled || len(got) != 1 || got[0] == "" {
+			return "", nil, false
+		}
+		prefix = combine([]string{prefix}, got, p.hole.Lower)[0]
+	}
+	return prefix, families, true
+}
+
+// Text fills t without escaping anything, for partitions and caller ids, which are hashed and never meet a tag.
+// Each value is preceded by its length, so that no value can pretend to be the literal beside it.
+// ok is false if a placeholder could not be filled with exactly one value.
+func (t *Template) Text(values Values) (text string, ok bool) {
+	var b strings.Builder
+	for _, p := range t.parts {
+		if p.hole == nil {
+			b.WriteString(p.literal)
+			continue
+		}
+		got, filled := values.Value(*p.hole)
+		if !filled || len(got) != 1 || got[0] == "" {
+			return "", false
+		}
+		v := got[0]
+		if p.hole.Lower {
+			v = strings.ToLower(v)
+		}
+		fmt.Fprintf(&b, "{%d:%s}", len(v), v)
+	}
+	return b.String(), true
+}
+
+// FamilyOf matches the text of a tag against t, a family template, and returns the family under which the text lies:
+// "user:{claim.user_id}:*" and "user:7:characters" give "user:7:". A placeholder stands for one escaped value, which
+// has no ':' in it.
+func (t *Template) FamilyOf(text string) (Tag, bool) {
+	rest := text
+	for i, p := range t.parts {
+		if p.hole == nil {
+			var ok bool
+			if rest, ok = strings.CutPrefix(rest, p.literal); !ok {
+				return Tag{}, false
+			}
+			continue
+		}
+		end := strings.IndexByte(rest, ':')
+		if i+1 < len(t.parts) && t.parts[i+1].hole == nil && t.parts[i+1].literal[0] != ':' {
+			end = strings.Index(rest, t.parts[i+1].literal)
+		}
+		if end < 0 {
+			end = len(rest)
+		}
+		if end == 0 {
+			return Tag{}, false
+		}
+		rest = rest[end:]
+	}
+	return Family(text[:len(text)-len(rest)]), true
+}
+
+func familiesOf(texts []string) []Tag {
+	families := make([]Tag, len(texts))
+	for i, text := range texts {
+		families[i] = Family(text)
+	}
+	return families
+}
+
+func combine(texts, values []string, lower bool) []string {
+	out := make([]string, 0, len(texts)*len(values))
+	for _, text := range texts {
+		for _, v := range values {
+			if lower {
+				v = strings.ToLower(v)
+			}
+			out = append(out, text+Escape(v))
+		}
+	}
+	return out
+}
