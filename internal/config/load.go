@@ -1,0 +1,220 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+)
+
+// A Fault is one thing that is wrong with the environment.
+type Fault struct {
+	Variable string // "" if it is about several
+	Msg      string // what is wrong and what would be right; never a secret
+}
+
+// Error implements error.
+func (f Fault) Error() string {
+	if f.Variable == "" {
+		return f.Msg
+	}
+	return f.Variable + ": " + f.Msg
+}
+
+// Faults are all that is wrong, in the order of the variables' names.
+type Faults []Fault
+
+// Error implements error: a line for each fault.
+func (fs Faults) Error() string {
+	lines := make([]string, len(fs))
+	for i, f := range fs {
+		lines[i] = f.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Load reads environ, a list of KEY=value. overrides are what flags say: variables that win over the environment. An error is of
+// type Faults.
+func Load(environ []string, overrides map[string]string) (Config, error) {
+	vars := map[string]string{}
+	for _, kv := range environ {
+		if key, value, ok := strings.Cut(kv, "="); ok && value != "" {
+			vars[key] = value
+		}
+	}
+	withoutKubernetes(vars)
+	overrideRedis(vars, overrides)
+	maps.Copy(vars, overrides)
+
+	faults := unknown(vars)
+	faults = append(faults, malformed(vars)...)
+	var c Config
+	if len(faults) == 0 {
+		if err := parse(&c, vars); err != nil {
+			faults = append(faults, Fault{Msg: err.Error()})
+		}
+		faults = append(faults, c.finish(vars)...)
+	}
+	if len(faults) > 0 {
+		slices.SortStableFunc(faults, func(a, b Fault) int { return strings.Compare(a.Variable, b.Variable) })
+		return Config{}, faults
+	}
+	return c, nil
+}
+
+// overrideRedis lets --embedded win over whatever Redis the environment names.
+func overrideRedis(vars, overrides map[string]string) {
+	if overrides["REDIS_EMBEDDED"] == "true" {
+		delete(vars, "REDIS_HOST")
+		delete(vars, "REDIS_URL")
+		delete(vars, "REDIS_URL_FILE")
+	}
+}
+
+func parse(c *Config, vars map[string]string) error {
+	return env.ParseWithOptions(c, env.Options{Environment: vars})
+}
+
+// malformed tries each variable by itself, so that each fault can name its variable.
+func malformed(vars map[string]string) Faults {
+	var faults Faults
+	for _, v := range Variables() {
+		value, ok := vars[v.Name]
+		if ok {
+			if err := parse(new(Config), map[string]string{v.Name: value}); err != nil {
+				faults = append(faults, Fault{v.Name, fmt.Sprintf("%q is wrong: %s", value, cause(err))})
+			}
+		}
+		if v.Secret && ok && vars[v.Name+"_FILE"] != "" {
+			faults = append(faults, Fault{v.Name, "it is set together with " + v.Name + "_FILE: keep one of them"})
+		}
+	}
+	return faults
+}
+
+// cause is what the innermost parser said.
+func cause(err error) string {
+	var aggregate env.AggregateError
+	if errors.As(err, &aggregate) && len(aggregate.Errors) > 0 {
+		err = aggregate.Errors[0]
+	}
+	var parse env.ParseError
+	if errors.As(err, &parse) {
+		err = parse.Err
+	}
+	return err.Error()
+}
+
+// finish fills in what one variable alone does not say, and checks what several say together.
+func (c *Config) finish(vars map[string]string) Faults {
+	c.files(vars)
+	var faults Faults
+	faults = append(faults, c.Redis.check("REDIS_", vars)...)
+	if c.Redis.kinds() == 0 {
+		faults = append(faults, Fault{Msg: "no Redis is configured: set REDIS_HOST or REDIS_URL, or REDIS_EMBEDDED=true for one in this process that shares nothing and survives nothing"})
+	}
+	if setAny(vars, "JOBS_REDIS_") {
+		faults = append(faults, c.JobsRedis.check("JOBS_REDIS_", vars)...)
+		if c.JobsRedis.kinds() == 0 {
+			faults = append(faults, Fault{Msg: "JOBS_REDIS_… is set but names no Redis: set JOBS_REDIS_HOST or JOBS_REDIS_URL; nothing is inherited from REDIS_… then"})
+		}
+	} else {
+		c.JobsRedis = c.Redis
+	}
+	for _, choice := range []struct{ name, value, words string }{
+		{"READY_REQUIRES_BACKEND", c.Ready, "started always never"},
+		{"CACHE_STATUS", c.CacheStatus, "off short full"},
+		{"LOG_FORMAT", c.LogFormat, "json text"},
+	} {
+		if choice.value != "" && !slices.Contains(strings.Fields(choice.words), choice.value) {
+			faults = append(faults, Fault{choice.name, fmt.Sprintf("%q is none of: %s", choice.value, choice.words)})
+		}
+	}
+	return append(faults, c.bounds()...)
+}
+
+// bounds checks numbers that would make no sense.
+func (c *Config) bounds() Faults {
+	var faults Faults
+	for _, b := range []struct {
+		name string
+		ok   bool
+		msg  string
+	}{
+		{"REDIS_TIMEOUT", c.Timeout > 0, "it has to be over 0"},
+		{"REDIS_STORE_TIMEOUT", c.Store > 0, "it has to be over 0"},
+		{"BACKEND_TIMEOUT", c.Backend.Timeout > 0, "it has to be over 0"},
+		{"BACKEND_DIAL_TIMEOUT", c.Backend.Dial > 0, "it has to be over 0"},
+		{"SHUTDOWN_TIMEOUT", c.Shutdown > 0, "it has to be over 0"},
+		{"READ_HEADER_TIMEOUT", c.ReadHeader > 0, "it has to be over 0: a client could else hold a connection for ever"},
+		{"MAX_CONNECTIONS", c.MaxConns >= 0, "it is 0 for none, or a number of connections"},
+		{"MAX_HEADER_BYTES", c.MaxHeader >= 4<<10, "it has to be at least 4KiB"},
+		{"JOBS_CONCURRENCY", c.JobsConcurrency >= 0, "it is 0 to only enqueue, or a number of workers"},
+		{"BREAKER_FAILURE_RATIO", c.Breaker.FailureRatio > 0 && c.Breaker.FailureRatio <= 1, "it is a share over 0 and up to 1"},
+		{"BREAKER_MAX_REQUESTS", c.Breaker.MaxRequests > 0, "it has to be over 0"},
+		{"BREAKER_MIN_REQUESTS", c.Breaker.MinRequests > 0, "it has to be over 0"},
+		{"BREAKER_TIMEOUT", c.Breaker.Timeout > 0, "it has to be over 0"},
+		{"REDIS_KEY_PREFIX", c.KeyPrefix != "" && !strings.ContainsAny(c.KeyPrefix, "{}*:? "), "it is a name without braces, colons, blanks or patterns"},
+		{"JOBS_PATH", strings.HasPrefix(c.JobsPath, "/") && len(c.JobsPath) > 1 && !strings.HasSuffix(c.JobsPath, "/") && !strings.ContainsAny(c.JobsPath, "?#%{}"), "it is a path like /_jobs"},
+	} {
+		if !b.ok {
+			faults = append(faults, Fault{b.name, b.msg})
+		}
+	}
+	if u, err := url.Parse(c.Backend.URL); err != nil || !slices.Contains([]string{"http", "https", "h2c", "unix"}, u.Scheme) {
+		faults = append(faults, Fault{"BACKEND_URL", fmt.Sprintf("%q is no URL of http, https, h2c or unix: it is like http://127.0.0.1:3000 or unix:///run/api.sock", c.Backend.URL)})
+	}
+	return faults
+}
+
+// files takes the …_FILE forms of secrets.
+func (c *Config) files(vars map[string]string) {
+	for name, secret := range c.secrets() {
+		if file := vars[name+"_FILE"]; file != "" {
+			secret.file = file
+		}
+	}
+}
+
+func (c *Config) secrets() map[string]*Secret {
+	return map[string]*Secret{
+		"REDIS_PASSWORD": &c.Redis.Password, "REDIS_URL": &c.Redis.URL,
+		"JOBS_REDIS_PASSWORD": &c.JobsRedis.Password, "JOBS_REDIS_URL": &c.JobsRedis.URL,
+		"JOBS_ENCRYPTION_KEY": &c.JobsKeys, "KEY_SECRET": &c.KeySecret, "ADMIN_TOKEN": &c.AdminToken,
+	}
+}
+
+// kinds is how many kinds of Redis are named.
+func (r Redis) kinds() int {
+	n := 0
+	for _, named := range []bool{r.Host != "", r.URL.IsSet(), r.Embedded} {
+		if named {
+			n++
+		}
+	}
+	return n
+}
+
+func (r Redis) check(prefix string, vars map[string]string) Faults {
+	var faults Faults
+	if r.kinds() > 1 {
+		faults = append(faults, Fault{Msg: fmt.Sprintf("more than one Redis is named by %sHOST, %sURL and %sEMBEDDED: keep one of them", prefix, prefix, prefix)})
+	}
+	if r.DB < 0 {
+		faults = append(faults, Fault{prefix + "DB", "it is a database number from 0"})
+	}
+	return faults
+}
+
+func setAny(vars map[string]string, prefix string) bool {
+	for name := range vars {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}

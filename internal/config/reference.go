@@ -1,0 +1,73 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"reflect"
+	"slices"
+	"text/tabwriter"
+)
+
+// A Variable is one variable of the environment.
+type Variable struct {
+	Name    string
+	Default string // "" for unset
+	Help    string
+	Secret  bool // it has a …_FILE form too
+}
+
+// later are variables that the product will have and that are refused until it does.
+var later = []string{
+	"REDIS_SENTINEL_HOSTS", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_USERNAME", "REDIS_SENTINEL_PASSWORD", "REDIS_SENTINEL_PASSWORD_FILE",
+	"REDIS_CLUSTER_HOSTS",
+	"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE", "REDIS_TLS_SERVER_NAME",
+	"MEMORY_CACHE_SIZE",
+}
+
+// Variables are all variables, by name, made from the struct tags of Config: what is read is what is documented.
+func Variables() []Variable {
+	vars := variablesOf(reflect.TypeFor[Config](), "")
+	slices.SortFunc(vars, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })
+	return vars
+}
+
+func variablesOf(t reflect.Type, prefix string) []Variable {
+	var vars []Variable
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if p, ok := f.Tag.Lookup("envPrefix"); ok {
+			vars = append(vars, variablesOf(f.Type, prefix+p)...)
+			continue
+		}
+		vars = append(vars, Variable{
+			Name: prefix + f.Tag.Get("env"), Default: f.Tag.Get("envDefault"), Help: f.Tag.Get("help"),
+			Secret: f.Type == reflect.TypeFor[Secret](),
+		})
+	}
+	return vars
+}
+
+// WriteReference writes the environment reference as `sidecar env` prints it.
+func WriteReference(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "VARIABLE\tDEFAULT\tMEANING")
+	for _, v := range Variables() {
+		name, def := v.Name, v.Default
+		if v.Secret {
+			name += " (_FILE)"
+		}
+		if def == "" {
+			def = "-"
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\n", name, def, v.Help)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, `
+A variable with (_FILE) is a secret: NAME_FILE names a file that holds it, and is read again when it is needed anew.
+JOBS_REDIS_… is a Redis of their own for jobs; with any of it set nothing is inherited from REDIS_….
+`)
+	return err
+}

@@ -1,0 +1,66 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+)
+
+// A Secret is a value that no log, error or metric ever shows. It is given as such, or as the name of a file that is read
+// anew each time the value is asked for, so that a rotated secret needs no restart. The zero value is no secret.
+type Secret struct {
+	value string
+	file  string
+}
+
+// NewSecret returns the secret with this value.
+func NewSecret(value string) Secret { return Secret{value: value} }
+
+// IsSet reports whether there is a secret.
+func (s Secret) IsSet() bool { return s.value != "" || s.file != "" }
+
+// Value is the secret, without the line end that editors put at the end of a file. An error names the file and says what
+// is wrong with it.
+func (s Secret) Value() (string, error) {
+	if s.file == "" {
+		return s.value, nil
+	}
+	f, err := os.Open(s.file)
+	if err != nil {
+		return "", fmt.Errorf("secret: %w", err)
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, 1<<16))
+	if err != nil {
+		return "", fmt.Errorf("secret: %w", err)
+	}
+	return strings.TrimRight(string(content), "\r\n"), nil
+}
+
+// String says whether there is a secret, and nothing of it.
+func (s Secret) String() string {
+	if !s.IsSet() {
+		return ""
+	}
+	return "[secret]"
+}
+
+// GoString implements fmt.GoStringer.
+func (s Secret) GoString() string { return s.String() }
+
+// Format implements fmt.Formatter, so that no verb shows the value.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalText implements encoding.TextMarshaler, which encoding/json uses too.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText takes the value from the environment.
+func (s *Secret) UnmarshalText(text []byte) error {
+	s.value = string(text)
+	return nil
+}

@@ -1,0 +1,89 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ours are the prefixes under which an unknown variable stops the start: it is a misspelling, and to run without it would be
+// to run with what the user did not want.
+var ours = []string{"REDIS_", "JOBS_", "BREAKER_", "BACKEND_"}
+
+// kubernetesPort is what Kubernetes makes of a Service's port for every container of the namespace.
+var kubernetesPort = regexp.MustCompile(`_PORT_\d+_(TCP|UDP|SCTP)`)
+
+// withoutKubernetes takes out what Kubernetes makes for Services; a Service called redis makes REDIS_PORT=tcp://…
+func withoutKubernetes(vars map[string]string) {
+	for name, value := range vars {
+		isOurs := slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) })
+		switch {
+		case !isOurs:
+		case strings.HasSuffix(name, "_SERVICE_HOST"), strings.Contains(name, "_SERVICE_PORT"), kubernetesPort.MatchString(name):
+			delete(vars, name)
+		case strings.HasSuffix(name, "_PORT") && strings.HasPrefix(value, "tcp://"):
+			delete(vars, name)
+			u, err := url.Parse(value)
+			host := vars[strings.TrimSuffix(name, "_PORT")+"_HOST"]
+			if isKnown(name) && host != "" && err == nil && u.Port() != "" {
+				vars[name] = u.Port()
+			}
+		}
+	}
+}
+
+func isKnown(name string) bool {
+	return slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name || v.Secret && v.Name+"_FILE" == name })
+}
+
+// unknown finds variables under our prefixes that are none, and those that are not built yet.
+func unknown(vars map[string]string) Faults {
+	var faults Faults
+	for name, value := range vars {
+		plain := strings.TrimPrefix(name, "JOBS_")
+		switch {
+		case isKnown(name):
+		case slices.Contains(later, name), strings.HasPrefix(name, "JOBS_REDIS_") && slices.Contains(later, plain):
+			if name != "MEMORY_CACHE_SIZE" || value != "0" {
+				faults = append(faults, Fault{name, "this is not built yet: unset it"})
+			}
+		case slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) }):
+			faults = append(faults, Fault{name, fmt.Sprintf("there is no such variable: did you mean %s? (see sidecar env)", nearest(name))})
+		}
+	}
+	return faults
+}
+
+// nearest is the known variable with the smallest edit distance.
+func nearest(name string) string {
+	best, least := "", 1<<30
+	for _, v := range Variables() {
+		if d := distance(name, v.Name); d < least {
+			best, least = v.Name, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,109 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// A Size is a number of bytes, written as 1048576, 512KiB, 64MiB, 1GiB, or with KB, MB, GB for powers of ten.
+type Size int64
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Size) UnmarshalText(text []byte) error {
+	number, factor := strings.TrimSpace(string(text)), int64(1)
+	for _, unit := range []struct {
+		name   string
+		factor int64
+	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}} {
+		if n, ok := strings.CutSuffix(number, unit.name); ok {
+			number, factor = strings.TrimSpace(n), unit.factor
+			break
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/factor {
+		return errors.New("it is a size like 512KiB, 64MiB or 1048576")
+	}
+	*s = Size(n * factor)
+	return nil
+}
+
+// Queues are queues with their weights, written as critical=6,default=3,low=1.
+type Queues map[string]int
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (q *Queues) UnmarshalText(text []byte) error {
+	*q = Queues{}
+	for member := range strings.SplitSeq(string(text), ",") {
+		name, weight, _ := strings.Cut(strings.TrimSpace(member), "=")
+		n, err := strconv.Atoi(weight)
+		if name == "" || err != nil || n < 1 || strings.ContainsAny(name, " :{}*") {
+			return errors.New("it is a list of queues and weights like critical=6,default=3,low=1")
+		}
+		if _, twice := (*q)[name]; twice {
+			return fmt.Errorf("the queue %q stands there twice", name)
+		}
+		(*q)[name] = n
+	}
+	return nil
+}
+
+// Prefixes are networks, written as CIDRs, addresses, or the words loopback and private.
+type Prefixes []netip.Prefix
+
+// named are the networks that have a name.
+var named = map[string][]string{
+	"loopback": {"127.0.0.0/8", "::1/128"},
+	"private":  {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"},
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *Prefixes) UnmarshalText(text []byte) error {
+	*p = nil
+	for member := range strings.SplitSeq(string(text), ",") {
+		member = strings.TrimSpace(member)
+		if member == "" || member == "none" {
+			continue
+		}
+		texts, ok := named[member]
+		if !ok {
+			texts = []string{member}
+		}
+		for _, t := range texts {
+			prefix, err := parsePrefix(t)
+			if err != nil {
+				return fmt.Errorf("%q is neither a network like 10.0.0.0/8, an address, loopback, private nor none", member)
+			}
+			*p = append(*p, prefix)
+		}
+	}
+	return nil
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if strings.Contains(s, "/") {
+		return netip.ParsePrefix(s)
+	}
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}
+
+// Level is a log level.
+type Level struct{ slog.Level }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (l *Level) UnmarshalText(text []byte) error {
+	switch strings.ToLower(string(text)) {
+	case "debug", "info", "warn", "error":
+		return l.Level.UnmarshalText(text)
+	}
+	return errors.New("it is debug, info, warn or error")
+}
