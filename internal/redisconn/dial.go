@@ -1,0 +1,58 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+
+	"sidecar/internal/config"
+)
+
+// Times towards Redis that no request waits for: its own budget ends sooner, while a dial goes on behind it and leaves its
+// connection in the pool.
+const (
+	dialTimeout = 2 * time.Second
+	ioTimeout   = 5 * time.Second // where a context has no deadline, as in asynq's calls
+)
+
+// dial returns a client that connects when it is first used.
+func dial(r config.Redis) (redis.UniversalClient, error) {
+	o := &redis.Options{Addr: net.JoinHostPort(r.Host, r.Port), DB: r.DB}
+	username, password := r.Username, r.Password
+	if r.URL.IsSet() {
+		text, err := r.URL.Value()
+		if err != nil {
+			return nil, fmt.Errorf("REDIS_URL: %w", err)
+		}
+		if o, err = redis.ParseURL(text); err != nil {
+			return nil, errors.New("REDIS_URL is no URL like redis://user:password@host:6379/0") // what it holds is a secret
+		}
+		if o.TLSConfig != nil {
+			return nil, errors.New("REDIS_URL: rediss:// is not built yet")
+		}
+		if o.Username != "" {
+			username = o.Username
+		}
+		if o.Password != "" {
+			password = config.NewSecret(o.Password)
+		}
+		o.Username, o.Password = "", ""
+	}
+	o.PoolSize = r.PoolSize
+	o.MaxRetries, o.DialerRetries = -1, 1 // a retry is a request that waits
+	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, ioTimeout, ioTimeout
+	o.ContextTimeoutEnabled = true // else a frozen Redis ignores the budget
+	o.DisableIdentity = true       // two round trips less in each handshake, this and the next
+	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	// Read anew for each connection, so that a rotated password needs no restart.
+	o.CredentialsProviderContext = func(context.Context) (string, string, error) {
+		value, err := password.Value()
+		return username, value, err
+	}
+	return redis.NewClient(o), nil
+}

@@ -1,0 +1,95 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sony/gobreaker/v2"
+)
+
+// Times of the probe.
+const (
+	probeEvery   = 250 * time.Millisecond // how often the breaker's state is looked at
+	probeClosed  = time.Second            // how often a closed breaker's Redis is tried
+	probeTimeout = time.Second            // bound of one trial
+)
+
+// A probe asks Redis whether it can serve. A PING would be answered by a read-only or full Redis too, so it writes and reads
+// a key of its own.
+type probe struct {
+	key    string
+	script *redis.Script
+}
+
+// newProbe's script has
+//
+//	KEYS  1: the probe's key
+//	ARGV  1: what to write
+//	OUT   what was read back
+func newProbe(key string) probe {
+	return probe{key: key, script: redis.NewScript(`
+redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)
+return redis.call('GET', KEYS[1])`)}
+}
+
+func (p probe) try(ctx context.Context, c redis.UniversalClient) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	return p.script.Run(ctx, c, []string{p.key}, "1").Err()
+}
+
+// Run probes until ctx is done: a closed breaker's Redis once a second, so that one that died is noticed though nobody asks
+// it and a connection is kept warm; a half-open one's until the breaker closes or opens again. Clients' requests are never trials.
+func (c *Conn) Run(ctx context.Context) {
+	tick := time.NewTicker(probeEvery)
+	defer tick.Stop()
+	var last time.Time
+	for {
+		switch c.State() {
+		case HalfOpen:
+			for range c.trials {
+				if !c.trial(ctx) || c.State() != HalfOpen {
+					break
+				}
+			}
+		case Closed:
+			if time.Since(last) >= probeClosed {
+				last = time.Now()
+				c.trial(ctx)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// trial is one probe, counted by the breaker.
+func (c *Conn) trial(ctx context.Context) bool {
+	_, err := c.breaker.Execute(func() (struct{}, error) {
+		start := time.Now()
+		err := outcome(ctx, c.probe.try(ctx, c.client))
+		c.observe("probe", time.Since(start), err != nil)
+		return struct{}{}, err
+	})
+	before := c.reached.Swap(err == nil)
+	if err != nil && before && !errors.Is(err, errLeft) && !errors.Is(err, gobreaker.ErrOpenState) {
+		c.log.Warn("redis does not answer as it should", "redis", c.name, "error", err)
+	}
+	return err == nil
+}
+
+// Healthy says why Redis is away; nil if it takes commands, as far as the last probe and the breaker know.
+func (c *Conn) Healthy() error {
+	if c.State() != Closed {
+		return ErrAway
+	}
+	if !c.reached.Load() {
+		return errors.New("redis does not answer the probe")
+	}
+	return nil
+}

@@ -1,0 +1,276 @@
+// Package proc builds and runs binaries for tests: started as a user would, awaited by what they print, ended by signals.
+package proc
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// endTimeout bounds how long a process may take to end after SIGTERM.
+const endTimeout = 40 * time.Second
+
+// maxLines bounds how many lines of a process's output are kept.
+const maxLines = 20_000
+
+// A Cmd says what to run. The process gets PATH, HOME and Env, and nothing else of the test's environment.
+type Cmd struct {
+	Path string
+	Args []string
+	Env  []string // KEY=value
+	Dir  string
+}
+
+// A Proc is a running process. It is safe for concurrent use.
+type Proc struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	exited chan struct{}
+
+	mu    sync.Mutex
+	lines []string
+	more  chan struct{} // closed and replaced when lines come
+}
+
+// Start starts a process, which is ended when the test ends.
+func Start(t testing.TB, c Cmd) *Proc {
+	t.Helper()
+	p := &Proc{t: t, cmd: exec.Command(c.Path, c.Args...), exited: make(chan struct{}), more: make(chan struct{})}
+	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, c.Env...)
+	p.cmd.Dir = c.Dir
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs, err := p.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatalf("%s: %v", c.Path, err)
+	}
+	var readers sync.WaitGroup
+	for _, r := range []io.Reader{out, errs} {
+		readers.Go(func() { p.read(r) })
+	}
+	go func() { // ends with the process, which end kills
+		readers.Wait()
+		_ = p.cmd.Wait()
+		close(p.exited)
+	}()
+	t.Cleanup(p.end)
+	return p
+}
+
+func (p *Proc) read(r io.Reader) {
+	scanner := bufio.NewScanner(r)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		p.mu.Lock()
+		if len(p.lines) < maxLines {
+			p.lines = append(p.lines, scanner.Text())
+		}
+		close(p.more)
+		p.more = make(chan struct{})
+		p.mu.Unlock()
+	}
+}
+
+// Lines are the lines that the process has printed so far.
+func (p *Proc) Lines() []string {
+	lines, _ := p.snapshot()
+	return lines
+}
+
+func (p *Proc) snapshot() ([]string, <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.lines...), p.more
+}
+
+// Count is how many lines match the pattern.
+func (p *Proc) Count(pattern string) int {
+	re, n := regexp.MustCompile(pattern), 0
+	for _, line := range p.Lines() {
+		if re.MatchString(line) {
+			n++
+		}
+	}
+	return n
+}
+
+// AwaitLine waits for a line that matches the pattern and returns the match and its groups.
+func (p *Proc) AwaitLine(timeout time.Duration, pattern string) []string {
+	p.t.Helper()
+	re := regexp.MustCompile(pattern)
+	deadline := time.After(timeout)
+	for {
+		lines, more := p.snapshot()
+		for _, line := range lines {
+			if m := re.FindStringSubmatch(line); m != nil {
+				return m
+			}
+		}
+		select {
+		case <-more:
+		case <-p.exited:
+			if lines, _ := p.snapshot(); re.FindStringSubmatch(strings.Join(lines, "\n")) == nil {
+				p.t.Fatalf("%s ended without a line like %q:\n%s", p.name(), pattern, p.tail())
+			}
+		case <-deadline:
+			p.t.Fatalf("%s printed no line like %q:\n%s", p.name(), pattern, p.tail())
+		}
+	}
+}
+
+// Signal sends a signal.
+func (p *Proc) Signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("%s: %v: %v", p.name(), s, err)
+	}
+}
+
+// Wait waits for the process to end and returns its exit status; -1 if a signal ended it.
+func (p *Proc) Wait(timeout time.Duration) int {
+	p.t.Helper()
+	select {
+	case <-p.exited:
+		return p.cmd.ProcessState.ExitCode()
+	case <-time.After(timeout):
+		p.t.Fatalf("%s does not end:\n%s", p.name(), p.tail())
+		return -1
+	}
+}
+
+// Exited reports whether the process has ended.
+func (p *Proc) Exited() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// RSS is the process's resident memory in bytes.
+func (p *Proc) RSS() int64 {
+	p.t.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(content))[1], 10, 64)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}
+
+// end ends the process as an operator would, and fails the test if it does not obey.
+func (p *Proc) end() {
+	if !p.Exited() {
+		_ = p.cmd.Process.Signal(syscall.SIGTERM)
+		_ = p.cmd.Process.Signal(syscall.SIGCONT)
+		select {
+		case <-p.exited:
+		case <-time.After(endTimeout):
+			p.t.Errorf("%s did not end within %v after SIGTERM", p.name(), endTimeout)
+			_ = p.cmd.Process.Kill()
+			<-p.exited
+		}
+	}
+	if p.t.Failed() {
+		p.t.Logf("%s:\n%s", p.name(), p.tail())
+	}
+}
+
+func (p *Proc) name() string { return filepath.Base(p.cmd.Path) }
+
+// tail is the end of what the process printed.
+func (p *Proc) tail() string {
+	lines := p.Lines()
+	return strings.Join(lines[max(0, len(lines)-60):], "\n")
+}
+
+// builds are the binaries that this test process has built, by directory.
+var builds struct {
+	sync.Mutex
+	dir  string
+	done map[string]string
+}
+
+// Build builds the program in dir, which may be of another module, once for each test process, and returns its path. With
+// the race detector in the test, the program has it too.
+func Build(t testing.TB, dir string) string {
+	t.Helper()
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	builds.Lock()
+	defer builds.Unlock()
+	if path, ok := builds.done[abs]; ok {
+		return path
+	}
+	if builds.done == nil {
+		if builds.dir, err = os.MkdirTemp("", "sidecar-test-"); err != nil {
+			t.Fatal(err)
+		}
+		builds.done = map[string]string{}
+	}
+	path := filepath.Join(builds.dir, filepath.Base(abs))
+	args := []string{"build", "-o", path}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	build := exec.Command("go", append(args, ".")...)
+	build.Dir = abs
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build in %s: %v\n%s", abs, err, out)
+	}
+	builds.done[abs] = path
+	return path
+}
+
+// Clean removes what Build has built; TestMain calls it after the tests.
+func Clean() {
+	builds.Lock()
+	defer builds.Unlock()
+	if builds.dir != "" {
+		_ = os.RemoveAll(builds.dir)
+	}
+}
+
+// Await asks until there is no error, and fails the test if there still is one after timeout.
+func Await(t testing.TB, timeout time.Duration, ask func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatal(errors.Join(errors.New("waited in vain"), err))
+		}
+	}
+}
