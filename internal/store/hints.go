@@ -1,0 +1,57 @@
+package store
+
+import (
+	"sync"
+
+	"sidecar/cachekeys"
+)
+
+// maxHints bounds each of the two generations of hints, in keys.
+const maxHints = 32 << 10
+
+// A hint is what this process remembers of a primary key, so that one round trip asks for everything at once. It is
+// only ever a guess of what to read: what is read decides.
+type hint struct {
+	vary  []string        // the fields by which the variants are told apart
+	names []cachekeys.Tag // the names that the answer gave
+}
+
+// hints is a bounded memory with two generations: when the young one is full it becomes the old one, and what was not
+// asked for meanwhile is forgotten.
+type hints struct {
+	mu         sync.Mutex
+	young, old map[cachekeys.Digest]hint
+}
+
+func newHints() *hints { return &hints{young: map[cachekeys.Digest]hint{}} }
+
+func (h *hints) get(primary cachekeys.Digest) hint {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	got, ok := h.young[primary]
+	if !ok {
+		if got, ok = h.old[primary]; ok {
+			h.put(primary, got)
+		}
+	}
+	return got
+}
+
+// set remembers got; an empty hint is not worth remembering, but replaces one.
+func (h *hints) set(primary cachekeys.Digest, got hint) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(got.vary) == 0 && len(got.names) == 0 {
+		delete(h.young, primary)
+		delete(h.old, primary)
+		return
+	}
+	h.put(primary, got)
+}
+
+func (h *hints) put(primary cachekeys.Digest, got hint) {
+	if len(h.young) >= maxHints {
+		h.young, h.old = map[cachekeys.Digest]hint{}, h.young
+	}
+	h.young[primary] = got
+}

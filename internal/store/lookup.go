@@ -1,0 +1,186 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"github.com/redis/go-redis/v9"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/coherence"
+	"sidecar/internal/entry"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+	"sidecar/internal/redisconn"
+)
+
+// A Query is what is looked up: a primary key, the tags that its request is known to depend on, and the request's
+// fields, which select the variant.
+type Query struct {
+	Primary cachekeys.Digest
+	Carried []cachekeys.Tag
+	Fields  httpfield.Fields
+}
+
+// Found is what a look-up came to.
+type Found struct {
+	Entry *entry.Entry // alive; nil if there is none
+	// Why there is no entry: Miss, VaryMiss, Invalidated, Undecodable.
+	Why reason.Reason
+	// Bypass, if not empty, says that Redis could not be asked: nothing may be stored for this request either.
+	Bypass reason.Reason
+	// Names are what an earlier answer is known to have named, for the next fill to open.
+	Names []cachekeys.Tag
+}
+
+// Lookup reads the entry for q with the tokens that it depends on, in one round trip where this process knows the key's
+// variants and names, in two where it has to learn them. It reads nothing that was sent to Redis before the call.
+func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found {
+	if !s.keyspace.Readable() {
+		return Found{Bypass: reason.InvalidationPending}
+	}
+	s.awaitOwn(ctx, b, q.Primary)
+	l := lookup{store: s, ctx: ctx, budget: b, query: q, hint: s.hints.get(q.Primary)}
+	found, err := l.run()
+	if err != nil {
+		return Found{Bypass: redisconn.Reason(err)}
+	}
+	return found
+}
+
+// awaitOwn waits for a store of this process under the key, so that a caller reads its own fill. The wait is bounded
+// by the request's budget, but not taken from it: Redis is at work meanwhile.
+func (s *Store) awaitOwn(ctx context.Context, b *redisconn.Budget, primary cachekeys.Digest) {
+	done := s.pending.of(primary)
+	if done == nil {
+		return
+	}
+	ctx, cancel := b.Bound(ctx)
+	defer cancel()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// lookup is one look-up under way.
+type lookup struct {
+	store   *Store
+	ctx     context.Context
+	budget  *redisconn.Budget
+	query   Query
+	hint    hint
+	reading coherence.Reading
+}
+
+func (l *lookup) run() (Found, error) {
+	rec, err := l.readAll()
+	switch {
+	case err != nil:
+		return Found{}, err
+	case rec == nil && len(l.hint.vary) > 0:
+		return Found{Why: reason.VaryMiss, Names: l.hint.names}, nil
+	case rec == nil:
+		return Found{Why: reason.Miss, Names: l.hint.names}, nil
+	}
+	if index, ok := entry.DecodeIndex(rec.payload); ok && !slices.Equal(index.Vary, l.hint.vary) {
+		l.hint.vary = index.Vary
+		if rec, err = l.readEntry(l.variant()); err != nil || rec == nil {
+			l.remember(rec)
+			return Found{Why: reason.VaryMiss, Names: l.hint.names}, err
+		}
+	}
+	l.remember(rec)
+	verdict, err := l.judge(rec.stamp)
+	if err != nil {
+		return Found{}, err
+	}
+	if len(rec.payload) == 0 {
+		return Found{Why: reason.Miss, Names: rec.names}, nil // only names were stored
+	}
+	if verdict != coherence.Alive {
+		return Found{Why: reason.Invalidated, Names: rec.names}, nil
+	}
+	e, err := entry.Decode(rec.payload)
+	if err != nil || !slices.Equal(e.Vary, l.hint.vary) {
+		return Found{Why: reason.Undecodable, Names: rec.names}, nil
+	}
+	return Found{Entry: e, Names: rec.names}, nil
+}
+
+// variant is the key of the entry that the request selects, as far as the hint tells.
+func (l *lookup) variant() cachekeys.Digest {
+	return cachekeys.Variant(l.store.secret(), l.query.Primary, cachekeys.SelectVary(l.hint.vary, l.query.Fields))
+}
+
+// readAll reads the entry and every token that it is expected to carry, at once.
+func (l *lookup) readAll() (*record, error) {
+	tags := make([]cachekeys.Digest, 0, len(l.query.Carried)+len(l.hint.names))
+	for _, t := range l.query.Carried {
+		tags = append(tags, t.Digest())
+	}
+	for _, t := range l.hint.names {
+		tags = append(tags, t.Digest())
+	}
+	keys := make([]string, 0, len(tags)+2)
+	keys = append(keys, l.store.names.Entry(l.variant()))
+	values, err := l.store.mget(l.ctx, l.budget, l.store.keyspace.TokenKeys(keys, tags))
+	if err != nil {
+		return nil, err
+	}
+	l.reading = coherence.NewReading(tags, values[1:])
+	return parse(values[0]), nil
+}
+
+// readEntry reads another entry than was expected. The tokens in hand serve on: they were read after the request came.
+func (l *lookup) readEntry(key cachekeys.Digest) (*record, error) {
+	values, err := l.store.mget(l.ctx, l.budget, []string{l.store.names.Entry(key)})
+	if err != nil {
+		return nil, err
+	}
+	return parse(values[0]), nil
+}
+
+// judge asks the protocol, and reads the tokens that it misses.
+func (l *lookup) judge(stamp coherence.Stamp) (coherence.Verdict, error) {
+	verdict, missing := coherence.Judge(stamp, l.reading)
+	if verdict != coherence.Unknown {
+		return verdict, nil
+	}
+	values, err := l.store.mget(l.ctx, l.budget, l.store.keyspace.MoreTokenKeys(nil, missing))
+	if err != nil {
+		return coherence.Dead, err
+	}
+	l.reading.Add(missing, values)
+	verdict, _ = coherence.Judge(stamp, l.reading)
+	return verdict, nil
+}
+
+// remember keeps what the next look-up should ask for.
+func (l *lookup) remember(rec *record) {
+	if rec != nil {
+		l.hint.names = rec.names
+	}
+	l.store.hints.set(l.query.Primary, l.hint)
+}
+
+// parse reads a record; what is absent or damaged is nil.
+func parse(value any) *record {
+	s, ok := value.(string)
+	if !ok {
+		return nil
+	}
+	rec, err := decodeRecord([]byte(s))
+	if err != nil {
+		return nil
+	}
+	return &rec
+}
+
+func (s *Store) mget(ctx context.Context, b *redisconn.Budget, keys []string) (values []any, err error) {
+	err = s.conn.Do(ctx, b, "lookup", func(ctx context.Context, c redis.UniversalClient) (err error) {
+		values, err = c.MGet(ctx, keys...).Result()
+		return err
+	})
+	return values, err
+}

@@ -1,0 +1,75 @@
+// Package store finds and keeps entries: tier by tier on the way in, behind the answer on the way out. Which entry may
+// still be used is coherence's to judge, what it says is entry's, and whether it is fresh is httpcache's.
+package store
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/coherence"
+	"sidecar/internal/redisconn"
+)
+
+// A Store is the Redis tier. It is safe for concurrent use.
+type Store struct {
+	conn     *redisconn.Conn
+	keyspace *coherence.Keyspace
+	names    cachekeys.Names
+	secret   func() []byte
+	hints    *hints
+	pending  *pending
+	timeout  time.Duration
+	log      *slog.Logger
+
+	slots   chan struct{} // one for each store under way
+	stores  sync.WaitGroup
+	closing context.Context
+	abort   context.CancelFunc
+}
+
+// Options of a Store.
+type Options struct {
+	Conn         *redisconn.Conn
+	Keyspace     *coherence.Keyspace
+	Names        cachekeys.Names
+	Secret       func() []byte // HMAC key of entry keys; nil result: not known yet, and nothing is asked of the store
+	StoreTimeout time.Duration // bound of one store behind an answer; 0: 2 s
+	MaxStores    int           // how many may be under way at once; 0: 64. One more is dropped.
+	Log          *slog.Logger  // nil: slog.Default
+}
+
+// New returns a store on o.Conn.
+func New(o Options) *Store {
+	if o.StoreTimeout <= 0 {
+		o.StoreTimeout = 2 * time.Second
+	}
+	if o.MaxStores <= 0 {
+		o.MaxStores = 64
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(),
+		timeout: o.StoreTimeout, log: o.Log, slots: make(chan struct{}, o.MaxStores)}
+	s.closing, s.abort = context.WithCancel(context.Background())
+	return s
+}
+
+// Close waits for the stores under way until ctx is done, and ends them then.
+func (s *Store) Close(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { // ends with the stores, which abort ends
+		s.stores.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		s.abort()
+		<-done
+	}
+	s.abort()
+}
