@@ -1,0 +1,27 @@
+package telemetry
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// histogram is a native one that has classic buckets too, with these upper bounds. Each series is bounded to 100 native buckets.
+func histogram(name, help, bounds string) prometheus.HistogramOpts {
+	opts := prometheus.HistogramOpts{
+		Name: name, Help: help,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  100,
+		NativeHistogramMinResetDuration: time.Hour,
+	}
+	for _, bound := range strings.Fields(bounds) {
+		le, err := strconv.ParseFloat(bound, 64)
+		if err != nil {
+			panic(err) // a constant of this package
+		}
+		opts.Buckets = append(opts.Buckets, le)
+	}
+	return opts
+}

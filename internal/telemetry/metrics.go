@@ -1,0 +1,177 @@
+package telemetry
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+
+	"sidecar/internal/reason"
+)
+
+// Metrics are all metrics of the sidecar; every name is in this file. It is safe for concurrent use.
+type Metrics struct {
+	registry prometheus.Registerer
+
+	cacheHits, cacheMisses *prometheus.CounterVec // cache_name
+	jobsQueued             *prometheus.CounterVec // job_type, queue
+	jobsProcessed          *prometheus.CounterVec // job_type, status
+
+	requests                    *prometheus.CounterVec   // route, method, status
+	requestDuration             *prometheus.HistogramVec // route, result
+	requestBytes, responseBytes *prometheus.CounterVec   // route
+
+	invalidations   *prometheus.CounterVec // route, result
+	invalidatedTags *prometheus.CounterVec // route
+	stored          *prometheus.CounterVec // route
+	refused         *prometheus.CounterVec // reason
+	strangers       *prometheus.CounterVec // kind
+	policyReloads   *prometheus.CounterVec // result
+	buildInfo       *prometheus.GaugeVec   // version, revision, goversion
+
+	breakerState  *prometheus.GaugeVec     // redis
+	breakerTrips  *prometheus.CounterVec   // redis
+	redisDuration *prometheus.HistogramVec // redis, op
+	redisErrors   *prometheus.CounterVec   // redis, op
+
+	adding sync.Mutex // held to replace routes
+	routes atomic.Pointer[map[string]*RouteMetrics]
+}
+
+// New registers the metrics, and panics if the registry has one of these names already.
+func New(registry prometheus.Registerer) *Metrics {
+	f := promauto.With(registry)
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return f.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return f.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	}
+	m := &Metrics{
+		registry: registry,
+
+		cacheHits:     counter("cache_hits_total", "Requests answered from the cache.", "cache_name"),
+		cacheMisses:   counter("cache_misses_total", "Requests of cached routes that the cache could not answer.", "cache_name"),
+		jobsQueued:    counter("jobs_queued_total", "Jobs accepted.", "job_type", "queue"),
+		jobsProcessed: counter("jobs_processed_total", "Jobs processed, by outcome.", "job_type", "status"),
+
+		requests: counter("sidecar_requests_total", "Requests, by class of status.", "route", "method", "status"),
+		requestDuration: f.NewHistogramVec(histogram("sidecar_request_duration_seconds",
+			"Time from a request's arrival to the end of its answer.", requestBuckets), []string{"route", "result"}),
+		requestBytes:  counter("sidecar_request_bytes_total", "Content received from clients.", "route"),
+		responseBytes: counter("sidecar_response_bytes_total", "Content sent to clients.", "route"),
+
+		invalidations: counter("sidecar_invalidations_total",
+			"Invalidations after writes: done, or deferred while Redis is away.", "route", "result"),
+		invalidatedTags: counter("sidecar_invalidated_tags_total", "Tags in these invalidations.", "route"),
+		stored:          counter("sidecar_stored_responses_total", "Responses stored.", "route"),
+		refused:         counter("sidecar_refused_responses_total", "Responses of cached routes that were not stored, and why.", "reason"),
+		strangers:       counter("sidecar_refused_strangers_total", "Requests refused for who made them.", "kind"),
+		policyReloads:   counter("sidecar_policy_reloads_total", "Attempts to read the policies again: ok, or refused.", "result"),
+		buildInfo:       gauge("sidecar_build_info", "Always 1.", "version", "revision", "goversion"),
+
+		breakerState: gauge("sidecar_breaker_state", "Circuit breaker: 0 closed, 1 half-open, 2 open.", "redis"),
+		breakerTrips: counter("sidecar_breaker_trips_total", "Times the breaker opened after being closed.", "redis"),
+		redisDuration: f.NewHistogramVec(histogram("sidecar_redis_operation_duration_seconds",
+			"Time that operations in Redis took, failed ones too.", redisBuckets), []string{"redis", "op"}),
+		redisErrors: counter("sidecar_redis_operation_errors_total", "Operations in Redis that failed.", "redis", "op"),
+	}
+	m.routes.Store(&map[string]*RouteMetrics{})
+	m.startAtZero()
+	return m
+}
+
+// Names of the collected metrics, which are read where they are when somebody asks.
+const (
+	poolHits        = "sidecar_redis_pool_hits_total"
+	poolMisses      = "sidecar_redis_pool_misses_total"
+	poolTimeouts    = "sidecar_redis_pool_timeouts_total"
+	poolStale       = "sidecar_redis_pool_stale_connections_total"
+	poolConnections = "sidecar_redis_pool_connections"
+	poolIdle        = "sidecar_redis_pool_idle_connections"
+
+	queueDepth  = "sidecar_queue_depth"
+	queueOldest = "sidecar_queue_oldest_job_seconds"
+)
+
+// Upper bounds in seconds, for those who do not scrape native histograms. A hit takes a fraction of a millisecond, a
+// generated answer minutes.
+const (
+	requestBuckets = "0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 120"
+	redisBuckets   = "0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5"
+)
+
+// startAtZero makes the series whose first increment is an alarm: what appears with its first value has no rate.
+func (m *Metrics) startAtZero() {
+	for _, s := range []Stranger{StrangerJob, StrangerAdmin, StrangerToken} {
+		m.strangers.WithLabelValues(string(s))
+	}
+	m.policyReloads.WithLabelValues("ok")
+	m.policyReloads.WithLabelValues("refused")
+}
+
+// Finished counts a request that is over.
+func (m *Metrics) Finished(o *Outcome, now time.Time) { m.Route(o.Route).finished(o, now) }
+
+// Stored counts a response that the store has taken.
+func (m *Metrics) Stored(route string) { m.stored.WithLabelValues(label(route)).Inc() }
+
+// Refused counts a response that is not stored.
+func (m *Metrics) Refused(why reason.Reason) { m.refused.WithLabelValues(label(string(why))).Inc() }
+
+// Invalidated counts an invalidation of so many tags for a write of this route. With an error it is deferred.
+func (m *Metrics) Invalidated(route string, tags int, err error) {
+	result := "done"
+	if err != nil {
+		result = "deferred"
+	}
+	m.invalidations.WithLabelValues(label(route), result).Inc()
+	m.invalidatedTags.WithLabelValues(label(route)).Add(float64(tags))
+}
+
+// JobQueued counts a job that was accepted. jobType is a route's or schedule's name, queue one of the policies' queues.
+func (m *Metrics) JobQueued(jobType, queue string) {
+	m.jobsQueued.WithLabelValues(label(jobType), label(queue)).Inc()
+}
+
+// JobProcessed counts a job's outcome. status is one of the few words that jobs has for that.
+func (m *Metrics) JobProcessed(jobType, status string) {
+	m.jobsProcessed.WithLabelValues(label(jobType), label(status)).Inc()
+}
+
+// A Stranger is a kind of request that is refused for who made it: a label, so there are only these.
+type Stranger string
+
+// The kinds.
+const (
+	StrangerJob   Stranger = "job_404"   // asks for a job of another caller, or one that is not
+	StrangerAdmin Stranger = "admin_401" // has not the admin token
+	StrangerToken Stranger = "token"     // brings a token that fails verification
+)
+
+// Stranger counts one.
+func (m *Metrics) Stranger(kind Stranger) { m.strangers.WithLabelValues(string(kind)).Inc() }
+
+// PolicyReload counts an attempt to read the policies again; with an error the old ones stayed.
+func (m *Metrics) PolicyReload(err error) {
+	result := "ok"
+	if err != nil {
+		result = "refused"
+	}
+	m.policyReloads.WithLabelValues(result).Inc()
+}
+
+// Build says what is running.
+func (m *Metrics) Build(version, revision, goVersion string) {
+	m.buildInfo.WithLabelValues(version, revision, goVersion).Set(1)
+}
+
+// label is the value for what may have no name.
+func label(name string) string {
+	if name == "" {
+		return "none"
+	}
+	return name
+}

@@ -1,0 +1,112 @@
+package telemetry
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// RedisMetrics are those of one connection to Redis. It is safe for concurrent use.
+type RedisMetrics struct {
+	metrics *Metrics
+	name    string
+
+	state   prometheus.Gauge
+	trips   prometheus.Counter
+	breaker atomic.Int32
+	ops     sync.Map // of string to *opMetrics; as many as the code has names for operations
+}
+
+type opMetrics struct {
+	duration prometheus.Observer
+	errors   prometheus.Counter
+}
+
+// Redis returns the metrics of the connection with this name: "cache" or "jobs".
+func (m *Metrics) Redis(name string) *RedisMetrics {
+	return &RedisMetrics{
+		metrics: m, name: name,
+		state: m.breakerState.WithLabelValues(name), trips: m.breakerTrips.WithLabelValues(name),
+	}
+}
+
+// Operation records one operation in Redis. op is a name that the code gives it.
+func (r *RedisMetrics) Operation(op string, took time.Duration, failed bool) {
+	found, ok := r.ops.Load(op)
+	if !ok {
+		found, _ = r.ops.LoadOrStore(op, &opMetrics{
+			duration: r.metrics.redisDuration.WithLabelValues(r.name, op),
+			errors:   r.metrics.redisErrors.WithLabelValues(r.name, op),
+		})
+	}
+	series := found.(*opMetrics)
+	series.duration.Observe(took.Seconds())
+	if failed {
+		series.errors.Inc()
+	}
+}
+
+// A BreakerState is the state of a circuit breaker, with the numbers that gobreaker has for them.
+type BreakerState int32
+
+// The states.
+const (
+	BreakerClosed BreakerState = iota
+	BreakerHalfOpen
+	BreakerOpen
+)
+
+// Breaker says in which state the connection's breaker is now. One that tries in vain and opens again has not tripped anew.
+func (r *RedisMetrics) Breaker(s BreakerState) {
+	r.state.Set(float64(s))
+	if before := BreakerState(r.breaker.Swap(int32(s))); before == BreakerClosed && s == BreakerOpen {
+		r.trips.Inc()
+	}
+}
+
+// PoolStats are those of a connection pool.
+type PoolStats struct {
+	Hits, Misses, Timeouts, Stale uint64 // since the start
+	Connections, Idle             int    // now
+}
+
+// Pool reads a connection's pool whenever metrics are asked for. read is called from any goroutine and must not wait. It panics
+// if the connection with this name has a pool already.
+func (r *RedisMetrics) Pool(read func() PoolStats) {
+	labels := prometheus.Labels{"redis": r.name}
+	desc := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, labels) }
+	r.metrics.registry.MustRegister(&poolCollector{
+		read:        read,
+		hits:        desc(poolHits, "Times a free connection was found."),
+		misses:      desc(poolMisses, "Times none was found."),
+		timeouts:    desc(poolTimeouts, "Times the wait for one was too long."),
+		stale:       desc(poolStale, "Connections removed as stale."),
+		connections: desc(poolConnections, "Connections."),
+		idle:        desc(poolIdle, "Connections that nobody uses."),
+	})
+}
+
+type poolCollector struct {
+	read                                             func() PoolStats
+	hits, misses, timeouts, stale, connections, idle *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c *poolCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.hits, c.misses, c.timeouts, c.stale, c.connections, c.idle} {
+		to <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c *poolCollector) Collect(to chan<- prometheus.Metric) {
+	s := c.read()
+	to <- prometheus.MustNewConstMetric(c.hits, prometheus.CounterValue, float64(s.Hits))
+	to <- prometheus.MustNewConstMetric(c.misses, prometheus.CounterValue, float64(s.Misses))
+	to <- prometheus.MustNewConstMetric(c.timeouts, prometheus.CounterValue, float64(s.Timeouts))
+	to <- prometheus.MustNewConstMetric(c.stale, prometheus.CounterValue, float64(s.Stale))
+	to <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue, float64(s.Connections))
+	to <- prometheus.MustNewConstMetric(c.idle, prometheus.GaugeValue, float64(s.Idle))
+}
