@@ -1,0 +1,30 @@
+package demo
+
+import (
+	"fmt"
+	"net/http"
+)
+
+// A Redis can be pulled out and plugged in again. Both methods may be called in any state.
+type Redis interface {
+	Stop() error
+	Restart() error
+}
+
+// Control returns the handler by which the demo's Redis is pulled and plugged. It is no part of the product: it listens
+// on loopback, and only in the demo.
+func Control(redis Redis) http.Handler {
+	mux := http.NewServeMux()
+	act := func(done string, do func() error) http.HandlerFunc {
+		return func(w http.ResponseWriter, _ *http.Request) {
+			if err := do(); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			fmt.Fprintln(w, done)
+		}
+	}
+	mux.HandleFunc("POST /redis/pull", act("Redis is out.", redis.Stop))
+	mux.HandleFunc("POST /redis/plug", act("Redis is in.", redis.Restart))
+	return mux
+}

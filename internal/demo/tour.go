@@ -1,0 +1,49 @@
+package demo
+
+import (
+	"fmt"
+	"io"
+	"text/template"
+)
+
+// Addresses are where the demo's parts listen, as host:port.
+type Addresses struct {
+	Sidecar, Ops, API, Control string
+}
+
+// Tour writes what to try to w.
+func Tour(w io.Writer, at Addresses) error {
+	if err := tour.Execute(w, at); err != nil {
+		return fmt.Errorf("demo: tour: %w", err)
+	}
+	return nil
+}
+
+var tour = template.Must(template.New("tour").Parse(`
+A game API that takes 300 ms for a read and 5 s for an NPC listens on {{.API}}, the sidecar in front of it on {{.Sidecar}}.
+
+1. A miss, and then a hit: look at Cache-Status and at the time.
+
+   curl -s -D - -w '%{time_total}s\n' -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/characters/1
+   curl -s -D - -w '%{time_total}s\n' -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/characters/1
+
+2. A write makes the next read fresh.
+
+   curl -s -X PUT -H 'Authorization: Bearer demo-thorin' -d '{"hp": 7}' http://{{.Sidecar}}/api/v1/characters/1
+   curl -s -D - -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/characters/1
+
+3. A slow POST is answered at once with a job. Ask for its status and, some seconds later, for its result.
+
+   job=$(curl -s -X POST -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/npc/generate | sed 's/.*"status_url": *"\([^"]*\)".*/\1/')
+   curl -s -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}$job
+   sleep 6; curl -s -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}$job/result
+
+4. Pull Redis out: the API still answers, and the breaker opens. Plug it in again.
+
+   curl -s -X POST http://{{.Control}}/redis/pull
+   curl -s -D - -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/characters/1
+   curl -s http://{{.Ops}}/status
+   curl -s -X POST http://{{.Control}}/redis/plug
+
+Ctrl-C ends it.
+`))

@@ -1,0 +1,100 @@
+// Package ops is the ops address: health, readiness, status, metrics and administration. None of it is reachable
+// through the data plane. What is not under /admin/ is read-only and shows no caller, key, body or secret.
+package ops
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/problem"
+)
+
+// A Purger invalidates. Its errors say what was not invalidated at once and when it will be.
+type Purger interface {
+	// Purge drops what carries one of the tags.
+	Purge(ctx context.Context, tags []cachekeys.Tag) error
+	// Family reports whether entries carry the family with this prefix; another cannot be purged.
+	Family(prefix string) bool
+}
+
+// A Reporter writes one part of /status.
+type Reporter interface {
+	// Report returns the part's name, its value for JSON, and why the sidecar is degraded by it, if it is. It is bounded by ctx.
+	Report(ctx context.Context) (name string, value any, degraded []string)
+}
+
+// Options of the ops handler.
+type Options struct {
+	Ready      func(ctx context.Context) error // nil error: ready to take traffic
+	Redis      func() error                    // nil error: Redis answers
+	Reporters  []Reporter
+	Purger     Purger
+	Policies   func() any             // what is in force, for /admin/policies
+	Reload     func() error           // read the policies again
+	AdminToken func() (string, error) // "": /admin/ answers 403; read anew for every request, so that a rotated token counts
+	Metrics    http.Handler
+	Refused    func() // called for each admin request that is refused; nil: nobody counts
+	Log        *slog.Logger
+}
+
+// Handler returns the handler of the ops address.
+func Handler(o Options) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /healthz/redis", o.redisHealth)
+	mux.HandleFunc("GET /readyz", o.ready)
+	mux.HandleFunc("GET /status", o.status)
+	mux.Handle("GET /metrics", o.Metrics)
+	mux.Handle("POST /admin/purge", o.admin(o.purge))
+	mux.Handle("GET /admin/policies", o.admin(o.policies))
+	mux.Handle("POST /admin/reload", o.admin(o.reload))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		problem.Write(w, http.StatusNotFound, "The ops address has /healthz, /healthz/redis, /readyz, /status, /metrics and /admin/.")
+	})
+	return mux
+}
+
+// admin lets only the bearer of ADMIN_TOKEN through (RFC 6750 §2.1). Digests are compared, so that neither content nor length shows
+// in the time that it takes.
+func (o Options) admin(next http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := o.AdminToken()
+		switch {
+		case err != nil:
+			o.Log.Error("the admin token cannot be read", "error", err)
+			problem.Write(w, http.StatusForbidden, "ADMIN_TOKEN cannot be read; the log says why.")
+			return
+		case token == "":
+			problem.Write(w, http.StatusForbidden, "ADMIN_TOKEN is not set, so nobody may administer this sidecar.")
+			return
+		}
+		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(given))
+		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+			if o.Refused != nil {
+				o.Refused()
+			}
+			w.Header().Set("WWW-Authenticate", `Bearer realm="sidecar"`)
+			problem.Write(w, http.StatusUnauthorized, "This wants Authorization: Bearer with the ADMIN_TOKEN.")
+			return
+		}
+		next(w, r)
+	})
+}
+
+func writeJSON(w http.ResponseWriter, status int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	_ = e.Encode(value) // a client that has gone is nobody's error
+}

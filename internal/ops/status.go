@@ -1,0 +1,28 @@
+package ops
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// statusTimeout bounds what all reporters together may take: /status answers also while Redis is frozen.
+const statusTimeout = 2 * time.Second
+
+// status puts together what each part of the sidecar says of itself.
+func (o Options) status(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
+	defer cancel()
+	body := map[string]any{}
+	reasons := []string{}
+	for _, reporter := range o.Reporters {
+		name, value, degraded := reporter.Report(ctx)
+		body[name] = value
+		reasons = append(reasons, degraded...)
+	}
+	body["status"] = "healthy"
+	if len(reasons) > 0 {
+		body["status"], body["reasons"] = "degraded", reasons
+	}
+	writeJSON(w, http.StatusOK, body)
+}
