@@ -1,3 +1,7 @@
+// Package caller says who a request speaks for: a digest that keeps private entries and jobs of different callers apart, and the
+// verified claims of a token. Where that cannot be told for certain it says so, and the cache is bypassed.
+//
+// One request by file names: identify, credentials (and cookies), token (and keys).
 package caller
 
 import (

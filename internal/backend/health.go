@@ -1,0 +1,36 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Healthy asks whether the backend is there: by its health path, which has to answer 2xx, or else by connecting.
+func (b *Backend) Healthy(ctx context.Context) error {
+	if b.options.HealthPath == "" {
+		conn, err := b.dial(ctx, "", "")
+		if err != nil {
+			return fmt.Errorf("the backend cannot be reached: %w", err)
+		}
+		return conn.Close()
+	}
+	path, query, _ := strings.Cut(b.options.HealthPath, "?")
+	request := &http.Request{
+		Method: http.MethodGet, URL: &url.URL{Scheme: b.scheme, Host: b.host, Opaque: path, RawQuery: query}, Host: b.host,
+		Header: http.Header{"User-Agent": {"sidecar"}},
+	}
+	resp, err := b.transport.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		return fmt.Errorf("the backend's health cannot be asked: %w", err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
+	if resp.StatusCode < 200 || resp.StatusCode > 299 {
+		return fmt.Errorf("the backend's %s answers %d", path, resp.StatusCode)
+	}
+	return nil
+}

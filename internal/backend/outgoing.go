@@ -1,0 +1,86 @@
+package backend
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"sidecar/internal/httpfield"
+)
+
+// Outgoing is what is sent on for r, a request as a server received it: the same method, target, fields, content and trailers.
+// Hop-by-hop fields end here (RFC 9110 §7.6.1), forwarding fields are put right, and nothing that net/http would invent is added.
+// query is sent instead of r's own; of "/a?" the '?' stays. r is not changed, but its body is handed over.
+//
+// ok is false for a target that net/http could not send as it came.
+func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok bool) {
+	target, ok := b.target(r.RequestURI, query)
+	if !ok {
+		return nil, false
+	}
+	out = &http.Request{
+		Method: r.Method, URL: target, Host: r.Host, Header: r.Header.Clone(),
+		Body: r.Body, ContentLength: r.ContentLength,
+		Trailer: r.Trailer, // the same map: it is filled when the body has been read
+		Proto:   "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	fields := httpfield.Header(r.Header)
+	httpfield.HopOf(fields).Strip(out.Header)
+	delete(out.Header, "Trailer")
+	if httpfield.AcceptsTrailers(fields) {
+		out.Header["Te"] = []string{"trailers"}
+	}
+	if _, sent := out.Header["User-Agent"]; !sent {
+		out.Header["User-Agent"] = nil // net/http would introduce itself
+	}
+	noReplay(out)
+	b.forwarding(r, out.Header)
+	if b.options.Via {
+		via := "1.1 sidecar"
+		if r.ProtoMajor == 2 {
+			via = "2.0 sidecar"
+		}
+		out.Header["Via"] = append(out.Header["Via"][:len(out.Header["Via"]):len(out.Header["Via"])], via)
+	}
+	return out, true
+}
+
+// noReplay keeps net/http's transport from sending an unsafe request a second time when a connection breaks: it does so where it
+// finds an Idempotency-Key, by this spelling. Field names are case-insensitive (RFC 9110 §5.1), to everybody else.
+func noReplay(out *http.Request) {
+	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
+		if values, ok := out.Header[name]; ok {
+			delete(out.Header, name)
+			out.Header[strings.ToLower(name)] = values
+		}
+	}
+}
+
+// target makes a URL that net/http writes as the request target came, byte by byte, with query in the place of its query.
+func (b *Backend) target(raw, query string) (*url.URL, bool) {
+	if !strings.HasPrefix(raw, "/") && raw != "*" { // absolute form: the authority is in Host
+		_, rest, _ := strings.Cut(raw, "://")
+		i := strings.IndexAny(rest, "/?")
+		switch {
+		case i < 0:
+			raw = "/"
+		case rest[i] == '?':
+			raw = "/" + rest[i:]
+		default:
+			raw = rest[i:]
+		}
+	}
+	path, was, hasQuery := strings.Cut(raw, "?")
+	u := &url.URL{Scheme: b.scheme, Host: b.host, RawQuery: query, ForceQuery: hasQuery && was == ""}
+	if !strings.HasPrefix(path, "//") {
+		u.Opaque = path
+		return u, true
+	}
+	// An opaque part that begins with "//" would get the scheme put before it.
+	decoded, err := url.PathUnescape(path)
+	if err != nil {
+		return nil, false
+	}
+	u.Path, u.RawPath = decoded, path
+	return u, u.EscapedPath() == path
+}

@@ -1,0 +1,74 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/textproto"
+	"sync"
+	"sync/atomic"
+)
+
+// ErrTimeout means that the backend did not begin its answer in time.
+var ErrTimeout = errors.New("the backend did not answer in time")
+
+// errRefused marks a request that never left, since there was no connection for it.
+var errRefused = errors.New("no connection to the backend")
+
+// IsRefused reports whether the request never got to the backend, which can then have changed nothing.
+func IsRefused(err error) bool { return errors.Is(err, errRefused) }
+
+// Informational is told of a 1xx answer but 100 and 101. It is never called once RoundTrip has returned. The fields are its own.
+type Informational func(status int, fields http.Header)
+
+// RoundTrip sends out, which Outgoing made, once, and returns the answer's head. The answer's body has to be closed; when ctx is done
+// the exchange ends wherever it is. told may be nil.
+//
+// 100 is not told: net/http sends it to the client by itself when the transport, having got it, begins to read the body.
+func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informational) (*http.Response, error) {
+	var connected atomic.Bool
+	relay := relay1xx{told: told}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:        func(httptrace.GotConnInfo) { connected.Store(true) },
+		Got1xxResponse: relay.got,
+	})
+	resp, err := b.transport.RoundTrip(out.WithContext(ctx))
+	relay.end()
+	if err == nil {
+		return resp, nil
+	}
+	if !connected.Load() {
+		err = fmt.Errorf("%w: %w", errRefused, err)
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", ErrTimeout, err)
+	}
+	return nil, err
+}
+
+// relay1xx hands informational answers on until the exchange is over: the transport may find one when RoundTrip has already given
+// up, and somebody else is then writing to the client.
+type relay1xx struct {
+	told Informational
+
+	mu   sync.Mutex
+	over bool
+}
+
+func (r *relay1xx) got(status int, fields textproto.MIMEHeader) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.over && r.told != nil && status != http.StatusContinue {
+		r.told(status, http.Header(fields))
+	}
+	return nil
+}
+
+func (r *relay1xx) end() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = true
+}

@@ -1,0 +1,98 @@
+package caller
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sidecar/cachekeys"
+)
+
+// A Config is the `caller` block of the policies.
+type Config struct {
+	Credentials    []Credential
+	NotCredentials []string // names of fields, or prefixes that end in '*': exempt from the fields that say who asks
+	IgnoreCookies  []string // names of cookies, or prefixes that end in '*'
+	JWT            *JWT     // nil: no token is verified
+	// ID, if not nil, is filled with the claims of a verified token and identifies the caller. nil: all claims but exp, iat, nbf, jti.
+	ID     *cachekeys.Template
+	MaxAge time.Duration // bound of entries filled with credentials that cannot be verified
+}
+
+// A Credential is a field or a cookie that says who is asking.
+type Credential struct {
+	Cookie bool
+	Name   string // a field's in canonical form; a cookie's as it is, or "*" for every cookie that is not ignored
+}
+
+// A JWT says where tokens' keys come from and what a token has to hold. Exactly one source of keys is set.
+type JWT struct {
+	Secret        []byte // of HS256, HS384, HS512
+	PublicKeyFile string // PEM
+	JWKSFile      string
+	JWKSURL       string
+	Algorithms    []string // those of a token's that are accepted; not empty
+	Issuer        string   // "": any
+	Audience      string   // "": any
+}
+
+// DefaultMaxAge is `max_age` where it is not given.
+const DefaultMaxAge = 5 * time.Minute
+
+// Default is the caller block of a policies file that has none.
+func Default() Config {
+	return Config{
+		Credentials:   []Credential{{Name: "Authorization"}, {Name: "X-Api-Key"}, {Cookie: true, Name: "*"}},
+		IgnoreCookies: []string{"csrf*", "XSRF-*", "_ga*"},
+		MaxAge:        DefaultMaxAge,
+	}
+}
+
+// ParseCredential reads "header:NAME" or "cookie:NAME".
+func ParseCredential(s string) (Credential, error) {
+	kind, name, ok := strings.Cut(s, ":")
+	switch {
+	case !ok || name == "" || strings.ContainsAny(name, " ,;="):
+	case kind == "header" && !strings.Contains(name, "*"):
+		return Credential{Name: http.CanonicalHeaderKey(name)}, nil
+	case kind == "cookie":
+		return Credential{Cookie: true, Name: name}, nil
+	}
+	return Credential{}, fmt.Errorf("%q is no credential: it is like header:Authorization or cookie:session", s)
+}
+
+// symmetric are the algorithms of a shared secret, asymmetric those of a key pair (RFC 7518 §3.1, RFC 8037 §3.1).
+var (
+	symmetric  = []string{"HS256", "HS384", "HS512"}
+	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+
+// Check says what is wrong with j. That a public key is never taken for a shared secret is a matter of the algorithms that are
+// accepted, so the two kinds do not mix.
+func (j *JWT) Check() error {
+	sources := 0
+	for _, set := range []bool{len(j.Secret) > 0, j.PublicKeyFile != "", j.JWKSFile != "", j.JWKSURL != ""} {
+		if set {
+			sources++
+		}
+	}
+	if sources != 1 {
+		return errors.New("exactly one of secret_env, public_key_file, jwks_file and jwks_url says where the keys come from")
+	}
+	want, kind := asymmetric, "a public key"
+	if len(j.Secret) > 0 {
+		want, kind = symmetric, "a shared secret"
+	}
+	if len(j.Algorithms) == 0 {
+		return fmt.Errorf("algorithms has to name those that are accepted: with %s some of %s", kind, strings.Join(want, ", "))
+	}
+	for _, a := range j.Algorithms {
+		if !slices.Contains(want, a) {
+			return fmt.Errorf("%q is no algorithm for %s: those are %s", a, kind, strings.Join(want, ", "))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package caller
+
+import (
+	"slices"
+	"strings"
+
+	"sidecar/internal/httpfield"
+)
+
+// identityFields are the fields that say who is asking, in lower case; one that ends in '*' is a prefix.
+var identityFields = []string{
+	"authorization", "x-api-key", "x-forwarded-user", "x-auth-request-*", "remote-user", "x-forwarded-client-cert",
+}
+
+// undeclared reports whether the request has a field that says who is asking and that the policies do not know. A name with '_' is
+// none that the policies can declare, and some servers read it as '-'.
+func undeclared(f httpfield.Fields, c Config) bool {
+	for name := range f.All() {
+		switch name[0] {
+		case 'A', 'X', 'R', 'a', 'x', 'r':
+		default:
+			continue
+		}
+		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+		if !matchesAny(identityFields, plain) || exempt(c.NotCredentials, plain) {
+			continue
+		}
+		if !slices.Contains(c.Credentials, Credential{Name: name}) {
+			return true
+		}
+	}
+	return false
+}
+
+func exempt(names []string, plain string) bool {
+	return slices.ContainsFunc(names, func(n string) bool { return matches(strings.ToLower(n), plain) })
+}
+
+func matchesAny(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, name) })
+}
+
+// matches compares name with a pattern that may end in '*'.
+func matches(pattern, name string) bool {
+	if prefix, open := strings.CutSuffix(pattern, "*"); open {
+		return strings.HasPrefix(name, prefix)
+	}
+	return pattern == name
+}
+
+// presented is one credential of a request.
+type presented struct {
+	cookie      bool
+	name, value string
+}
+
+func (p presented) kind() string {
+	if p.cookie {
+		return "cookie"
+	}
+	return "header"
+}
+
+// token is the JWT that the credential is, if it is one: what follows Bearer in Authorization must be (RFC 6750 §2.1); elsewhere
+// whatever has the form of one is.
+func (p presented) token() (token string, ok bool) {
+	if !p.cookie && p.name == "Authorization" {
+		scheme, rest, _ := strings.Cut(p.value, " ")
+		return strings.TrimSpace(rest), strings.EqualFold(scheme, "Bearer")
+	}
+	return p.value, strings.HasPrefix(p.value, "eyJ") && strings.Count(p.value, ".") == 2
+}
+
+// collect returns the credentials of a request, in the order of the policies and then of the request.
+func collect(f httpfield.Fields, c Config) []presented {
+	var found []presented
+	var jar []cookie
+	parsed := false
+	for _, credential := range c.Credentials {
+		if !credential.Cookie {
+			for _, v := range f.Values(credential.Name) {
+				found = append(found, presented{name: credential.Name, value: v})
+			}
+			continue
+		}
+		if !parsed {
+			jar, parsed = cookies(f), true
+		}
+		for _, k := range jar {
+			if k.name == credential.Name || credential.Name == "*" && !matchesAny(c.IgnoreCookies, k.name) || k.unclear {
+				found = append(found, presented{cookie: true, name: k.name, value: k.value})
+			}
+		}
+	}
+	return found
+}

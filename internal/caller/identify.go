@@ -1,0 +1,122 @@
+package caller
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"time"
+
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+)
+
+// An Identifier says who requests speak for. It is safe for concurrent use.
+type Identifier struct {
+	config Config
+	secret func() []byte
+	tokens *verifier // nil without JWT
+}
+
+// New returns an identifier. secret is the HMAC key of callers' IDs, nil while it is not known. Keys in files are read now, and an
+// error says what is wrong with them; those of a URL come with Run.
+func New(c Config, secret func() []byte) (*Identifier, error) {
+	i := &Identifier{config: c, secret: secret}
+	if c.JWT != nil {
+		tokens, err := newVerifier(c.JWT)
+		if err != nil {
+			return nil, err
+		}
+		i.tokens = tokens
+	}
+	return i, nil
+}
+
+// Run keeps the keys of tokens fresh until ctx is done.
+func (i *Identifier) Run(ctx context.Context) {
+	if i.tokens != nil {
+		i.tokens.run(ctx)
+	}
+}
+
+// MaxAge bounds the life of entries filled with credentials that cannot be verified.
+func (i *Identifier) MaxAge() time.Duration { return i.config.MaxAge }
+
+// Identify says who a request with these fields speaks for.
+func (i *Identifier) Identify(f httpfield.Fields, now time.Time) Caller {
+	secret := i.secret()
+	if secret == nil {
+		return Caller{Bypass: reason.KeySecretUnknown}
+	}
+	if undeclared(f, i.config) {
+		return Caller{Bypass: reason.UndeclaredCaller}
+	}
+	found := collect(f, i.config)
+	if len(found) == 0 {
+		id := newIdentity(secret)
+		id.add("nobody")
+		return Caller{ID: id.String(), Anonymous: true}
+	}
+	return i.identify(newIdentity(secret), found, now)
+}
+
+// identify digests the credentials that were found: a verified token by what it says, anything else as it is.
+func (i *Identifier) identify(id identity, found []presented, now time.Time) Caller {
+	var claims *claimSet
+	opaque := 0
+	for _, p := range found {
+		token, isToken := "", false
+		if i.tokens != nil {
+			token, isToken = p.token()
+		}
+		if !isToken {
+			opaque++
+			id.add("opaque", p.kind(), p.name, p.value)
+			continue
+		}
+		verified, ok := i.tokens.verify(token, now)
+		if !ok {
+			return Caller{Bypass: reason.TokenInvalid}
+		}
+		if claims != nil && !claims.same(verified, i.config.ID) {
+			return Caller{Bypass: reason.TokenAmbiguous}
+		}
+		claims = claims.merge(verified)
+	}
+	if claims == nil {
+		return Caller{ID: id.String()}
+	}
+	who, ok := claims.identity(i.config.ID)
+	if !ok { // the token lacks a claim of `id`
+		return Caller{Bypass: reason.TokenInvalid}
+	}
+	id.add("token", who)
+	c := Caller{ID: id.String(), Expires: claims.expires}
+	if opaque == 0 {
+		// With something beside it that nobody verified, the token does not decide alone what the answer is.
+		c.Verified, c.Claims = true, claims.all
+	}
+	return c
+}
+
+// An identity is an HMAC over parts, each after its length, so that where one ends is certain.
+type identity struct{ mac hash.Hash }
+
+func newIdentity(secret []byte) identity {
+	id := identity{hmac.New(sha256.New, secret)}
+	id.add("caller")
+	return id
+}
+
+func (d identity) add(parts ...string) {
+	var n [binary.MaxVarintLen64]byte
+	for _, p := range parts {
+		d.mac.Write(n[:binary.PutUvarint(n[:], uint64(len(p)))])
+		d.mac.Write([]byte(p))
+	}
+}
+
+// String is the first 128 bits in lower-case hex.
+func (d identity) String() string { return hex.EncodeToString(d.mac.Sum(nil)[:16]) }

@@ -1,0 +1,227 @@
+package caller
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// Times and bounds of keys.
+const (
+	keysEvery   = 5 * time.Minute  // how often a source is read again
+	keysRetry   = 10 * time.Second // and after it failed, or when a token names a key that is not there
+	keysTimeout = 10 * time.Second
+	maxKeys     = 1 << 20 // bytes
+)
+
+// A verifier checks tokens with the keys that it has.
+type verifier struct {
+	algorithms       []jose.SignatureAlgorithm
+	issuer, audience string
+	read             func(ctx context.Context) ([]jose.JSONWebKey, error)
+	keys             atomic.Pointer[[]jose.JSONWebKey]
+	wanted           chan struct{} // a token named a key that is not there
+}
+
+// newVerifier reads the keys, unless they have to be fetched.
+func newVerifier(j *JWT) (*verifier, error) {
+	if err := j.Check(); err != nil {
+		return nil, err
+	}
+	v := &verifier{issuer: j.Issuer, audience: j.Audience, wanted: make(chan struct{}, 1)}
+	for _, a := range j.Algorithms {
+		v.algorithms = append(v.algorithms, jose.SignatureAlgorithm(a))
+	}
+	switch {
+	case len(j.Secret) > 0:
+		v.keys.Store(&[]jose.JSONWebKey{{Key: padded(j.Secret)}})
+		return v, nil
+	case j.JWKSURL != "":
+		v.read = func(ctx context.Context) ([]jose.JSONWebKey, error) { return fetchKeys(ctx, j.JWKSURL) }
+		return v, nil
+	case j.JWKSFile != "":
+		v.read = func(context.Context) ([]jose.JSONWebKey, error) { return readKeys(j.JWKSFile, parseJWKS) }
+	default:
+		v.read = func(context.Context) ([]jose.JSONWebKey, error) { return readKeys(j.PublicKeyFile, parsePEM) }
+	}
+	return v, v.refresh(context.Background())
+}
+
+// padded is a secret that is shorter than RFC 7518 §3.2 wants, as HMAC itself pads it (RFC 2104 §2): the library refuses it, while
+// the API has long been signing with it. The policies warn of it.
+func padded(secret []byte) []byte {
+	const block = 64 // bytes, that of SHA-256; as long as the longest hash
+	if len(secret) >= block {
+		return secret
+	}
+	return append(slices.Clone(secret), make([]byte, block-len(secret))...)
+}
+
+func (v *verifier) refresh(ctx context.Context) error {
+	keys, err := v.read(ctx)
+	if err != nil {
+		return err
+	}
+	v.keys.Store(&keys)
+	return nil
+}
+
+// run reads the keys again now and then, since they rotate. While a source fails, the keys in hand stay.
+func (v *verifier) run(ctx context.Context) {
+	if v.read == nil {
+		return
+	}
+	for {
+		wait := keysEvery
+		bounded, cancel := context.WithTimeout(ctx, keysTimeout)
+		if v.refresh(bounded) != nil {
+			wait = keysRetry
+		}
+		cancel()
+		if !v.pause(ctx, wait) {
+			return
+		}
+	}
+}
+
+// pause waits until it is time to read the keys again, or soon if a token wants one; false if ctx is done.
+func (v *verifier) pause(ctx context.Context, wait time.Duration) bool {
+	soon := time.NewTimer(keysRetry)
+	defer soon.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-soon.C:
+	}
+	if wait <= keysRetry {
+		return true
+	}
+	late := time.NewTimer(wait - keysRetry)
+	defer late.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-late.C:
+	case <-v.wanted:
+	}
+	return true
+}
+
+// keysFor are the keys that a token with this key id may have been signed with: those of the same id, or those without one.
+func (v *verifier) keysFor(id string) []jose.JSONWebKey {
+	all := v.keys.Load()
+	if all == nil {
+		v.want()
+		return nil
+	}
+	var out []jose.JSONWebKey
+	for _, k := range *all {
+		if id == "" || k.KeyID == "" || k.KeyID == id {
+			out = append(out, k)
+		}
+	}
+	if len(out) == 0 {
+		v.want()
+	}
+	return out
+}
+
+func (v *verifier) want() {
+	select {
+	case v.wanted <- struct{}{}:
+	default:
+	}
+}
+
+func readKeys(file string, parse func([]byte) ([]jose.JSONWebKey, error)) ([]jose.JSONWebKey, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxKeys))
+	if err != nil {
+		return nil, err
+	}
+	keys, err := parse(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return keys, nil
+}
+
+func fetchKeys(ctx context.Context, url string) ([]jose.JSONWebKey, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the key set is answered with %d", resp.StatusCode)
+	}
+	content, err := io.ReadAll(io.LimitReader(resp.Body, maxKeys))
+	if err != nil {
+		return nil, err
+	}
+	return parseJWKS(content)
+}
+
+// parseJWKS reads a key set (RFC 7517 §5). A key that is not public is refused: it has no business here.
+func parseJWKS(content []byte) ([]jose.JSONWebKey, error) {
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal(content, &set); err != nil {
+		return nil, fmt.Errorf("no key set (RFC 7517): %w", err)
+	}
+	var keys []jose.JSONWebKey
+	for _, k := range set.Keys {
+		if k.Use != "" && k.Use != "sig" {
+			continue
+		}
+		if !k.Valid() || !k.IsPublic() {
+			return nil, fmt.Errorf("key %q is no public key", k.KeyID)
+		}
+		keys = append(keys, k)
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("the key set has no key for signatures")
+	}
+	return keys, nil
+}
+
+// parsePEM reads one public key, or that of a certificate.
+func parsePEM(content []byte) ([]jose.JSONWebKey, error) {
+	block, _ := pem.Decode(content)
+	if block == nil {
+		return nil, errors.New("no PEM block: it begins with -----BEGIN PUBLIC KEY-----")
+	}
+	switch block.Type {
+	case "PUBLIC KEY":
+		key, err := x509.ParsePKIXPublicKey(block.Bytes)
+		return []jose.JSONWebKey{{Key: key}}, err
+	case "RSA PUBLIC KEY":
+		key, err := x509.ParsePKCS1PublicKey(block.Bytes)
+		return []jose.JSONWebKey{{Key: key}}, err
+	case "CERTIFICATE":
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, err
+		}
+		return []jose.JSONWebKey{{Key: certificate.PublicKey}}, nil
+	}
+	return nil, fmt.Errorf("a PEM block %q is no public key", block.Type)
+}

@@ -1,0 +1,207 @@
+package caller
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+
+	"sidecar/cachekeys"
+)
+
+// maxToken bounds a token in bytes: a longer one is not looked at.
+const maxToken = 16 << 10
+
+// A claimSet is what a verified token says (RFC 7519 §4).
+type claimSet struct {
+	all     map[string]any // numbers as json.Number
+	expires time.Time      // zero: never
+}
+
+// verify checks the signature, exp, nbf, iss and aud, all without leeway: who fails here is asked by the backend.
+func (v *verifier) verify(token string, now time.Time) (*claimSet, bool) {
+	if len(token) > maxToken {
+		return nil, false
+	}
+	signed, err := jose.ParseSignedCompact(token, v.algorithms)
+	if err != nil || len(signed.Signatures) != 1 {
+		return nil, false
+	}
+	payload, ok := v.payload(signed)
+	if !ok {
+		return nil, false
+	}
+	c := &claimSet{}
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.UseNumber() // an id may be a number over 2^53
+	if err := d.Decode(&c.all); err != nil || c.all == nil {
+		return nil, false
+	}
+	return c, v.holds(c, now)
+}
+
+// payload is what was signed, if any key that fits verifies it.
+func (v *verifier) payload(signed *jose.JSONWebSignature) ([]byte, bool) {
+	header := signed.Signatures[0].Header
+	for _, k := range v.keysFor(header.KeyID) {
+		if k.Algorithm != "" && k.Algorithm != header.Algorithm {
+			continue
+		}
+		if payload, err := signed.Verify(k.Key); err == nil {
+			return payload, true
+		}
+	}
+	return nil, false
+}
+
+func (v *verifier) holds(c *claimSet, now time.Time) bool {
+	exp, hasExp, ok := c.date("exp")
+	if !ok || hasExp && !now.Before(exp) {
+		return false
+	}
+	nbf, hasNbf, ok := c.date("nbf")
+	if !ok || hasNbf && now.Before(nbf) {
+		return false
+	}
+	c.expires = exp
+	if v.issuer != "" && c.all["iss"] != v.issuer {
+		return false
+	}
+	return v.audience == "" || slices.Contains(c.audience(), v.audience)
+}
+
+// date reads a NumericDate (RFC 7519 §2). ok is false if the claim is there and is none.
+func (c *claimSet) date(name string) (at time.Time, present, ok bool) {
+	value, present := c.all[name]
+	if !present {
+		return time.Time{}, false, true
+	}
+	number, isNumber := value.(json.Number)
+	seconds, err := strconv.ParseFloat(string(number), 64)
+	if !isNumber || err != nil || math.Abs(seconds) > 1<<40 {
+		return time.Time{}, true, false
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*1e9)), true, true
+}
+
+// audience is aud, which is a string or a list of strings (§4.1.3).
+func (c *claimSet) audience() []string {
+	switch aud := c.all["aud"].(type) {
+	case string:
+		return []string{aud}
+	case []any:
+		var out []string
+		for _, a := range aud {
+			if s, ok := a.(string); ok {
+				out = append(out, s)
+			}
+		}
+		return out
+	}
+	return nil
+}
+
+// passing are the claims that change with each token of the same caller.
+var passing = []string{"exp", "iat", "nbf", "jti"}
+
+// lasting is everything else that the token says, in one spelling.
+func (c *claimSet) lasting() string {
+	kept := maps.Clone(c.all)
+	for _, name := range passing {
+		delete(kept, name)
+	}
+	text, _ := json.Marshal(kept) // sorted; what was decoded can be encoded
+	return string(text)
+}
+
+// identity is what makes the caller: id as filled, or all that lasts.
+func (c *claimSet) identity(id *cachekeys.Template) (string, bool) {
+	if id == nil {
+		return "claims:" + c.lasting(), true
+	}
+	text, ok := id.Text(claimValues(c.all))
+	return "id:" + id.String() + "=" + text, ok
+}
+
+// same reports whether two tokens of one request are of one caller.
+func (c *claimSet) same(other *claimSet, id *cachekeys.Template) bool {
+	mine, _ := c.identity(id)
+	others, _ := other.identity(id)
+	return mine == others && c.lasting() == other.lasting()
+}
+
+// merge is c with the earlier expiry of both; c may be nil.
+func (c *claimSet) merge(other *claimSet) *claimSet {
+	if c != nil && !c.expires.IsZero() && (other.expires.IsZero() || c.expires.Before(other.expires)) {
+		return &claimSet{all: other.all, expires: c.expires}
+	}
+	return other
+}
+
+// claimValues fills placeholders from claims.
+type claimValues map[string]any
+
+// Value implements cachekeys.Values.
+func (v claimValues) Value(p cachekeys.Placeholder) ([]string, bool) {
+	if p.Source != cachekeys.FromClaim {
+		return nil, false
+	}
+	return Caller{Claims: v}.Claim(p.Name)
+}
+
+// Claim is the value of a verified claim: a text, number or boolean is one, a list of such is several. A name with dots that is no
+// claim itself leads into objects. ok is false if it is absent or anything else.
+func (c Caller) Claim(name string) (values []string, ok bool) {
+	value, ok := c.Claims[name]
+	if !ok {
+		value, ok = nested(c.Claims, name)
+	}
+	if !ok {
+		return nil, false
+	}
+	list, isList := value.([]any)
+	if !isList {
+		list = []any{value}
+	}
+	values = []string{}
+	for _, element := range list {
+		text, ok := scalar(element)
+		if !ok {
+			return nil, false
+		}
+		values = append(values, text)
+	}
+	return values, true
+}
+
+func nested(claims map[string]any, name string) (any, bool) {
+	first, rest, dotted := strings.Cut(name, ".")
+	value, ok := claims[first]
+	if !dotted {
+		return value, ok
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	return nested(object, rest)
+}
+
+func scalar(value any) (string, bool) {
+	switch v := value.(type) {
+	case string:
+		return v, true
+	case json.Number:
+		return v.String(), true
+	case bool:
+		return strconv.FormatBool(v), true
+	}
+	return "", false
+}

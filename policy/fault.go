@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// A Finding is one thing about a policies file: a fault, or a smell, which is legal and probably not what was meant.
+type Finding struct {
+	Line, Column int    // from 1; the column in characters
+	Msg          string // what is wrong and what would be right
+	Smell        bool
+}
+
+// Findings are what was found in one file.
+type Findings struct {
+	File   string
+	Source []byte
+	List   []Finding
+}
+
+// A Format is how findings are written.
+type Format string
+
+// The formats.
+const (
+	Text   Format = "text"   // file:line:col: what, and the source line under it
+	JSON   Format = "json"   // an array of objects
+	GitHub Format = "github" // workflow commands, which GitHub shows beside the line
+)
+
+// sort puts findings in the order of the file.
+func (f *Findings) sort() {
+	slices.SortStableFunc(f.List, func(a, b Finding) int {
+		if a.Line != b.Line {
+			return a.Line - b.Line
+		}
+		return a.Column - b.Column
+	})
+}
+
+// Faulty reports whether there is a fault.
+func (f *Findings) Faulty() bool {
+	return slices.ContainsFunc(f.List, func(x Finding) bool { return !x.Smell })
+}
+
+// Smells are the findings that are none of a fault.
+func (f *Findings) Smells() []Finding {
+	var out []Finding
+	for _, x := range f.List {
+		if x.Smell {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// Error implements error: every fault in text form.
+func (f *Findings) Error() string {
+	var b strings.Builder
+	for _, x := range f.List {
+		if !x.Smell {
+			fmt.Fprintf(&b, "%s:%d:%d: %s\n", f.File, x.Line, x.Column, x.Msg)
+		}
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// Write writes the findings.
+func (f *Findings) Write(w io.Writer, format Format) error {
+	switch format {
+	case JSON:
+		return f.writeJSON(w)
+	case GitHub:
+		return f.writeGitHub(w)
+	}
+	return f.writeText(w)
+}
+
+func severity(x Finding) string {
+	if x.Smell {
+		return "warning"
+	}
+	return "error"
+}
+
+func (f *Findings) writeText(w io.Writer) error {
+	lines := strings.Split(string(f.Source), "\n")
+	for _, x := range f.List {
+		mark := ""
+		if x.Smell {
+			mark = "warning: "
+		}
+		if _, err := fmt.Fprintf(w, "%s:%d:%d: %s%s\n", f.File, x.Line, x.Column, mark, x.Msg); err != nil {
+			return err
+		}
+		if x.Line < 1 || x.Line > len(lines) {
+			continue
+		}
+		line := strings.TrimSuffix(lines[x.Line-1], "\r")
+		if _, err := fmt.Fprintf(w, "    %s\n    %s^\n", line, indent(line, x.Column)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indent is what stands before the column, as blanks of the same width.
+func indent(line string, column int) string {
+	var b strings.Builder
+	for i, r := range []rune(line) {
+		if i >= column-1 {
+			break
+		}
+		if r == '\t' {
+			b.WriteByte('\t')
+		} else {
+			b.WriteByte(' ')
+		}
+	}
+	return b.String()
+}
+
+func (f *Findings) writeJSON(w io.Writer) error {
+	type object struct {
+		File     string `json:"file"`
+		Line     int    `json:"line"`
+		Column   int    `json:"column"`
+		Severity string `json:"severity"`
+		Message  string `json:"message"`
+	}
+	list := make([]object, len(f.List))
+	for i, x := range f.List {
+		list[i] = object{f.File, x.Line, x.Column, severity(x), x.Msg}
+	}
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(list)
+}
+
+// writeGitHub escapes as the workflow commands want it.
+func (f *Findings) writeGitHub(w io.Writer) error {
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	for _, x := range f.List {
+		if _, err := fmt.Fprintf(w, "::%s file=%s,line=%d,col=%d::%s\n", severity(x), property.Replace(f.File), x.Line, x.Column, data.Replace(x.Msg)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

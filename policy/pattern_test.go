@@ -1,0 +1,143 @@
+package policy
+
+import (
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// The oracle of this file is http.ServeMux itself: the contract says that patterns mean what they mean there.
+
+// drawPattern draws a pattern over few segments, so that many of a set meet.
+func drawPattern(t *rapid.T) string {
+	source := rapid.SampledFrom([]string{"", "GET ", "GET ", "POST ", "HEAD "}).Draw(t, "method")
+	for i := range rapid.IntRange(0, 3).Draw(t, "segments") {
+		wildcard := "{" + rapid.SampledFrom([]string{"x", "y"}).Draw(t, "wildcard") + strconv.Itoa(i) + "}"
+		source += "/" + rapid.SampledFrom([]string{"a", "b", "%61", "a%2Fb", wildcard, wildcard}).Draw(t, "segment")
+	}
+	end := rapid.SampledFrom([]string{"", "", "/", "/{$}", "/{rest...}"}).Draw(t, "end")
+	if end == "" && (source == "" || source[len(source)-1] == ' ') {
+		end = "/"
+	}
+	return source + end
+}
+
+// drawPath draws a path that is as ServeMux wants it: it would redirect '//' and dots.
+func drawPath(t *rapid.T) string {
+	path := ""
+	for range rapid.IntRange(0, 4).Draw(t, "depth") {
+		path += "/" + rapid.SampledFrom([]string{"a", "b", "c", "%61", "a%2Fb"}).Draw(t, "part")
+	}
+	if path == "" || rapid.Bool().Draw(t, "slash") {
+		path += "/"
+	}
+	return path
+}
+
+// register reports whether mux takes the pattern.
+func register(mux *http.ServeMux, pattern string, handler http.HandlerFunc) (taken bool) {
+	defer func() { taken = recover() == nil }()
+	mux.HandleFunc(pattern, handler)
+	return
+}
+
+func mustPattern(t interface{ Fatal(...any) }, source string) *pattern {
+	p, err := parsePattern(source)
+	if err != nil {
+		t.Fatal(source, err)
+	}
+	return p
+}
+
+func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		mux, m := http.NewServeMux(), &matcher{}
+		chosen, values := "", map[string]string{}
+		for _, source := range rapid.SliceOfN(rapid.Custom(drawPattern), 1, 8).Draw(t, "patterns") {
+			p := mustPattern(t, source)
+			taken := register(mux, source, func(_ http.ResponseWriter, r *http.Request) {
+				chosen = source
+				for name := range p.wildcards() {
+					values[name] = r.PathValue(name)
+				}
+			})
+			other, conflict := m.conflict(p)
+			if taken == conflict {
+				t.Fatalf("%q: ServeMux takes it: %t, here it conflicts with %v: %t", source, taken, other.pattern, conflict)
+			}
+			if taken {
+				m.add(p, &route{name: source})
+			}
+		}
+		for range 10 {
+			method := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT"}).Draw(t, "request")
+			path := drawPath(t)
+			chosen = ""
+			clear(values)
+			mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
+			got := ""
+			found, ok := m.find(method, split(path), false)
+			if ok {
+				got = found.route.name
+			}
+			if got != chosen || !maps.Equal(found.values, values) {
+				t.Fatalf("%s %s: found %q with %v, ServeMux chooses %q with %v", method, path, got, found.values, chosen, values)
+			}
+		}
+	})
+}
+
+// covers(p, q) is what "more specific" means: where it holds, every request of q is one of p.
+func TestWhatCoversAPatternMatchesAllThatItMatches(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p, q := mustPattern(t, drawPattern(t)), mustPattern(t, drawPattern(t))
+		path := split(drawPath(t))
+		_, inP := p.bind(path, false)
+		_, inQ := q.bind(path, false)
+		if coversPath(p.segments, q.segments) && inQ && !inP {
+			t.Fatalf("%s covers %s, which alone matches %q", p.source, q.source, path)
+		}
+		if inP && inQ && !meetsPath(p.segments, q.segments) {
+			t.Fatalf("%s and %s do not meet, and both match %q", p.source, q.source, path)
+		}
+		if p.covers(q) && !p.meets(q) {
+			t.Fatalf("%s covers %s without meeting it", p.source, q.source)
+		}
+	})
+}
+
+func TestAPatternBindsWhatItsWildcardsStandFor(t *testing.T) {
+	for _, c := range []struct {
+		pattern, path string
+		empty         bool
+		want          map[string]string // nil: no match
+	}{
+		{"GET /a/{id}", "/a/1", false, map[string]string{"id": "1"}},
+		{"GET /a/{id}", "/a/%31%2F2", false, map[string]string{"id": "1/2"}},
+		{"GET /a/{id}", "/a/1/", false, nil},
+		{"GET /a/{id}", "/a/", false, nil},
+		{"GET /a/{id}", "/a/", true, map[string]string{"id": ""}},
+		{"GET /a/{id}", "/a", true, nil},
+		{"GET /a/{id}/b/{x}", "/a/1/b/2", false, map[string]string{"id": "1", "x": "2"}},
+		{"GET /a/{id}/b", "/a//b", true, map[string]string{"id": ""}},
+		{"GET /a/{rest...}", "/a/", false, map[string]string{"rest": ""}},
+		{"GET /a/{rest...}", "/a/b/c/", false, map[string]string{"rest": "b/c/"}},
+		{"GET /a/{rest...}", "/a", false, nil},
+		{"GET /a/", "/a/b/c", false, map[string]string{}},
+		{"GET /a/{$}", "/a/", false, map[string]string{}},
+		{"GET /a/{$}", "/a/b", false, nil},
+		{"GET /{$}", "/", false, map[string]string{}},
+		{"GET /a%2Fb", "/a%2fb", false, map[string]string{}},
+		{"GET /a%2Fb", "/a/b", false, nil},
+		{"GET /a", "/A", false, nil},
+	} {
+		got, ok := mustPattern(t, c.pattern).bind(split(c.path), c.empty)
+		if ok != (c.want != nil) || ok && !maps.Equal(got, c.want) {
+			t.Errorf("%s binds %s (empty %t) to %v, %t; want %v", c.pattern, c.path, c.empty, got, ok, c.want)
+		}
+	}
+}

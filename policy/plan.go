@@ -1,0 +1,121 @@
+package policy
+
+import (
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/caller"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+)
+
+// A Kind is what is to be done with a request.
+type Kind int
+
+// The kinds, of which a request has exactly one.
+const (
+	Pass  Kind = iota // forward, untouched by the cache; Plan.Bypass says why
+	Read              // a GET or HEAD of a cached route: Plan.Read
+	Write             // an unsafe request, or a GET that counts as one: Plan.Write
+	Job               // a POST of a job route: Plan.Job, and Plan.Write for its invalidations
+	Deny              // 404, and nothing reaches the backend
+)
+
+// A Plan is all that is known of a request before anything is sent: which route applies, who asks, and what is to be
+// done. It is built once (Table.Plan), obeyed by proxy and jobhook, and never changed. It refers to the request's
+// field section, which must not change while the plan is in use.
+type Plan struct {
+	Kind   Kind
+	Route  string        // the route's name, for metrics; "" if none matched
+	Bypass reason.Reason // Pass: why
+	Caller caller.Caller
+	Read   *ReadPlan
+	Write  *WritePlan
+	Job    *JobPlan
+	// Query is the query to send on, without '?': the request's own unless the route ignores parameters.
+	Query string
+}
+
+// A ReadPlan says under which key the answer to a GET may be stored and what it depends on.
+type ReadPlan struct {
+	Cache *Cache
+	// Rules are the block's, but for a caller without credentials, for whom a private entry is one that all such callers share.
+	Rules httpcache.Rules
+	// Requester is what the rules have to know of the caller.
+	Requester httpcache.Requester
+	Key       cachekeys.Key
+	Primary   cachekeys.Digest // of Key
+	// Carried are the tags known from the request: the route's tags and their families, the own URI and, if private,
+	// the caller. cachekeys.All is not among them: the protocol adds it.
+	Carried []cachekeys.Tag
+	// Guards are the guards of what the response may name; empty if it names nothing by the policy.
+	Guards []cachekeys.Tag
+	// NotAfter, if not zero, is when the caller's token expires: nothing stored for it lives longer.
+	NotAfter time.Time
+	// MaxLife, if not 0, bounds the lifetime of an entry filled with credentials that cannot be verified.
+	MaxLife time.Duration
+
+	table  *Table
+	values requestValues
+}
+
+// A Cache is a compiled cache block.
+type Cache struct {
+	Rules     httpcache.Rules
+	Scope     Scope
+	MaxBody   int64     // bytes; larger answers stream through
+	Strip     []string  // field names in canonical form, or prefixes that end in '*'; never stored
+	SetCookie SetCookie // what becomes of Set-Cookie
+	Tags      []*cachekeys.Template
+	Vary      []string // canonical
+	Digest    string   // of the block as it is in force: part of every key
+
+	partition *cachekeys.Template
+	query     queryRule
+}
+
+// A Scope says for whom an entry is.
+type Scope int
+
+// The scopes.
+const (
+	Private   Scope = iota // one caller
+	Shared                 // everybody
+	Partition              // everybody with the same verified value
+)
+
+// SetCookie says what becomes of an answer that sets cookies: refused (the zero value), stored with them, or stored
+// without those in Drop and refused if it sets any other.
+type SetCookie struct {
+	Store bool
+	Drop  []string // cookie names; entries that had one are served only to requests that bring such a cookie
+}
+
+// A WritePlan says what a request that changes something invalidates.
+type WritePlan struct {
+	// NeedsRequestBody, NeedsResponseBody: some template reads it.
+	NeedsRequestBody, NeedsResponseBody bool
+
+	table   *Table
+	request httpfield.Request
+	values  requestValues
+	matches []match // each route that the forms of the path match
+}
+
+// A Body is content as far as it is in hand.
+type Body struct {
+	Content  []byte
+	Coding   string // the Content-Encoding field's value; "" for identity
+	Complete bool   // false: longer than MAX_INSPECT_BODY, cut off, or never read
+}
+
+// A JobPlan says how a request runs as a job. It is the compiled job block.
+type JobPlan struct {
+	Mode      string        // "always"
+	Queue     string        // as in the policies file, without the prefix's part
+	MaxRetry  int           // attempts after the first
+	Retention time.Duration // of the result, and of failures, from the end of the job
+	Timeout   time.Duration // of one attempt
+	MaxBody   int64         // bytes of request body; a longer request goes to the backend at once
+}

@@ -1,0 +1,165 @@
+package policy
+
+import (
+	"net/http"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+)
+
+// Bounds of what one request or answer may name.
+const (
+	maxTags  = 100 // of a write, or of what a GET is known to depend on
+	maxNames = 64  // that an answer gives its entry
+)
+
+// planRead plans a GET or HEAD without a body.
+func (t *Table) planRead(plan *Plan, req httpfield.Request) {
+	m, ok := t.matcher.find(http.MethodGet, split(req.Path), false)
+	if !ok {
+		plan.Bypass = reason.NoRoute
+		return
+	}
+	plan.Route = m.route.name
+	switch {
+	case m.route.kind == Write && len(m.route.patterns) > 0 && namesGET(m.route):
+		t.planWrite(plan, req, nil)
+		return
+	case m.route.kind != Read:
+		plan.Route, plan.Bypass = "", reason.NoRoute
+		return
+	case !t.matcher.certain(http.MethodGet, req.Path, m):
+		plan.Bypass = reason.BadTarget
+		return
+	}
+	if why := plan.Caller.Bypass; why != "" {
+		plan.Bypass = why
+		return
+	}
+	query, ok := m.route.cache.query.apply(req.Query)
+	if !ok {
+		plan.Bypass = reason.QueryNotListed
+		return
+	}
+	read, ok := t.read(plan, req, m, query)
+	if !ok {
+		plan.Bypass = reason.TemplateUnfilled
+		return
+	}
+	plan.Kind, plan.Read, plan.Query = Read, read, query.Raw()
+}
+
+// namesGET reports whether the route's patterns say GET: one for any method is about unsafe ones.
+func namesGET(r *route) bool {
+	for _, p := range r.patterns {
+		if p.method == http.MethodGet {
+			return true
+		}
+	}
+	return false
+}
+
+// read makes the plan of a read. ok is false if a template cannot be filled.
+func (t *Table) read(plan *Plan, req httpfield.Request, m match, query cachekeys.Query) (*ReadPlan, bool) {
+	c, who := m.route.cache, plan.Caller
+	values := requestValues{path: m.values, query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: who}
+	r := &ReadPlan{
+		Cache: c, Rules: c.Rules, table: t, values: values,
+		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},
+	}
+	partition, ok := t.partition(r, who.ID, values)
+	if !ok || !r.tags(t, c) {
+		return nil, false
+	}
+	r.Carried = append(r.Carried, cachekeys.OwnURI(cachekeys.CanonicalPath(req.Path)))
+	if c.Scope != Shared {
+		r.NotAfter = who.Expires
+		if !who.Anonymous && !who.Verified {
+			r.MaxLife = t.identifier.MaxAge()
+		}
+	}
+	r.Carried = distinct(r.Carried)
+	r.Key = cachekeys.Key{
+		Block: c.Digest, Scope: r.scope(), Partition: partition, Authority: req.Authority, Path: req.Path,
+		HasQuery: req.HasQuery && query.Raw() != "" || req.HasQuery && req.Query == "", Query: query.Canonical(),
+		Vary: cachekeys.SelectVary(c.Vary, req.Fields),
+	}
+	r.Primary = r.Key.Digest(t.secret())
+	return r, true
+}
+
+func (r *ReadPlan) scope() string {
+	switch r.Cache.Scope {
+	case Private:
+		return "private"
+	case Shared:
+		return "shared"
+	}
+	return r.Cache.partition.String()
+}
+
+// partition is for whom the entry is: a caller, nobody in particular, or whoever has the same verified value.
+func (t *Table) partition(r *ReadPlan, id string, values requestValues) (string, bool) {
+	switch r.Cache.Scope {
+	case Private:
+		r.Carried = append(r.Carried, cachekeys.CallerTag(id))
+		if !r.Requester.Credentials {
+			r.Rules.Shared = true // all who bring no credentials share it
+		}
+		return id, true
+	case Shared:
+		return "", true
+	}
+	return r.Cache.partition.Text(values)
+}
+
+// tags fills the templates as far as the request goes: tags and families to carry, and guards of what the answer will name.
+func (r *ReadPlan) tags(t *Table, c *Cache) bool {
+	var named []cachekeys.Tag
+	for _, template := range c.Tags {
+		if template.Has(cachekeys.FromResponseBody) {
+			prefix, families, ok := template.Known(r.values)
+			if !ok {
+				return false
+			}
+			r.Carried = append(r.Carried, families...)
+			r.Guards = append(r.Guards, cachekeys.Guard(prefix))
+			continue
+		}
+		x := template.Expand(r.values, maxTags)
+		if x.Unfilled != nil {
+			return false
+		}
+		named = append(named, x.Tags...)
+		r.Carried = append(r.Carried, x.Families...)
+	}
+	r.Carried = append(r.Carried, named...)
+	r.Carried = append(r.Carried, t.familiesOf(named)...)
+	r.Guards = distinct(r.Guards)
+	return true
+}
+
+// Names are the tags that an answer names by the policy, with their families. Why is not empty if they cannot be known, or are too
+// many to carry: then the answer cannot be stored.
+func (r *ReadPlan) Names(body Body) (names []cachekeys.Tag, why reason.Reason) {
+	values := r.values
+	values.response = document{body: body, limit: r.Cache.MaxBody}
+	for _, template := range r.Cache.Tags {
+		if !template.Has(cachekeys.FromResponseBody) {
+			continue
+		}
+		x := template.Expand(&values, maxNames)
+		if x.Unfilled != nil {
+			return nil, reason.TagsUnfilled
+		}
+		names = append(names, x.Tags...)
+		names = append(names, x.Families...)
+	}
+	names = distinct(append(names, r.table.familiesOf(names)...))
+	if len(names) > 2*maxNames {
+		return nil, reason.TooManyTags
+	}
+	return names, ""
+}

@@ -1,0 +1,108 @@
+package policy
+
+import (
+	"net/http"
+	"slices"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+)
+
+// planWrite plans a request that may change something. It is matched on every form of its path, since the backend may take one
+// for another, and under every method that it may be taken for.
+func (t *Table) planWrite(plan *Plan, req httpfield.Request, overrides []string) {
+	w := &WritePlan{
+		table: t, request: req,
+		values: requestValues{query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: plan.Caller},
+	}
+	plan.Kind, plan.Write, plan.Route = Write, w, ""
+	for i, segments := range forms(req.Path) {
+		for _, method := range append([]string{req.Method}, overrides...) {
+			m, ok := t.matcher.find(method, segments, true)
+			if !ok || m.route.kind != Write && m.route.kind != Job || isSafe(method) && !namesGET(m.route) {
+				continue
+			}
+			if i == 0 && m.route.kind == Job && len(overrides) == 0 && !hasEmpty(m.values) {
+				plan.Kind, plan.Job = Job, m.route.job
+			}
+			w.add(m)
+		}
+	}
+	if len(w.matches) > 0 {
+		plan.Route = w.matches[0].route.name
+	}
+}
+
+func hasEmpty(values map[string]string) bool {
+	for _, v := range values {
+		if v == "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *WritePlan) add(m match) {
+	if slices.ContainsFunc(w.matches, func(have match) bool { return have.route == m.route && sameValues(have.values, m.values) }) {
+		return
+	}
+	w.matches = append(w.matches, m)
+	for _, t := range m.route.writes {
+		w.NeedsRequestBody = w.NeedsRequestBody || t.Has(cachekeys.FromRequestBody)
+		w.NeedsResponseBody = w.NeedsResponseBody || t.Has(cachekeys.FromResponseBody)
+	}
+}
+
+// Tags are what the request invalidates, now that the backend has answered with this status and these fields. A 4xx but 408 means
+// refused: nothing was changed, unless a route says otherwise. Where the answer leaves open what happened (408, 5xx), it is Unknown.
+func (w *WritePlan) Tags(sent Body, status int, fields httpfield.Fields, answer Body) []cachekeys.Tag {
+	switch {
+	case status == http.StatusRequestTimeout || status >= 500:
+		return w.Unknown(sent)
+	case status >= 400:
+		return distinct(w.fill(sent, answer, true))
+	}
+	tags := w.fill(sent, answer, false)
+	for _, path := range httpcache.InvalidatedURIs(w.request, status, fields) {
+		tags = append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(path)))
+	}
+	return distinct(tags)
+}
+
+// Unknown are what the request may have changed where no answer says what it did: what the answer would have named counts as its
+// whole family.
+func (w *WritePlan) Unknown(sent Body) []cachekeys.Tag {
+	return distinct(w.fill(sent, Body{}, false))
+}
+
+// fill fills the templates of the routes, or of those alone that a refusal concerns too, and adds the own URI where any is left.
+func (w *WritePlan) fill(sent, answer Body, refused bool) []cachekeys.Tag {
+	matches := w.matches
+	if refused {
+		matches = slices.DeleteFunc(slices.Clone(matches), func(m match) bool { return !m.route.refusal })
+		if len(matches) == 0 {
+			return nil
+		}
+	}
+	values := w.values
+	values.request = document{body: sent, limit: w.table.maxInspect}
+	values.response = document{body: answer, limit: w.table.maxInspect}
+	tags := expand(matches, values, maxTags)
+	if len(tags) > maxTags {
+		tags = expand(matches, values, 1) // lists become their families
+	}
+	return append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(w.request.Path)))
+}
+
+// expand fills all templates of matches; where one yields more than limit tags, it yields their family.
+func expand(matches []match, values requestValues, limit int) (tags []cachekeys.Tag) {
+	for _, m := range matches {
+		values.path = m.values
+		for _, t := range m.route.writes {
+			x := t.Expand(&values, limit)
+			tags = append(append(tags, x.Tags...), x.Unfilled...)
+		}
+	}
+	return tags
+}

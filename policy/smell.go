@@ -1,0 +1,101 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"sidecar/cachekeys"
+)
+
+// smells reports what is legal and probably not meant.
+func (l *loader) smells() {
+	for _, r := range l.routes {
+		for i, w := range r.writes {
+			l.smellOfWrite(r, w, i)
+		}
+		if r.cache != nil && !l.invalidated(r) {
+			l.smell(r.at, "nothing invalidates %q: after a write its answers are old until they expire. Name its tags in the invalidate of a route", r.name)
+		}
+		if r.kind == Job && !l.jwt {
+			l.smell(r.at, "%q takes credentials that nobody verifies: who has a new token no longer sees the jobs of the old one. Add jwt to the caller block", r.name)
+		}
+	}
+}
+
+func (l *loader) smellOfWrite(r *route, w *cachekeys.Template, i int) {
+	at := r.writeNodes[i]
+	switch {
+	case w.String() == "caller:{caller}":
+		if l.jwt && (l.caller.ID == nil || !slices.Contains(claimsOf(l.caller.ID), "jti")) {
+			l.smell(at, "while caller.id leaves out jti, another token of the same caller refills what this drops, and a token that was logged out can read it until it expires")
+		}
+	case !l.carried(w):
+		l.smell(at, "no cached route carries %q: it invalidates nothing", w.String())
+	case w.Has(cachekeys.FromClaim):
+		l.smell(at, "%q names the one who writes, and the owner of what is written may be another: take the id from the path or the answer", w.String())
+	}
+}
+
+// carried reports whether some cached route carries what w names.
+func (l *loader) carried(w *cachekeys.Template) bool {
+	return slices.ContainsFunc(l.routes, func(r *route) bool {
+		return r.cache != nil && slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return touches(w, t) })
+	})
+}
+
+// invalidated reports whether some route names what r carries, or writes to the paths of r.
+func (l *loader) invalidated(r *route) bool {
+	for _, other := range l.routes {
+		for _, w := range other.writes {
+			if slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return touches(w, t) }) {
+				return true
+			}
+		}
+		if other.kind != Write && other.kind != Job {
+			continue
+		}
+		for _, p := range other.patterns {
+			for _, q := range r.patterns {
+				if meetsPath(p.segments, q.segments) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// touches reports whether what w names may be what t yields: their texts agree where neither has a placeholder.
+func touches(w, t *cachekeys.Template) bool {
+	a, b := strings.Split(shape(w), ":"), strings.Split(shape(t), ":")
+	for i := range min(len(a), len(b)) {
+		if prefix, family := strings.CutSuffix(a[i], "*"); family {
+			return strings.HasPrefix(b[i], prefix) || strings.ContainsRune(b[i], hole) || strings.ContainsRune(prefix, hole)
+		}
+		if a[i] != b[i] && !strings.ContainsRune(a[i], hole) && !strings.ContainsRune(b[i], hole) {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// hole stands for a placeholder in a shape.
+const hole = '\x00'
+
+func shape(t *cachekeys.Template) string {
+	var b strings.Builder
+	depth := 0
+	for _, c := range t.String() {
+		switch {
+		case c == '{':
+			if depth++; depth == 1 {
+				b.WriteRune(hole)
+			}
+		case c == '}':
+			depth--
+		case depth == 0:
+			b.WriteRune(c)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// smellsOf loads a file that has no fault and gives its smells, as "line: message".
+func smellsOf(t *testing.T, content string, o Options) []string {
+	t.Helper()
+	_, found, err := Load([]byte(content), o)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, content)
+	}
+	var out []string
+	for _, f := range found.Smells() {
+		out = append(out, fmt.Sprintf("%d: %s", f.Line, f.Msg))
+	}
+	return out
+}
+
+func TestSmells(t *testing.T) {
+	const jwt = "caller: {jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}}"
+	id := func(s string) string {
+		return `caller: {jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}, id: "` + s + `"}`
+	}
+	const read = `  - {name: a, match: "GET /a/{id}", cache: {scope: private, tags: ["a:{id}"]}}`
+	for _, c := range []struct {
+		name   string
+		caller string
+		routes []string // each one line, the first is line 4
+		want   []string // "line: beginning of the message"
+	}{
+		{"none: what is written is what is read", "", []string{read, `  - {match: "PUT /a/{id}", invalidate: ["a:{id}"]}`}, nil},
+
+		{"a tag that no cached route carries", "", []string{read, `  - {match: "PUT /a/{id}", invalidate: ["a:{id}", "b:{id}"]}`},
+			[]string{`5: no cached route carries "b:{id}"`}},
+		{"a tag longer than any that is carried", "", []string{read, `  - {match: "PUT /a/{id}", invalidate: ["a:{id}:sheet"]}`},
+			[]string{`5: no cached route carries "a:{id}:sheet"`}},
+		{"none: a family of what is carried", "", []string{read, `  - {match: "PUT /x", invalidate: ["a:*"]}`}, nil},
+		{"a family of nothing", "", []string{read, `  - {match: "PUT /a/{id}", invalidate: ["b:*"]}`},
+			[]string{`5: no cached route carries "b:*"`}},
+		{"none: one value of what is carried", "", []string{read, `  - {match: "PUT /x", invalidate: ["a:1"]}`}, nil},
+
+		{"a cached route that nothing invalidates", "", []string{read}, []string{`4: nothing invalidates "a"`}},
+		{"a cached route without tags that nothing invalidates", "", []string{`  - {match: GET /a, cache: {scope: shared}}`, `  - {match: POST /b, invalidate: []}`},
+			[]string{`4: nothing invalidates "get_a"`}},
+		{"none: a write to its own path", "", []string{read, `  - {match: "PUT /a/{id}", invalidate: []}`}, nil},
+		{"none: a job names it", jwt, []string{read, `  - {match: POST /b, job: {mode: always}, invalidate: ["a:*"]}`}, nil},
+
+		{"a claim of the writer", jwt, []string{`  - {match: GET /a, cache: {scope: private, tags: ["user:{claim.sub}"]}}`, `  - {match: POST /a, invalidate: ["user:{claim.sub}"]}`},
+			[]string{`5: "user:{claim.sub}" names the one who writes`}},
+		{"none: the owner whom the answer names", jwt, []string{`  - {match: GET /a, cache: {scope: private, tags: ["user:{claim.sub}"]}}`, `  - {match: POST /a, invalidate: ["user:{response.body.owner}"]}`}, nil},
+
+		{"an id that leaves out role and scope", id("{claim.sub}"), nil, []string{"2: id leaves out claims like role"}},
+		{"none: an id with a role", id("{claim.sub}:{claim.role}"), nil, nil},
+		{"none: an id with a scope", id("{claim.sub}:{claim.scope}"), nil, nil},
+		{"none: each token by itself", id("{claim.jti}"), nil, nil},
+
+		{"ttl over max_age without jwt", "", []string{`  - {match: GET /a, cache: {scope: private, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`},
+			[]string{"4: no entry lives longer than max_age (5m0s) without jwt"}},
+		{"none: ttl of just max_age", "", []string{`  - {match: GET /a, cache: {scope: private, ttl: 5m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
+		{"none: ttl under a longer max_age", "caller: {max_age: 1h}", []string{`  - {match: GET /a, cache: {scope: private, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
+		{"none: ttl over max_age with jwt", jwt, []string{`  - {match: GET /a, cache: {scope: private, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
+		{"none: ttl over max_age of a shared route", "", []string{`  - {match: GET /a, cache: {scope: shared, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
+
+		{"a job route with credentials that nobody verifies", "", []string{`  - {name: j, match: POST /a, job: {mode: always}}`}, []string{`4: "j" takes credentials that nobody verifies`}},
+		{"none: a job route with jwt", jwt, []string{`  - {match: POST /a, job: {mode: always}}`}, nil},
+
+		{"a logout while the id leaves out jti", id("{claim.sub}:{claim.role}"), []string{`  - {match: POST /logout, invalidate: ["caller:{caller}"]}`},
+			[]string{"4: while caller.id leaves out jti"}},
+		{"a logout while the id is all claims but jti", jwt, []string{`  - {match: POST /logout, invalidate: ["caller:{caller}"]}`},
+			[]string{"4: while caller.id leaves out jti"}},
+		{"none: a logout where each token is a caller", id("{claim.jti}"), []string{`  - {match: POST /logout, invalidate: ["caller:{caller}"]}`}, nil},
+		{"none: a logout with opaque credentials", "", []string{`  - {match: POST /logout, invalidate: ["caller:{caller}"]}`}, nil},
+		{"none: all callers", jwt, []string{read, `  - {match: POST /logout, invalidate: ["a:*", "caller:*"]}`}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			routes := "routes:\n" + strings.Join(c.routes, "\n")
+			if c.routes == nil {
+				routes = "routes: []"
+			}
+			got := smellsOf(t, "version: 1\n"+c.caller+"\n"+routes+"\n", testOptions())
+			if !slices.EqualFunc(got, c.want, strings.HasPrefix) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestAShortSecretSmells(t *testing.T) {
+	o := testOptions()
+	o.Env = env(map[string]string{"S": testSecret[:31], "L": testSecret})
+	for name, want := range map[string][]string{
+		"S": {"2: the secret in S is shorter than 32 bytes: it can be guessed from one token (RFC 7518 §3.2)"},
+		"L": nil,
+	} {
+		content := "version: 1\ncaller: {jwt: {secret_env: " + name + ", algorithms: [HS256]}}\n"
+		if got := smellsOf(t, content, o); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}
+
+// policies.yaml is the example that everybody reads first.
+func TestTheExampleHasNoFaultAndTheSmellsThatItOwnsUpTo(t *testing.T) {
+	content, err := os.ReadFile("../policies.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := smellsOf(t, string(content), testOptions())
+	want := []string{}
+	if !slices.EqualFunc(got, want, func(g, w string) bool { return strings.Contains(g, w) }) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}

@@ -1,0 +1,234 @@
+package policy
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/caller"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+)
+
+// A Table is a policies file in force. It is immutable and safe for concurrent use.
+type Table struct {
+	version    string
+	routes     []*route
+	matcher    matcher
+	denies     bool
+	identifier *caller.Identifier
+	secret     func() []byte
+	maxInspect int64
+	families   []*cachekeys.Template // what invalidations name, or fall back to, as families
+	guards     []*cachekeys.Template // what stands before the first {response.body…} of a tag
+}
+
+// table makes the table of what was read without a fault.
+func (l *loader) table(version string) *Table {
+	t := &Table{version: version, routes: l.routes, matcher: l.matcher, secret: l.options.Secret, maxInspect: l.options.MaxInspect}
+	for _, r := range l.routes {
+		t.denies = t.denies || r.kind == Deny
+		for _, w := range r.writes {
+			t.families = addPrefixes(t.families, w, func(cachekeys.Placeholder) bool { return true })
+			if w.IsFamily() {
+				t.families = addTemplate(t.families, w.String())
+			}
+		}
+		if r.cache == nil {
+			continue
+		}
+		for _, tag := range r.cache.Tags {
+			t.families = addPrefixes(t.families, tag, func(cachekeys.Placeholder) bool { return true })
+			t.guards = addPrefixes(t.guards, tag, func(p cachekeys.Placeholder) bool { return p.Source == cachekeys.FromResponseBody })
+		}
+	}
+	return t
+}
+
+// addPrefixes adds the family of what stands before each placeholder of t that is wanted.
+func addPrefixes(list []*cachekeys.Template, t *cachekeys.Template, wanted func(cachekeys.Placeholder) bool) []*cachekeys.Template {
+	for _, p := range t.Placeholders() {
+		if wanted(p) {
+			list = addTemplate(list, t.String()[:p.Offset]+"*")
+		}
+	}
+	return list
+}
+
+func addTemplate(list []*cachekeys.Template, source string) []*cachekeys.Template {
+	if slices.ContainsFunc(list, func(t *cachekeys.Template) bool { return t.String() == source }) {
+		return list
+	}
+	t, err := cachekeys.ParseTemplate(source)
+	if err != nil {
+		return list // a part of a template that was parsed before: it never fails
+	}
+	return append(list, t)
+}
+
+// Run keeps the keys of tokens fresh until ctx is done.
+func (t *Table) Run(ctx context.Context) { t.identifier.Run(ctx) }
+
+// Version is a digest of the file, for those who want to know which one is in force.
+func (t *Table) Version() string { return t.version }
+
+// Identify says who a request with these fields speaks for.
+func (t *Table) Identify(f httpfield.Fields, now time.Time) caller.Caller {
+	return t.identifier.Identify(f, now)
+}
+
+// A RouteInfo is what /admin/policies shows of a route.
+type RouteInfo struct {
+	Name       string   `json:"name"`
+	Match      []string `json:"match"`
+	Kind       string   `json:"kind"` // cache, invalidate, job or deny
+	Tags       []string `json:"tags,omitempty"`
+	Invalidate []string `json:"invalidate,omitempty"`
+	TTL        string   `json:"ttl,omitempty"`
+	Queue      string   `json:"queue,omitempty"`
+}
+
+// Routes are the routes in force, in the order of the file.
+func (t *Table) Routes() []RouteInfo {
+	out := make([]RouteInfo, len(t.routes))
+	for i, r := range t.routes {
+		info := RouteInfo{Name: r.name, Match: r.sources, Kind: map[Kind]string{Read: "cache", Write: "invalidate", Job: "job", Deny: "deny"}[r.kind]}
+		for _, w := range r.writes {
+			info.Invalidate = append(info.Invalidate, w.String())
+		}
+		if r.cache != nil {
+			for _, tag := range r.cache.Tags {
+				info.Tags = append(info.Tags, tag.String())
+			}
+			if r.cache.Rules.HasTTL {
+				info.TTL = r.cache.Rules.TTL.String()
+			}
+		}
+		if r.job != nil {
+			info.Queue = r.job.Queue
+		}
+		out[i] = info
+	}
+	return out
+}
+
+// HasJobs reports whether some route makes jobs.
+func (t *Table) HasJobs() bool {
+	return slices.ContainsFunc(t.routes, func(r *route) bool { return r.kind == Job })
+}
+
+// Family reports whether entries carry the family with this prefix: then it can be invalidated.
+func (t *Table) Family(prefix string) bool {
+	if prefix == "caller:" {
+		return true
+	}
+	return slices.ContainsFunc(t.families, func(f *cachekeys.Template) bool {
+		tag, ok := f.FamilyOf(prefix)
+		got, _ := tag.IsFamily()
+		return ok && got == prefix
+	})
+}
+
+// familiesOf are the families, of those that invalidations name, to which tags belong.
+func (t *Table) familiesOf(tags []cachekeys.Tag) []cachekeys.Tag {
+	var out []cachekeys.Tag
+	for _, tag := range tags {
+		text, ok := tag.IsNamed()
+		if !ok {
+			continue
+		}
+		for _, f := range t.families {
+			if family, ok := f.FamilyOf(text); ok {
+				out = append(out, family)
+			}
+		}
+	}
+	return out
+}
+
+// Guards are the guards that a write to tags has to delete with them.
+func (t *Table) Guards(tags []cachekeys.Tag) []cachekeys.Tag {
+	var out []cachekeys.Tag
+	for _, tag := range tags {
+		var prefixes []string
+		if text, ok := tag.IsNamed(); ok {
+			for _, g := range t.guards {
+				if family, ok := g.FamilyOf(text); ok {
+					prefix, _ := family.IsFamily()
+					prefixes = append(prefixes, prefix)
+				}
+			}
+		}
+		out = append(out, tag.Guards(prefixes)...)
+	}
+	return distinct(out)
+}
+
+// distinct drops repeated tags and keeps the order.
+func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
+	seen := make(map[cachekeys.Tag]bool, len(tags))
+	return slices.DeleteFunc(tags, func(t cachekeys.Tag) bool {
+		if seen[t] {
+			return true
+		}
+		seen[t] = true
+		return false
+	})
+}
+
+// Plan says what is to be done with a request.
+func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
+	plan := &Plan{Query: req.Query, Caller: t.identifier.Identify(req.Fields, now)}
+	if t.denied(req) {
+		plan.Kind, plan.Route = Deny, t.deniedBy(req)
+		return plan
+	}
+	overrides := methodOverrides(req.Fields)
+	switch {
+	case isRead(req.Method) && len(overrides) == 0 && !req.HasBody:
+		t.planRead(plan, req)
+	case isRead(req.Method), !isSafe(req.Method):
+		t.planWrite(plan, req, overrides)
+	default:
+		plan.Bypass = reason.Method
+	}
+	return plan
+}
+
+func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+// isSafe knows the safe methods of RFC 9110 §9.2.1.
+func isSafe(method string) bool {
+	return isRead(method) || method == http.MethodOptions || method == http.MethodTrace
+}
+
+// overrideFields are the fields by which clients that can send only GET and POST say what they mean.
+var overrideFields = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+func methodOverrides(f httpfield.Fields) []string {
+	var methods []string
+	for _, name := range overrideFields {
+		for _, v := range f.Values(name) {
+			methods = append(methods, strings.ToUpper(strings.TrimSpace(v)))
+		}
+	}
+	return methods
+}
+
+// denied reports whether some form of the path is denied.
+func (t *Table) denied(req httpfield.Request) bool { return t.denies && t.deniedBy(req) != "" }
+
+func (t *Table) deniedBy(req httpfield.Request) string {
+	methods := append(methodOverrides(req.Fields), req.Method)
+	for _, segments := range forms(req.Path) {
+		for _, method := range methods {
+			if m, ok := t.matcher.find(method, segments, true); ok && m.route.kind == Deny {
+				return m.route.name
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,52 @@
+package proxy
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"sidecar/internal/entry"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/telemetry"
+)
+
+// answerStored answers from an entry: 304 to a condition that holds, no content to a HEAD (RFC 9110 §13.2.2, §9.3.2).
+func (p *Proxy) answerStored(x *exchange, req httpfield.Request, e *entry.Entry, use httpcache.Reuse) {
+	x.out.Result = telemetry.ResultHit
+	x.out.TTL = use.TTL
+	x.out.Detail = telemetry.DetailRedis
+	h := x.w.Header()
+	for name, values := range e.Fields() {
+		h[name] = values
+	}
+	h["Age"] = []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
+	p.finishHead(x, h)
+	status, body := e.Status, e.Body
+	if httpcache.Conditional(req, stored(e)) {
+		status, body = http.StatusNotModified, nil
+		dropRepresentation(h)
+	} else if bodyAllowed(status) {
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
+	x.w.WriteHeader(status)
+	if x.r.Method != http.MethodHead && len(body) > 0 {
+		_, _ = x.w.Write(body) // a client that has gone is nobody's error
+	}
+}
+
+// dropRepresentation takes out what a 304 does not carry (RFC 9110 §15.4.5): the description of content that is not there.
+func dropRepresentation(h http.Header) {
+	for name := range h {
+		if strings.HasPrefix(name, "Content-") && name != "Content-Location" && !strings.HasPrefix(name, "Content-Security-") {
+			delete(h, name)
+		}
+	}
+	h["Content-Type"] = nil
+}
+
+// bodyAllowed reports whether an answer of this status has content (RFC 9110 §6.4.1).
+func bodyAllowed(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}

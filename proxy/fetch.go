@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/store"
+)
+
+// conditions are the fields that make a GET conditional on what the client has. A fill is sent without them, for an
+// answer without content cannot be stored; the proxy then answers the condition itself.
+var conditions = []string{"If-None-Match", "If-Modified-Since"}
+
+// fetch answers a GET from the backend and keeps the answer where the rules allow. fill is nil where nothing can be kept.
+func (p *Proxy) fetch(x *exchange, req httpfield.Request, fill *store.Fill) {
+	out, ok := p.outgoing(x)
+	if !ok {
+		return
+	}
+	if fill != nil {
+		for _, name := range conditions {
+			delete(out.Header, name)
+		}
+	}
+	resp, at, err := p.roundTrip(x, x.r.Context(), out)
+	if err != nil {
+		p.backendFailed(x, err)
+		return
+	}
+	defer resp.Body.Close()
+	kept := p.keep(x, req, fill, resp, at)
+	if fill != nil && unchanged(req, resp, at) {
+		p.answerUnchanged(x, resp, kept)
+		return
+	}
+	p.head(x, resp)
+	abort(x.relay(resp, kept.watch()))
+	trailers(x.w, resp)
+}
+
+// unchanged reports whether the client's condition, which the backend has not seen, holds for the backend's answer.
+func unchanged(req httpfield.Request, resp *http.Response, at timing) bool {
+	fetched := httpcache.Stored{Status: resp.StatusCode, Fields: httpfield.Header(resp.Header), ResponseTime: at.came}
+	return resp.StatusCode == http.StatusOK && httpcache.Conditional(req, fetched)
+}
+
+// answerUnchanged answers 304, and keeps the answer where it may be kept.
+func (p *Proxy) answerUnchanged(x *exchange, resp *http.Response, kept *keeping) {
+	kept.drain(resp.Body)
+	x.out.FwdStatus = resp.StatusCode
+	h := x.w.Header()
+	p.copyHead(x, h, resp)
+	dropRepresentation(h)
+	x.w.WriteHeader(http.StatusNotModified)
+}
+
+// roundTrip sends out and measures the time that §4.2.3 of RFC 9111 needs.
+func (p *Proxy) roundTrip(x *exchange, ctx context.Context, out *http.Request) (*http.Response, timing, error) {
+	at := timing{sent: time.Now()}
+	resp, err := p.Backend.RoundTrip(ctx, out, x.informational)
+	at.came = time.Now()
+	if err != nil {
+		return nil, at, err
+	}
+	p.answered()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close()
+		return nil, at, errSwitched
+	}
+	return resp, at, nil
+}
+
+func (p *Proxy) answered() {
+	if p.Answered != nil {
+		p.Answered()
+	}
+}

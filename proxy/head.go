@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+
+	"sidecar/internal/httpfield"
+)
+
+// outgoing is what is sent to the backend. ok is false, and the client answered, where it cannot be sent as it came.
+func (p *Proxy) outgoing(x *exchange) (out *http.Request, ok bool) {
+	out, ok = p.Backend.Outgoing(x.r, x.plan.Query)
+	if !ok {
+		p.refuse(x, http.StatusBadRequest, "", "The request target cannot be passed on as it is.")
+	}
+	return out, ok
+}
+
+// head sends the head of the backend's answer.
+func (p *Proxy) head(x *exchange, resp *http.Response) {
+	h := x.w.Header()
+	p.copyHead(x, h, resp)
+	if len(resp.Trailer) > 0 {
+		names := make([]string, 0, len(resp.Trailer))
+		for name := range resp.Trailer {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		h["Trailer"] = names
+	}
+	x.w.WriteHeader(resp.StatusCode)
+}
+
+// copyHead copies the end-to-end fields of the answer, and adds what the sidecar says of it.
+func (p *Proxy) copyHead(x *exchange, h http.Header, resp *http.Response) {
+	for name, values := range resp.Header {
+		h[name] = values
+	}
+	httpfield.HopOf(httpfield.Header(resp.Header)).Strip(h)
+	p.finishHead(x, h)
+}
+
+// finishHead adds what the sidecar says about the answer and keeps net/http from inventing fields that the backend did
+// not send.
+func (p *Proxy) finishHead(x *exchange, h http.Header) {
+	if s := x.out.CacheStatus(p.CacheStatus); s != "" {
+		h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), s)
+	}
+	for _, name := range []string{"Date", "Content-Type"} {
+		if _, ok := h[name]; !ok {
+			h[name] = nil
+		}
+	}
+}
+
+// trailers sends the trailer fields, which are known now that the body has been read: also those that nobody announced.
+func trailers(w http.ResponseWriter, resp *http.Response) {
+	h := w.Header()
+	for name, values := range resp.Trailer {
+		if slices.Contains(h["Trailer"], name) {
+			h[name] = values
+		} else {
+			h[http.TrailerPrefix+name] = values
+		}
+	}
+}
+
+// informational sends a 1xx answer on. The client has to speak HTTP/1.1 to know what that is (RFC 9110 §15.2).
+func (x *exchange) informational(status int, fields http.Header) {
+	if !x.r.ProtoAtLeast(1, 1) {
+		return
+	}
+	h := x.w.Header()
+	httpfield.HopOf(httpfield.Header(fields)).Strip(fields)
+	for name, values := range fields {
+		h[name] = values
+	}
+	x.w.WriteHeader(status)
+	clear(h)
+}

@@ -1,0 +1,157 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/entry"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+	"sidecar/internal/store"
+	"sidecar/policy"
+)
+
+// A keeping is an answer that is being stored as it passes.
+type keeping struct {
+	proxy *Proxy
+	x     *exchange
+	fill  *store.Fill
+	entry *entry.Entry
+	body  *capture
+}
+
+// timing is when a backend request was sent and when its answer's head came (RFC 9111 §4.2.3).
+type timing struct{ sent, came time.Time }
+
+// keep decides whether the answer may be stored, and returns what stores it; nil if it may not.
+func (p *Proxy) keep(x *exchange, req httpfield.Request, fill *store.Fill, resp *http.Response, at timing) *keeping {
+	if fill == nil {
+		return nil
+	}
+	read := x.plan.Read
+	fields := httpfield.Header(resp.Header)
+	answer := httpcache.Response{Status: resp.StatusCode, Fields: fields, RequestTime: at.sent, ResponseTime: at.came}
+	decision := httpcache.Store(read.Rules, req, read.Requester, answer)
+	why := decision.Why
+	switch {
+	case !decision.Store:
+	case resp.ContentLength > read.Cache.MaxBody:
+		why = reason.TooLarge
+	case len(resp.Trailer) > 0:
+		why = reason.Trailers
+	default:
+		var e *entry.Entry
+		if e, why = newEntry(read, decision, answer); why == "" {
+			x.out.Stored = true
+			return &keeping{proxy: p, x: x, fill: fill, entry: e, body: newCapture(read.Cache.MaxBody, resp.ContentLength)}
+		}
+	}
+	p.refused(x, why)
+	return nil
+}
+
+// newEntry makes the entry of an answer that the rules allow to store, still without its body. It gives the reason why the
+// policy, or the form of its fields, keeps it out.
+func newEntry(read *policy.ReadPlan, decision httpcache.Storing, answer httpcache.Response) (*entry.Entry, reason.Reason) {
+	fields := httpcache.StorableFields(read.Rules, answer.Fields, read.Cache.Strip)
+	dropped, why := dropCookies(fields, read.Cache.SetCookie)
+	if why != "" {
+		return nil, why
+	}
+	e, err := entry.New(answer.Status, fields)
+	if err != nil {
+		return nil, reason.BadFraming
+	}
+	e.Vary, _ = httpcache.VaryNames(answer.Fields)
+	e.Cookies = dropped
+	e.ResponseTime, e.InitialAge = answer.ResponseTime, decision.InitialAge
+	e.Lifetime = lifetime(read, decision, answer.ResponseTime)
+	return e, ""
+}
+
+// lifetime is the answer's freshness lifetime, cut so that nothing outlives the caller's token, or max_age where the
+// credentials cannot be verified.
+func lifetime(read *policy.ReadPlan, decision httpcache.Storing, now time.Time) time.Duration {
+	left := decision.Lifetime - decision.InitialAge
+	if read.MaxLife > 0 {
+		left = min(left, read.MaxLife)
+	}
+	if !read.NotAfter.IsZero() {
+		left = min(left, read.NotAfter.Sub(now))
+	}
+	return decision.InitialAge + left
+}
+
+// dropCookies treats Set-Cookie as the policy says: it gives the reason why the answer is refused, or takes out the
+// cookies that are not stored and returns their names.
+func dropCookies(fields http.Header, rule policy.SetCookie) (dropped []string, why reason.Reason) {
+	if rule.Store {
+		return nil, ""
+	}
+	for _, line := range fields["Set-Cookie"] {
+		cookie, err := http.ParseSetCookie(line)
+		if err != nil || !slices.Contains(rule.Drop, cookie.Name) {
+			return nil, reason.SetCookie
+		}
+		if !slices.Contains(dropped, cookie.Name) {
+			dropped = append(dropped, cookie.Name)
+		}
+	}
+	delete(fields, "Set-Cookie")
+	return dropped, ""
+}
+
+// watch returns what relay tells about the body.
+func (k *keeping) watch() watcher {
+	if k == nil {
+		return watcher{}
+	}
+	return watcher{
+		each:     func(b []byte) { _, _ = k.body.Write(b) },
+		complete: k.store,
+	}
+}
+
+// drain reads a body that the client does not get, to keep it; not beyond what may be kept.
+func (k *keeping) drain(body io.Reader) {
+	if k == nil {
+		return
+	}
+	n, err := io.Copy(k.body, io.LimitReader(body, k.body.limit+1))
+	if err != nil || n > k.body.limit {
+		k.x.out.Stored = false
+		return
+	}
+	k.store()
+}
+
+// store hands the complete answer over, to be stored behind it.
+func (k *keeping) store() {
+	metrics, route := k.proxy.Metrics, k.x.plan.Route
+	if k.body.over {
+		metrics.Refused(reason.TooLarge)
+		return
+	}
+	k.entry.Body = k.body.content
+	read := k.x.plan.Read
+	content := policy.Body{Content: k.entry.Body, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: true}
+	k.fill.Keep(k.entry,
+		func() ([]cachekeys.Tag, reason.Reason) { return read.Names(content) },
+		func(why reason.Reason) {
+			if why == "" {
+				metrics.Stored(route)
+			} else {
+				metrics.Refused(why)
+			}
+		})
+}
+
+// refused counts an answer that is not stored, and why.
+func (p *Proxy) refused(x *exchange, why reason.Reason) {
+	x.out.NotStored = why
+	p.Metrics.Refused(why)
+}

@@ -1,0 +1,61 @@
+package proxy
+
+import (
+	"net/http"
+
+	"sidecar/internal/backend"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+	"sidecar/internal/telemetry"
+)
+
+// bypass sends a request of a cached route past the cache.
+func (p *Proxy) bypass(x *exchange, why reason.Reason) {
+	x.plan.Bypass = why
+	p.pass(x)
+}
+
+// pass forwards a request and its answer, and looks at neither. When the client leaves, the backend request ends.
+func (p *Proxy) pass(x *exchange) {
+	x.out.Result, x.out.Reason = telemetry.ResultBypass, x.plan.Bypass
+	if backend.IsUpgrade(x.r) {
+		x.out.Reason = reason.Upgrade
+		p.upgrade(x)
+		return
+	}
+	out, ok := p.outgoing(x)
+	if !ok {
+		return
+	}
+	resp, _, err := p.roundTrip(x, x.r.Context(), out)
+	if err != nil {
+		p.backendFailed(x, err)
+		return
+	}
+	defer resp.Body.Close()
+	p.send(x, resp)
+}
+
+// send forwards an answer of which nothing is kept.
+func (p *Proxy) send(x *exchange, resp *http.Response) {
+	p.head(x, resp)
+	abort(x.relay(resp, watcher{}))
+	trailers(x.w, resp)
+}
+
+// job hands a request to the jobs, and to the backend where they do not take it.
+func (p *Proxy) job(x *exchange, req httpfield.Request) {
+	if p.Jobs != nil {
+		// The hook may read the body, put it back, and add a field.
+		own := *x.r
+		own.Header = http.Header(x.r.Header).Clone()
+		x.r = &own
+		accepted, why := p.Jobs.Accept(x.w, x.r, x.plan, x.budget)
+		x.out.Reason = why
+		if accepted {
+			x.out.Result = telemetry.ResultJob
+			return
+		}
+	}
+	p.write(x, req)
+}

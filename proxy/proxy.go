@@ -1,0 +1,110 @@
+// Package proxy takes each request along its path: what is to be done with it (policy), what is stored for it (store),
+// the backend's answer (backend), what is kept of it and what it invalidates (httpcache, coherence).
+//
+// The path can be read from the file names: proxy and view for all; read, fetch, keep, answer for a GET; write for what changes
+// something; pass and upgrade for everything else; head and relay send an answer on. Nothing is decided here that a pure package
+// could decide.
+package proxy
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"sidecar/internal/backend"
+	"sidecar/internal/caller"
+	"sidecar/internal/coherence"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+	"sidecar/internal/redisconn"
+	"sidecar/internal/store"
+	"sidecar/internal/telemetry"
+	"sidecar/policy"
+)
+
+// A JobHook turns requests into jobs and answers for them. Its methods are safe for concurrent use.
+type JobHook interface {
+	// Serves reports whether the path is one of jobs' own (JOBS_PATH).
+	Serves(path string) bool
+	// ServeJob answers such a path for who asks.
+	ServeJob(w http.ResponseWriter, r *http.Request, who caller.Caller)
+	// Accept takes the request as a job and answers 202, or an error that is the client's; it then reports true. Else
+	// the request is to be sent to the backend as it then is: with a body that can be read from its beginning, and with
+	// an Idempotency-Key where a worker may have seen the job.
+	Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason)
+}
+
+// A Proxy is the handler of the data plane. All fields are required but Jobs and Answered, and must not change while it serves.
+type Proxy struct {
+	Table    func() *policy.Table
+	Store    *store.Store
+	Keyspace *coherence.Keyspace
+	Redis    *redisconn.Conn
+	Backend  *backend.Backend
+	Jobs     JobHook // nil: no job route becomes a job
+	Metrics  *telemetry.Metrics
+	Access   *telemetry.AccessLog
+
+	RedisTimeout   time.Duration        // all Redis work of one request together
+	MaxInspectBody int64                // bytes of a body that are read to fill templates
+	CacheStatus    telemetry.StatusMode // what Cache-Status says
+	Answered       func()               // called for each answer of the backend; nil: nobody wants to know
+}
+
+// exchange is one request on its way through the proxy.
+type exchange struct {
+	w      *recorder
+	r      *http.Request
+	plan   *policy.Plan
+	table  *policy.Table // the table that the request began with
+	budget *redisconn.Budget
+	out    telemetry.Outcome
+}
+
+// ServeHTTP implements http.Handler.
+func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{w: &recorder{ResponseWriter: w}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
+	x.out.Start, x.out.Method = time.Now(), r.Method
+	x.r = counting(r, &x.out)
+	defer p.finish(x)
+
+	req, ok := view(r)
+	if !ok || r.Method == http.MethodConnect {
+		p.refuse(x, http.StatusBadRequest, reason.BadTarget, "The request target cannot be read for certain.")
+		return
+	}
+	x.plan = x.table.Plan(req, x.out.Start)
+	x.out.Route = x.plan.Route
+	if p.Jobs != nil && p.Jobs.Serves(req.Path) {
+		x.out.Result, x.out.Route = telemetry.ResultJob, ""
+		p.Jobs.ServeJob(x.w, x.r, x.plan.Caller)
+		return
+	}
+	p.serve(x, req)
+}
+
+// serve does what the plan says.
+func (p *Proxy) serve(x *exchange, req httpfield.Request) {
+	switch x.plan.Kind {
+	case policy.Read:
+		p.read(x, req)
+	case policy.Write:
+		p.write(x, req)
+	case policy.Job:
+		p.job(x, req)
+	case policy.Deny:
+		x.out.Result = telemetry.ResultDeny
+		p.refuse(x, http.StatusNotFound, "", "There is nothing here.")
+	default:
+		p.pass(x)
+	}
+}
+
+// finish counts and logs a request that is over, also one whose handler ends by a panic.
+func (p *Proxy) finish(x *exchange) {
+	now := time.Now()
+	x.out.Status, x.out.BytesOut = x.w.status, x.w.bytes
+	x.out.Redis = p.RedisTimeout - x.budget.Left()
+	p.Metrics.Finished(&x.out, now)
+	p.Access.Write(context.WithoutCancel(x.r.Context()), &x.out, x.r.URL.Path, now)
+}

@@ -1,0 +1,81 @@
+package proxy
+
+import (
+	"net/http"
+	"time"
+
+	"sidecar/internal/caller"
+	"sidecar/internal/entry"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+	"sidecar/internal/redisconn"
+	"sidecar/internal/store"
+	"sidecar/internal/telemetry"
+)
+
+// read answers a GET or HEAD of a cached route: from the store if what is there may be used, else from the backend, and
+// keeps that answer where the rules allow.
+func (p *Proxy) read(x *exchange, req httpfield.Request) {
+	if why := httpcache.BypassByRequest(req); why != "" {
+		p.bypass(x, why)
+		return
+	}
+	query := store.Query{Primary: x.plan.Read.Primary, Carried: x.plan.Read.Carried, Fields: req.Fields}
+	found := p.Store.Lookup(x.r.Context(), x.budget, query)
+	if found.Bypass != "" {
+		p.bypass(x, found.Bypass)
+		return
+	}
+	why := found.Why
+	if found.Entry != nil {
+		use := httpcache.Use(x.plan.Read.Rules, req, stored(found.Entry), time.Now())
+		switch {
+		case use.Serve && bringsCookies(req, found.Entry.Cookies):
+			p.answerStored(x, req, found.Entry, use)
+			return
+		case use.Serve:
+			why = reason.Miss
+		default:
+			why = use.Why
+		}
+	}
+	x.out.Result, x.out.Reason = telemetry.ResultMiss, why
+	if httpcache.OnlyIfCached(req) {
+		p.refuse(x, http.StatusGatewayTimeout, reason.OnlyIfCached, "Nothing is stored for this request, and it asks for nothing else.")
+		return
+	}
+	p.fetch(x, req, p.begin(x, query, found))
+}
+
+// begin opens the tokens of a fill. It returns nil where nothing can be kept: for a HEAD, and while Redis is away.
+func (p *Proxy) begin(x *exchange, q store.Query, found store.Found) *store.Fill {
+	if x.r.Method != http.MethodGet {
+		return nil
+	}
+	fill, err := p.Store.Begin(x.r.Context(), x.budget, q, found.Names, x.plan.Read.Guards)
+	if err != nil {
+		x.out.Detail = redisconn.Reason(err)
+		return nil
+	}
+	return fill
+}
+
+// stored is what the rules see of an entry.
+func stored(e *entry.Entry) httpcache.Stored {
+	return httpcache.Stored{
+		Status: e.Status, Fields: e,
+		ResponseTime: e.ResponseTime, InitialAge: e.InitialAge, Lifetime: e.Lifetime,
+	}
+}
+
+// bringsCookies reports whether the request brings each cookie that was dropped from the entry: one that does not still
+// needs the backend to set it.
+func bringsCookies(req httpfield.Request, names []string) bool {
+	for _, name := range names {
+		if !caller.HasCookie(req.Fields, name) {
+			return false
+		}
+	}
+	return true
+}
