@@ -29,6 +29,7 @@ func (l *loader) smellOfWrite(r *route, w *cachekeys.Template, i int) {
 		if l.jwt && (l.caller.ID == nil || !slices.Contains(claimsOf(l.caller.ID), "jti")) {
 			l.smell(at, "while caller.id leaves out jti, another token of the same caller refills what this drops, and a token that was logged out can read it until it expires")
 		}
+	case strings.HasPrefix(w.String(), "caller:"): // every private entry carries it
 	case !l.carried(w):
 		l.smell(at, "no cached route carries %q: it invalidates nothing", w.String())
 	case w.Has(cachekeys.FromClaim):

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sidecar/internal/httpfield"
 )
 
 // Bounds of a policies file and of its reloading.
@@ -27,10 +29,11 @@ type Source struct {
 	table    atomic.Pointer[Table]
 	loadedAt atomic.Int64 // Unix nanoseconds
 
-	mu     sync.Mutex
-	sum    [sha256.Size]byte // of what was read last, good or bad
-	swap   chan *Table       // a table that Run has to take care of
+	swap   chan *Table // a table that Run has to take care of
 	faults atomic.Pointer[string]
+
+	mu           sync.Mutex
+	sum, inForce [sha256.Size]byte // of what was read last, good or bad, and of what is in force
 }
 
 // Open reads the file at path. An error is the findings, or why it cannot be read. reloaded, which may be nil, is told of each
@@ -73,6 +76,9 @@ func ReadFile(path string) ([]byte, error) {
 // Table is the table in force.
 func (s *Source) Table() *Table { return s.table.Load() }
 
+// Plan is Table.Plan by the table in force.
+func (s *Source) Plan(req httpfield.Request, now time.Time) *Plan { return s.Table().Plan(req, now) }
+
 // LoadedAt is when it was loaded.
 func (s *Source) LoadedAt() time.Time { return time.Unix(0, s.loadedAt.Load()) }
 
@@ -86,6 +92,7 @@ func (s *Source) load(content []byte) error {
 		s.log.Warn("policies: "+f.Msg, "file", found.File, "line", f.Line, "column", f.Column)
 	}
 	s.sum = sha256.Sum256(content)
+	s.inForce = s.sum
 	s.table.Store(t)
 	s.loadedAt.Store(time.Now().UnixNano())
 	select { // Run takes the newest
@@ -106,6 +113,9 @@ func (s *Source) reload(always bool) error {
 	if err == nil {
 		sum := sha256.Sum256(content)
 		if sum == s.sum && !always {
+			if sum == s.inForce {
+				s.faults.Store(nil) // the file was away, or bad, and is as it was
+			}
 			return nil
 		}
 		s.sum = sum // a bad file is refused once, and not every second

@@ -1,0 +1,371 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/backend"
+	"sidecar/internal/coherence"
+	"sidecar/internal/config"
+	"sidecar/internal/entry"
+	"sidecar/internal/jobs"
+	"sidecar/internal/keysecret"
+	"sidecar/internal/ops"
+	"sidecar/internal/reason"
+	"sidecar/internal/redisconn"
+	"sidecar/internal/store"
+	"sidecar/internal/telemetry"
+	"sidecar/jobhook"
+	"sidecar/policy"
+	"sidecar/proxy"
+)
+
+// A sidecar is all parts put together. It is made by assemble, and run once.
+type sidecar struct {
+	cfg      config.Config
+	log      *slog.Logger
+	metrics  *telemetry.Metrics
+	registry *prometheus.Registry
+
+	embedded  []*redisconn.Embedded
+	cache     *redisconn.Conn
+	jobsConn  *redisconn.Conn
+	secret    *keysecret.Secret
+	policies  *policy.Source
+	backend   *backend.Backend
+	keyspace  *coherence.Keyspace
+	store     *store.Store
+	jobs      *jobs.Jobs
+	data, ops serving
+
+	base     context.Context // of every client's request: done when none may go on
+	cutOff   context.CancelFunc
+	answered atomic.Bool // the backend has answered once
+	draining atomic.Bool
+}
+
+// assemble makes the parts and opens the listeners. Nothing of Redis or the backend is waited for: they may be away.
+func assemble(cfg config.Config, env func(string) (string, bool), log *slog.Logger) (s *sidecar, err error) {
+	s = &sidecar{cfg: cfg, log: log, registry: telemetry.NewRegistry()}
+	s.base, s.cutOff = context.WithCancel(context.Background())
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	s.metrics = telemetry.New(s.registry)
+	s.metrics.Build(version, commit(), runtime.Version())
+	names := cachekeys.NewNames(cfg.KeyPrefix)
+	if err := s.connect(names); err != nil {
+		return nil, err
+	}
+	if err := s.makeSecret(names); err != nil {
+		return nil, err
+	}
+	if err := s.loadPolicies(env); err != nil {
+		return nil, err
+	}
+	if s.backend, err = backend.New(backend.Options{
+		URL: cfg.Backend.URL, Timeout: cfg.Backend.Timeout, Dial: cfg.Backend.Dial, HealthPath: cfg.Backend.HealthPath,
+		Trusted: cfg.TrustedProxies, Via: cfg.Via,
+	}); err != nil {
+		return nil, err
+	}
+	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Log: log})
+	s.store = store.New(store.Options{
+		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value, StoreTimeout: cfg.Store, Log: log,
+	})
+	if err := s.makeJobs(names); err != nil {
+		return nil, err
+	}
+	return s, s.listen()
+}
+
+// connect makes the connections to the cache and to the job store, and the Redis in this process where there is to be one.
+func (s *sidecar) connect(names cachekeys.Names) (err error) {
+	if s.cfg.Redis.Embedded {
+		shared := s.cfg.JobsRedis == s.cfg.Redis
+		if s.cfg.Redis, err = s.embed(); err != nil {
+			return err
+		}
+		if shared {
+			s.cfg.JobsRedis = s.cfg.Redis
+		}
+	}
+	if s.cfg.JobsRedis.Embedded {
+		if s.cfg.JobsRedis, err = s.embed(); err != nil {
+			return err
+		}
+	}
+	if s.cache, err = s.dial("cache", s.cfg.Redis, names); err != nil {
+		return err
+	}
+	s.jobsConn, err = s.dial("jobs", s.cfg.JobsRedis, names)
+	return err
+}
+
+func (s *sidecar) embed() (config.Redis, error) {
+	e, err := redisconn.StartEmbedded(s.cfg.KeyPrefix + ":e:")
+	if err != nil {
+		return config.Redis{}, err
+	}
+	s.embedded = append(s.embedded, e)
+	return e.Config(), nil
+}
+
+func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names) (*redisconn.Conn, error) {
+	metrics := s.metrics.Redis(name)
+	conn, err := redisconn.New(redisconn.Options{
+		Name: name, Redis: r, Breaker: s.cfg.Breaker, Names: names, Log: s.log,
+		Observe: metrics.Operation,
+		Changed: func(to redisconn.State) { metrics.Breaker(telemetry.BreakerState(to)) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	metrics.Pool(func() telemetry.PoolStats {
+		p := conn.Stats()
+		return telemetry.PoolStats{
+			Hits: uint64(p.Hits), Misses: uint64(p.Misses), Timeouts: uint64(p.Timeouts), Stale: uint64(p.StaleConns),
+			Connections: int(p.TotalConns), Idle: int(p.IdleConns),
+		}
+	})
+	return conn, nil
+}
+
+func (s *sidecar) makeSecret(names cachekeys.Names) error {
+	if !s.cfg.KeySecret.IsSet() {
+		s.secret = keysecret.Kept(s.jobsConn, names.Secret(), s.log)
+		return nil
+	}
+	value, err := s.cfg.KeySecret.Value()
+	if err != nil {
+		return fmt.Errorf("KEY_SECRET: %w", err)
+	}
+	if value == "" {
+		return errors.New("KEY_SECRET_FILE: the file is empty")
+	}
+	s.secret = keysecret.Configured(value)
+	return nil
+}
+
+func (s *sidecar) loadPolicies(env func(string) (string, bool)) (err error) {
+	queues := make([]string, 0, len(s.cfg.JobsQueues))
+	for q := range s.cfg.JobsQueues {
+		queues = append(queues, q)
+	}
+	s.policies, err = policy.Open(s.cfg.Policies, policy.Options{
+		Env: env, Secret: s.secret.Value, Queues: queues, MaxInspect: int64(s.cfg.MaxInspect), Format: entry.Version,
+	}, s.log, s.metrics.PolicyReload)
+	return err
+}
+
+func (s *sidecar) makeJobs(names cachekeys.Names) error {
+	keys, err := s.cfg.JobsKeys.Value()
+	if err != nil {
+		return fmt.Errorf("JOBS_ENCRYPTION_KEY: %w", err)
+	}
+	sealer, err := jobs.ParseSealer(keys)
+	if err != nil {
+		return err
+	}
+	if sealer == nil && s.policies.Table().HasJobs() {
+		s.log.Warn(unsealed)
+	}
+	s.jobs, err = jobs.New(jobs.Options{
+		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer,
+		Plan:    s.policies.Plan,
+		Backend: replaying{s}, Refused: backend.IsRefused, Invalidator: invalidating{s},
+		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency, MaxInspectBody: int64(s.cfg.MaxInspect),
+		DrainTimeout: s.cfg.Shutdown * 2 / 3,
+		Queued:       s.metrics.JobQueued,
+		Processed:    func(jobType string, outcome jobs.Status) { s.metrics.JobProcessed(jobType, string(outcome)) },
+		Log:          s.log,
+	})
+	return err
+}
+
+// unsealed is said at the start and in /status.
+const unsealed = "JOBS_ENCRYPTION_KEY is not set: jobs stand in Redis as they were sent, with their credentials, until they are done"
+
+// listen opens the listeners and makes their servers.
+func (s *sidecar) listen() (err error) {
+	mode, _ := telemetry.ParseStatusMode(s.cfg.CacheStatus) // checked with the configuration
+	hook := jobhook.New(jobhook.Options{
+		Jobs: s.jobs, Path: s.cfg.JobsPath, Log: s.log,
+		CacheStatus: func(why reason.Reason) string {
+			o := telemetry.Outcome{Result: telemetry.ResultJob, Reason: why}
+			return o.CacheStatus(mode)
+		},
+		Stranger: func() { s.metrics.Stranger(telemetry.StrangerJob) },
+	})
+	handler := &proxy.Proxy{
+		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache, Backend: s.backend, Jobs: hook,
+		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, s.cfg.JobsPath),
+		RedisTimeout: s.cfg.Timeout, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
+		Answered: func() { s.answered.Store(true) },
+	}
+	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}
+	s.data = serving{name: "data", server: dataServer(handler, s.base, limits, s.log)}
+	s.ops = serving{name: "ops", server: opsServer(s.opsHandler(), s.log)}
+	if s.data.listener, err = listen(s.cfg.Listen, "LISTEN_ADDR", s.cfg.MaxConns); err != nil {
+		return err
+	}
+	s.ops.listener, err = listen(s.cfg.Ops, "OPS_ADDR", 0)
+	return err
+}
+
+// replaying sends a job's request as if its client had just sent it.
+type replaying struct{ *sidecar }
+
+// RoundTrip implements jobs.Backend.
+func (r replaying) RoundTrip(ctx context.Context, in *http.Request) (*http.Response, error) {
+	_, query, _ := strings.Cut(in.RequestURI, "?")
+	out, ok := r.backend.Outgoing(in, query)
+	if !ok {
+		return nil, errors.New("the request target cannot be passed on as it is")
+	}
+	return r.backend.RoundTrip(ctx, out, nil)
+}
+
+// invalidating drops what a job changed.
+type invalidating struct{ *sidecar }
+
+// Invalidate implements jobs.Invalidator.
+func (i invalidating) Invalidate(ctx context.Context, tags []cachekeys.Tag) error {
+	err := i.keyspace.Invalidate(ctx, nil, tags, i.policies.Table().Guards(tags))
+	i.metrics.Invalidated("", len(tags), err)
+	return err
+}
+
+// Purge implements ops.Purger.
+func (i invalidating) Purge(ctx context.Context, tags []cachekeys.Tag) error {
+	return i.Invalidate(ctx, tags)
+}
+
+// Family implements ops.Purger.
+func (i invalidating) Family(prefix string) bool { return i.policies.Table().Family(prefix) }
+
+// run serves until ctx is done, and then ends in order, within SHUTDOWN_TIMEOUT.
+func (s *sidecar) run(ctx context.Context) error {
+	defer s.close()
+	work, endWork := context.WithCancel(context.Background()) // what requests in flight still need
+	defer endWork()
+	workers, endWorkers := context.WithCancel(context.Background())
+	defer endWorkers()
+	var background, working sync.WaitGroup
+	for _, run := range append(s.loops(), s.hangUps) {
+		background.Go(func() { run(work) })
+	}
+	working.Go(func() { s.runWorkers(workers) })
+	failed := make(chan error, 2)
+	for _, server := range []serving{s.data, s.ops} {
+		background.Go(func() {
+			if err := server.serve(); err != nil {
+				failed <- err
+			}
+		})
+	}
+	s.log.Info("listening", "data", s.data.listener.Addr().String(), "ops", s.ops.listener.Addr().String(),
+		"version", version, "policies", s.policies.Table().Version())
+
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.log.Info("ending: no new requests are taken")
+	s.draining.Store(true)
+	deadline, cancel := context.WithTimeout(context.Background(), s.cfg.Shutdown-s.cfg.Shutdown/10)
+	defer cancel()
+	ended := make(chan struct{})
+	go func() { // ends with the process at the latest
+		defer close(ended)
+		endWorkers()
+		s.data.stop(deadline, s.log)
+		working.Wait()
+		s.store.Close(deadline)
+		s.cutOff()
+		s.backend.Close()
+		s.ops.stop(deadline, s.log)
+		endWork()
+		background.Wait()
+	}()
+	select {
+	case <-ended:
+		s.log.Info("ended")
+	case <-time.After(s.cfg.Shutdown):
+		s.log.Warn("ended before everything was done: SHUTDOWN_TIMEOUT is over")
+	}
+	return err
+}
+
+// loops are what runs beside the servers.
+func (s *sidecar) loops() []func(context.Context) {
+	loops := []func(context.Context){
+		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.RunMending, s.warnOfEviction,
+	}
+	for _, e := range s.embedded {
+		loops = append(loops, e.Run)
+	}
+	return loops
+}
+
+// runWorkers starts the workers as soon as the job store answers, since asynq wants it there at its start.
+func (s *sidecar) runWorkers(ctx context.Context) {
+	for s.jobsConn.Healthy() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	if err := s.jobs.RunWorkers(ctx); err != nil {
+		s.log.Error("the workers ended", "error", err)
+	}
+}
+
+// close frees what assemble took.
+func (s *sidecar) close() {
+	s.cutOff()
+	for _, l := range []serving{s.data, s.ops} {
+		if l.listener != nil {
+			_ = l.listener.Close()
+		}
+	}
+	for _, c := range []*redisconn.Conn{s.cache, s.jobsConn} {
+		if c != nil {
+			_ = c.Close()
+		}
+	}
+	for _, e := range s.embedded {
+		_ = e.Stop()
+	}
+}
+
+// opsHandler is what the ops address answers with.
+func (s *sidecar) opsHandler() http.Handler {
+	return ops.Handler(ops.Options{
+		Ready:      s.ready,
+		Redis:      s.cache.Healthy,
+		Reporters:  s.reporters(),
+		Purger:     invalidating{s},
+		Policies:   s.policiesInForce,
+		Reload:     s.policies.Reload,
+		AdminToken: s.cfg.AdminToken.Value,
+		Metrics:    telemetry.Handler(s.registry),
+		Refused:    func() { s.metrics.Stranger(telemetry.StrangerAdmin) },
+		Log:        s.log,
+	})
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"sidecar/internal/ops"
+	"sidecar/internal/redisconn"
+)
+
+// ready says why the sidecar does not take traffic. Redis being away is no reason: that is what the fallback is for.
+func (s *sidecar) ready(ctx context.Context) error {
+	switch {
+	case s.draining.Load():
+		return errors.New("the sidecar is ending")
+	case s.cfg.Ready == "never", s.cfg.Ready == "started" && s.answered.Load():
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.Backend.Dial)
+	defer cancel()
+	if err := s.backend.Healthy(ctx); err != nil {
+		return err
+	}
+	s.answered.Store(true)
+	return nil
+}
+
+// policiesInForce is what /admin/policies shows.
+func (s *sidecar) policiesInForce() any {
+	t := s.policies.Table()
+	return map[string]any{"file": s.cfg.Policies, "version": t.Version(), "loaded_at": s.policies.LoadedAt().UTC(), "routes": t.Routes()}
+}
+
+// A report is one part of /status.
+type report func(ctx context.Context) (name string, value any, degraded []string)
+
+// Report implements ops.Reporter.
+func (r report) Report(ctx context.Context) (string, any, []string) { return r(ctx) }
+
+func (s *sidecar) reporters() []ops.Reporter {
+	return []ops.Reporter{
+		reportOf("redis", "the cache's Redis", s.cache),
+		reportOf("jobs_redis", "the job store", s.jobsConn),
+		report(func(context.Context) (string, any, []string) {
+			breakers := map[string]string{"cache": s.cache.State().String(), "jobs": s.jobsConn.State().String()}
+			return "breaker", breakers, nil
+		}),
+		report(s.reportInvalidations),
+		report(s.reportPolicies),
+		report(s.reportAdvice),
+		s.secret,
+		s.jobs,
+	}
+}
+
+func reportOf(name, what string, conn *redisconn.Conn) report {
+	return func(context.Context) (string, any, []string) {
+		var degraded []string
+		if err := conn.Healthy(); err != nil {
+			degraded = []string{fmt.Sprintf("%s is away: %v", what, err)}
+		}
+		return name, conn.Stats(), degraded
+	}
+}
+
+func (s *sidecar) reportInvalidations(context.Context) (string, any, []string) {
+	n := s.keyspace.Pending()
+	if n == 0 {
+		return "invalidations_pending", 0, nil
+	}
+	return "invalidations_pending", n, []string{"invalidations wait for Redis: nothing is read from it until they are made good"}
+}
+
+func (s *sidecar) reportPolicies(context.Context) (string, any, []string) {
+	value := map[string]any{"version": s.policies.Table().Version(), "loaded_at": s.policies.LoadedAt().UTC()}
+	if fault := s.policies.Fault(); fault != "" {
+		return "policies", value, []string{"the policies file is refused, the old policies are in force: " + fault}
+	}
+	return "policies", value, nil
+}
+
+// reportAdvice says what works and could be better.
+func (s *sidecar) reportAdvice(ctx context.Context) (string, any, []string) {
+	advice := s.advice()
+	if eviction := s.jobsConn.EvictionAdvice(ctx); eviction != "" {
+		advice = append(advice, eviction)
+	}
+	return "advice", advice, nil
+}
+
+// advice is what can be told from the configuration alone.
+func (s *sidecar) advice() []string {
+	advice := []string{}
+	if s.policies.Table().HasJobs() {
+		if !s.cfg.JobsKeys.IsSet() {
+			advice = append(advice, unsealed)
+		}
+		if s.cfg.JobsRedis == s.cfg.Redis {
+			advice = append(advice, "jobs and cache share one Redis: what makes room for one may take it from the other. Set JOBS_REDIS_HOST.")
+		}
+	}
+	return advice
+}
+
+// warnOfEviction looks once, as soon as the job store answers, whether it may throw jobs away.
+func (s *sidecar) warnOfEviction(ctx context.Context) {
+	for _, a := range s.advice() {
+		if a != unsealed { // which has been said
+			s.log.Warn(a)
+		}
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for s.jobsConn.Healthy() != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+	if a := s.jobsConn.EvictionAdvice(ctx); a != "" {
+		s.log.Warn(strings.ToUpper(a[:1]) + a[1:])
+	}
+}
+
+// hangUps reads the policies again at each SIGHUP.
+func (s *sidecar) hangUps(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			_ = s.policies.Reload() // logged and counted
+		}
+	}
+}

@@ -1,0 +1,180 @@
+package jobs
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sidecar/cachekeys"
+	"sidecar/policy"
+)
+
+// settlePatience is how long a worker tries to write down how an attempt came out while Redis is away. After it the job runs
+// again, when asynq's lease on it is over.
+const settlePatience = 10 * time.Minute
+
+// maxCutOffs is how often an attempt may be cut off, by a sidecar that ends or dies, before the job is given up: it may be
+// the job that kills them.
+const maxCutOffs = 10
+
+// attempt counts an attempt, makes it, invalidates what it may have changed, and only then writes down how it came out:
+// who sees that the job is done sees nothing older.
+func (j *Jobs) attempt(ctx, attempts context.Context, r Record, req *Request) error {
+	plan := j.Plan(req.view(), r.Queued)
+	if plan.Kind != policy.Job {
+		return j.reject(ctx, r, "no job route matches any more")
+	}
+	if r.Attempts-r.Failures >= maxCutOffs {
+		return j.reject(ctx, r, "it was cut off too often")
+	}
+	n, err := j.start(ctx, r)
+	switch {
+	case err != nil:
+		return &again{after: time.Second, why: "the job store is away"}
+	case n == 0:
+		return nil // over, or forgotten, since it was read
+	}
+
+	a := j.replay(ctx, attempts, r, req)
+	if a.refused {
+		j.gate.shut(time.Now())
+		return j.giveBack(ctx, attempts, r, n, n-1)
+	}
+	if !a.cutOff {
+		j.gate.reached()
+	}
+	j.invalidate(ctx, r, tagsOf(plan.Write, req, a, j.MaxInspectBody))
+	if a.cutOff {
+		return j.giveBack(ctx, attempts, r, n, n)
+	}
+	return j.conclude(ctx, attempts, r, n, a.attempt)
+}
+
+// start counts the attempt. It returns 0 if there is nothing left to do.
+func (j *Jobs) start(ctx context.Context, r Record) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	err = j.Redis.Do(ctx, nil, "job-start", func(ctx context.Context, c redis.UniversalClient) (err error) {
+		n, err = startScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, time.Now().UnixMilli(), pendingLife.Milliseconds()).Int()
+		return err
+	})
+	return n, err
+}
+
+// conclude writes down how the attempt came out.
+func (j *Jobs) conclude(ctx, attempts context.Context, r Record, n int, a attempt) error {
+	rule := retryRule{maxRetry: r.MaxRetry, base: j.RetryBase}
+	v := rule.judge(a, r.Failures, time.Now(), rand.Float64())
+	failures := r.Failures
+	if v.status != Succeeded {
+		failures++
+	}
+	fields := []any{"status", string(v.status), "failures", failures, "error", v.lastError}
+	life := pendingLife
+	if v.status.Final() {
+		life = r.retention
+		fields = append(fields, "finished", time.Now().UnixMilli())
+		if a.response != nil {
+			fields = append(fields, "answered", a.response.Status,
+				"result", j.Sealer.seal(j.binding("result", r.ID, r.Owner), a.response.encode()))
+		}
+	}
+	ours, err := j.settle(ctx, attempts, r, n, life, fields...)
+	switch {
+	case err != nil:
+		j.Log.Error("how a job came out could not be written down: it runs again", "job_type", r.Type, "error", err)
+		return &again{after: time.Second, why: "the job store is away"}
+	case !ours:
+		return nil // asynq has given the task to another worker, and takes no more notice of this one
+	}
+	j.Processed(r.Type, v.status)
+	if v.status == Retrying {
+		return &again{after: v.after, failed: true, why: v.lastError}
+	}
+	j.shortenHold(ctx, r)
+	return nil
+}
+
+// giveBack returns the job to the queue: the attempt n did not fail, it did not take place or was cut off. attempted is
+// what the record counts then.
+func (j *Jobs) giveBack(ctx, attempts context.Context, r Record, n, attempted int) error {
+	status := Queued
+	if attempted > 0 {
+		status = Retrying
+	}
+	if _, err := j.settle(ctx, attempts, r, n, pendingLife, "status", string(status), "attempts", attempted); err != nil {
+		j.Log.Warn("a job went back to the queue without a note", "job_type", r.Type, "error", err)
+	}
+	if attempted < n {
+		return &again{after: time.Second, why: "the backend refuses connections"}
+	}
+	return &again{why: "cut off"}
+}
+
+// reject ends a job without an attempt.
+func (j *Jobs) reject(ctx context.Context, r Record, why string) error {
+	ours, err := j.note(ctx, r, r.Attempts, r.retention, "status", string(Failed), "error", why, "finished", time.Now().UnixMilli())
+	switch {
+	case err != nil:
+		return &again{after: time.Second, why: "the job store is away"}
+	case !ours:
+		return nil
+	}
+	j.Processed(r.Type, Failed)
+	j.shortenHold(ctx, r)
+	return nil
+}
+
+// shortenHold lets the Idempotency-Key be forgotten with the job. If it fails the key is held longer, which harms nobody.
+func (j *Jobs) shortenHold(ctx context.Context, r Record) {
+	if r.hold == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	_ = j.Redis.Do(ctx, nil, "job-hold-end", func(ctx context.Context, c redis.UniversalClient) error {
+		return c.PExpire(ctx, r.hold, r.retention).Err()
+	})
+}
+
+// invalidate drops what an attempt may have changed.
+func (j *Jobs) invalidate(ctx context.Context, r Record, tags []cachekeys.Tag) {
+	if len(tags) == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err := j.Invalidator.Invalidate(ctx, tags); err != nil {
+		j.Log.Warn("what a job changed is not invalidated yet", "job_type", r.Type, "error", err)
+	}
+}
+
+// settle is note, tried again while Redis is away, for a job of which nobody knows how it came out runs again. It ends with
+// attempts.
+func (j *Jobs) settle(ctx, attempts context.Context, r Record, n int, life time.Duration, fields ...any) (ours bool, err error) {
+	end := time.Now().Add(settlePatience)
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, recordTimeout) {
+		ours, err = j.note(ctx, r, n, life, fields...)
+		if err == nil || attempts.Err() != nil || time.Now().After(end) {
+			return ours, err
+		}
+		select {
+		case <-attempts.Done():
+		case <-time.After(pause):
+		}
+	}
+}
+
+// note changes the record after the attempt number n. ours is false if another attempt was begun since, or the job is over.
+func (j *Jobs) note(ctx context.Context, r Record, n int, life time.Duration, fields ...any) (ours bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	args := append([]any{n, life.Milliseconds()}, fields...)
+	err = j.Redis.Do(ctx, nil, "job-settle", func(ctx context.Context, c redis.UniversalClient) (err error) {
+		ours, err = settleScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Bool()
+		return err
+	})
+	return ours, err
+}

@@ -1,0 +1,74 @@
+package jobs
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/redisconn"
+)
+
+// A hold lets one caller's Idempotency-Key lead to one job.
+type hold struct {
+	key   string // in Redis; "" for no hold
+	id    string // of the job
+	print string // of the request: the same key with another is an error of the client
+}
+
+// newHold is what s would hold for the job id; the zero hold if the key, or who sent it, is not there. Without credentials
+// the key only goes on to the backend: nobody could tell two clients apart who use the same one.
+func (j *Jobs) newHold(s Submission, id string) hold {
+	if s.Owner == "" || s.Key == "" {
+		return hold{}
+	}
+	sum := sha256.New()
+	addParts(sum, "idempotency", s.Owner, s.Route, s.Key)
+	var digest cachekeys.Digest
+	copy(digest[:], sum.Sum(nil))
+
+	// Keyed with what never stands in Redis, so that its reader cannot find the body by trying guesses.
+	mac := hmac.New(sha256.New, []byte(s.Key))
+	addParts(mac, s.Request.Method, s.Request.Target, string(s.Request.Body))
+	return hold{key: j.Names.Idempotency(digest), id: id, print: base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])}
+}
+
+func (h hold) value() string { return h.id + " " + h.print }
+
+// take makes the hold, and returns the one that is there then.
+func (j *Jobs) take(ctx context.Context, b *redisconn.Budget, h hold) (hold, fate, error) {
+	var there string
+	fate, err := j.once(ctx, b, "job-hold", func(ctx context.Context, c redis.UniversalClient) (err error) {
+		there, err = holdScript.Run(ctx, c, []string{h.key}, pendingLife.Milliseconds(), h.value()).Text()
+		return err
+	})
+	if err != nil {
+		return hold{}, fate, err
+	}
+	id, print, _ := strings.Cut(there, " ")
+	return hold{key: h.key, id: id, print: print}, fate, nil
+}
+
+// release takes the hold back, if it still leads to the same job.
+func (j *Jobs) release(ctx context.Context, h hold) error {
+	if h.key == "" {
+		return nil
+	}
+	return j.Redis.Do(ctx, nil, "job-release", func(ctx context.Context, c redis.UniversalClient) error {
+		return releaseScript.Run(ctx, c, []string{h.key}, h.value()).Err()
+	})
+}
+
+// addParts writes each part after its length, so that where one ends is certain.
+func addParts(to interface{ Write([]byte) (int, error) }, parts ...string) {
+	for _, p := range parts {
+		var n [binary.MaxVarintLen64]byte
+		_, _ = to.Write(n[:binary.PutUvarint(n[:], uint64(len(p)))]) // hashes never fail
+		_, _ = to.Write([]byte(p))
+	}
+}

@@ -1,0 +1,151 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	maxMending      = 10_000   // things that wait for Redis
+	maxMendingBytes = 32 << 20 // of records among them
+	mendTimeout     = 2 * time.Second
+	mendPause       = 100 * time.Millisecond // after the first failure; doubled for each that follows
+	maxMendPause    = 2 * time.Second
+	lastMend        = time.Second // for a last try when the process ends
+)
+
+var errNotYet = errors.New("Redis has not answered yet")
+
+// A mender makes certain what Redis left open, as soon as Redis answers.
+type mender struct {
+	log  *slog.Logger
+	wake chan struct{} // has a value if there may be something to do
+
+	mu    sync.Mutex
+	todo  []mending
+	bytes int
+}
+
+type mending struct {
+	try   func(ctx context.Context) error // may be repeated; nil error: done
+	bytes int
+}
+
+func newMender(log *slog.Logger) *mender { return &mender{log: log, wake: make(chan struct{}, 1)} }
+
+// add reports whether there was room.
+func (m *mender) add(what mending) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.todo) >= maxMending || m.bytes+what.bytes > maxMendingBytes {
+		return false
+	}
+	m.todo, m.bytes = append(m.todo, what), m.bytes+what.bytes
+	select {
+	case m.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// pass tries everything that waits, in order, and keeps what fails. It stops at the first failure: the rest would only
+// wait for the same Redis. It reports whether nothing is left.
+func (m *mender) pass(ctx context.Context) bool {
+	for {
+		m.mu.Lock()
+		if len(m.todo) == 0 {
+			m.mu.Unlock()
+			return true
+		}
+		next := m.todo[0]
+		m.mu.Unlock()
+
+		tryCtx, cancel := context.WithTimeout(ctx, mendTimeout)
+		err := next.try(tryCtx)
+		cancel()
+		if err != nil {
+			return false
+		}
+		m.mu.Lock()
+		m.todo, m.bytes = m.todo[1:], m.bytes-next.bytes // only this goroutine takes away
+		m.mu.Unlock()
+	}
+}
+
+// RunMending makes certain what Redis left open, until ctx is done. It has to go on as long as requests may still be
+// submitted; what is then left is logged and given up.
+func (j *Jobs) RunMending(ctx context.Context) {
+	m := j.mender
+	for pause := mendPause; ; {
+		select {
+		case <-ctx.Done():
+			m.finish()
+			return
+		case <-m.wake:
+		}
+		for !m.pass(ctx) {
+			select {
+			case <-ctx.Done():
+				m.finish()
+				return
+			case <-time.After(pause):
+				pause = min(2*pause, maxMendPause)
+			}
+		}
+		pause = mendPause
+	}
+}
+
+func (m *mender) finish() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastMend)
+	defer cancel()
+	if !m.pass(ctx) {
+		m.log.Error("the job store did not come back: accepted jobs may be missing", "open", m.size())
+	}
+}
+
+func (m *mender) size() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.todo)
+}
+
+// confirm creates a record of which it is not known whether it was created. It reports whether there was room to remember it.
+func (j *Jobs) confirm(r Record) bool {
+	return j.mender.add(mending{bytes: len(r.request), try: func(ctx context.Context) error {
+		there, fate := j.create(ctx, nil, r, pendingLife)
+		if fate != executed {
+			return errNotYet
+		}
+		if there == withdrawn {
+			j.Log.Error("an accepted job was withdrawn before its record could be created", "job_type", r.Type)
+		}
+		return nil
+	}})
+}
+
+// withdraw sees to it that no worker runs the job h.id, unless it was confirmed, and that the key leads nowhere. Where
+// there is no room the task is left to the workers, who find no record and withdraw it in the end.
+func (j *Jobs) withdraw(queue string, h hold) {
+	j.mender.add(mending{try: func(ctx context.Context) error {
+		there, fate := j.create(ctx, nil, Record{ID: h.id, Status: withdrawn, Queue: queue, Queued: time.Now()}, withdrawnLife)
+		switch {
+		case fate != executed:
+			return errNotYet
+		case there != "" && there != withdrawn:
+			return nil // somebody who sent the same key went on with the job
+		}
+		// The record is enough: a worker that meets the task now drops it. So whether this succeeds does not matter.
+		_, _ = j.once(ctx, nil, "job-withdraw", func(ctx context.Context, c redis.UniversalClient) error {
+			_ = asynq.NewInspectorFromRedisClient(within{c, ctx}).DeleteTask(j.queue.asynq(queue), h.id)
+			return nil
+		})
+		return j.release(ctx, h)
+	}})
+}

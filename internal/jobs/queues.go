@@ -1,0 +1,99 @@
+package jobs
+
+import (
+	"context"
+	"slices"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+)
+
+// defaultPrefix is the prefix whose queues have no prefix.
+const defaultPrefix = "sidecar"
+
+// queueNames gives queues their names in asynq: several APIs share a Redis, and their queues keep apart.
+type queueNames struct{ prefix string }
+
+func (n queueNames) asynq(queue string) string {
+	if n.prefix == defaultPrefix {
+		return queue
+	}
+	return n.prefix + "." + queue
+}
+
+// A QueueState is what /status says of one queue.
+type QueueState struct {
+	Size    int     `json:"size"`    // the next three together
+	Pending int     `json:"pending"` // waiting for a worker
+	Active  int     `json:"active"`
+	Retry   int     `json:"retry"` // waiting for their next attempt
+	Paused  bool    `json:"paused"`
+	Latency float64 `json:"latency_seconds"` // age of the oldest pending job
+}
+
+// States returns the state of each queue in Options.Queues, by its name in the policies, or an error if Redis does not
+// answer while ctx lasts.
+func (j *Jobs) States(ctx context.Context) (map[string]QueueState, error) {
+	out := make(map[string]QueueState, len(j.Queues))
+	err := j.Redis.Do(ctx, nil, "queues", func(ctx context.Context, c redis.UniversalClient) error {
+		inspector := asynq.NewInspectorFromRedisClient(within{c, ctx})
+		known, err := inspector.Queues()
+		if err != nil {
+			return err
+		}
+		for queue := range j.Queues {
+			out[queue] = QueueState{}
+			if !slices.Contains(known, j.queue.asynq(queue)) {
+				continue // nothing was ever enqueued
+			}
+			info, err := inspector.GetQueueInfo(j.queue.asynq(queue))
+			if err != nil {
+				return err
+			}
+			out[queue] = QueueState{
+				Size: info.Size, Pending: info.Pending, Active: info.Active, Retry: info.Retry,
+				Paused: info.Paused, Latency: info.Latency.Seconds(),
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Report is this package's part of /status.
+func (j *Jobs) Report(ctx context.Context) (name string, value any, degraded []string) {
+	states, err := j.States(ctx)
+	if err != nil {
+		return "queues", nil, []string{"the queues are not known: the job store is away"}
+	}
+	return "queues", states, nil
+}
+
+// within gives what asynq's Inspector sends a context: it has none of its own.
+type within struct {
+	redis.UniversalClient
+	ctx context.Context
+}
+
+// EvalSha implements redis.Scripter.
+func (c within) EvalSha(_ context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	return c.UniversalClient.EvalSha(c.ctx, sha, keys, args...)
+}
+
+// Eval implements redis.Scripter.
+func (c within) Eval(_ context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	return c.UniversalClient.Eval(c.ctx, script, keys, args...)
+}
+
+// SIsMember implements redis.Cmdable.
+func (c within) SIsMember(_ context.Context, key string, member any) *redis.BoolCmd {
+	return c.UniversalClient.SIsMember(c.ctx, key, member)
+}
+
+// SMembers implements redis.Cmdable.
+func (c within) SMembers(_ context.Context, key string) *redis.StringSliceCmd {
+	return c.UniversalClient.SMembers(c.ctx, key)
+}

@@ -1,0 +1,91 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/httpfield"
+	"sidecar/policy"
+)
+
+// maxResult bounds the body of a response that is kept, in bytes.
+const maxResult = 8 << 20
+
+// A replayed attempt is an attempt as far as the connection to the backend tells.
+type replayed struct {
+	attempt
+	refused bool // no connection was made: no attempt
+	cutOff  bool // this process ends, or asynq took the task away: whether the backend did the work is not known
+}
+
+// replay sends the request and reads the whole answer.
+func (j *Jobs) replay(ctx, attempts context.Context, r Record, req *Request) replayed {
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	defer context.AfterFunc(attempts, cancel)()
+
+	in := req.incoming(ctx)
+	if len(in.Header["Idempotency-Key"]) == 0 {
+		in.Header["Idempotency-Key"] = []string{r.ID}
+	}
+	resp, err := j.Backend.RoundTrip(ctx, in)
+	if err != nil {
+		return j.fault(ctx, r, err, "the connection to the backend failed")
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResult+1))
+	if err != nil {
+		return j.fault(ctx, r, err, "the backend's answer broke off")
+	}
+	fields := resp.Header.Clone()
+	httpfield.HopOf(httpfield.Header(resp.Header)).Strip(fields)
+	if len(body) > maxResult {
+		fault := fmt.Sprintf("the backend answered %d with more than %d MiB, which are not kept", resp.StatusCode, maxResult>>20)
+		return replayed{attempt: attempt{fault: fault, tooLarge: true}}
+	}
+	return replayed{attempt: attempt{response: &Response{Status: resp.StatusCode, Fields: fields, Body: body}}}
+}
+
+// fault says why there is no response. The error itself may name addresses, and is for the log.
+func (j *Jobs) fault(ctx context.Context, r Record, err error, what string) replayed {
+	j.Log.Info("an attempt of a job failed", "job_type", r.Type, "error", err)
+	switch {
+	case j.Refused(err):
+		return replayed{refused: true}
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return replayed{attempt: attempt{fault: fmt.Sprintf("the backend did not answer within %v", r.timeout)}}
+	case ctx.Err() != nil:
+		return replayed{cutOff: true}
+	}
+	return replayed{attempt: attempt{fault: what}}
+}
+
+// tagsOf is what the attempt may have changed.
+func tagsOf(w *policy.WritePlan, req *Request, a replayed, inspect int64) []cachekeys.Tag {
+	if w == nil {
+		return nil
+	}
+	sent := bodyOf(req.Fields, req.Body, inspect)
+	r := a.response
+	if r == nil || outcomeUnknown(r.Status) {
+		return w.Unknown(sent)
+	}
+	return w.Tags(sent, r.Status, httpfield.Header(r.Fields), bodyOf(r.Fields, r.Body, inspect))
+}
+
+func bodyOf(h http.Header, content []byte, inspect int64) policy.Body {
+	b := policy.Body{Content: content, Coding: h.Get("Content-Encoding"), Complete: true}
+	if int64(len(content)) > inspect {
+		b.Content, b.Complete = content[:inspect], false
+	}
+	return b
+}
+
+// outcomeUnknown reports whether the status leaves open whether the write took place, and may yet take place.
+func outcomeUnknown(status int) bool {
+	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+}

@@ -1,0 +1,169 @@
+package jobs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"time"
+
+	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
+
+	"sidecar/internal/reason"
+	"sidecar/internal/redisconn"
+	"sidecar/policy"
+)
+
+// settleTime is how much longer than the attempt asynq lets a task go on: for waiting for the record, for invalidating, and
+// for writing down how it came out.
+const settleTime = 2 * time.Minute
+
+// A Submission is a request that is to become a job.
+type Submission struct {
+	Request *Request
+	Route   string
+	Job     *policy.JobPlan
+	Owner   string // the caller's ID; "" without credentials
+	Key     string // the client's Idempotency-Key; "" if it sent none
+}
+
+// An Outcome is what became of a submission.
+type Outcome int
+
+// The outcomes. With Declined and Withdrawn the caller sends the request to the backend itself.
+const (
+	Accepted  Outcome = iota // the job will run, or has: answer 202
+	Declined                 // there is no job
+	Withdrawn                // there may be a task: send the job's ID to the backend as Idempotency-Key. No worker will run it
+	Mismatch                 // the same Idempotency-Key came with another request before
+	Uncertain                // whether the job will run is not known, and too much is waiting to be made certain already
+)
+
+// A Receipt tells what became of a submission.
+type Receipt struct {
+	Outcome Outcome
+	ID      string // Accepted, Withdrawn
+	Status  Status // Accepted: Queued, or how far the job is to which the key led
+	Why     reason.Reason
+}
+
+// stub is the payload of asynq's task.
+type stub struct {
+	Queued time.Time `json:"queued_at"`
+}
+
+// Submit makes a job of a request, in the two steps that the package comment describes. It does not depend on whether the
+// client stays: ctx ends nothing, the budget does.
+func (j *Jobs) Submit(ctx context.Context, b *redisconn.Budget, s Submission) Receipt {
+	ctx = context.WithoutCancel(ctx)
+	h := j.newHold(s, newID())
+	id, adopted := h.id, false
+	if h.key == "" {
+		id = newID()
+	} else {
+		there, fate, err := j.take(ctx, b, h)
+		switch {
+		case err != nil:
+			if !fate.certainlyNot() {
+				j.withdraw(s.Job.Queue, h)
+			}
+			return Receipt{Outcome: Declined, Why: reason.JobStoreAway}
+		case there.print != h.print:
+			return Receipt{Outcome: Mismatch}
+		case there.id != h.id:
+			if r, done := j.earlier(ctx, b, there.id); done {
+				return r
+			}
+			// The POST that came first has not created its record yet, or never will. Both of them can go on with the
+			// same job: the second task is refused, and so is the second record.
+			h, id, adopted = there, there.id, true
+		}
+	}
+	return j.submit(ctx, b, s, id, h, adopted)
+}
+
+// earlier is the receipt for a key that leads to the job id. done is false if there is no record.
+func (j *Jobs) earlier(ctx context.Context, b *redisconn.Budget, id string) (r Receipt, done bool) {
+	record, err := j.peek(ctx, b, id, public)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Receipt{}, false
+	case err != nil:
+		return Receipt{Outcome: Declined, Why: reason.JobStoreAway}, true
+	case record.Status == withdrawn: // that request went to the backend with the key, and so does this one
+		return Receipt{Outcome: Declined, Why: reason.EnqueueUnknown}, true
+	}
+	return Receipt{Outcome: Accepted, ID: id, Status: record.Status, Why: reason.Queued}, true
+}
+
+// submit takes both steps. Only the POST that came first withdraws what it cannot finish: an adopted job may have been
+// promised to somebody.
+func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold, adopted bool) Receipt {
+	now := time.Now()
+	giveUp := func() {
+		if h.id = id; !adopted {
+			j.withdraw(s.Job.Queue, h)
+		}
+	}
+	switch fate := j.enqueue(ctx, b, s, id, now); {
+	case fate.certainlyNot():
+		if h.key != "" {
+			giveUp()
+		}
+		return Receipt{Outcome: Declined, Why: reason.JobStoreAway}
+	case fate == unknown:
+		giveUp()
+		return Receipt{Outcome: Withdrawn, ID: id, Why: reason.EnqueueUnknown}
+	}
+
+	record := Record{
+		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.Owner, Status: Queued, MaxRetry: s.Job.MaxRetry, Queued: now,
+		retention: s.Job.Retention, timeout: s.Job.Timeout, hold: h.key,
+		request: j.Sealer.seal(j.binding("request", id, s.Owner), s.Request.encode()),
+	}
+	there, fate := j.create(ctx, b, record, pendingLife)
+	switch {
+	case fate == executed && there == withdrawn:
+		return Receipt{Outcome: Declined, Why: reason.EnqueueUnknown}
+	case fate == executed && there != "":
+		return Receipt{Outcome: Accepted, ID: id, Status: there, Why: reason.Queued}
+	case fate.certainlyNot():
+		giveUp()
+		return Receipt{Outcome: Withdrawn, ID: id, Why: reason.JobStoreAway}
+	case fate == unknown && !j.confirm(record):
+		return Receipt{Outcome: Uncertain, Why: reason.EnqueueUnknown}
+	}
+	j.Queued(s.Route, s.Job.Queue)
+	return Receipt{Outcome: Accepted, ID: id, Status: Queued, Why: reason.Queued}
+}
+
+// enqueue is the first step. A task that is there already has been enqueued.
+func (j *Jobs) enqueue(ctx context.Context, b *redisconn.Budget, s Submission, id string, now time.Time) fate {
+	payload, _ := json.Marshal(stub{Queued: now.UTC()}) // a time always marshals
+	task := asynq.NewTask(s.Route, payload)
+	fate, _ := j.once(ctx, b, "enqueue", func(ctx context.Context, _ redis.UniversalClient) error {
+		_, err := j.client.EnqueueContext(ctx, task,
+			asynq.TaskID(id), asynq.Queue(j.queue.asynq(s.Job.Queue)),
+			asynq.MaxRetry(math.MaxInt32), asynq.Timeout(s.Job.Timeout+settleTime))
+		if errors.Is(err, asynq.ErrTaskIDConflict) {
+			return nil
+		}
+		return err
+	})
+	return fate
+}
+
+// create is the second step, or the withdrawal. It returns the status of the record that was there before, "" if none was.
+func (j *Jobs) create(ctx context.Context, b *redisconn.Budget, r Record, life time.Duration) (Status, fate) {
+	args := append([]any{life.Milliseconds()}, r.fields()...)
+	var there string
+	fate, err := j.once(ctx, b, "job-create", func(ctx context.Context, c redis.UniversalClient) (err error) {
+		there, err = createScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Text()
+		return err
+	})
+	if err != nil && fate == executed { // an answer that is no text: not ours to understand
+		fate = unknown
+	}
+	return Status(there), fate
+}

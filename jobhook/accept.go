@@ -1,0 +1,73 @@
+package jobhook
+
+import (
+	"net/http"
+	"strings"
+
+	"sidecar/internal/jobs"
+	"sidecar/internal/reason"
+	"sidecar/internal/redisconn"
+	"sidecar/policy"
+)
+
+const idempotencyKey = "Idempotency-Key"
+
+// Accept makes a job of r, as plan says, and answers 202, or with an error that is the client's; it then reports true. Else r
+// is to be sent to the backend as it then is: its body can be read from the beginning, and it carries the job's id as Idempotency-Key
+// if a task may have reached the job store. b is what Redis work may add to the request.
+//
+// Whoever cannot be told from others gets no job: they could never ask for it.
+func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason) {
+	if plan.Job == nil {
+		return false, reason.NoRoute
+	}
+	if why := plan.Caller.Bypass; why != "" {
+		return false, why
+	}
+	body, whole, err := readBody(r, plan.Job.MaxBody)
+	switch {
+	case err != nil:
+		return false, reason.Incomplete
+	case !whole:
+		return false, reason.JobBodyTooBig
+	}
+	s := jobs.Submission{Request: capture(r, body), Route: plan.Route, Job: plan.Job, Key: strings.Join(r.Header[idempotencyKey], ", ")}
+	if !plan.Caller.Anonymous {
+		s.Owner = plan.Caller.ID
+	}
+	receipt := h.Jobs.Submit(r.Context(), b, s)
+	switch receipt.Outcome {
+	case jobs.Accepted:
+		h.accepted(w, r, receipt)
+	case jobs.Mismatch:
+		h.refuse(w, http.StatusUnprocessableEntity, "", "This Idempotency-Key came with another request before.")
+	case jobs.Uncertain:
+		h.unavailable(w, receipt.Why, "Whether the job will run is not known.")
+	case jobs.Withdrawn:
+		if s.Key == "" {
+			r.Header[idempotencyKey] = []string{receipt.ID}
+		}
+		return false, receipt.Why
+	default:
+		return false, receipt.Why
+	}
+	return true, receipt.Why
+}
+
+// acceptedDocument is the body of the 202.
+type acceptedDocument struct {
+	JobID     string      `json:"job_id"`
+	Status    jobs.Status `json:"status"`
+	Message   string      `json:"message"`
+	StatusURL string      `json:"status_url"`
+}
+
+func (h *Hook) accepted(w http.ResponseWriter, r *http.Request, receipt jobs.Receipt) {
+	url := h.url(receipt.ID)
+	w.Header().Set("Location", url)
+	w.Header().Set("Retry-After", retryAfter)
+	h.writeJSON(w, r, http.StatusAccepted, receipt.Why, acceptedDocument{
+		JobID: receipt.ID, Status: receipt.Status, StatusURL: url,
+		Message: "The request is accepted as a job. Ask status_url how far it is.",
+	})
+}

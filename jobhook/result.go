@@ -1,0 +1,62 @@
+package jobhook
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"sidecar/internal/jobs"
+	"sidecar/internal/reason"
+)
+
+// result answers with the backend's own response. Before there is one that is a conflict with the state of the job, and
+// where there will never be one it is what a client without a queue would have been told: that the gateway got no answer.
+func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record) {
+	ctx, cancel := context.WithTimeout(r.Context(), pollTimeout)
+	defer cancel()
+	response, err := h.Jobs.Result(ctx, nil, record)
+	switch {
+	case err == nil:
+		h.replay(w, r, response)
+	case errors.Is(err, jobs.ErrNotFound):
+		h.refuse(w, http.StatusNotFound, "", noSuchJob)
+	case errors.Is(err, jobs.ErrNoResult) && !record.Status.Final():
+		w.Header().Set("Retry-After", retryAfter)
+		h.refuse(w, http.StatusConflict, "", "The job is not over: it is "+string(record.Status)+".")
+	case errors.Is(err, jobs.ErrNoResult):
+		h.refuse(w, http.StatusBadGateway, "", "The job ended without an answer from the backend: "+record.LastError+".")
+	case errors.Is(err, jobs.ErrSealed):
+		h.Log.Error("a job's result cannot be opened: is a key missing in JOBS_ENCRYPTION_KEY?", "job_type", record.Type, "error", err)
+		h.refuse(w, http.StatusInternalServerError, "", "The result is kept, and cannot be opened.")
+	default:
+		h.unavailable(w, reason.JobStoreAway, storeAway)
+	}
+}
+
+// replay sends what the backend sent, and nothing that it did not, but for keeping the answer to a POST, which is now that to a
+// GET, out of caches that the backend did not invite.
+func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Response) {
+	header := w.Header()
+	for name, values := range response.Fields {
+		header[name] = values
+	}
+	for _, name := range []string{"Date", "Content-Type"} {
+		if _, ok := header[name]; !ok {
+			header[name] = nil // net/http invents none
+		}
+	}
+	if len(header["Cache-Control"]) == 0 {
+		header["Cache-Control"] = []string{"no-store"}
+	}
+	hasContent := response.Status != http.StatusNoContent && response.Status != http.StatusNotModified
+	delete(header, "Content-Length")
+	if hasContent {
+		header["Content-Length"] = []string{strconv.Itoa(len(response.Body))}
+	}
+	h.sign(header, "")
+	w.WriteHeader(response.Status)
+	if hasContent && r.Method != http.MethodHead {
+		_, _ = w.Write(response.Body) // a client that has gone is nobody's error
+	}
+}
