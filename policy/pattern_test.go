@@ -78,7 +78,11 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 			path := drawPath(t)
 			chosen = ""
 			clear(values)
-			mux.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, path, nil))
+			answer := httptest.NewRecorder()
+			mux.ServeHTTP(answer, httptest.NewRequest(method, path, nil))
+			if answer.Code == http.StatusMovedPermanently || answer.Code == http.StatusTemporaryRedirect {
+				continue // ServeMux adds a slash and has the client ask again, where the sidecar asks the backend
+			}
 			got := ""
 			found, ok := m.find(method, split(path), false)
 			if ok {

@@ -112,7 +112,7 @@ func TestTheExampleHasNoFaultAndTheSmellsThatItOwnsUpTo(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := smellsOf(t, string(content), testOptions())
-	want := []string{}
+	want := []string{"while caller.id leaves out jti"} // its last route says why
 	if !slices.EqualFunc(got, want, func(g, w string) bool { return strings.Contains(g, w) }) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

@@ -1,0 +1,256 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sidecar/test/proc"
+	"sidecar/test/redisd"
+)
+
+// A gate stands between sidecar and backend and can hold answers to GETs back, after the backend has made them.
+type gate struct {
+	*httptest.Server
+	mu   sync.Mutex
+	hold chan struct{} // answers wait until it is closed; nil: nothing is held
+	held chan struct{} // has an element for each answer that waits
+}
+
+func newGate(t *testing.T, backend string) *gate {
+	t.Helper()
+	target, err := url.Parse(backend)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{held: make(chan struct{}, 16)}
+	through := httputil.NewSingleHostReverseProxy(target)
+	through.ModifyResponse = func(resp *http.Response) error {
+		g.mu.Lock()
+		hold := g.hold
+		g.mu.Unlock()
+		if hold != nil && resp.Request.Method == http.MethodGet {
+			g.held <- struct{}{}
+			<-hold
+		}
+		return nil
+	}
+	g.Server = httptest.NewServer(through)
+	t.Cleanup(g.Server.Close)
+	return g
+}
+
+// shut holds answers from now on; the function that it returns lets them go.
+func (g *gate) shut() (open func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	hold := make(chan struct{})
+	g.hold = hold
+	return sync.OnceFunc(func() {
+		g.mu.Lock()
+		g.hold = nil
+		g.mu.Unlock()
+		close(hold)
+	})
+}
+
+func TestAnAcknowledgedWriteIsSeenByTheNextReadThoughAnOldReadIsStillUnderWay(t *testing.T) {
+	_, api := startGame(t)
+	g := newGate(t, api)
+	s := startBefore(t, g.URL, shippedPolicies(t))
+	thorin := login(t, s.url, "thorin")
+	character := s.url + "/api/v1/characters/c1"
+
+	for round := range 5 {
+		name := fmt.Sprintf("Thorin %d", round)
+		do(t, http.MethodPatch, character, map[string]string{"name": "Nobody"}, thorin) // nothing is stored
+		open := g.shut()
+		old := make(chan answer, 1)
+		go func() { old <- do(t, http.MethodGet, character, nil, thorin) }()
+		<-g.held // the API has read the old name
+
+		if a := do(t, http.MethodPatch, character, map[string]string{"name": name}, thorin); a.status != http.StatusOK {
+			t.Fatalf("PATCH: %d %s", a.status, a.body)
+		}
+		open()
+		if a := <-old; a.status != http.StatusOK || a.hit() || strings.Contains(string(a.body), name) {
+			t.Fatalf("the held read: %d %q: %s", a.status, a.cache(), a.body)
+		}
+		fresh := do(t, http.MethodGet, character, nil, thorin)
+		if !strings.Contains(string(fresh.body), name) {
+			t.Fatalf("after the write was acknowledged a read answers %q: %s", fresh.cache(), fresh.body)
+		}
+		again := do(t, http.MethodGet, character, nil, thorin)
+		if !again.hit() || !strings.Contains(string(again.body), name) {
+			t.Fatalf("the read after that is no hit: %q: %s", again.cache(), again.body)
+		}
+	}
+}
+
+func TestTwoCallersAndTwoRolesNeverSeeEachOthersAnswers(t *testing.T) {
+	s := start(t)
+	users := map[string]string{}
+	for _, name := range []string{"thorin", "lyra", "dm"} {
+		users[name] = login(t, s.url, name)
+	}
+	for _, path := range []string{"/api/v1/users/me", "/api/v1/characters", "/api/v1/sessions", "/api/v1/npcs", "/api/v1/characters/c1"} {
+		for range 2 { // filled, and then hit
+			for _, name := range []string{"thorin", "lyra", "dm"} {
+				through, direct := do(t, http.MethodGet, s.url+path, nil, users[name]), do(t, http.MethodGet, s.api+path, nil, users[name])
+				if through.status != direct.status || string(through.body) != string(direct.body) {
+					t.Errorf("%s of %s answers %q %d %s, the API %d %s", path, name, through.cache(), through.status, through.body, direct.status, direct.body)
+				}
+			}
+		}
+		if a := do(t, http.MethodGet, s.url+path, nil); a.status != http.StatusUnauthorized || a.hit() {
+			t.Errorf("%s without a token: %d %q", path, a.status, a.cache())
+		}
+		if a := do(t, http.MethodGet, s.url+path, nil, users["thorin"]+"x"); a.status != http.StatusUnauthorized || !strings.Contains(a.cache(), "token-invalid") {
+			t.Errorf("%s with a forged token: %d %q", path, a.status, a.cache())
+		}
+	}
+	if hit := do(t, http.MethodGet, s.url+"/api/v1/users/me", nil, users["lyra"]); !hit.hit() {
+		t.Errorf("nothing was cached: %q", hit.cache())
+	}
+}
+
+// effects is what examples/gameapi/testdata/effects.txt says: all reads, and all writes in their order.
+type effects struct {
+	reads  []string
+	writes []gameWrite
+}
+
+type gameWrite struct{ who, method, path, body string }
+
+func readEffects(t *testing.T) (e effects) {
+	t.Helper()
+	content, err := os.ReadFile("../../examples/gameapi/testdata/effects.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(content)) {
+		line = strings.TrimRight(line, "\n")
+		parts := strings.SplitN(line, " ", 4)
+		switch {
+		case line == "", line[0] == '#', line[0] == '\t':
+		case parts[0] == "read":
+			e.reads = append(e.reads, parts[1])
+		case len(parts) >= 3:
+			e.writes = append(e.writes, gameWrite{parts[0], parts[1], parts[2], strings.Join(parts[3:], "")})
+		default:
+			t.Fatalf("effects.txt: %q", line)
+		}
+	}
+	if len(e.reads) < 10 || len(e.writes) < 10 {
+		t.Fatalf("effects.txt has %d reads and %d writes", len(e.reads), len(e.writes))
+	}
+	return e
+}
+
+func TestEveryWriteOfTheGameMakesEveryReadFresh(t *testing.T) {
+	s := start(t)
+	e := readEffects(t)
+	names := []string{"thorin", "lyra", "mara", "dm"}
+	users := map[string]string{}
+	for _, name := range names {
+		users[name] = login(t, s.url, name)
+	}
+	hits, gets := 0, 0
+	compare := func(after string) {
+		t.Helper()
+		for _, path := range e.reads {
+			for _, name := range names {
+				through := do(t, http.MethodGet, s.url+"/api/v1"+path, nil, users[name])
+				direct := do(t, http.MethodGet, s.api+"/api/v1"+path, nil, users[name])
+				if through.status != direct.status || string(through.body) != string(direct.body) {
+					t.Errorf("after %s, %s reads %s: %q %.200q, but the API says %.200q", after, name, path, through.cache(), through.body, direct.body)
+				}
+				if gets++; through.hit() {
+					hits++
+				}
+			}
+		}
+	}
+	compare("the start")
+	compare("the start")
+	for _, w := range e.writes {
+		a := do(t, w.method, s.url+"/api/v1"+w.path, w.body, users[w.who], "Content-Type: application/json")
+		if a.status >= 400 {
+			t.Fatalf("%s %s %s: %d %s", w.who, w.method, w.path, a.status, a.body)
+		}
+		if a.status == http.StatusAccepted {
+			s.awaitJob(a, users[w.who])
+		}
+		compare(fmt.Sprint(w))
+	}
+	if 2*hits < gets {
+		t.Errorf("%d hits of %d reads: with so few the comparison proves little", hits, gets)
+	}
+	t.Logf("%d hits of %d reads, %d writes", hits, gets, len(e.writes))
+}
+
+func TestAnInvalidationThatMetAFrozenRedisIsMadeGoodBeforeAnythingIsServed(t *testing.T) {
+	_, api := startGame(t)
+	s := startBefore(t, api, shippedPolicies(t), "BREAKER_TIMEOUT=300ms")
+	thorin := login(t, s.url, "thorin")
+	character := s.url + "/api/v1/characters/c1"
+	do(t, http.MethodGet, character, nil, thorin)
+	if a := do(t, http.MethodGet, character, nil, thorin); !a.hit() {
+		t.Fatalf("no hit to begin with: %q", a.cache())
+	}
+	s.redis.Freeze()
+	if a := do(t, http.MethodPatch, character, map[string]string{"name": "Written while frozen"}, thorin); a.status != http.StatusOK {
+		t.Fatalf("PATCH: %d", a.status)
+	}
+	s.redis.Thaw() // with all its data: the old entry among it
+	hits := 0
+	proc.Await(t, 20*time.Second, func() error {
+		a := do(t, http.MethodGet, character, nil, thorin)
+		if !strings.Contains(string(a.body), "Written while frozen") {
+			t.Fatalf("an old answer, %q: %s", a.cache(), a.body)
+		}
+		if a.hit() {
+			hits++
+		}
+		if hits < 3 {
+			return fmt.Errorf("no hits yet: %q", a.cache())
+		}
+		return nil
+	})
+}
+
+func TestTwoSidecarsOnOneRedisInvalidateForEachOther(t *testing.T) {
+	_, api := startGame(t)
+	server := redisd.Start(t)
+	var urls []string
+	for range 2 {
+		_, data, opsURL := startSidecar(t, api, server.Addr(), shippedPolicies(t))
+		(&stack{t: t, ops: opsURL}).awaitCaching()
+		urls = append(urls, data)
+	}
+	thorin := login(t, urls[0], "thorin")
+	path := "/api/v1/characters/c1"
+	do(t, http.MethodGet, urls[0]+path, nil, thorin)
+	proc.Await(t, 5*time.Second, func() error {
+		if a := do(t, http.MethodGet, urls[1]+path, nil, thorin); !a.hit() {
+			return fmt.Errorf("the other sidecar does not hit what the one stored: %q", a.cache())
+		}
+		return nil
+	})
+	for i := range 20 {
+		name := fmt.Sprintf("Thorin %d", i)
+		do(t, http.MethodPatch, urls[i%2]+path, map[string]string{"name": name}, thorin)
+		for _, u := range []string{urls[(i+1)%2], urls[i%2]} {
+			if a := do(t, http.MethodGet, u+path, nil, thorin); !strings.Contains(string(a.body), name) {
+				t.Fatalf("write %d is not seen by a sidecar: %q %s", i, a.cache(), a.body)
+			}
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sidecar/test/proc"
+)
+
+// job is what a client sees of a job.
+type job struct {
+	JobID     string `json:"job_id"`
+	Type      string `json:"type"`
+	Queue     string `json:"queue"`
+	Status    string `json:"status"`
+	Attempts  int    `json:"attempts"`
+	MaxRetry  int    `json:"max_retry"`
+	LastError string `json:"last_error"`
+	StatusURL string `json:"status_url"`
+	ResultURL string `json:"result_url"`
+}
+
+func jobOf(t *testing.T, a answer) (j job) {
+	t.Helper()
+	if err := json.Unmarshal(a.body, &j); err != nil || j.JobID == "" {
+		t.Fatalf("no job: %d %s", a.status, a.body)
+	}
+	return j
+}
+
+// awaitJob waits until the job that a 202 promised is over.
+func (s *stack) awaitJob(accepted answer, who string) (j job) {
+	s.t.Helper()
+	url := s.url + jobOf(s.t, accepted).StatusURL
+	proc.Await(s.t, 30*time.Second, func() error {
+		a := do(s.t, http.MethodGet, url, nil, who)
+		if a.status != http.StatusOK {
+			return fmt.Errorf("%d %s", a.status, a.body)
+		}
+		if j = jobOf(s.t, a); j.Status != "succeeded" && j.Status != "failed" {
+			return fmt.Errorf("still %s", j.Status)
+		}
+		return nil
+	})
+	return j
+}
+
+func generate(t *testing.T, base, prompt, who string, fields ...string) answer {
+	t.Helper()
+	return do(t, http.MethodPost, base+"/api/v1/npc/generate", map[string]string{"prompt": prompt}, append(fields, who)...)
+}
+
+func TestASlowPOSTBecomesAJobThatOnlyItsCallerSees(t *testing.T) {
+	s := start(t)
+	thorin, lyra := login(t, s.url, "thorin"), login(t, s.url, "lyra")
+
+	a := generate(t, s.url, "a smith", thorin)
+	if a.status != http.StatusAccepted || a.fields.Get("Retry-After") == "" || a.fields.Get("Location") == "" {
+		t.Fatalf("%d %v %s", a.status, a.fields, a.body)
+	}
+	accepted := jobOf(t, a)
+	if accepted.Status != "queued" || accepted.StatusURL != a.fields.Get("Location") {
+		t.Errorf("accepted as %+v", accepted)
+	}
+	done := s.awaitJob(a, thorin)
+	if done.Status != "succeeded" || done.Type != "npc_generation" || done.Queue != "default" || done.Attempts != 1 || done.MaxRetry != 3 {
+		t.Errorf("the job came out as %+v", done)
+	}
+	result := do(t, http.MethodGet, s.url+done.ResultURL, nil, thorin)
+	if result.status != http.StatusCreated || !strings.Contains(string(result.body), "a smith") || result.fields.Get("Content-Type") != "application/json" {
+		t.Errorf("the result is %d %v %s", result.status, result.fields, result.body)
+	}
+	for _, path := range []string{accepted.StatusURL, done.ResultURL, "/_jobs/AAAAAAAAAAAAAAAAAAAAAA", "/_jobs/nonsense", "/_jobs", "/_jobs/"} {
+		for name, who := range map[string]string{"another caller": lyra, "nobody": "X-Nothing: 1"} {
+			if got := do(t, http.MethodGet, s.url+path, nil, who); got.status != http.StatusNotFound || got.fields.Get("Content-Type") != "application/problem+json" {
+				t.Errorf("%s asks for %s: %d %s", name, path, got.status, got.body)
+			}
+		}
+	}
+	// Nothing of the request is left in Redis.
+	for _, key := range s.redis.Do("KEYS", "*").([]any) {
+		if dump := fmt.Sprint(s.redis.Do("DUMP", key)); strings.Contains(dump, "a smith") && !strings.Contains(dump, "result") {
+			t.Errorf("the request still stands under %v", key)
+		}
+	}
+}
+
+func TestAnIdempotencyKeyLeadsToOneJob(t *testing.T) {
+	game, api := startGame(t)
+	s := startBefore(t, api, shippedPolicies(t))
+	thorin, lyra := login(t, s.url, "thorin"), login(t, s.url, "lyra")
+	first := generate(t, s.url, "a baker", thorin, "Idempotency-Key: k1")
+	second := generate(t, s.url, "a baker", thorin, "Idempotency-Key: k1")
+	if jobOf(t, first).JobID != jobOf(t, second).JobID {
+		t.Errorf("two jobs: %s %s", first.body, second.body)
+	}
+	if other := generate(t, s.url, "a baker", lyra, "Idempotency-Key: k1"); jobOf(t, other).JobID == jobOf(t, first).JobID {
+		t.Error("another caller was given the job")
+	} else {
+		s.awaitJob(other, lyra)
+	}
+	if a := generate(t, s.url, "a thief", thorin, "Idempotency-Key: k1"); a.status != http.StatusUnprocessableEntity {
+		t.Errorf("the same key with another body: %d %s", a.status, a.body)
+	}
+	s.awaitJob(first, thorin)
+	if n := game.Count(`"path":"/api/v1/npc/generate"`); n != 2 {
+		t.Errorf("the backend was asked %d times, want 2", n)
+	}
+}
+
+func TestAGracefulEndFinishesTheJobThatRuns(t *testing.T) {
+	game, api := startGame(t, "NPC_DELAY=1s")
+	s := startBefore(t, api, shippedPolicies(t))
+	thorin := login(t, s.url, "thorin")
+	a := generate(t, s.url, "a ghost", thorin)
+	proc.Await(t, 10*time.Second, func() error {
+		if j := jobOf(t, do(t, http.MethodGet, s.url+jobOf(t, a).StatusURL, nil, thorin)); j.Status != "running" {
+			return fmt.Errorf("still %s", j.Status)
+		}
+		return nil
+	})
+	s.sidecar.Signal(syscall.SIGTERM)
+	if status := s.sidecar.Wait(25 * time.Second); status != 0 {
+		t.Fatalf("exit status %d", status)
+	}
+	if n := game.Count(`"path":"/api/v1/npc/generate".*"status":201`); n != 1 {
+		t.Errorf("the job that ran at the end was answered %d times", n)
+	}
+	s.sidecar, s.url, s.ops = startSidecar(t, api, s.redis.Addr(), shippedPolicies(t))
+	s.awaitCaching()
+	if j := s.awaitJob(a, thorin); j.Status != "succeeded" {
+		t.Errorf("after a graceful end the job is %+v", j)
+	}
+}
