@@ -131,4 +131,3 @@ func volumeNames(object any) []string {
 	}
 	return names
 }
-

@@ -262,12 +262,7 @@ func (l *loader) routeName(n ast.Node) string {
 
 // nameOf makes a name from a pattern: "GET /api/characters/{id}" is get_api_characters_id.
 func nameOf(p *pattern) string {
-	var words []string
-	for _, w := range strings.FieldsFunc(strings.ToLower(p.source), func(c rune) bool {
-		return (c < '0' || c > '9') && (c < 'a' || c > 'z')
-	}) {
-		words = append(words, w)
-	}
+	words := strings.FieldsFunc(strings.ToLower(p.source), func(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'z') })
 	if len(words) == 0 {
 		return "all"
 	}

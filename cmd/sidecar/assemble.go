@@ -56,40 +56,43 @@ type sidecar struct {
 }
 
 // assemble makes the parts and opens the listeners. Nothing of Redis or the backend is waited for: they may be away.
-func assemble(cfg config.Config, env func(string) (string, bool), log *slog.Logger) (s *sidecar, err error) {
-	s = &sidecar{cfg: cfg, log: log, registry: telemetry.NewRegistry()}
+func assemble(cfg config.Config, env func(string) (string, bool), log *slog.Logger) (*sidecar, error) {
+	s := &sidecar{cfg: cfg, log: log, registry: telemetry.NewRegistry()}
 	s.base, s.cutOff = context.WithCancel(context.Background())
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
+	if err := s.build(env); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 	s.metrics = telemetry.New(s.registry)
 	s.metrics.Build(version, commit(), runtime.Version())
-	names := cachekeys.NewNames(cfg.KeyPrefix)
+	names := cachekeys.NewNames(s.cfg.KeyPrefix)
 	if err := s.connect(names); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.makeSecret(names); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.loadPolicies(env); err != nil {
-		return nil, err
+		return err
 	}
 	if s.backend, err = backend.New(backend.Options{
-		URL: cfg.Backend.URL, Timeout: cfg.Backend.Timeout, Dial: cfg.Backend.Dial, HealthPath: cfg.Backend.HealthPath,
-		Trusted: cfg.TrustedProxies, Via: cfg.Via,
+		URL: s.cfg.Backend.URL, Timeout: s.cfg.Backend.Timeout, Dial: s.cfg.Backend.Dial, HealthPath: s.cfg.Backend.HealthPath,
+		Trusted: s.cfg.TrustedProxies, Via: s.cfg.Via,
 	}); err != nil {
-		return nil, err
+		return err
 	}
-	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Log: log})
+	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Log: s.log})
 	s.store = store.New(store.Options{
-		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value, StoreTimeout: cfg.Store, Log: log,
+		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value, StoreTimeout: s.cfg.Store, Log: s.log,
 	})
 	if err := s.makeJobs(names); err != nil {
-		return nil, err
+		return err
 	}
-	return s, s.listen()
+	return s.listen()
 }
 
 // connect makes the connections to the cache and to the job store, and the Redis in this process where there is to be one.

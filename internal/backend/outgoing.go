@@ -37,8 +37,11 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 	b.forwarding(r, out.Header)
 	if b.options.Via {
 		via := "1.1 sidecar"
-		if r.ProtoMajor == 2 {
+		switch {
+		case r.ProtoMajor == 2:
 			via = "2.0 sidecar"
+		case r.ProtoMajor == 1 && r.ProtoMinor == 0:
+			via = "1.0 sidecar"
 		}
 		out.Header["Via"] = append(out.Header["Via"][:len(out.Header["Via"]):len(out.Header["Via"])], via)
 	}
@@ -59,7 +62,10 @@ func noReplay(out *http.Request) {
 // target makes a URL that net/http writes as the request target came, byte by byte, with query in the place of its query.
 func (b *Backend) target(raw, query string) (*url.URL, bool) {
 	if !strings.HasPrefix(raw, "/") && raw != "*" { // absolute form: the authority is in Host
-		_, rest, _ := strings.Cut(raw, "://")
+		scheme, rest, ok := strings.Cut(raw, "://")
+		if !ok || strings.ContainsAny(scheme, ":/?") { // none there: what is to be sent is not certain
+			return nil, false
+		}
 		i := strings.IndexAny(rest, "/?")
 		switch {
 		case i < 0:

@@ -10,11 +10,12 @@ import (
 // A cookie is one pair of a Cookie field (RFC 6265 §4.2.1).
 type cookie struct {
 	name, value string
-	unclear     bool // a whole field line of which parsers disagree where its cookies end
+	unclear     bool // what parsers disagree about: a pair without a certain name, or a whole line where its cookies end
 }
 
 // cookies splits the Cookie fields at every ';'. A line with a quotation mark that such a split would leave open stands for
-// itself: some parsers take the ';' for part of the value, so that two lines that differ are two callers.
+// itself: some parsers take the ';' for part of the value, so that two lines that differ are two callers. So does a pair without a
+// certain name: some parsers trim or unquote a name, or take a pair without '=' for a value.
 func cookies(f httpfield.Fields) []cookie {
 	var jar []cookie
 	for _, line := range f.Values("Cookie") {
@@ -23,16 +24,29 @@ func cookies(f httpfield.Fields) []cookie {
 			continue
 		}
 		for pair := range strings.SplitSeq(line, ";") {
-			name, value, _ := strings.Cut(pair, "=")
-			if name = strings.TrimSpace(name); name != "" || value != "" {
-				jar = append(jar, cookie{name: name, value: strings.TrimSpace(value)})
+			pair = strings.Trim(pair, " \t")
+			name, value, ok := strings.Cut(pair, "=")
+			name = strings.TrimRight(name, " \t")
+			switch {
+			case pair == "":
+			case !ok || name == "" || strings.ContainsFunc(name, odd):
+				jar = append(jar, cookie{value: pair, unclear: true})
+			default:
+				jar = append(jar, cookie{name: name, value: strings.TrimLeft(value, " \t")})
 			}
 		}
 	}
 	return jar
 }
 
-func oddQuotes(s string) bool { return strings.Count(s, `"`)%2 == 1 }
+// oddQuotes reports whether s leaves a quotation mark open, to a parser that knows escapes (RFC 9110 §5.6.4) or to one that does not.
+func oddQuotes(s string) bool {
+	all := strings.Count(s, `"`)
+	escaped := strings.Count(strings.ReplaceAll(s, `\\`, ""), `\"`)
+	return all%2 == 1 || (all-escaped)%2 == 1
+}
+
+func odd(r rune) bool { return r <= ' ' || r == '"' || r >= 0x7f }
 
 // HasCookie reports whether the request brings a cookie of this name, for certain.
 func HasCookie(f httpfield.Fields, name string) bool {

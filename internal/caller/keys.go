@@ -181,14 +181,21 @@ func fetchKeys(ctx context.Context, url string) ([]jose.JSONWebKey, error) {
 	return parseJWKS(content)
 }
 
-// parseJWKS reads a key set (RFC 7517 §5). A key that is not public is refused: it has no business here.
+// parseJWKS reads a key set (RFC 7517 §5). A key of a kind or curve that is not known, or damaged, is passed over, as §5 wants, since a set may
+// hold keys of others. A key that is not public is refused: it has no business here.
 func parseJWKS(content []byte) ([]jose.JSONWebKey, error) {
-	var set jose.JSONWebKeySet
+	var set struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal(content, &set); err != nil {
 		return nil, fmt.Errorf("no key set (RFC 7517): %w", err)
 	}
 	var keys []jose.JSONWebKey
-	for _, k := range set.Keys {
+	var unread error
+	for _, text := range set.Keys {
+		var k jose.JSONWebKey
+		if err := json.Unmarshal(text, &k); err != nil {
+			unread = err
+			continue
+		}
 		if k.Use != "" && k.Use != "sig" {
 			continue
 		}
@@ -198,6 +205,9 @@ func parseJWKS(content []byte) ([]jose.JSONWebKey, error) {
 		keys = append(keys, k)
 	}
 	if len(keys) == 0 {
+		if unread != nil {
+			return nil, fmt.Errorf("the key set has no key for signatures that can be read: %w", unread)
+		}
 		return nil, errors.New("the key set has no key for signatures")
 	}
 	return keys, nil

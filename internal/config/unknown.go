@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"sidecar/internal/nearest"
 )
 
 // ours are the prefixes under which an unknown variable stops the start: it is a misspelling, and to run without it would be
@@ -50,40 +52,21 @@ func unknown(vars map[string]string) Faults {
 				faults = append(faults, Fault{name, "this is not built yet: unset it"})
 			}
 		case slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) }):
-			faults = append(faults, Fault{name, fmt.Sprintf("there is no such variable: did you mean %s? (see sidecar env)", nearest(name))})
+			msg := "there is no such variable: see sidecar env"
+			if meant := nearestTo(name); meant != "" {
+				msg = fmt.Sprintf("there is no such variable: did you mean %s? (see sidecar env)", meant)
+			}
+			faults = append(faults, Fault{name, msg})
 		}
 	}
 	return faults
 }
 
-// nearest is the known variable with the smallest edit distance.
-func nearest(name string) string {
-	best, least := "", 1<<30
+// nearestTo is the known variable that was probably meant.
+func nearestTo(name string) string {
+	var names []string
 	for _, v := range Variables() {
-		if d := distance(name, v.Name); d < least {
-			best, least = v.Name, d
-		}
+		names = append(names, v.Name)
 	}
-	return best
-}
-
-// distance is Levenshtein's.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return nearest.To(name, names)
 }

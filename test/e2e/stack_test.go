@@ -129,17 +129,6 @@ func (a answer) cache() string { return a.fields.Get("Cache-Status") }
 // hit reports whether the answer came from the store.
 func (a answer) hit() bool { return strings.HasPrefix(a.cache(), "sidecar; hit") }
 
-// data decodes the answer's envelope.
-func (a answer) data(t *testing.T, into any) {
-	t.Helper()
-	envelope := struct {
-		Data any `json:"data"`
-	}{into}
-	if err := json.Unmarshal(a.body, &envelope); err != nil {
-		t.Fatalf("the answer %d is no envelope: %v\n%s", a.status, err, a.body)
-	}
-}
-
 // do sends a request to base and reads its answer whole. fields are "Name: value". A body that is no string is sent as JSON.
 func do(t testing.TB, method, url string, body any, fields ...string) answer {
 	t.Helper()
@@ -208,4 +197,15 @@ func login(t testing.TB, base, user string) string {
 		t.Fatalf("login of %s: %d %s", user, a.status, a.body)
 	}
 	return "Authorization: Bearer " + envelope.Data.AccessToken
+}
+
+// replace writes a file beside path and puts it in its place, so that nobody reads half of it.
+func replace(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
 }

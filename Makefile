@@ -1,0 +1,42 @@
+# make test is the one command that must pass on a fresh Debian machine with Go; it installs what it needs.
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+MODULES     = . examples/gameapi k8s
+FUZZTIME   ?= 10s
+
+.PHONY: test tools check unit modules fuzz build demo clean
+
+test: tools check unit modules
+
+# redis-server is Debian's; as root it is installed, else the command to run is said.
+tools:
+	@command -v redis-server >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q --no-install-recommends redis-server; \
+	  elif command -v sudo >/dev/null; then sudo apt-get update -q && sudo apt-get install -y -q --no-install-recommends redis-server; \
+	  else echo 'redis-server is missing: apt-get install redis-server' >&2; exit 1; fi; }
+
+check:
+	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	@for m in $(MODULES); do (cd $$m && echo "vet and staticcheck: $$m" && go vet ./... && go run $(STATICCHECK) ./...) || exit 1; done
+
+unit:
+	go test -race -timeout 14m ./...
+
+modules:
+	cd examples/gameapi && go test -race -timeout 5m ./...
+	cd k8s && go test -timeout 5m ./...
+
+# Every fuzz target for FUZZTIME each; CI runs their seeds with the other tests.
+fuzz:
+	@for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+build:
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/sidecar ./cmd/sidecar
+
+demo:
+	go run ./cmd/sidecar demo
+
+clean:
+	rm -rf bin

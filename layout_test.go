@@ -1,0 +1,81 @@
+package sidecar_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// rows are the packages of the module from top to bottom, as docs/architecture.md draws them. A package imports only from rows
+// below its own.
+var rows = [][]string{
+	{"cmd/sidecar"},
+	{"proxy", "jobhook", "internal/ops", "internal/demo"},
+	{"internal/store", "internal/jobs"},
+	{"internal/coherence", "internal/keysecret", "internal/entry", "internal/backend", "policy"},
+	{"internal/redisconn", "internal/httpcache", "internal/caller"},
+	{"cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
+	{"internal/httpfield"},
+	{"internal/reason", "internal/nearest"},
+}
+
+func rowOf(pkg string) int {
+	for i, row := range rows {
+		for _, p := range row {
+			if p == pkg {
+				return i
+			}
+		}
+	}
+	return -1
+}
+
+func TestPackagesImportOnlyFromRowsBelow(t *testing.T) {
+	checked := 0
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (file == "examples" || file == "k8s" || file == "test" || file == "bench" || strings.HasPrefix(d.Name(), ".") && file != ".") {
+			return filepath.SkipDir
+		}
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || path.Dir(file) == "." {
+			return nil
+		}
+		from := filepath.ToSlash(filepath.Dir(file))
+		if rowOf(from) < 0 {
+			t.Errorf("%s is in no row: add it to rows and to docs/architecture.md", from)
+			return nil
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range parsed.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			to, ours := strings.CutPrefix(imported, "sidecar/")
+			if !ours {
+				continue
+			}
+			checked++
+			if rowOf(to) <= rowOf(from) {
+				t.Errorf("%s imports %s, which is not below it", file, to)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if checked == 0 {
+		t.Fatal("no import was looked at")
+	}
+}
