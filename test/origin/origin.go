@@ -47,7 +47,7 @@ func Start(t testing.TB, handle func(*Conn, *Request)) *Origin {
 		}
 	})
 	t.Cleanup(func() {
-		_ = l.Close()
+		o.Refuse()
 		o.running.Wait()
 	})
 	return o
@@ -58,6 +58,9 @@ func (o *Origin) Addr() string { return o.listener.Addr().String() }
 
 // URL is http:// and Addr.
 func (o *Origin) URL() string { return "http://" + o.Addr() }
+
+// Refuse stops listening: from now on connections are refused.
+func (o *Origin) Refuse() { _ = o.listener.Close() }
 
 // Requests is how many heads of requests have come.
 func (o *Origin) Requests() int { return int(o.requests.Load()) }
@@ -100,6 +103,9 @@ func (c *Conn) Close() error {
 	c.read.Reset(c.tcp) // what is left in it is not answered
 	return err
 }
+
+// CloseWrite ends what is sent and goes on to read.
+func (c *Conn) CloseWrite() error { return c.tcp.CloseWrite() }
 
 // Reset breaks the connection: the other side gets an RST.
 func (c *Conn) Reset() {

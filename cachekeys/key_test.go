@@ -1,0 +1,85 @@
+package cachekeys_test
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"sidecar/cachekeys"
+)
+
+var secret = []byte("a secret for the keys of this test")
+
+// short texts over few letters, so that neighbours are often alike.
+var text = rapid.StringMatching(`[ab:{}*\x00]{0,4}`)
+
+func drawKey(t *rapid.T, label string) cachekeys.Key {
+	k := cachekeys.Key{
+		Block: text.Draw(t, label+" block"), Scope: text.Draw(t, label+" scope"), Partition: text.Draw(t, label+" partition"),
+		Authority: text.Draw(t, label+" authority"), Path: text.Draw(t, label+" path"), HasQuery: rapid.Bool().Draw(t, label+" has query"),
+	}
+	if k.HasQuery {
+		k.Query = text.Draw(t, label+" query")
+	}
+	for range rapid.IntRange(0, 2).Draw(t, label+" fields") {
+		k.Vary = append(k.Vary, cachekeys.Vary{Name: text.Draw(t, label+" name"), Values: rapid.SliceOfN(text, 0, 2).Draw(t, label+" values")})
+	}
+	return k
+}
+
+// same compares keys, of which no values are as good as an empty list of them.
+func same(a, b cachekeys.Key) bool {
+	sameVary := slices.EqualFunc(a.Vary, b.Vary, func(x, y cachekeys.Vary) bool { return x.Name == y.Name && slices.Equal(x.Values, y.Values) })
+	a.Vary, b.Vary = nil, nil
+	return sameVary && reflect.DeepEqual(a, b)
+}
+
+func TestTwoKeysHaveOneDigestOnlyIfTheyAreTheSame(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		a, b := drawKey(t, "a"), drawKey(t, "b")
+		if (a.Digest(secret) == b.Digest(secret)) != same(a, b) {
+			t.Fatalf("%#v and %#v", a, b)
+		}
+		if a.Digest(secret) == a.Digest([]byte("another")) {
+			t.Fatal("the secret makes no difference")
+		}
+	})
+}
+
+func TestAByteThatMovesToTheNextIngredientMakesAnotherKey(t *testing.T) {
+	base := cachekeys.Key{Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab"}
+	seen := map[cachekeys.Digest]string{base.Digest(secret): "the key itself"}
+	for name, k := range map[string]cachekeys.Key{
+		"block to scope":       {Block: "a", Scope: "bab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab"},
+		"scope to partition":   {Block: "ab", Scope: "a", Partition: "bab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab"},
+		"authority to path":    {Block: "ab", Scope: "ab", Partition: "ab", Authority: "a", Path: "bab", HasQuery: true, Query: "ab"},
+		"path to query":        {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "a", HasQuery: true, Query: "bab"},
+		"query to path":        {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab?ab"},
+		"no query":             {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab"},
+		"an empty query":       {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true},
+		"a field":              {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Vary: []cachekeys.Vary{{Name: "A"}}},
+		"a field with a value": {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Vary: []cachekeys.Vary{{Name: "A", Values: []string{""}}}},
+		"two fields":           {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Vary: []cachekeys.Vary{{Name: "A"}, {Name: ""}}},
+	} {
+		d := k.Digest(secret)
+		if other, taken := seen[d]; taken {
+			t.Errorf("%s has the digest of %s", name, other)
+		}
+		seen[d] = name
+	}
+}
+
+func TestAVariantIsThePrimaryKeyOnlyWhereNothingVaries(t *testing.T) {
+	primary := cachekeys.Key{Path: "/a"}.Digest(secret)
+	if cachekeys.Variant(secret, primary, nil) != primary {
+		t.Error("without Vary")
+	}
+	en := cachekeys.Variant(secret, primary, []cachekeys.Vary{{Name: "Accept-Language", Values: []string{"en"}}})
+	de := cachekeys.Variant(secret, primary, []cachekeys.Vary{{Name: "Accept-Language", Values: []string{"de"}}})
+	none := cachekeys.Variant(secret, primary, []cachekeys.Vary{{Name: "Accept-Language"}})
+	if en == de || en == none || en == primary || none == primary {
+		t.Error("variants meet")
+	}
+}
