@@ -1,0 +1,198 @@
+package config_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sidecar/internal/config"
+)
+
+func load(t *testing.T, environ ...string) config.Config {
+	t.Helper()
+	c, err := config.Load(environ, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// faults are all that Load finds wrong.
+func faults(t *testing.T, environ ...string) config.Faults {
+	t.Helper()
+	_, err := config.Load(environ, nil)
+	var found config.Faults
+	if !errors.As(err, &found) {
+		t.Fatalf("%q has no faults: %v", environ, err)
+	}
+	return found
+}
+
+func TestTheDefaultsAreThoseOfTheContract(t *testing.T) {
+	c := load(t, "REDIS_HOST=redis")
+	for name, same := range map[string]bool{
+		"BACKEND_URL":          c.Backend.URL == "http://127.0.0.1:3000",
+		"BACKEND_TIMEOUT":      c.Backend.Timeout == 5*time.Minute,
+		"BACKEND_DIAL_TIMEOUT": c.Backend.Dial == 2*time.Second,
+		"addresses":            c.Listen == ":8080" && c.Ops == ":9090",
+		"REDIS_PORT":           c.Redis.Port == "6379",
+		"REDIS_TIMEOUT":        c.Timeout == 100*time.Millisecond,
+		"REDIS_STORE_TIMEOUT":  c.Store == 2*time.Second,
+		"REDIS_KEY_PREFIX":     c.KeyPrefix == "sidecar",
+		"breaker":              c.Breaker == config.Breaker{MaxRequests: 10, Interval: 10 * time.Second, Timeout: 30 * time.Second, MinRequests: 3, FailureRatio: 0.6},
+		"JOBS_QUEUES":          fmt.Sprint(c.JobsQueues) == "map[critical:6 default:3 low:1]",
+		"JOBS_REDIS":           c.JobsRedis == c.Redis,
+		"bounds":               c.ReadHeader == 10*time.Second && c.Idle == 2*time.Minute && c.MaxHeader == 64<<10 && c.MaxConns == 0 && c.MaxInspect == 1<<20,
+		"SHUTDOWN_TIMEOUT":     c.Shutdown == 25*time.Second,
+		"VIA":                  c.Via,
+	} {
+		if !same {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+}
+
+func TestAFaultNamesItsVariableAndTheRemedy(t *testing.T) {
+	for _, c := range []struct{ environ, variable, says string }{
+		{"REDIS_TIMEOUT=soon", "REDIS_TIMEOUT", "soon"},
+		{"REDIS_TIMEOUT=0s", "REDIS_TIMEOUT", "over 0"},
+		{"REDIS_DB=x", "REDIS_DB", "x"},
+		{"REDIS_HOTS=a", "REDIS_HOTS", "did you mean REDIS_HOST?"},
+		{"JOBS_CONCURENCY=1", "JOBS_CONCURENCY", "did you mean JOBS_CONCURRENCY?"},
+		{"BREAKER_TIMOUT=1s", "BREAKER_TIMOUT", "did you mean BREAKER_TIMEOUT?"},
+		{"BACKEND_ADDRESS=a", "BACKEND_ADDRESS", "there is no such variable"},
+		{"REDIS_SENTINEL_HOSTS=a:1", "REDIS_SENTINEL_HOSTS", "not built yet"},
+		{"BREAKER_FAILURE_RATIO=2", "BREAKER_FAILURE_RATIO", "up to 1"},
+		{"JOBS_QUEUES=a=0", "JOBS_QUEUES", "critical=6"},
+		{"TRUSTED_PROXIES=10.0.0.0/99", "TRUSTED_PROXIES", "10.0.0.0/8"},
+		{"MAX_HEADER_BYTES=lots", "MAX_HEADER_BYTES", "64MiB"},
+		{"LOG_LEVEL=loud", "LOG_LEVEL", "debug, info, warn or error"},
+		{"CACHE_STATUS=some", "CACHE_STATUS", "off short full"},
+		{"READY_REQUIRES_BACKEND=maybe", "READY_REQUIRES_BACKEND", "started always never"},
+		{"JOBS_PATH=jobs", "JOBS_PATH", "/_jobs"},
+		{"REDIS_KEY_PREFIX=a:b", "REDIS_KEY_PREFIX", "colons"},
+		{"BACKEND_URL=ftp://a", "BACKEND_URL", "http, https, h2c or unix"},
+	} {
+		found := faults(t, "REDIS_HOST=redis", c.environ)
+		if len(found) != 1 || found[0].Variable != c.variable || !strings.Contains(found[0].Msg, c.says) {
+			t.Errorf("%s: %v", c.environ, found)
+		}
+	}
+}
+
+func TestAllFaultsAreToldAtOnce(t *testing.T) {
+	found := faults(t, "REDIS_TIMEOUT=x", "BREAKER_INTERVAL=y", "JOBS_QUEUE=z")
+	if len(found) != 3 || len(strings.Split(found.Error(), "\n")) != 3 {
+		t.Errorf("%v", found)
+	}
+}
+
+func TestExactlyOneKindOfRedisIsNamed(t *testing.T) {
+	for _, environ := range [][]string{
+		nil,
+		{"REDIS_HOST=a", "REDIS_URL=redis://b"},
+		{"REDIS_HOST=a", "REDIS_EMBEDDED=true"},
+		{"REDIS_HOST=a", "JOBS_REDIS_PORT=1"}, // nothing is inherited, so that there is no host
+		{"REDIS_HOST=a", "JOBS_REDIS_HOST=b", "JOBS_REDIS_URL=redis://c"},
+	} {
+		if found := faults(t, environ...); len(found) != 1 {
+			t.Errorf("%q: %v", environ, found)
+		}
+	}
+	c := load(t, "REDIS_HOST=a", "REDIS_PASSWORD=p", "JOBS_REDIS_HOST=b")
+	if c.JobsRedis.Host != "b" || c.JobsRedis.Password.IsSet() {
+		t.Errorf("the job store inherited something: %+v", c.JobsRedis)
+	}
+	if c, err := config.Load([]string{"REDIS_HOST=a"}, map[string]string{"REDIS_EMBEDDED": "true"}); err != nil || !c.Redis.Embedded || c.Redis.Host != "" {
+		t.Errorf("--embedded does not win: %+v %v", c.Redis, err)
+	}
+}
+
+func TestWhatKubernetesMakesForServicesIsNoneOfOurs(t *testing.T) {
+	c := load(t, "REDIS_HOST=a", "REDIS_PORT=tcp://10.0.0.1:6380", "REDIS_SERVICE_HOST=10.0.0.1", "REDIS_SERVICE_PORT=6379", "REDIS_SERVICE_PORT_REDIS=6379",
+		"REDIS_PORT_6379_TCP=tcp://10.0.0.1:6379", "REDIS_PORT_6379_TCP_ADDR=10.0.0.1", "JOBS_PORT=tcp://10.0.0.2:80", "BACKEND_SERVICE_HOST=10.0.0.3")
+	if c.Redis.Host != "a" || c.Redis.Port != "6380" {
+		t.Errorf("%+v", c.Redis)
+	}
+}
+
+func TestASecretInAFileIsReadAnewAndNeverShown(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(s string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(s), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("first\n")
+	c := load(t, "REDIS_HOST=a", "REDIS_PASSWORD_FILE="+file, "ADMIN_TOKEN=the-token")
+	for _, want := range []string{"first", "second"} {
+		write(want + "\r\n")
+		if got, err := c.Redis.Password.Value(); err != nil || got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+	}
+	encoded, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, shown := range []string{
+		fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%q %x %d", c.AdminToken, c.AdminToken, c.AdminToken),
+		string(encoded), c.AdminToken.LogValue().String(),
+	} {
+		if strings.Contains(shown, "the-token") || strings.Contains(shown, "second") || strings.Contains(shown, "7468652d746f6b656e") {
+			t.Errorf("a secret is shown: %s", shown)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Redis.Password.Value(); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("a missing file: %v", err)
+	}
+	if found := faults(t, "REDIS_HOST=a", "ADMIN_TOKEN=a", "ADMIN_TOKEN_FILE=b"); len(found) != 1 || found[0].Variable != "ADMIN_TOKEN" {
+		t.Errorf("both forms: %v", found)
+	}
+}
+
+func TestTheReferenceNamesEveryVariableOnceWithItsDefault(t *testing.T) {
+	var b strings.Builder
+	if err := config.WriteReference(&b); err != nil {
+		t.Fatal(err)
+	}
+	words := strings.Fields(b.String())
+	for _, v := range config.Variables() {
+		n := 0
+		for _, w := range words {
+			if w == v.Name {
+				n++
+			}
+		}
+		if n != 1 {
+			t.Errorf("%s stands there %d times", v.Name, n)
+		}
+	}
+	for _, name := range []string{"REDIS_TIMEOUT", "JOBS_REDIS_HOST", "KEY_SECRET", "VIA"} {
+		if !slices.Contains(words, name) {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func FuzzSize(f *testing.F) {
+	for _, seed := range []string{"1", "64MiB", "1GB", "-1", "9223372036854775807GiB", " 1 KiB "} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var s config.Size
+		if err := s.UnmarshalText([]byte(text)); err == nil && s < 0 {
+			t.Errorf("%q is %d", text, s)
+		}
+	})
+}
