@@ -1,0 +1,292 @@
+package redisconn_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/config"
+	"sidecar/internal/reason"
+	"sidecar/internal/redisconn"
+	"sidecar/test/proc"
+	"sidecar/test/redisd"
+)
+
+const budget = 100 * time.Millisecond
+
+// bound is far more than a budget and far less than any of the faults lasts.
+const bound = 2 * time.Second
+
+// patient is a breaker that opens soon and is tried soon.
+var patient = config.Breaker{MaxRequests: 2, Interval: time.Minute, Timeout: 100 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6}
+
+func open(t *testing.T, r config.Redis, b config.Breaker) *redisconn.Conn {
+	t.Helper()
+	c, err := redisconn.New(redisconn.Options{Name: "cache", Redis: r, Breaker: b, Names: cachekeys.NewNames("test")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// probing runs the probe until the test ends.
+func probing(t *testing.T, c *redisconn.Conn) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+}
+
+func at(s *redisd.Server) config.Redis { return config.Redis{Host: s.Host(), Port: s.Port()} }
+
+// set writes a key, as any request would.
+func set(ctx context.Context, c *redisconn.Conn, b *redisconn.Budget) error {
+	return c.Do(ctx, b, "set", func(ctx context.Context, r redis.UniversalClient) error { return r.Set(ctx, "k", "v", 0).Err() })
+}
+
+func awaitHealthy(t *testing.T, c *redisconn.Conn) {
+	t.Helper()
+	proc.Await(t, 20*time.Second, c.Healthy)
+}
+
+func TestWhateverFailsTheBudgetHoldsTheBreakerOpensAndTheProbeClosesIt(t *testing.T) {
+	for _, fault := range []struct {
+		name         string
+		begin, endIt func(*redisd.Server)
+	}{
+		{"killed", (*redisd.Server).Kill, (*redisd.Server).Restart},
+		{"frozen", (*redisd.Server).Freeze, (*redisd.Server).Thaw},
+		{"paused", func(s *redisd.Server) { s.Do("CLIENT", "PAUSE", "3000", "ALL") }, func(*redisd.Server) {}},
+		{"READONLY", func(s *redisd.Server) { s.Do("REPLICAOF", "127.0.0.1", "1") }, func(s *redisd.Server) { s.Do("REPLICAOF", "NO", "ONE") }},
+		{"OOM", func(s *redisd.Server) { s.Do("CONFIG", "SET", "maxmemory", "1") }, func(s *redisd.Server) { s.Do("CONFIG", "SET", "maxmemory", "0") }},
+		{"NOPERM", func(s *redisd.Server) { s.Do("ACL", "SETUSER", "default", "-@all", "+acl", "+ping") }, func(s *redisd.Server) { s.Do("ACL", "SETUSER", "default", "+@all") }},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			server := redisd.Start(t)
+			c := open(t, at(server), patient)
+			if err := set(t.Context(), c, nil); err != nil {
+				t.Fatal(err)
+			}
+			fault.begin(server)
+			failures := 0
+			proc.Await(t, 20*time.Second, func() error {
+				start := time.Now()
+				err := set(t.Context(), c, c.Budget(budget))
+				if took := time.Since(start); took > bound {
+					t.Fatalf("an operation took %v: %v", took, err)
+				}
+				if !errors.Is(err, redisconn.ErrAway) {
+					failures++
+					return fmt.Errorf("still tried: %v", err)
+				}
+				return nil
+			})
+			if failures < 2 { // the operation before the fault is counted too
+				t.Errorf("open after %d failures", failures)
+			}
+			called := false
+			if err := c.Do(t.Context(), nil, "x", func(context.Context, redis.UniversalClient) error { called = true; return nil }); called || !errors.Is(err, redisconn.ErrAway) {
+				t.Errorf("while open: called %t, %v", called, err)
+			}
+			probing(t, c)
+			fault.endIt(server)
+			awaitHealthy(t, c)
+			if err := set(t.Context(), c, nil); err != nil {
+				t.Errorf("after the fault: %v", err)
+			}
+		})
+	}
+}
+
+func TestAnAddressThatSwallowsEverythingCostsTheBudgetAndNoMore(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close() // nobody accepts, and the kernel says nothing
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	c := open(t, config.Redis{Host: "127.0.0.1", Port: port}, patient)
+	start := time.Now()
+	if err := set(t.Context(), c, c.Budget(budget)); err == nil || redisconn.Reason(err) != reason.RedisTimeout {
+		t.Errorf("%v: %q", err, redisconn.Reason(err))
+	}
+	if took := time.Since(start); took > bound {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestAllOperationsOfARequestShareItsBudget(t *testing.T) {
+	server := redisd.Start(t)
+	c := open(t, at(server), patient)
+	b := c.Budget(budget)
+	if err := set(t.Context(), c, b); err != nil {
+		t.Fatal(err)
+	}
+	if left := b.Left(); left >= budget || left <= 0 {
+		t.Errorf("%v left of %v", left, budget)
+	}
+	server.Freeze()
+	if err := set(t.Context(), c, b); err == nil {
+		t.Fatal("a frozen Redis answered")
+	}
+	if err := set(t.Context(), c, b); !errors.Is(err, redisconn.ErrBudget) {
+		t.Errorf("with nothing left: %v", err)
+	}
+	server.Thaw()
+}
+
+func TestWhatIsNobodysFailureDoesNotOpenTheBreaker(t *testing.T) {
+	server := redisd.Start(t)
+	c := open(t, at(server), patient)
+	left, leave := context.WithCancel(t.Context())
+	leave()
+	for range 20 {
+		_ = c.Do(t.Context(), nil, "nil", func(ctx context.Context, r redis.UniversalClient) error { return r.Get(ctx, "nothing").Err() })
+		_ = c.Do(t.Context(), nil, "odd", func(ctx context.Context, r redis.UniversalClient) error { return r.Do(ctx, "NOSUCHCOMMAND").Err() })
+		if err := set(left, c, nil); err == nil {
+			t.Fatal("who left got an answer")
+		}
+	}
+	if err := c.Do(t.Context(), nil, "nil", func(ctx context.Context, r redis.UniversalClient) error { return r.Get(ctx, "nothing").Err() }); err != nil {
+		t.Errorf("redis.Nil is an error: %v", err)
+	}
+	if c.State() != redisconn.Closed {
+		t.Errorf("the breaker is %v", c.State())
+	}
+}
+
+func TestARotatedPasswordNeedsNoRestart(t *testing.T) {
+	server := redisd.Start(t, redisd.Password("first"))
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(s string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(s+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("wrong")
+	cfg, err := config.Load([]string{"REDIS_HOST=" + server.Host(), "REDIS_PORT=" + server.Port(), "REDIS_PASSWORD_FILE=" + file}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, cfg.Redis, patient)
+	probing(t, c)
+	if err := set(t.Context(), c, c.Budget(bound)); err == nil {
+		t.Fatal("a wrong password was taken")
+	}
+	write("first")
+	awaitHealthy(t, c)
+	if err := set(t.Context(), c, nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAURLNamesTheSameAsTheSingleVariables(t *testing.T) {
+	server := redisd.Start(t, redisd.Password("p@ss"))
+	cfg, err := config.Load([]string{"REDIS_URL=redis://:p%40ss@" + server.Addr() + "/3"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, cfg.Redis, patient)
+	if err := set(t.Context(), c, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"nonsense", "http://a", "rediss://a"} {
+		if _, err := redisconn.New(redisconn.Options{Redis: config.Redis{URL: config.NewSecret(bad + ":secret")}, Breaker: patient}); err == nil {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestWhatAnErrorMeans(t *testing.T) {
+	dial := &net.OpError{Op: "dial", Err: errors.New("refused")}
+	read := &net.OpError{Op: "read", Err: errors.New("reset")}
+	for _, c := range []struct {
+		err       error
+		why       reason.Reason
+		uncertain bool
+	}{
+		{nil, "", false},
+		{redisconn.ErrAway, reason.BreakerOpen, false},
+		{redisconn.ErrBudget, reason.RedisTimeout, false},
+		{context.DeadlineExceeded, reason.RedisTimeout, true},
+		{dial, reason.RedisError, false},
+		{read, reason.RedisError, true},
+		{fmt.Errorf("wrapped: %w", read), reason.RedisError, true},
+	} {
+		if why, uncertain := redisconn.Reason(c.err), redisconn.Uncertain(c.err); why != c.why || uncertain != c.uncertain {
+			t.Errorf("%v: %q, uncertain %t", c.err, why, uncertain)
+		}
+	}
+}
+
+func TestTheEmbeddedRedisServesExpiresAndComesBack(t *testing.T) {
+	e, err := redisconn.StartEmbedded("test:e:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Stop() }()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.Run(ctx)
+	}()
+	defer func() {
+		cancel()
+		<-done
+	}()
+	c := open(t, e.Config(), patient)
+	probing(t, c)
+	awaitHealthy(t, c)
+	r := c.Client()
+	if err := r.Set(ctx, "k", "v", 200*time.Millisecond).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Get(ctx, "k").Val(); got != "v" {
+		t.Fatalf("%q", got)
+	}
+	proc.Await(t, 10*time.Second, func() error {
+		if n := r.Exists(ctx, "k").Val(); n != 0 {
+			return errors.New("it has not expired")
+		}
+		return nil
+	})
+	if err := r.Set(ctx, "stays", "v", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // twice is as good as once
+		if err := e.Stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	proc.Await(t, 10*time.Second, func() error {
+		if c.Healthy() == nil {
+			return errors.New("nobody has noticed")
+		}
+		return nil
+	})
+	if err := e.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	awaitHealthy(t, c)
+	if got := r.Get(ctx, "stays").Val(); got != "v" {
+		t.Errorf("what it held is %q", got)
+	}
+}
