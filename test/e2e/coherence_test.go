@@ -182,7 +182,9 @@ func readEffects(t *testing.T) (e effects) {
 	return e
 }
 
-func TestEveryWriteOfTheGameMakesEveryReadFresh(t *testing.T) {
+// A day of the game: four users read all that there is after every write that there is, and every answer is compared with what the API
+// reads from its database. Over half of all GETs have to be hits.
+func TestInADayOfTheGameEveryReadIsFreshAndMostAreHits(t *testing.T) {
 	s := start(t)
 	e := readEffects(t)
 	names := []string{"thorin", "lyra", "mara", "dm"}

@@ -82,11 +82,58 @@ func TestASlowPOSTBecomesAJobThatOnlyItsCallerSees(t *testing.T) {
 			}
 		}
 	}
-	// Nothing of the request is left in Redis.
+	if stored := s.stored(); strings.Contains(stored, `{"prompt":"a smith"}`) || strings.Contains(stored, signatureOf(thorin)) {
+		t.Errorf("the request still stands in Redis: %q", stored)
+	}
+}
+
+// signatureOf is the part of a token that nobody but its bearer can know.
+func signatureOf(who string) string { return who[strings.LastIndexByte(who, '.')+1:] }
+
+// stored is everything that stands in Redis.
+func (s *stack) stored() string {
+	var all strings.Builder
 	for _, key := range s.redis.Do("KEYS", "*").([]any) {
-		if dump := fmt.Sprint(s.redis.Do("DUMP", key)); strings.Contains(dump, "a smith") && !strings.Contains(dump, "result") {
-			t.Errorf("the request still stands under %v", key)
+		var value any
+		switch kind := s.redis.Do("TYPE", key); kind {
+		case "string":
+			value = s.redis.Do("GET", key)
+		case "hash":
+			value = s.redis.Do("HGETALL", key)
+		case "list":
+			value = s.redis.Do("LRANGE", key, 0, -1)
+		case "set":
+			value = s.redis.Do("SMEMBERS", key)
+		case "zset":
+			value = s.redis.Do("ZRANGE", key, 0, -1)
+		case "none": // expired meanwhile
+		default:
+			s.t.Fatalf("%v is a %v", key, kind)
 		}
+		fmt.Fprintf(&all, "%v: %v\n", key, value)
+	}
+	return all.String()
+}
+
+func TestWhatAJobHoldsIsSealedWhereThereIsAKey(t *testing.T) {
+	for name, key := range map[string]string{"with a key": "JOBS_ENCRYPTION_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "without": "CACHE_STATUS=full"} {
+		t.Run(name, func(t *testing.T) {
+			_, api := startGame(t, "NPC_DELAY=1s")
+			s := startBefore(t, api, shippedPolicies(t), key)
+			thorin := login(t, s.url, "thorin")
+			a := generate(t, s.url, "a smith", thorin)
+			readable := strings.Contains(s.stored(), signatureOf(thorin))
+			if sealed := name == "with a key"; readable == sealed {
+				t.Errorf("the token can be read in Redis: %t", readable)
+			}
+			done := s.awaitJob(a, thorin)
+			if result := do(t, http.MethodGet, s.url+done.ResultURL, nil, thorin); result.status != http.StatusCreated {
+				t.Errorf("the result: %d %s", result.status, result.body)
+			}
+			if strings.Contains(s.stored(), signatureOf(thorin)) {
+				t.Error("the token still stands in Redis when the job is over")
+			}
+		})
 	}
 }
 

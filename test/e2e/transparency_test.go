@@ -361,3 +361,42 @@ func TestHTTP2WithoutTLSIsSpokenToClients(t *testing.T) {
 		t.Errorf("%s %s", resp.Proto, resp.Status)
 	}
 }
+
+func TestConnectionsAreBounded(t *testing.T) {
+	_, api := startGame(t)
+	s := startBefore(t, api, shippedPolicies(t), "MAX_CONNECTIONS=2")
+	dial := func() net.Conn {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		return conn
+	}
+	ask := func(conn net.Conn) <-chan string {
+		got := make(chan string, 1)
+		_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n")
+		go func() {
+			line, _ := bufio.NewReader(conn).ReadString('\n')
+			got <- line
+		}()
+		return got
+	}
+	first, second, third := dial(), dial(), dial()
+	for _, conn := range []net.Conn{first, second} {
+		if line := <-ask(conn); !strings.Contains(line, "200") {
+			t.Fatalf("%q", line)
+		}
+	}
+	waiting := ask(third)
+	select {
+	case line := <-waiting:
+		t.Errorf("a third connection is served: %q", line)
+	case <-time.After(300 * time.Millisecond): // that nothing happens can only be waited for
+	}
+	_ = first.Close()
+	if line := <-waiting; !strings.Contains(line, "200") {
+		t.Errorf("when another has gone: %q", line)
+	}
+}
