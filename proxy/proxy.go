@@ -75,6 +75,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	x.plan = x.table.Plan(req, x.out.Start)
 	x.out.Route = x.plan.Route
+	if x.plan.Caller.Bypass == reason.TokenInvalid {
+		p.Metrics.Stranger(telemetry.StrangerToken)
+	}
 	if p.Jobs != nil && p.Jobs.Serves(req.Path) {
 		x.out.Result, x.out.Route = telemetry.ResultJob, ""
 		p.Jobs.ServeJob(x.w, x.r, x.plan.Caller)

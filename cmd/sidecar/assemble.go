@@ -196,7 +196,31 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 		Processed:    func(jobType string, outcome jobs.Status) { s.metrics.JobProcessed(jobType, string(outcome)) },
 		Log:          s.log,
 	})
+	if err == nil {
+		s.metrics.Queues(s.queueStats)
+	}
 	return err
+}
+
+// scrapeTimeout bounds what a scrape of the metrics may wait for the job store.
+const scrapeTimeout = time.Second
+
+// queueStats are the queues' metrics; none while the job store is away.
+func (s *sidecar) queueStats() []telemetry.QueueStats {
+	ctx, cancel := context.WithTimeout(s.base, scrapeTimeout)
+	defer cancel()
+	states, err := s.jobs.States(ctx)
+	if err != nil {
+		return nil
+	}
+	var out []telemetry.QueueStats
+	for queue, q := range states {
+		out = append(out, telemetry.QueueStats{
+			Queue: queue, Pending: q.Pending, Active: q.Active, Retry: q.Retry,
+			Oldest: time.Duration(q.Latency * float64(time.Second)),
+		})
+	}
+	return out
 }
 
 // unsealed is said at the start and in /status.

@@ -164,6 +164,17 @@ func TestTheOpsAddressAnswersAndTheDataPlaneDoesNot(t *testing.T) {
 			t.Errorf("%s: %d, without %q: %.400s", path, a.status, want, a.body)
 		}
 	}
+	do(t, http.MethodGet, s.url+"/api/v1/characters", nil, thorin+"x")
+	s.awaitJob(generate(t, s.url, "a clerk", thorin), thorin)
+	metrics := string(do(t, http.MethodGet, s.ops+"/metrics", nil).body)
+	for _, series := range []string{
+		`jobs_queued_total{job_type="npc_generation",queue="default"} 1`, `jobs_processed_total{job_type="npc_generation",status="succeeded"} 1`,
+		`cache_misses_total{cache_name="characters"}`, `sidecar_breaker_state{redis="cache"} 0`, `kind="token"} 1`, `queue="default",state="pending"} 0`,
+	} {
+		if !strings.Contains(metrics, series) {
+			t.Errorf("/metrics lacks %s", series)
+		}
+	}
 	for _, who := range []string{"X-None: 1", "Authorization: Bearer wrong", thorin} {
 		if a := do(t, http.MethodPost, s.ops+"/admin/purge", `{"all":true}`, who); a.status != http.StatusUnauthorized {
 			t.Errorf("purge with %q: %d", who, a.status)
