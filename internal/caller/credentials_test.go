@@ -194,7 +194,7 @@ func TestAnIDDependsOnTheSecretAndOnNothingElse(t *testing.T) {
 		if at("one", lines...) == at("two", lines...) {
 			t.Errorf("%q has the same ID with two secrets", lines)
 		}
-		if at("one", lines...) != at("one", lines...) {
+		if first := at("one", lines...); at("one", lines...) != first {
 			t.Errorf("%q has two IDs on two sidecars with the same secret", lines)
 		}
 	}
