@@ -42,17 +42,35 @@ type match struct {
 	values map[string]string
 }
 
-// find returns the most specific match. empty lets wildcards match empty segments.
-func (m *matcher) find(method string, segments []string, empty bool) (match, bool) {
+// find returns the most specific match.
+func (m *matcher) find(method string, segments []string) (match, bool) {
+	return m.first(method, segments, false)
+}
+
+// findEmpty returns the most specific match of those in which a wildcard is empty. ServeMux has none but for {rest...}; a backend may.
+func (m *matcher) findEmpty(method string, segments []string) (match, bool) {
+	return m.first(method, segments, true)
+}
+
+func (m *matcher) first(method string, segments []string, empty bool) (match, bool) {
 	for _, e := range m.entries {
 		if e.method != "" && e.method != method && (e.method != http.MethodGet || method != http.MethodHead) {
 			continue
 		}
-		if values, ok := e.bind(segments, empty); ok {
+		if values, ok := e.bind(segments, empty); ok && (!empty || hasEmpty(values)) {
 			return match{e.route, values}, true
 		}
 	}
 	return match{}, false
+}
+
+func hasEmpty(values map[string]string) bool {
+	for _, v := range values {
+		if v == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // split are the decoded segments of a raw path; a segment that cannot be decoded stands for itself.
@@ -111,7 +129,7 @@ func (m *matcher) certain(method, raw string, found match) bool {
 	if err != nil {
 		return false
 	}
-	other, ok := m.find(method, strings.Split(strings.TrimPrefix(cleaned(decoded), "/"), "/"), false)
+	other, ok := m.find(method, strings.Split(strings.TrimPrefix(cleaned(decoded), "/"), "/"))
 	return ok && other.route == found.route && sameValues(other.values, found.values)
 }
 

@@ -84,7 +84,7 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 				continue // ServeMux adds a slash and has the client ask again, where the sidecar asks the backend
 			}
 			got := ""
-			found, ok := m.find(method, split(path), false)
+			found, ok := m.find(method, split(path))
 			if ok {
 				got = found.route.name
 			}

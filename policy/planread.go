@@ -17,7 +17,7 @@ const (
 
 // planRead plans a GET or HEAD without a body.
 func (t *Table) planRead(plan *Plan, req httpfield.Request) {
-	m, ok := t.matcher.find(http.MethodGet, split(req.Path), false)
+	m, ok := t.matcher.find(http.MethodGet, split(req.Path))
 	if !ok {
 		plan.Bypass = reason.NoRoute
 		return

@@ -19,14 +19,15 @@ func (t *Table) planWrite(plan *Plan, req httpfield.Request, overrides []string)
 	plan.Kind, plan.Write, plan.Route = Write, w, ""
 	for i, segments := range forms(req.Path) {
 		for _, method := range append([]string{req.Method}, overrides...) {
-			m, ok := t.matcher.find(method, segments, true)
-			if !ok || m.route.kind != Write && m.route.kind != Job || isSafe(method) && !namesGET(m.route) {
-				continue
+			if m, ok := t.matcher.find(method, segments); ok && m.writes(method) {
+				if i == 0 && m.route.kind == Job && len(overrides) == 0 {
+					plan.Kind, plan.Job = Job, m.route.job
+				}
+				w.add(m)
 			}
-			if i == 0 && m.route.kind == Job && len(overrides) == 0 && !hasEmpty(m.values) {
-				plan.Kind, plan.Job = Job, m.route.job
+			if m, ok := t.matcher.findEmpty(method, segments); ok && m.writes(method) {
+				w.add(m)
 			}
-			w.add(m)
 		}
 	}
 	if len(w.matches) > 0 {
@@ -34,13 +35,9 @@ func (t *Table) planWrite(plan *Plan, req httpfield.Request, overrides []string)
 	}
 }
 
-func hasEmpty(values map[string]string) bool {
-	for _, v := range values {
-		if v == "" {
-			return true
-		}
-	}
-	return false
+// writes reports whether the route is about requests of this method that change something.
+func (m match) writes(method string) bool {
+	return (m.route.kind == Write || m.route.kind == Job) && (!isSafe(method) || namesGET(m.route))
 }
 
 func (w *WritePlan) add(m match) {

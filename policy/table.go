@@ -225,7 +225,10 @@ func (t *Table) deniedBy(req httpfield.Request) string {
 	methods := append(methodOverrides(req.Fields), req.Method)
 	for _, segments := range forms(req.Path) {
 		for _, method := range methods {
-			if m, ok := t.matcher.find(method, segments, true); ok && m.route.kind == Deny {
+			if m, ok := t.matcher.find(method, segments); ok && m.route.kind == Deny {
+				return m.route.name
+			}
+			if m, ok := t.matcher.findEmpty(method, segments); ok && m.route.kind == Deny {
 				return m.route.name
 			}
 		}
