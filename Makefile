@@ -1,7 +1,7 @@
 # make test is the one command that must pass on a fresh Debian machine with Go; it installs what it needs.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-MODULES     = . examples/gameapi k8s
+MODULES     = . examples/gameapi k8s coherence-model
 FUZZTIME   ?= 10s
 
 .PHONY: test tools check unit modules fuzz build demo clean

@@ -19,6 +19,16 @@ type Digest [16]byte
 // String is the digest in URL-safe base64 without padding (22 bytes), the form that stands in Redis keys.
 func (d Digest) String() string { return base64.RawURLEncoding.EncodeToString(d[:]) }
 
+// ParseDigest reads what String wrote.
+func ParseDigest(s string) (d Digest, ok bool) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != len(d) {
+		return d, false
+	}
+	copy(d[:], b)
+	return d, true
+}
+
 // A digester hashes a sequence of strings so that the sequence, not merely its concatenation, decides the digest.
 type digester struct {
 	h   hash.Hash

@@ -10,7 +10,36 @@ type Names struct {
 func NewNames(prefix string) Names { return Names{prefix} }
 
 // Token holds a tag's token. Absent: unknown, or closed.
-func (n Names) Token(tag Digest) string { return n.prefix + ":t:{" + tag.String() + "}" }
+func (n Names) Token(tag Digest) string { return n.prefix + ":t:{" + slot(tag) + "}" }
+
+// Intents holds the intents of the writes to a tag that are under way, and the token that they put aside.
+func (n Names) Intents(tag Digest) string { return n.prefix + ":w:{" + slot(tag) + "}" }
+
+// Known holds the replication ids that have been seen. It lies on the slot of All's token.
+func (n Names) Known() string { return n.prefix + ":known:{all}" }
+
+// Rules holds the digests of the invalidation rules in force somewhere. It lies on the slot of All's token.
+func (n Names) Rules() string { return n.prefix + ":rules:{all}" }
+
+// Lease holds who fetches the answer for a key.
+func (n Names) Lease(key Digest) string { return n.prefix + ":l:{" + key.String() + "}" }
+
+// Channel is where invalidations are published.
+func (n Names) Channel() string { return n.prefix + ":invalidated" }
+
+// TokenPrefix and IntentsPrefix are what stands before the brace of such keys, for scripts that make them of what they find in Rules.
+func (n Names) TokenPrefix() string   { return n.prefix + ":t:" }
+func (n Names) IntentsPrefix() string { return n.prefix + ":w:" }
+
+// slot is what stands in the braces of a tag's keys.
+func slot(tag Digest) string {
+	if tag == allDigest {
+		return "all"
+	}
+	return tag.String()
+}
+
+var allDigest = All.Digest()
 
 // Entry holds a stored response, or the list of fields by which its variants are told apart.
 func (n Names) Entry(key Digest) string { return n.prefix + ":e:{" + key.String() + "}" }

@@ -23,6 +23,7 @@ const (
 	kindGuard  = 'g' // character:#
 	kindURI    = 'u' // an own URI
 	kindAll    = 'a'
+	kindRules  = 'r' // invalidation rules
 )
 
 // All is carried by every entry; to invalidate it is to invalidate everything.
@@ -45,6 +46,10 @@ func CallerTag(id string) Tag { return Named("caller:" + id) }
 // spelling that a backend may take for the same, for every query and authority, since an unsafe request invalidates
 // its own URI (RFC 9111 §4.4) and too much is better than too little.
 func OwnURI(canonicalPath string) Tag { return Tag{kindURI, canonicalPath} }
+
+// Rules is the tag of all that was filled under the invalidation rules with this digest. A write under other rules
+// invalidates it, since it cannot know what these would have.
+func Rules(digest string) Tag { return Tag{kindRules, digest} }
 
 // IsZero reports whether t names nothing.
 func (t Tag) IsZero() bool { return t.kind == 0 }
@@ -143,9 +148,9 @@ func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 // Marshal is t as a string that UnmarshalTag reads, for tags that are remembered in Redis.
 func (t Tag) Marshal() string { return string(t.kind) + t.text }
 
-// UnmarshalTag reads what Marshal wrote. Only ordinary tags and families are ever remembered.
+// UnmarshalTag reads what Marshal wrote. Only ordinary tags, families, and guards in the place of too many of them are ever remembered.
 func UnmarshalTag(s string) (t Tag, ok bool) {
-	if len(s) < 2 || s[0] != kindName && s[0] != kindFamily {
+	if s == "" || s[0] != kindName && s[0] != kindFamily && s[0] != kindGuard || len(s) == 1 && s[0] == kindName {
 		return Tag{}, false
 	}
 	return Tag{s[0], s[1:]}, true

@@ -66,12 +66,12 @@ func TestATagIsReadAsPeopleWriteIt(t *testing.T) {
 }
 
 func TestARememberedTagIsReadBack(t *testing.T) {
-	for _, tag := range []cachekeys.Tag{cachekeys.Named("a:1"), cachekeys.Family("a:")} {
+	for _, tag := range []cachekeys.Tag{cachekeys.Named("a:1"), cachekeys.Family("a:"), cachekeys.Guard("a:"), cachekeys.Guard("")} {
 		if got, ok := cachekeys.UnmarshalTag(tag.Marshal()); !ok || got != tag {
 			t.Errorf("%v comes back as %v, %t", tag, got, ok)
 		}
 	}
-	for _, s := range []string{"", "t", "xa", cachekeys.All.Marshal(), cachekeys.Guard("a").Marshal()} {
+	for _, s := range []string{"", "t", "xa", cachekeys.All.Marshal(), cachekeys.OwnURI("/a").Marshal()} {
 		if got, ok := cachekeys.UnmarshalTag(s); ok {
 			t.Errorf("%q is %v", s, got)
 		}

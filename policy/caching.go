@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,7 +32,12 @@ type cacheBlock struct {
 	authorized  string
 	setCookie   SetCookie
 	strip       []string
+	memory      time.Duration
+	override    bool
+	status      map[int]time.Duration
 
+	memoryAt     ast.Node
+	overrideAt   ast.Node
 	authorizedAt ast.Node
 	ttlAt        ast.Node
 }
@@ -67,20 +73,13 @@ func (l *loader) cacheFields(n ast.Node, b *cacheBlock, defaults bool) {
 		{"set_cookie", func(n ast.Node) { b.setCookie = l.setCookie(n) }},
 		{"strip", func(n ast.Node) { b.strip = plain(l.texts(n, "strip")) }},
 		{"memory", func(n ast.Node) {
-			off := textOr(n) == "off" || textOr(n) == "false"
-			if !off {
-				l.duration(n, "memory")
+			b.memory, b.memoryAt = 0, n
+			if text := textOr(n); text != "off" && text != "false" {
+				b.memory = l.positive(n, "memory")
 			}
-			l.later(n, "memory with a time", off)
 		}},
-		{"override", func(n ast.Node) { l.later(n, "override: true", !l.boolean(n, "override")) }},
-		{"status", func(n ast.Node) {
-			pairs, _ := l.pairs(n, "status")
-			for _, p := range pairs {
-				l.duration(p.value, "the lifetime of a status")
-			}
-			l.later(n, "status", len(pairs) == 0)
-		}},
+		{"override", func(n ast.Node) { b.override, b.overrideAt = l.boolean(n, "override"), n }},
+		{"status", func(n ast.Node) { b.status = l.statuses(n) }},
 		{"request_directives", func(n ast.Node) {
 			l.later(n, "request_directives: ignore", l.choice(n, "request_directives", "obey", "ignore") != "ignore")
 		}},
@@ -98,6 +97,21 @@ func (l *loader) cacheFields(n ast.Node, b *cacheBlock, defaults bool) {
 	if l.mapping(n, "cache", fields...) && !defaults && b.scope == "" && (b.scopeAt == nil || !l.faulty(b.scopeAt)) {
 		l.fault(n, "scope must be stated: private (an entry for each caller), shared, or a verified value like %q", "{claim.org}")
 	}
+}
+
+// statuses reads lifetimes by status.
+func (l *loader) statuses(n ast.Node) map[int]time.Duration {
+	pairs, _ := l.pairs(n, "status")
+	out := make(map[int]time.Duration, len(pairs))
+	for _, p := range pairs {
+		status, err := strconv.Atoi(p.key)
+		if err != nil || status < 200 || status > 599 {
+			l.fault(p.at, "%q is no status of a final answer, like 404", p.key)
+			continue
+		}
+		out[status] = l.duration(p.value, "the lifetime of a status")
+	}
+	return out
 }
 
 // fieldNames reads the names of request fields.
@@ -128,8 +142,9 @@ func (l *loader) setCookie(n ast.Node) SetCookie {
 // compileCache makes of a block what plans need.
 func (l *loader) compileCache(r *route, b cacheBlock) *Cache {
 	c := &Cache{
-		Rules:     httpcache.Rules{TTL: b.ttl, HasTTL: b.hasTTL},
+		Rules:     httpcache.Rules{TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status},
 		MaxBody:   b.maxBody,
+		Memory:    b.memory,
 		SetCookie: b.setCookie,
 		Vary:      slices.Clone(b.vary),
 		query:     queryRule{listed: b.listed, names: b.query, ignored: b.ignoreQuery},
@@ -147,6 +162,13 @@ func (l *loader) compileCache(r *route, b cacheBlock) *Cache {
 	if c.Scope == Private && !l.jwt && b.hasTTL && b.ttl > l.caller.MaxAge && b.ttlAt != nil {
 		l.smell(b.ttlAt, "no entry lives longer than max_age (%v) without jwt: credentials are then never verified", l.caller.MaxAge)
 	}
+	switch {
+	case b.override && !b.hasTTL && len(b.status) == 0:
+		l.fault(b.overrideAt, "override needs a ttl, or lifetimes by status: it lets them win over the answer's own")
+	case b.override && c.Scope != Private:
+		l.smell(b.overrideAt, "override lets ttl win over what the API says of an answer that many share: see that it never shortens a lifetime for a reason")
+	}
+	r.memoryNode = b.memoryAt
 	c.Digest = l.digest(b)
 	return c
 }
@@ -215,6 +237,8 @@ func (l *loader) digest(b cacheBlock) string {
 		Authorized         string
 		SetCookie          SetCookie
 		Strip              []string
+		Override           bool
+		Status             map[int]time.Duration
 		MaxAge             time.Duration
 		Issuer, Audience   string
 		HasJWT             bool
@@ -222,7 +246,7 @@ func (l *loader) digest(b cacheBlock) string {
 		Cookies            []string
 	}{
 		l.options.Format, b.scope, b.ttl, b.hasTTL, plain(b.tags), b.maxBody, b.query, b.listed, b.ignoreQuery, b.vary, b.authorized,
-		b.setCookie, b.strip, l.caller.MaxAge, l.issuer(), l.audience(), l.jwt, l.caller.Credentials, l.caller.NotCredentials, l.caller.IgnoreCookies,
+		b.setCookie, b.strip, b.override, b.status, l.caller.MaxAge, l.issuer(), l.audience(), l.jwt, l.caller.Credentials, l.caller.NotCredentials, l.caller.IgnoreCookies,
 	})
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])

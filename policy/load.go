@@ -121,6 +121,9 @@ func (l *loader) file(root ast.Node) {
 	l.smells()
 }
 
+// maxSettle bounds settle.
+const maxSettle = 10 * time.Minute
+
 // A route is one element of routes.
 type route struct {
 	name     string
@@ -132,15 +135,18 @@ type route struct {
 	job      *JobPlan
 	writes   []*cachekeys.Template // what its invalidate names
 	refusal  bool
+	strict   bool
+	settle   time.Duration
 
 	writeNodes []ast.Node
 	tagNodes   []ast.Node
+	memoryNode ast.Node
 }
 
 func (l *loader) route(n ast.Node) {
 	r := &route{at: n, kind: Pass}
 	before := len(l.findings.List)
-	var match, cache, invalidate, job, deny ast.Node
+	var match, cache, invalidate, job, deny, consistency, settle ast.Node
 	keep := func(to *ast.Node) func(ast.Node) { return func(n ast.Node) { *to = n } }
 	if !l.mapping(n, "a route",
 		field{"name", func(n ast.Node) { r.name = l.routeName(n) }},
@@ -148,9 +154,14 @@ func (l *loader) route(n ast.Node) {
 		field{"job", keep(&job)}, field{"deny", keep(&deny)},
 		field{"invalidate_on_refusal", func(n ast.Node) { r.refusal = l.boolean(n, "invalidate_on_refusal") }},
 		field{"consistency", func(n ast.Node) {
-			l.later(n, "consistency: strict", l.choice(n, "consistency", "available", "strict") != "strict")
+			consistency, r.strict = n, l.choice(n, "consistency", "available", "strict") == "strict"
 		}},
-		field{"settle", func(n ast.Node) { l.later(n, "settle", l.duration(n, "settle") == 0) }},
+		field{"settle", func(n ast.Node) {
+			settle, r.settle = n, l.duration(n, "settle")
+			if r.settle > maxSettle {
+				l.fault(n, "settle is at most %v: as long as that nothing that is read is stored", maxSettle)
+			}
+		}},
 	) {
 		return
 	}
@@ -163,6 +174,13 @@ func (l *loader) route(n ast.Node) {
 	}
 	if !l.kindOf(r, cache, invalidate, job) && !l.faultySince(before) { // else it may be what is at fault that says what it does
 		l.fault(n, "the route does nothing: it has cache, invalidate, job, or deny: true")
+	}
+	if r.kind != Write && r.kind != Job {
+		for name, n := range map[string]ast.Node{"consistency": consistency, "settle": settle} {
+			if n != nil {
+				l.fault(n, "%s is about writes: it belongs to a route with invalidate", name)
+			}
+		}
 	}
 	l.patterns(r, match)
 	if len(r.patterns) == 0 {

@@ -47,7 +47,7 @@ type ReadPlan struct {
 	Key       cachekeys.Key
 	Primary   cachekeys.Digest // of Key
 	// Carried are the tags known from the request: the route's tags and their families, the own URI and, if private,
-	// the caller. cachekeys.All is not among them: the protocol adds it.
+	// the caller. cachekeys.All and Table.Rules are not among them: the protocol adds them.
 	Carried []cachekeys.Tag
 	// Guards are the guards of what the response may name; empty if it names nothing by the policy.
 	Guards []cachekeys.Tag
@@ -64,9 +64,10 @@ type ReadPlan struct {
 type Cache struct {
 	Rules     httpcache.Rules
 	Scope     Scope
-	MaxBody   int64     // bytes; larger answers stream through
-	Strip     []string  // field names in canonical form, or prefixes that end in '*'; never stored
-	SetCookie SetCookie // what becomes of Set-Cookie
+	MaxBody   int64         // bytes; larger answers stream through
+	Strip     []string      // field names in canonical form, or prefixes that end in '*'; never stored
+	SetCookie SetCookie     // what becomes of Set-Cookie
+	Memory    time.Duration // how long the process may answer from its own memory; 0: never
 	Tags      []*cachekeys.Template
 	Vary      []string // canonical
 	Digest    string   // of the block as it is in force: part of every key
@@ -96,6 +97,12 @@ type SetCookie struct {
 type WritePlan struct {
 	// NeedsRequestBody, NeedsResponseBody: some template reads it.
 	NeedsRequestBody, NeedsResponseBody bool
+	// Matched: some route is about it, so that it is announced before it is sent.
+	Matched bool
+	// Strict: it is answered 503, and not sent, while it cannot be announced.
+	Strict bool
+	// Settle is how long after its answer an old read may still come from a replica of the database.
+	Settle time.Duration
 
 	table   *Table
 	request httpfield.Request

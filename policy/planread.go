@@ -12,7 +12,9 @@ import (
 // Bounds of what one request or answer may name.
 const (
 	maxTags  = 100 // of a write, or of what a GET is known to depend on
-	maxNames = 64  // that an answer gives its entry
+	maxNames = 64  // that an answer gives its entry; beyond it the entry carries their guard
+	// manyNames is up to how many names an answer is looked through to see that they are only too many.
+	manyNames = 10_000
 )
 
 // planRead plans a GET or HEAD without a body.
@@ -141,8 +143,8 @@ func (r *ReadPlan) tags(t *Table, c *Cache) bool {
 	return true
 }
 
-// Names are the tags that an answer names by the policy, with their families. Why is not empty if they cannot be known, or are too
-// many to carry: then the answer cannot be stored.
+// Names are the tags that an answer names by the policy, with their families. Why is not empty if they cannot be known: then the
+// answer cannot be stored.
 func (r *ReadPlan) Names(body Body) (names []cachekeys.Tag, why reason.Reason) {
 	values := r.values
 	values.response = document{body: body, limit: r.Cache.MaxBody}
@@ -151,6 +153,11 @@ func (r *ReadPlan) Names(body Body) (names []cachekeys.Tag, why reason.Reason) {
 			continue
 		}
 		x := template.Expand(&values, maxNames)
+		if x.Unfilled != nil && template.Expand(&values, manyNames).Unfilled == nil {
+			prefix, _, _ := template.Known(&values)
+			names = append(names, cachekeys.Guard(prefix)) // too many: every write under the guard invalidates the entry
+			continue
+		}
 		if x.Unfilled != nil {
 			return nil, reason.TagsUnfilled
 		}
@@ -159,7 +166,7 @@ func (r *ReadPlan) Names(body Body) (names []cachekeys.Tag, why reason.Reason) {
 	}
 	names = distinct(append(names, r.table.familiesOf(names)...))
 	if len(names) > 2*maxNames {
-		return nil, reason.TooManyTags
+		return r.Guards, "" // likewise
 	}
 	return names, ""
 }

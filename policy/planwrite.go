@@ -45,10 +45,35 @@ func (w *WritePlan) add(m match) {
 		return
 	}
 	w.matches = append(w.matches, m)
+	w.Matched, w.Strict, w.Settle = true, w.Strict || m.route.strict, max(w.Settle, m.route.settle)
 	for _, t := range m.route.writes {
 		w.NeedsRequestBody = w.NeedsRequestBody || t.Has(cachekeys.FromRequestBody)
 		w.NeedsResponseBody = w.NeedsResponseBody || t.Has(cachekeys.FromResponseBody)
 	}
+}
+
+// Announced are what the request is known to change before it is sent, and what else is to be closed meanwhile: of what only the answer
+// will name the guards, or where the route is strict the families themselves.
+func (w *WritePlan) Announced(sent Body) (tags, guards []cachekeys.Tag) {
+	values := w.values
+	values.request = document{body: sent, limit: w.table.maxInspect}
+	for _, m := range w.matches {
+		values.path = m.values
+		for _, t := range m.route.writes {
+			x := t.Expand(&values, maxTags)
+			prefix, _, early := t.Known(&values)
+			if !t.Has(cachekeys.FromResponseBody) || !early || w.Strict {
+				tags = append(append(tags, x.Tags...), x.Unfilled...)
+				continue
+			}
+			guards = append(guards, cachekeys.Guard(prefix))
+		}
+	}
+	if len(tags) > maxTags {
+		tags = expand(w.matches, values, 1)
+	}
+	tags = distinct(append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(w.request.Path))))
+	return tags, distinct(append(guards, w.table.Guards(tags)...))
 }
 
 // Tags are what the request invalidates, now that the backend has answered with this status and these fields. A 4xx but 408 means

@@ -16,6 +16,9 @@ func (l *loader) smells() {
 		if r.cache != nil && !l.invalidated(r) {
 			l.smell(r.at, "nothing invalidates %q: after a write its answers are old until they expire. Name its tags in the invalidate of a route", r.name)
 		}
+		if r.cache != nil && r.cache.Memory > 0 && l.invalidated(r) {
+			l.smell(r.memoryNode, "after a write another sidecar answers %q from its memory until it hears of it: milliseconds, and at most %v. memory: off waits for nobody", r.name, r.cache.Memory)
+		}
 		if r.kind == Job && !l.jwt {
 			l.smell(r.at, "%q takes credentials that nobody verifies: who has a new token no longer sees the jobs of the old one. Add jwt to the caller block", r.name)
 		}

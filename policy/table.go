@@ -2,6 +2,9 @@ package policy
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,6 +19,7 @@ import (
 // A Table is a policies file in force. It is immutable and safe for concurrent use.
 type Table struct {
 	version    string
+	rules      cachekeys.Tag
 	routes     []*route
 	matcher    matcher
 	denies     bool
@@ -28,7 +32,7 @@ type Table struct {
 
 // table makes the table of what was read without a fault.
 func (l *loader) table(version string) *Table {
-	t := &Table{version: version, routes: l.routes, matcher: l.matcher, secret: l.options.Secret, maxInspect: l.options.MaxInspect}
+	t := &Table{version: version, rules: cachekeys.Rules(l.rulesDigest()), routes: l.routes, matcher: l.matcher, secret: l.options.Secret, maxInspect: l.options.MaxInspect}
 	for _, r := range l.routes {
 		t.denies = t.denies || r.kind == Deny
 		for _, w := range r.writes {
@@ -46,6 +50,43 @@ func (l *loader) table(version string) *Table {
 		}
 	}
 	return t
+}
+
+// rulesDigest is that of all that decides what a write invalidates and what an entry carries.
+func (l *loader) rulesDigest() string {
+	type rule struct {
+		Kind          Kind
+		Match, Writes []string
+		Tags          []string
+		Refusal       bool
+		Settle        time.Duration
+	}
+	rules := make([]rule, len(l.routes))
+	for i, r := range l.routes {
+		rules[i] = rule{Kind: r.kind, Match: r.sources, Refusal: r.refusal, Settle: r.settle}
+		for _, w := range r.writes {
+			rules[i].Writes = append(rules[i].Writes, w.String())
+		}
+		if r.cache != nil {
+			for _, t := range r.cache.Tags {
+				rules[i].Tags = append(rules[i].Tags, t.String())
+			}
+		}
+	}
+	id := ""
+	if l.caller.ID != nil {
+		id = l.caller.ID.String()
+	}
+	text, _ := json.Marshal(struct { // nothing here fails to marshal
+		Version  int // of the code that reads them
+		Rules    []rule
+		Callers  any
+		Issuer   string
+		Audience string
+		Inspect  int64
+	}{1, rules, []any{l.caller.Credentials, l.caller.NotCredentials, l.caller.IgnoreCookies, id}, l.issuer(), l.audience(), l.options.MaxInspect})
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16])
 }
 
 // addPrefixes adds the family of what stands before each placeholder of t that is wanted.
@@ -74,6 +115,9 @@ func (t *Table) Run(ctx context.Context) { t.identifier.Run(ctx) }
 
 // Version is a digest of the file, for those who want to know which one is in force.
 func (t *Table) Version() string { return t.version }
+
+// Rules is the tag of what is filled while this table is in force, by everything in it that decides what writes invalidate.
+func (t *Table) Rules() cachekeys.Tag { return t.rules }
 
 // Identify says who a request with these fields speaks for.
 func (t *Table) Identify(f httpfield.Fields, now time.Time) caller.Caller {

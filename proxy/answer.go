@@ -9,14 +9,23 @@ import (
 	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
 )
 
-// answerStored answers from an entry: 304 to a condition that holds, no content to a HEAD (RFC 9110 §13.2.2, §9.3.2).
-func (p *Proxy) answerStored(x *exchange, req httpfield.Request, e *entry.Entry, use httpcache.Reuse) {
+// answerStored answers from the store.
+func (p *Proxy) answerStored(x *exchange, req httpfield.Request, found store.Found, use httpcache.Reuse) {
 	x.out.Result = telemetry.ResultHit
 	x.out.TTL = use.TTL
 	x.out.Detail = telemetry.DetailRedis
+	if found.Memory {
+		x.out.Detail = telemetry.DetailMemory
+	}
+	p.answerEntry(x, req, found.Entry, use)
+}
+
+// answerEntry answers with an entry: 304 to a condition that holds, no content to a HEAD (RFC 9110 §13.2.2, §9.3.2).
+func (p *Proxy) answerEntry(x *exchange, req httpfield.Request, e *entry.Entry, use httpcache.Reuse) {
 	h := x.w.Header()
 	for name, values := range e.Fields() {
 		h[name] = values

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"time"
 
@@ -14,10 +15,13 @@ import (
 // answer without content cannot be stored; the proxy then answers the condition itself.
 var conditions = []string{"If-None-Match", "If-Modified-Since"}
 
-// fetch answers a GET from the backend and keeps the answer where the rules allow. fill is nil where nothing can be kept.
-func (p *Proxy) fetch(x *exchange, req httpfield.Request, fill *store.Fill) {
+// fetch answers a GET from the backend and keeps the answer where the rules allow. fill is nil where nothing can be kept, flight where
+// nobody waits for the answer.
+func (p *Proxy) fetch(x *exchange, req httpfield.Request, fill *store.Fill, flight *store.Flight) {
 	out, ok := p.outgoing(x)
 	if !ok {
+		flight.Land(store.Landing{})
+		fill.Abandon()
 		return
 	}
 	if fill != nil {
@@ -25,19 +29,39 @@ func (p *Proxy) fetch(x *exchange, req httpfield.Request, fill *store.Fill) {
 			delete(out.Header, name)
 		}
 	}
-	resp, at, err := p.roundTrip(x, x.r.Context(), out)
+	ctx := x.r.Context()
+	if flight != nil {
+		ctx = flight.Context()
+	}
+	fill.Hold()
+	resp, at, err := p.roundTrip(x, ctx, out)
 	if err != nil {
+		flight.Land(store.Landing{Err: err})
+		fill.Abandon()
 		p.backendFailed(x, err)
 		return
 	}
-	defer resp.Body.Close()
 	kept := p.keep(x, req, fill, resp, at)
-	if fill != nil && unchanged(req, resp, at) {
-		p.answerUnchanged(x, resp, kept)
+	if kept == nil {
+		if resp.StatusCode < http.StatusInternalServerError {
+			fill.Alone()
+		}
+		fill.Abandon()
+		flight.Land(store.Landing{})
+		defer resp.Body.Close()
+		p.send(x, resp)
+		return
+	}
+	kept.flight = flight
+	body := kept.follow(resp)
+	defer body.Close()
+	defer context.AfterFunc(x.r.Context(), func() { _ = body.Close() })()
+	if unchanged(req, resp, at) {
+		p.answerUnchanged(x, resp)
 		return
 	}
 	p.head(x, resp)
-	abort(x.relay(resp, kept.watch()))
+	abort(x.relay(resp, watcher{}))
 	trailers(x.w, resp)
 }
 
@@ -47,9 +71,9 @@ func unchanged(req httpfield.Request, resp *http.Response, at timing) bool {
 	return resp.StatusCode == http.StatusOK && httpcache.Conditional(req, fetched)
 }
 
-// answerUnchanged answers 304, and keeps the answer where it may be kept.
-func (p *Proxy) answerUnchanged(x *exchange, resp *http.Response, kept *keeping) {
-	kept.drain(resp.Body)
+// answerUnchanged answers 304 to a client that has what the backend just sent, once that is in hand.
+func (p *Proxy) answerUnchanged(x *exchange, resp *http.Response) {
+	_, _ = io.Copy(io.Discard, resp.Body) // what ends early is not stored; the client has it whole
 	x.out.FwdStatus = resp.StatusCode
 	h := x.w.Header()
 	p.copyHead(x, h, resp)

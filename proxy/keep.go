@@ -17,11 +17,11 @@ import (
 
 // A keeping is an answer that is being stored as it passes.
 type keeping struct {
-	proxy *Proxy
-	x     *exchange
-	fill  *store.Fill
-	entry *entry.Entry
-	body  *capture
+	proxy  *Proxy
+	x      *exchange
+	fill   *store.Fill
+	entry  *entry.Entry
+	flight *store.Flight // those who wait for the answer; nil: nobody
 }
 
 // timing is when a backend request was sent and when its answer's head came (RFC 9111 §4.2.3).
@@ -47,7 +47,7 @@ func (p *Proxy) keep(x *exchange, req httpfield.Request, fill *store.Fill, resp 
 		var e *entry.Entry
 		if e, why = newEntry(read, decision, answer); why == "" {
 			x.out.Stored = true
-			return &keeping{proxy: p, x: x, fill: fill, entry: e, body: newCapture(read.Cache.MaxBody, resp.ContentLength)}
+			return &keeping{proxy: p, x: x, fill: fill, entry: e}
 		}
 	}
 	p.refused(x, why)
@@ -105,42 +105,40 @@ func dropCookies(fields http.Header, rule policy.SetCookie) (dropped []string, w
 	return dropped, ""
 }
 
-// watch returns what relay tells about the body.
-func (k *keeping) watch() watcher {
-	if k == nil {
-		return watcher{}
-	}
-	return watcher{
-		each:     func(b []byte) { _, _ = k.body.Write(b) },
-		complete: k.store,
-	}
+// follow takes the body in hand, and puts what the client is to read in its place.
+func (k *keeping) follow(resp *http.Response) io.Closer {
+	t := newTail(resp.Body, resp.ContentLength, k.x.plan.Read.Cache.MaxBody)
+	resp.Body = t
+	go func() { // ends with the body, which ends with the flight's context or with that of the one client
+		why := t.pump(func(content []byte) {
+			if len(resp.Trailer) > 0 { // nobody announced them
+				k.drop(reason.Trailers)
+				return
+			}
+			k.store(content)
+		})
+		if why != "" {
+			k.drop(why)
+		}
+	}()
+	return t
 }
 
-// drain reads a body that the client does not get, to keep it; not beyond what may be kept.
-func (k *keeping) drain(body io.Reader) {
-	if k == nil {
-		return
-	}
-	n, err := io.Copy(k.body, io.LimitReader(body, k.body.limit+1))
-	if err != nil || n > k.body.limit {
-		k.x.out.Stored = false
-		return
-	}
-	k.store()
+// drop gives up an answer that was to be kept.
+func (k *keeping) drop(why reason.Reason) {
+	k.fill.Abandon()
+	k.flight.Land(store.Landing{})
+	k.proxy.Metrics.Refused(why)
 }
 
-// store hands the complete answer over, to be stored behind it.
-func (k *keeping) store() {
+// store hands the complete answer over, to be stored behind it, and to those who wait.
+func (k *keeping) store(content []byte) {
 	metrics, route := k.proxy.Metrics, k.x.plan.Route
-	if k.body.over {
-		metrics.Refused(reason.TooLarge)
-		return
-	}
-	k.entry.Body = k.body.content
+	k.entry.Body = content
 	read := k.x.plan.Read
-	content := policy.Body{Content: k.entry.Body, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: true}
+	body := policy.Body{Content: content, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: true}
 	k.fill.Keep(k.entry,
-		func() ([]cachekeys.Tag, reason.Reason) { return read.Names(content) },
+		func() ([]cachekeys.Tag, reason.Reason) { return read.Names(body) },
 		func(why reason.Reason) {
 			if why == "" {
 				metrics.Stored(route)
@@ -148,6 +146,7 @@ func (k *keeping) store() {
 				metrics.Refused(why)
 			}
 		})
+	k.flight.Land(store.Landing{Entry: k.entry})
 }
 
 // refused counts an answer that is not stored, and why.

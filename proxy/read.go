@@ -21,7 +21,10 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		p.bypass(x, why)
 		return
 	}
-	query := store.Query{Primary: x.plan.Read.Primary, Carried: x.plan.Read.Carried, Fields: req.Fields}
+	read := x.plan.Read
+	query := store.Query{
+		Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried, Fields: req.Fields, Memory: read.Cache.Memory,
+	}
 	found := p.Store.Lookup(x.r.Context(), x.budget, query)
 	if found.Bypass != "" {
 		p.bypass(x, found.Bypass)
@@ -32,7 +35,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		use := httpcache.Use(x.plan.Read.Rules, req, stored(found.Entry), time.Now())
 		switch {
 		case use.Serve && bringsCookies(req, found.Entry.Cookies):
-			p.answerStored(x, req, found.Entry, use)
+			p.answerStored(x, req, found, use)
 			return
 		case use.Serve:
 			why = reason.Miss
@@ -45,17 +48,27 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		p.refuse(x, http.StatusGatewayTimeout, reason.OnlyIfCached, "Nothing is stored for this request, and it asks for nothing else.")
 		return
 	}
-	p.fetch(x, req, p.begin(x, query, found))
+	fill := p.begin(x, query, found)
+	if fill == nil {
+		p.fetch(x, req, nil, nil)
+		return
+	}
+	p.collapsed(x, req, query, fill)
 }
 
-// begin opens the tokens of a fill. It returns nil where nothing can be kept: for a HEAD, and while Redis is away.
+// begin opens the tokens of a fill. It returns nil where nothing can be kept: for a HEAD, while a write to one of its tags is under way,
+// and while Redis is away.
 func (p *Proxy) begin(x *exchange, q store.Query, found store.Found) *store.Fill {
 	if x.r.Method != http.MethodGet {
 		return nil
 	}
-	fill, err := p.Store.Begin(x.r.Context(), x.budget, q, found.Names, x.plan.Read.Guards)
-	if err != nil {
+	fill, err := p.Store.Begin(x.r.Context(), x.budget, q, found.Names, x.plan.Read.Guards, mayJoin(x.out.Reason))
+	switch {
+	case err != nil:
 		x.out.Detail = redisconn.Reason(err)
+		return nil
+	case !fill.Storable():
+		p.refused(x, reason.TagClosed)
 		return nil
 	}
 	return fill

@@ -9,38 +9,43 @@ import (
 
 	"sidecar/cachekeys"
 	"sidecar/internal/backend"
+	"sidecar/internal/coherence"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
 	"sidecar/internal/telemetry"
 	"sidecar/policy"
 )
 
-// write forwards a request that may change something, and invalidates what it changed after the backend has answered and before
-// the client hears of it. A GET that comes after the client's answer then finds nothing older than the write.
+// write forwards a request that may change something. What it changes is closed before it is sent, and invalidated after the backend has
+// answered and before the client hears of it: a GET that comes after the client's answer then finds nothing older than the write. One that no route is
+// about is not announced; it invalidates its own URI.
 func (p *Proxy) write(x *exchange, req httpfield.Request) {
 	if x.out.Result == "" {
 		x.out.Result = telemetry.ResultWrite
 	}
 	plan := x.plan.Write
-	ctx := x.r.Context()
-	if x.plan.Route != "" {
-		// What a policy matched as a write is carried through when its client leaves: the backend may have begun.
-		ctx = context.WithoutCancel(ctx)
-	}
 	out, ok := p.outgoing(x)
 	if !ok {
 		return
 	}
-	sent := func() policy.Body { return policy.Body{Complete: !req.HasBody} }
-	if plan.NeedsRequestBody && req.HasBody {
-		tee := newTeeBody(out.Body, p.MaxInspectBody, out.ContentLength, x.r.Header.Get("Content-Encoding"))
-		out.Body, sent = tee, tee.body
-	}
-	resp, _, err := p.roundTrip(x, ctx, out)
-	if err != nil {
-		if !backend.IsRefused(err) { // refused: it never got there, and changed nothing
-			p.invalidate(x, plan.Unknown(sent()))
+	w := &writing{proxy: p, x: x, plan: plan, ctx: x.r.Context(), sent: policy.Body{Complete: !req.HasBody}}
+	if plan.Matched {
+		// What a policy matched as a write is carried through when its client leaves: the backend may have begun.
+		w.ctx = context.WithoutCancel(w.ctx)
+		slow, ok := w.takeBody(out)
+		if !ok || !w.begin() {
+			return
 		}
-		p.backendFailed(x, err)
+		defer slow.watch(&w.ctx)()
+	}
+	resp, _, err := p.roundTrip(x, w.ctx, out)
+	if err != nil {
+		if cause := context.Cause(w.ctx); cause != nil {
+			err = cause
+		}
+		if w.end(outcomeOf(err), plan.Unknown(w.sent)) {
+			p.backendFailed(x, err)
+		}
 		return
 	}
 	defer resp.Body.Close()
@@ -49,30 +54,101 @@ func (p *Proxy) write(x *exchange, req httpfield.Request) {
 	if plan.NeedsResponseBody {
 		body = p.inspect(resp)
 	}
-	tags := plan.Tags(sent(), resp.StatusCode, httpfield.Header(resp.Header), body)
-	p.invalidate(x, tags)
+	tags := plan.Tags(w.sent, resp.StatusCode, httpfield.Header(resp.Header), body)
+	if !w.end(outcomeOfStatus(resp.StatusCode, tags), tags) {
+		return
+	}
 	p.head(x, resp)
 	err = x.relay(resp, watcher{complete: func() {
 		if resp.ContentLength < 0 && !body.Complete {
 			// The backend went on working while it answered: what it changed since is invalidated before the end is seen.
-			p.invalidate(x, tags)
+			w.invalidate(tags)
 		}
 	}})
 	if err != nil {
-		p.invalidate(x, tags)
+		w.invalidate(tags)
 	}
 	abort(err)
 	trailers(x.w, resp)
 }
 
-// invalidate makes everything that carries one of the tags dead. Where Redis does not take it, the protocol keeps
+// A writing is a write under way.
+type writing struct {
+	proxy   *Proxy
+	x       *exchange
+	plan    *policy.WritePlan
+	ctx     context.Context // of the backend request
+	sent    policy.Body     // what the client sends, as far as it is in hand
+	intents *coherence.Write
+}
+
+// begin closes what the write is going to change. It reports false, and the client has its answer, if the write may not be sent.
+func (w *writing) begin() bool {
+	p, x := w.proxy, w.x
+	tags, guards := w.plan.Announced(w.sent)
+	var err error
+	w.intents, err = p.Keyspace.Begin(w.ctx, x.budget, x.table.Rules(), tags, guards)
+	if err != nil && w.plan.Strict {
+		_, _ = w.intents.End(w.ctx, x.budget, coherence.Refused, nil, nil, 0)
+		p.refuse(x, http.StatusServiceUnavailable, reason.WriteNotAnnounced, "The write cannot be announced to the cache. It was not sent; try again.")
+		return false
+	}
+	return true
+}
+
+// end invalidates what the write changed. It reports false, and the client has its answer, if the write was done and must not be acknowledged.
+func (w *writing) end(outcome coherence.Outcome, tags []cachekeys.Tag) bool {
+	if w.intents == nil {
+		if outcome != coherence.Refused {
+			w.invalidate(tags)
+		}
+		return true
+	}
+	p, x := w.proxy, w.x
+	covered, err := w.intents.End(context.WithoutCancel(w.ctx), x.budget, outcome, tags, x.table.Guards(tags), w.plan.Settle)
+	if outcome != coherence.Refused {
+		p.Metrics.Invalidated(x.plan.Route, len(tags), err)
+	}
+	if !covered && w.plan.Strict {
+		p.refuse(x, http.StatusServiceUnavailable, reason.WriteNotConfirmed,
+			"The write was sent, and may have been done, but the cache could not be told. Until it is, old answers may be read.")
+		return false
+	}
+	return true
+}
+
+// invalidate makes everything that carries one of the tags dead, of a write that was not announced, or after its end. Where Redis does not take it, the protocol keeps
 // the tags and nothing is read from Redis until they are gone; the write is answered all the same.
-func (p *Proxy) invalidate(x *exchange, tags []cachekeys.Tag) {
+func (w *writing) invalidate(tags []cachekeys.Tag) {
 	if len(tags) == 0 {
 		return
 	}
-	err := p.Keyspace.Invalidate(context.WithoutCancel(x.r.Context()), x.budget, tags, x.table.Guards(tags))
+	p, x := w.proxy, w.x
+	rules := cachekeys.Tag{}
+	if w.plan.Matched {
+		rules = x.table.Rules()
+	}
+	err := p.Keyspace.Invalidate(context.WithoutCancel(w.ctx), x.budget, rules, tags, x.table.Guards(tags))
 	p.Metrics.Invalidated(x.plan.Route, len(tags), err)
+}
+
+// outcomeOf is what a backend request that failed may have done: nothing if the connection was refused.
+func outcomeOf(err error) coherence.Outcome {
+	if backend.IsRefused(err) {
+		return coherence.Refused
+	}
+	return coherence.Unknown
+}
+
+// outcomeOfStatus is what an answer says was done. tags are what it says was changed: nothing for a refusal.
+func outcomeOfStatus(status int, tags []cachekeys.Tag) coherence.Outcome {
+	switch {
+	case len(tags) == 0:
+		return coherence.Refused
+	case status == http.StatusRequestTimeout, status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
+		return coherence.Unknown // whoever answers does not know what became of it either
+	}
+	return coherence.Done
 }
 
 // inspect reads the answer's body as far as templates may look, and puts it back. A stream of events is not waited for.

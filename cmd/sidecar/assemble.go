@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/redis/go-redis/v9"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/backend"
@@ -38,16 +39,17 @@ type sidecar struct {
 	metrics  *telemetry.Metrics
 	registry *prometheus.Registry
 
-	embedded  []*redisconn.Embedded
-	cache     *redisconn.Conn
-	jobsConn  *redisconn.Conn
-	secret    *keysecret.Secret
-	policies  *policy.Source
-	backend   *backend.Backend
-	keyspace  *coherence.Keyspace
-	store     *store.Store
-	jobs      *jobs.Jobs
-	data, ops serving
+	embedded    []*redisconn.Embedded
+	cache       *redisconn.Conn
+	jobsConn    *redisconn.Conn
+	secret      *keysecret.Secret
+	policies    *policy.Source
+	backend     *backend.Backend
+	incarnation *coherence.Incarnation // nil for an embedded Redis, which never comes back with older data
+	keyspace    *coherence.Keyspace
+	store       *store.Store
+	jobs        *jobs.Jobs
+	data, ops   serving
 
 	base     context.Context // of every client's request: done when none may go on
 	cutOff   context.CancelFunc
@@ -85,9 +87,14 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 	}); err != nil {
 		return err
 	}
-	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Log: s.log})
+	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Incarnation: s.incarnation, Log: s.log, Guards: guards()})
 	s.store = store.New(store.Options{
-		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value, StoreTimeout: s.cfg.Store, Log: s.log,
+		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value, Memory: int64(s.cfg.Memory),
+		StoreTimeout: s.cfg.Store, Log: s.log,
+	})
+	s.metrics.Memory(func() telemetry.MemoryStats {
+		m := s.store.Memory()
+		return telemetry.MemoryStats{Bytes: m.Bytes, Limit: m.Limit, Entries: int64(m.Entries), Evictions: uint64(m.Evictions)}
 	})
 	if err := s.makeJobs(names); err != nil {
 		return err
@@ -111,10 +118,15 @@ func (s *sidecar) connect(names cachekeys.Names) (err error) {
 			return err
 		}
 	}
-	if s.cache, err = s.dial("cache", s.cfg.Redis, names); err != nil {
+	var greet greeter
+	if len(s.embedded) == 0 && !guards().NoHello {
+		s.incarnation = coherence.NewIncarnation(names, s.log)
+		greet = s.incarnation.Greet
+	}
+	if s.cache, err = s.dial("cache", s.cfg.Redis, names, greet); err != nil {
 		return err
 	}
-	s.jobsConn, err = s.dial("jobs", s.cfg.JobsRedis, names)
+	s.jobsConn, err = s.dial("jobs", s.cfg.JobsRedis, names, nil)
 	return err
 }
 
@@ -127,10 +139,13 @@ func (s *sidecar) embed() (config.Redis, error) {
 	return e.Config(), nil
 }
 
-func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names) (*redisconn.Conn, error) {
+// greeter is redisconn's.
+type greeter func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
+
+func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names, greet greeter) (*redisconn.Conn, error) {
 	metrics := s.metrics.Redis(name)
 	conn, err := redisconn.New(redisconn.Options{
-		Name: name, Redis: r, Breaker: s.cfg.Breaker, Names: names, Log: s.log,
+		Name: name, Redis: r, Breaker: s.cfg.Breaker, Names: names, Log: s.log, Greet: greet,
 		Observe: metrics.Operation,
 		Changed: func(to redisconn.State) { metrics.Breaker(telemetry.BreakerState(to)) },
 	})
@@ -271,14 +286,19 @@ type invalidating struct{ *sidecar }
 
 // Invalidate implements jobs.Invalidator.
 func (i invalidating) Invalidate(ctx context.Context, tags []cachekeys.Tag) error {
-	err := i.keyspace.Invalidate(ctx, nil, tags, i.policies.Table().Guards(tags))
+	return i.invalidate(ctx, i.policies.Table().Rules(), tags)
+}
+
+// invalidate drops tags; under rules, or by their names alone.
+func (i invalidating) invalidate(ctx context.Context, rules cachekeys.Tag, tags []cachekeys.Tag) error {
+	err := i.keyspace.Invalidate(ctx, nil, rules, tags, i.policies.Table().Guards(tags))
 	i.metrics.Invalidated("", len(tags), err)
 	return err
 }
 
 // Purge implements ops.Purger.
 func (i invalidating) Purge(ctx context.Context, tags []cachekeys.Tag) error {
-	return i.Invalidate(ctx, tags)
+	return i.invalidate(ctx, cachekeys.Tag{}, tags)
 }
 
 // Family implements ops.Purger.

@@ -52,6 +52,8 @@ func (s *sidecar) reporters() []ops.Reporter {
 			return "breaker", breakers, nil
 		}),
 		report(s.reportInvalidations),
+		report(s.reportMemory),
+		report(s.reportIncarnation),
 		report(s.reportPolicies),
 		report(s.reportAdvice),
 		s.secret,
@@ -75,6 +77,22 @@ func (s *sidecar) reportInvalidations(context.Context) (string, any, []string) {
 		return "invalidations_pending", 0, nil
 	}
 	return "invalidations_pending", n, []string{"invalidations wait for Redis: nothing is read from it until they are made good"}
+}
+
+func (s *sidecar) reportMemory(context.Context) (string, any, []string) {
+	m := s.store.Memory()
+	value := map[string]any{"bytes": m.Bytes, "limit": m.Limit, "entries": m.Entries, "evictions": m.Evictions}
+	if fault := s.keyspace.PushFault(); fault != "" {
+		return "memory", value, []string{"nothing is answered from memory, since what other sidecars invalidate is not heard: " + fault}
+	}
+	return "memory", value, nil
+}
+
+func (s *sidecar) reportIncarnation(context.Context) (string, any, []string) {
+	if !s.incarnation.Untold() {
+		return "incarnation", "known", nil
+	}
+	return "incarnation", "unknown", []string{"Redis does not answer INFO replication: the cache is emptied at every new connection. Allow INFO to the user that the sidecar has"}
 }
 
 func (s *sidecar) reportPolicies(context.Context) (string, any, []string) {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sidecar/cachekeys"
-	"sidecar/internal/redisconn"
 )
 
 // maxDirty bounds the dirty list, in tags. Beyond it the list is the one tag All.
@@ -20,19 +19,23 @@ const dirtyRetry = 50 * time.Millisecond
 // from Redis: a frozen Redis that thaws with all its data would otherwise serve what a write, acknowledged meanwhile,
 // had made old.
 type dirtyList struct {
-	mu   sync.Mutex
-	tags map[cachekeys.Digest]uint64 // when it was added, in counts
-	n    uint64
-	wake chan struct{} // has a value if there may be something to do
+	mu    sync.Mutex
+	tags  map[cachekeys.Digest]uint64 // when it was added, in counts
+	rules cachekeys.Tag               // in force when the latest was added: what other rules filled is deleted too
+	n     uint64
+	wake  chan struct{} // has a value if there may be something to do
 }
 
 func newDirtyList() *dirtyList {
 	return &dirtyList{tags: map[cachekeys.Digest]uint64{}, wake: make(chan struct{}, 1)}
 }
 
-func (d *dirtyList) add(tags []cachekeys.Digest) {
+func (d *dirtyList) add(tags []cachekeys.Digest, rules cachekeys.Tag) {
 	d.mu.Lock()
 	d.n++
+	if !rules.IsZero() {
+		d.rules = rules
+	}
 	if len(d.tags)+len(tags) > maxDirty {
 		clear(d.tags)
 		tags = []cachekeys.Digest{allDigest}
@@ -59,14 +62,14 @@ func (d *dirtyList) size() int {
 }
 
 // snapshot returns the tags and the count up to which they were added.
-func (d *dirtyList) snapshot() ([]cachekeys.Digest, uint64) {
+func (d *dirtyList) snapshot() ([]cachekeys.Digest, cachekeys.Tag, uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	tags := make([]cachekeys.Digest, 0, len(d.tags))
 	for t := range d.tags {
 		tags = append(tags, t)
 	}
-	return tags, d.n
+	return tags, d.rules, d.n
 }
 
 // done takes off what was added up to count; a tag that failed again since stays.
@@ -80,7 +83,7 @@ func (d *dirtyList) done(tags []cachekeys.Digest, count uint64) {
 	}
 }
 
-type deleter func(ctx context.Context, b *redisconn.Budget, tags []cachekeys.Digest) error
+type deleter func(ctx context.Context, tags []cachekeys.Digest, rules cachekeys.Tag) error
 
 // run deletes what is on the list as soon as Redis takes it, until ctx is done.
 func (d *dirtyList) run(ctx context.Context, remove deleter, log *slog.Logger) {
@@ -107,13 +110,13 @@ func (d *dirtyList) run(ctx context.Context, remove deleter, log *slog.Logger) {
 
 // flush reports whether the list is empty now.
 func (d *dirtyList) flush(ctx context.Context, remove deleter) bool {
-	tags, count := d.snapshot()
+	tags, rules, count := d.snapshot()
 	if len(tags) == 0 {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if remove(ctx, nil, tags) != nil {
+	if remove(ctx, tags, rules) != nil {
 		return false
 	}
 	d.done(tags, count)

@@ -2,7 +2,13 @@ package coherence
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/redisconn"
@@ -10,19 +16,27 @@ import (
 
 // A Keyspace is the protocol on one Redis under one prefix. It is safe for concurrent use.
 type Keyspace struct {
-	conn   *redisconn.Conn
-	names  cachekeys.Names
-	tokens *Tokens
-	dirty  *dirtyList
-	log    *slog.Logger
-	guards Guards
+	conn        *redisconn.Conn
+	names       cachekeys.Names
+	tokens      *Tokens
+	incarnation *Incarnation
+	dirty       *dirtyList
+	heard       *heard
+	listener    *listener
+	log         *slog.Logger
+	intentTime  time.Duration
+	guards      Guards
 }
 
 // Options of a Keyspace.
 type Options struct {
 	Conn  *redisconn.Conn
 	Names cachekeys.Names
-	Log   *slog.Logger // nil: slog.Default
+	// Incarnation is what greets Conn's connections; nil: the server cannot come back with older data (the embedded one).
+	Incarnation *Incarnation
+	Log         *slog.Logger // nil: slog.Default
+	// IntentTime is how long a tag stays closed when its writer was killed; 0: 10 s.
+	IntentTime time.Duration
 	// Guards switches parts of the protocol off, so that a test can see what happens without them. The zero value is the
 	// protocol; nothing outside tests sets it.
 	Guards Guards
@@ -33,18 +47,73 @@ type Guards struct {
 	TokensAfterFetch bool // open after the backend's answer instead of before the request
 	NoDirtyList      bool // forget an invalidation that failed
 	IgnoreGuards     bool // store names learned from a response without looking at their guards
+	NoBegin          bool // writes announce nothing
+	AllNotCarried    bool // entries do not carry the tag All
+	NoHello          bool // a Redis that nobody has met is used as it comes
+	JoinByKey        bool // share an answer with whoever asks for the same, whatever the tokens say
+	GuardsAfterTags  bool // in Cluster
+	NoOwnEcho        bool // answer from memory without knowing whether all pushes were heard
 }
 
-// New returns the protocol on o.Conn. Run makes good what failed.
+// New returns the protocol on o.Conn. Run does its work in the background.
 func New(o Options) *Keyspace {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Keyspace{conn: o.Conn, names: o.Names, tokens: NewTokens(), dirty: newDirtyList(), log: o.Log, guards: o.Guards}
+	if o.IntentTime <= 0 {
+		o.IntentTime = 10 * time.Second
+	}
+	k := &Keyspace{conn: o.Conn, names: o.Names, tokens: NewTokens(), incarnation: o.Incarnation, dirty: newDirtyList(),
+		heard: new(heard), log: o.Log, intentTime: o.IntentTime, guards: o.Guards}
+	k.listener = newListener(o.Conn, o.Names.Channel(), k.heard, k.tokens, o.Log)
+	k.listener.always = o.Guards.NoOwnEcho
+	return k
 }
 
-// Run makes good the invalidations that failed, until ctx is done. One Run for each Keyspace.
-func (k *Keyspace) Run(ctx context.Context) { k.dirty.run(ctx, k.delete, k.log) }
+// Run makes good the invalidations that failed, greets the server again and again, and hears what other processes invalidate, until ctx is done. One Run for each Keyspace.
+func (k *Keyspace) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { k.dirty.run(ctx, k.makeGood, k.log) })
+	running.Go(func() { k.heartbeat(ctx) })
+	running.Go(func() { k.listener.run(ctx) })
+	running.Wait()
+}
+
+func (k *Keyspace) makeGood(ctx context.Context, tags []cachekeys.Digest, rules cachekeys.Tag) error {
+	_, err := k.send(ctx, nil, ending{tags: tags, rules: rules})
+	return err
+}
+
+// heartbeatEvery is how often the server is greeted again.
+const heartbeatEvery = 5 * time.Second
+
+func (k *Keyspace) heartbeat(ctx context.Context) {
+	if k.incarnation == nil {
+		return
+	}
+	tick := time.NewTicker(heartbeatEvery)
+	defer tick.Stop()
+	for {
+		bounded, cancel := context.WithTimeout(ctx, time.Second)
+		_ = k.conn.Do(bounded, nil, "hello", k.beat) // what fails is seen by the probe, and said by it
+		cancel()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (k *Keyspace) beat(ctx context.Context, c redis.UniversalClient) error {
+	cluster, ok := c.(*redis.ClusterClient)
+	if !ok {
+		return k.incarnation.Beat(ctx, c, nil)
+	}
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		return k.incarnation.Beat(ctx, node, k.conn.Node)
+	})
+}
 
 // Readable reports whether anything may be read from Redis: false while an invalidation is still to be made good.
 // Ask after the request came and before anything is sent to Redis for it.
@@ -53,8 +122,46 @@ func (k *Keyspace) Readable() bool { return k.dirty.empty() }
 // Pending is how many tags wait to be invalidated.
 func (k *Keyspace) Pending() int { return k.dirty.size() }
 
+// Generation is that of the Incarnation. What was looked up while it changed counts as not found.
+func (k *Keyspace) Generation() uint64 { return k.incarnation.Generation() }
+
+// JoinByKey reports whether Guards says so.
+func (k *Keyspace) JoinByKey() bool { return k.guards.JoinByKey }
+
+// Read reads keys at once: with one MGET, or in Cluster with a GET for each.
+func (k *Keyspace) Read(ctx context.Context, b *redisconn.Budget, op string, keys []string) (values []any, err error) {
+	err = k.conn.Do(ctx, b, op, func(ctx context.Context, c redis.UniversalClient) (err error) {
+		if !k.conn.Cluster() {
+			values, err = c.MGet(ctx, keys...).Result()
+			return err
+		}
+		p := c.Pipeline()
+		commands := make([]*redis.StringCmd, len(keys))
+		for i, key := range keys {
+			commands[i] = p.Get(ctx, key)
+		}
+		_, _ = p.Exec(ctx) // each command has its own error
+		values = make([]any, len(keys))
+		for i, cmd := range commands {
+			switch v, err := cmd.Result(); {
+			case err == nil:
+				values[i] = v
+			case !isReply(err): // absent, or what a stranger put there
+				return err
+			}
+		}
+		return nil
+	})
+	return values, err
+}
+
+// isReply reports whether err is Redis's answer about one key. That a node is away, or has moved the slot away, is none.
+func isReply(err error) bool {
+	return errors.Is(err, redis.Nil) || strings.HasPrefix(err.Error(), "WRONGTYPE")
+}
+
 // TokenKeys appends the Redis keys of the tokens of All and of tags to keys, in this order; a reader sends them in one
-// MGET with the entry and gives the values to Reading.
+// Read with the entry and gives the values to NewReading.
 func (k *Keyspace) TokenKeys(keys []string, tags []cachekeys.Digest) []string {
 	keys = append(keys, k.names.Token(allDigest))
 	return k.MoreTokenKeys(keys, tags)
@@ -69,12 +176,18 @@ func (k *Keyspace) MoreTokenKeys(keys []string, tags []cachekeys.Digest) []strin
 }
 
 // NewReading pairs what Redis answered for TokenKeys with the tags.
-func NewReading(tags []cachekeys.Digest, values []any) Reading {
+func (k *Keyspace) NewReading(tags []cachekeys.Digest, values []any) Reading {
 	r := make(Reading, len(values))
 	r[allDigest] = parseToken(values[0])
+	if k.guards.AllNotCarried {
+		r[allDigest] = notCarried
+	}
 	r.Add(tags, values[1:])
 	return r
 }
+
+// notCarried stands for All's token where Guards says that it does not count.
+var notCarried = Token{1}
 
 // Add pairs what Redis answered for MoreTokenKeys with the tags.
 func (r Reading) Add(tags []cachekeys.Digest, values []any) {

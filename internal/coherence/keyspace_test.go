@@ -10,27 +10,23 @@ import (
 
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
-	"sidecar/internal/redisconn"
 	"sidecar/test/redisd"
 )
 
-// world is one keyspace on a real Redis.
+// world is one process on a real Redis of its own.
 type world struct {
-	t     *testing.T
+	*process
 	redis *redisd.Server
-	conn  *redisconn.Conn
-	*coherence.Keyspace
 }
 
 func newWorld(t *testing.T, guards coherence.Guards) *world {
 	server := redisd.Start(t)
-	conn := connect(t, server)
-	return &world{t, server, conn, coherence.New(coherence.Options{Conn: conn, Names: cachekeys.NewNames("test"), Guards: guards})}
+	return &world{newProcess(t, addressOf(server), guards), server}
 }
 
 func (w *world) open(carried, known, guards []cachekeys.Tag) *coherence.Opened {
 	w.t.Helper()
-	opened, err := w.Open(w.t.Context(), nil, carried, known, guards, time.Minute)
+	opened, err := w.Open(w.t.Context(), nil, coherence.Opening{Carried: carried, Known: known, Guards: guards, TTL: time.Minute})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -39,30 +35,9 @@ func (w *world) open(carried, known, guards []cachekeys.Tag) *coherence.Opened {
 
 func (w *world) invalidate(tags ...cachekeys.Tag) {
 	w.t.Helper()
-	var guards []cachekeys.Tag
-	for _, t := range tags {
-		guards = append(guards, t.Guards(nil)...)
-	}
-	if err := w.Invalidate(w.t.Context(), nil, tags, guards); err != nil {
+	if err := w.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags, guardsOf(tags)); err != nil {
 		w.t.Fatal(err)
 	}
-}
-
-// judge reads the stamp's tokens as a hit does, and judges.
-func (w *world) judge(stamp coherence.Stamp) coherence.Verdict {
-	w.t.Helper()
-	verdict, missing := coherence.Judge(stamp, coherence.Reading{})
-	if verdict != coherence.Unknown {
-		return verdict
-	}
-	values, err := w.do().MGet(w.t.Context(), w.MoreTokenKeys(nil, missing)...).Result()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	reading := coherence.Reading{}
-	reading.Add(missing, values)
-	verdict, _ = coherence.Judge(stamp, reading)
-	return verdict
 }
 
 // do is a plain client, for what a test does to Redis behind the sidecar's back.
@@ -258,7 +233,7 @@ func TestAnInvalidationThatFailedIsMadeGoodBeforeAnythingIsRead(t *testing.T) {
 	stamp := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
 
 	w.redis.Freeze()
-	err := w.Invalidate(t.Context(), w.conn.Budget(50*time.Millisecond), []cachekeys.Tag{character}, nil)
+	err := w.Invalidate(t.Context(), w.conn.Budget(50*time.Millisecond), cachekeys.Tag{}, []cachekeys.Tag{character}, nil)
 	if err == nil {
 		t.Fatal("a frozen Redis took an invalidation")
 	}
@@ -288,7 +263,7 @@ func TestTheDirtyListIsBoundedAndThenDropsEverything(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // fails at once, like an open breaker
-		if err := w.Invalidate(ctx, nil, many, nil); err == nil {
+		if err := w.Invalidate(ctx, nil, cachekeys.Tag{}, many, nil); err == nil {
 			t.Fatal("a cancelled invalidation succeeded")
 		}
 	}

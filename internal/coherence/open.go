@@ -2,6 +2,8 @@ package coherence
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"time"
@@ -12,14 +14,28 @@ import (
 	"sidecar/internal/redisconn"
 )
 
+// An Opening is what a filler wants to know before its backend request.
+type Opening struct {
+	Rules   cachekeys.Tag   // of the invalidation rules in force here (cachekeys.Rules); they are announced with it, and carried
+	Carried []cachekeys.Tag // what the entry will carry in any case, besides All and Rules
+	Known   []cachekeys.Tag // names that an earlier answer is known to have given
+	Guards  []cachekeys.Tag // of the names that the answer may give
+	TTL     time.Duration   // how long the tokens have to live at the least; Extend lengthens it
+	// Key, if not zero, is what is to be fetched: a lease on it says whether another process fetches it already.
+	Key cachekeys.Digest
+}
+
 // Opened is what a filler knows before its backend request: the tokens that its entry will carry, and how the guards
 // of the names that the answer may bring stood then.
 type Opened struct {
-	Stamp  Stamp  // of All and what the entry carries in any case; Learn adds names
-	known  []Mark // names that an earlier answer gave, which this one may give again
-	guards []Mark
-	ttl    time.Duration
-	late   []cachekeys.Digest // tags still to be opened; only with Guards.TokensAfterFetch
+	Stamp      Stamp  // of All, the rules and what the entry carries in any case; Learn adds names
+	Turn       Turn   // who fetches
+	known      []Mark // names that an earlier answer gave, which this one may give again
+	guards     []Mark
+	ttl        time.Duration
+	generation uint64
+	late       []cachekeys.Digest // tags still to be opened; only with Guards.TokensAfterFetch
+	lease      lease
 }
 
 // ErrGuardChanged means that something under a guard was written while the names under it were not yet known: the
@@ -28,32 +44,64 @@ var ErrGuardChanged = errors.New("coherence: written under the guard meanwhile")
 
 // Open reads the tokens of All, of the tags that the entry will carry, of the names that an earlier answer is known to
 // have given, and of its guards, creating those that are absent. It is called before the backend request is sent: that
-// is what makes a late store harmless. ttl is how long the tokens have to live at the least; Extend lengthens it.
-func (k *Keyspace) Open(ctx context.Context, b *redisconn.Budget, carried, known, guards []cachekeys.Tag, ttl time.Duration) (*Opened, error) {
-	tags := digests(carried)
-	tags = slices.Insert(tags, 0, allDigest)
-	o := &Opened{ttl: ttl}
+// is what makes a late store harmless. The token of a tag is not made while a write to it is under way.
+func (k *Keyspace) Open(ctx context.Context, b *redisconn.Budget, want Opening) (*Opened, error) {
+	tags := []cachekeys.Digest{allDigest}
+	if !want.Rules.IsZero() {
+		tags = append(tags, want.Rules.Digest())
+	}
+	tags = append(tags, digests(want.Carried)...)
+	o := &Opened{ttl: want.TTL, generation: k.incarnation.Generation()}
 	if k.guards.TokensAfterFetch {
 		o.late = tags
 		return o, nil
 	}
-	marks, err := k.open(ctx, b, slices.Concat(tags, digests(known), digests(guards)), ttl)
+	if want.Key != (cachekeys.Digest{}) {
+		o.lease = lease{key: k.names.Lease(want.Key), holder: k.tokens.Next(), proof: len(tags) + len(want.Guards)}
+	}
+	marks, turn, err := k.open(ctx, b, slices.Concat(tags, digests(want.Guards), digests(want.Known)), want.TTL, want.Rules, o.lease)
 	if err != nil {
 		return nil, err
 	}
-	n, m := len(tags), len(tags)+len(known)
-	o.Stamp, o.known, o.guards = marks[:n:n], marks[n:m], marks[m:]
+	n, m := len(tags), len(tags)+len(want.Guards)
+	o.Stamp, o.guards, o.known, o.Turn = marks[:n:n], marks[n:m], marks[m:], turn
+	if k.guards.AllNotCarried {
+		o.Stamp[0].Token = notCarried
+	}
 	return o, nil
+}
+
+// Storable reports whether the answer may be stored: no tag that it carries is closed by a write that is under way.
+func (o *Opened) Storable() bool { return o.late != nil || allOpen(o.Stamp) }
+
+// Shareable reports whether others who opened the same tokens may have the answer too.
+func (o *Opened) Shareable() bool { return o.late == nil && allOpen(o.Stamp) && allOpen(o.guards) }
+
+func allOpen(marks []Mark) bool {
+	return !slices.ContainsFunc(marks, func(m Mark) bool { return m.Token.IsZero() })
+}
+
+// Proof is the same for two fillers that opened the same tokens, guards included: then no write was acknowledged between them, and the
+// later one may have what the earlier one fetches.
+func (o *Opened) Proof() [sha1.Size]byte {
+	return sha1.Sum(appendMarks(appendMarks(nil, o.Stamp), o.guards))
+}
+
+func appendMarks(b []byte, marks []Mark) []byte {
+	for _, m := range marks {
+		b = append(append(b, m.Tag[:]...), m.Token[:]...)
+	}
+	return b
 }
 
 // Learn adds the names that the answer gave to what o carries. Those that were not known early are opened first, and the
 // guards are read then: had a write to one of the names come between the answer's data and its token, the write would have deleted the
 // guard before the tag, and the guard read afterwards would show it.
 // It returns ErrGuardChanged where the guards do not stand as before the backend request; the names are then open for
-// the next fill, which knows them early.
+// the next fill, which knows them early. It returns ErrGenerationChanged where this process met another Redis meanwhile.
 func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) error {
 	if k.guards.TokensAfterFetch {
-		marks, err := k.open(ctx, nil, o.late, o.ttl)
+		marks, _, err := k.open(ctx, nil, o.late, o.ttl, cachekeys.Tag{}, lease{})
 		o.Stamp, o.late = marks, nil
 		if err != nil {
 			return err
@@ -61,19 +109,32 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 	}
 	var fresh []cachekeys.Digest
 	for _, name := range digests(names) {
-		early := slices.IndexFunc(o.known, func(m Mark) bool { return m.Tag == name })
+		early := slices.Concat(o.known, o.guards) // an answer with too many names carries its guard
+		i := slices.IndexFunc(early, func(m Mark) bool { return m.Tag == name && !m.Token.IsZero() })
 		switch {
 		case o.Stamp.Has(name):
-		case early >= 0:
-			o.Stamp = append(o.Stamp, o.known[early])
+		case i >= 0:
+			o.Stamp = append(o.Stamp, early[i])
 		default:
 			fresh = append(fresh, name)
 		}
 	}
-	if len(fresh) == 0 {
-		return nil
+	if len(fresh) > 0 {
+		if err := k.learnFresh(ctx, o, fresh); err != nil {
+			return err
+		}
 	}
-	marks, err := k.open(ctx, nil, fresh, o.ttl)
+	if o.generation != k.incarnation.Generation() {
+		return ErrGenerationChanged
+	}
+	return nil
+}
+
+// ErrGenerationChanged means that this process met another Redis in the course of a fill: what it read before proves nothing.
+var ErrGenerationChanged = errors.New("coherence: another redis was met meanwhile")
+
+func (k *Keyspace) learnFresh(ctx context.Context, o *Opened, fresh []cachekeys.Digest) error {
+	marks, _, err := k.open(ctx, nil, fresh, o.ttl, cachekeys.Tag{}, lease{})
 	if err != nil {
 		return err
 	}
@@ -81,6 +142,9 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 		if err := k.checkGuards(ctx, o); err != nil {
 			return err
 		}
+	}
+	if !allOpen(marks) {
+		return ErrGuardChanged
 	}
 	o.Stamp = append(o.Stamp, marks...)
 	return nil
@@ -94,11 +158,7 @@ func (k *Keyspace) checkGuards(ctx context.Context, o *Opened) error {
 	for i, g := range o.guards {
 		keys[i] = k.names.Token(g.Tag)
 	}
-	var values []any
-	err := k.conn.Do(ctx, nil, "guards", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		values, err = c.MGet(ctx, keys...).Result()
-		return err
-	})
+	values, err := k.Read(ctx, nil, "guards", keys)
 	if err != nil {
 		return err
 	}
@@ -120,32 +180,81 @@ func (k *Keyspace) Extend(ctx context.Context, o *Opened, ttl time.Duration) err
 	for i, m := range o.Stamp {
 		tags[i] = m.Tag
 	}
-	_, err := k.open(ctx, nil, tags, ttl)
+	_, _, err := k.open(ctx, nil, tags, ttl, cachekeys.Tag{}, lease{})
 	return err
 }
 
-func (k *Keyspace) open(ctx context.Context, b *redisconn.Budget, tags []cachekeys.Digest, ttl time.Duration) ([]Mark, error) {
-	keys := make([]string, len(tags))
-	args := make([]any, 0, len(tags)+1)
-	args = append(args, ttl.Milliseconds())
-	for i, t := range tags {
-		keys[i] = k.names.Token(t)
-		fresh := k.tokens.Next()
-		args = append(args, fresh[:])
-	}
-	var values []any
-	err := k.conn.Do(ctx, b, "open", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		values, err = openScript.Run(ctx, c, keys, args...).Slice()
+// open runs the script of that name. The tag All comes first where rules are announced or a lease is taken.
+func (k *Keyspace) open(ctx context.Context, b *redisconn.Budget, tags []cachekeys.Digest, ttl time.Duration, rules cachekeys.Tag, l lease) ([]Mark, Turn, error) {
+	marks := make([]Mark, len(tags))
+	turn := Fetch
+	err := k.conn.Do(ctx, b, "open", func(ctx context.Context, c redis.UniversalClient) error {
+		var calls []call
+		if k.conn.Cluster() {
+			for i := range tags {
+				announced := rules
+				if i > 0 {
+					announced = cachekeys.Tag{}
+				}
+				calls = append(calls, k.openCall(tags[i:i+1], ttl, announced, lease{}))
+			}
+		} else {
+			calls = []call{k.openCall(tags, ttl, rules, l)}
+		}
+		answers, err := run(ctx, c, calls)
+		if err != nil {
+			return err
+		}
+		var values []any
+		for _, a := range answers {
+			values = append(values, list(a)...)
+		}
+		if len(values) < len(tags) {
+			return errAnswer
+		}
+		for i, t := range tags {
+			marks[i] = Mark{Tag: t, Token: parseToken(values[i])}
+		}
+		switch {
+		case l.key == "":
+		case k.conn.Cluster():
+			turn, err = k.takeLease(ctx, c, l, marks[:l.proof])
+		case len(values) > len(tags):
+			turn = parseTurn(values[len(tags)])
+		}
 		return err
 	})
-	if err != nil {
-		return nil, err
+	return marks, turn, err
+}
+
+// errAnswer is what a script never gives, unless a key holds what a stranger put there.
+var errAnswer = errors.New("coherence: a script answered what it never answers")
+
+func (k *Keyspace) openCall(tags []cachekeys.Digest, ttl time.Duration, rules cachekeys.Tag, l lease) call {
+	own, first := "", k.names.Token(tags[0])
+	if !rules.IsZero() {
+		own, first = rules.Digest().String(), k.names.Rules()
 	}
-	marks := make([]Mark, len(tags))
-	for i, t := range tags {
-		marks[i] = Mark{Tag: t, Token: parseToken(values[i])}
+	c := call{script: openScript, keys: k.pairs([]string{first}, tags), args: make([]any, 0, len(tags)+5)}
+	var duration int64
+	if l.key != "" {
+		c.keys, duration = append(c.keys, l.key), leaseTime.Milliseconds()
 	}
-	return marks, nil
+	c.args = append(c.args, ttl.Milliseconds(), own, duration, l.holder[:], l.proof)
+	for range tags {
+		fresh := k.tokens.Next()
+		c.args = append(c.args, fresh[:])
+	}
+	return c
+}
+
+// proofOf is what a lease holds of the tokens; the script makes the same of them.
+func proofOf(marks []Mark) string {
+	h := sha1.New()
+	for _, m := range marks {
+		h.Write(m.Token[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 func digests(tags []cachekeys.Tag) []cachekeys.Digest {

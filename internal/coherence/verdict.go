@@ -7,16 +7,16 @@ type Verdict int
 
 // The verdicts.
 const (
-	Dead    Verdict = iota // a tag has been invalidated since, or its token was lost
-	Alive                  // every token stands
-	Unknown                // some token has not been read yet
+	Dead   Verdict = iota // a tag has been invalidated since, or its token was lost
+	Alive                 // every token stands
+	Unread                // some token has not been read yet
 )
 
 // A Reading is what Redis held under tags, read after the request that is to be answered came. An earlier reading
 // must never be used: a write may have been acknowledged to that very client in between.
 type Reading map[cachekeys.Digest]Token
 
-// Judge compares a stamp with a reading. Where tokens are missing from the reading it returns their tags with Unknown;
+// Judge compares a stamp with a reading. Where tokens are missing from the reading it returns their tags with Unread;
 // the caller reads them and asks again.
 func Judge(s Stamp, r Reading) (Verdict, []cachekeys.Digest) {
 	var missing []cachekeys.Digest
@@ -35,7 +35,7 @@ func Judge(s Stamp, r Reading) (Verdict, []cachekeys.Digest) {
 		return Dead, nil
 	}
 	if len(missing) > 0 {
-		return Unknown, missing
+		return Unread, missing
 	}
 	return Alive, nil
 }

@@ -19,6 +19,8 @@ type Config struct {
 	Store     time.Duration `env:"REDIS_STORE_TIMEOUT" envDefault:"2s" help:"bound of a store behind an answer"`
 	Breaker   Breaker       `envPrefix:"BREAKER_"`
 
+	Memory Size `env:"MEMORY_CACHE_SIZE" envDefault:"64MiB" help:"in-process tier in front of Redis, for routes that allow it; 0 turns it off"`
+
 	JobsConcurrency int    `env:"JOBS_CONCURRENCY" envDefault:"10" help:"workers in this sidecar; 0: only enqueue"`
 	JobsQueues      Queues `env:"JOBS_QUEUES" envDefault:"critical=6,default=3,low=1" help:"queues and their weights"`
 	JobsPath        string `env:"JOBS_PATH" envDefault:"/_jobs" help:"where clients ask for their jobs"`
@@ -56,6 +58,7 @@ type Redis struct {
 	DB       int    `env:"DB" envDefault:"0" help:"database number"`
 	URL      Secret `env:"URL" help:"the same in one line: redis://user:password@host:port/db"`
 	Embedded bool   `env:"EMBEDDED" envDefault:"false" help:"an in-process Redis instead: nothing is shared, nothing survives a restart"`
+	Cluster  string `env:"-"` // comma list of some nodes, host:port; no variable names them yet
 	PoolSize int    `env:"POOL_SIZE" envDefault:"0" help:"connections; 0: the library's default"`
 }
 

@@ -22,7 +22,6 @@ var later = []string{
 	"REDIS_SENTINEL_HOSTS", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_USERNAME", "REDIS_SENTINEL_PASSWORD", "REDIS_SENTINEL_PASSWORD_FILE",
 	"REDIS_CLUSTER_HOSTS",
 	"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE", "REDIS_TLS_SERVER_NAME",
-	"MEMORY_CACHE_SIZE",
 }
 
 // Variables are all variables, by name, made from the struct tags of Config: what is read is what is documented.

@@ -43,14 +43,12 @@ func isKnown(name string) bool {
 // unknown finds variables under our prefixes that are none, and those that are not built yet.
 func unknown(vars map[string]string) Faults {
 	var faults Faults
-	for name, value := range vars {
+	for name := range vars {
 		plain := strings.TrimPrefix(name, "JOBS_")
 		switch {
 		case isKnown(name):
 		case slices.Contains(later, name), strings.HasPrefix(name, "JOBS_REDIS_") && slices.Contains(later, plain):
-			if name != "MEMORY_CACHE_SIZE" || value != "0" {
-				faults = append(faults, Fault{name, "this is not built yet: unset it"})
-			}
+			faults = append(faults, Fault{name, "this is not built yet: unset it"})
 		case slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) }):
 			msg := "there is no such variable: see sidecar env"
 			if meant := nearestTo(name); meant != "" {

@@ -61,15 +61,22 @@ const (
 	PartialContent    Reason = "partial-content"    // 206
 	Trailers          Reason = "trailers"           // fields after the content, which are not kept
 	TagsUnfilled      Reason = "tags-unfilled"      // a response tag could not be filled
-	TooManyTags       Reason = "too-many-tags"      // more names than an entry may carry
 	NamesLearned      Reason = "names-learned"      // its names were new and written meanwhile: stored without a body
 	TagClosed         Reason = "tag-closed"         // a write to one of its tags is under way
+	RedisChanged      Reason = "redis-changed"      // another Redis was met meanwhile: what was read before proves nothing
 	AgeExceedsLife    Reason = "expired-on-arrival" // already stale when it came
 	StoreFailed       Reason = "store-failed"       // Redis did not take it
 	StoreBusy         Reason = "store-busy"         // too many stores under way
 	BadFraming        Reason = "bad-framing"        // a head that cannot be read for certain
 	BadDirectives     Reason = "bad-cache-control"  // a Cache-Control, of either side, that cannot be read for certain
 	MustUnderstand    Reason = "must-understand"    // §5.2.2.3 with a status unknown to this cache
+)
+
+// Why a write was refused.
+const (
+	WriteNotAnnounced Reason = "write-not-announced" // consistency: strict, and Redis did not take the intents: it was not sent
+	WriteNotConfirmed Reason = "write-not-confirmed" // consistency: strict, and Redis did not take the invalidation: it was done
+	BodyTooSlow       Reason = "body-too-slow"       // the request's body comes too slowly to keep its tags closed
 )
 
 // Why a request did or did not become a job.

@@ -20,6 +20,7 @@ import (
 // A Conn is a connection pool to one Redis behind a breaker. It is safe for concurrent use.
 type Conn struct {
 	name    string
+	redis   config.Redis
 	client  redis.UniversalClient
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	trials  uint32 // successes that close a half-open breaker
@@ -38,6 +39,9 @@ type Options struct {
 	Log     *slog.Logger // nil: slog.Default
 	// Observe is told of each operation; nil: nobody wants to know.
 	Observe func(op string, took time.Duration, failed bool)
+	// Greet is called for each new connection before its first use; on an error the connection is not used. at gives a client of another node
+	// of the Cluster, to be closed; it is nil for one server. nil: nobody is greeted.
+	Greet func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
 	// Changed is told of each change of the breaker's state, in the order in which they happen; it must not wait. nil: nobody
 	// wants to know.
 	Changed func(State)
@@ -62,18 +66,27 @@ func New(o Options) (*Conn, error) {
 	if o.Observe == nil {
 		o.Observe = func(string, time.Duration, bool) {}
 	}
-	client, err := dial(o.Redis)
+	client, err := dial(o.Redis, o.Greet)
 	if err != nil {
 		return nil, err
 	}
 	c := &Conn{
-		name: o.Name, client: client, trials: o.Breaker.MaxRequests, probe: newProbe(o.Names.Probe()), observe: o.Observe, log: o.Log,
+		name: o.Name, redis: o.Redis, client: client, trials: o.Breaker.MaxRequests, probe: newProbe(o.Names.Probe()), observe: o.Observe, log: o.Log,
 	}
 	c.breaker = newBreaker(o, c.stateChanged(o.Changed))
 	return c, nil
 }
 
-// Client is the client itself, without bound and breaker: for asynq.
+// Cluster reports whether this is a Redis Cluster: then one command reaches one slot.
+func (c *Conn) Cluster() bool {
+	_, ok := c.client.(*redis.ClusterClient)
+	return ok
+}
+
+// Node is a client of one node of the Cluster alone, which greets nobody. It has to be closed.
+func (c *Conn) Node(addr string) *redis.Client { return nodeOf(c.redis, addr) }
+
+// Client is the client itself, without bound and breaker: for asynq and for subscriptions.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
 
 // Do calls f with the client, and a context that ends with what is left of b; where b is nil, ctx's own deadline is the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,8 +21,14 @@ const (
 	ioTimeout   = 5 * time.Second // where a context has no deadline, as in asynq's calls
 )
 
+// greeter is Options.Greet.
+type greeter func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
+
 // dial returns a client that connects when it is first used.
-func dial(r config.Redis) (redis.UniversalClient, error) {
+func dial(r config.Redis, greet greeter) (redis.UniversalClient, error) {
+	if r.Cluster != "" {
+		return dialCluster(r, greet), nil
+	}
 	o := &redis.Options{Addr: net.JoinHostPort(r.Host, r.Port), DB: r.DB}
 	username, password := r.Username, r.Password
 	if r.URL.IsSet() {
@@ -54,5 +61,43 @@ func dial(r config.Redis) (redis.UniversalClient, error) {
 		value, err := password.Value()
 		return username, value, err
 	}
+	if greet != nil {
+		o.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return greet(ctx, conn, nil) }
+	}
 	return redis.NewClient(o), nil
+}
+
+func dialCluster(r config.Redis, greet greeter) redis.UniversalClient {
+	o := &redis.ClusterOptions{
+		Addrs: strings.Split(r.Cluster, ","), PoolSize: r.PoolSize, MaxRetries: -1, DialerRetries: 1,
+		MaxRedirects: 3, // -MOVED and -ASK, of which a healthy Cluster needs one
+		DialTimeout:  dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout,
+		ContextTimeoutEnabled: true, DisableIdentity: true,
+		MaintNotificationsConfig:   &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		CredentialsProviderContext: credentialsOf(r),
+	}
+	if greet != nil {
+		o.OnConnect = func(ctx context.Context, conn *redis.Conn) error {
+			return greet(ctx, conn, func(addr string) *redis.Client { return nodeOf(r, addr) })
+		}
+	}
+	return redis.NewClusterClient(o)
+}
+
+// nodeOf is a client of one node of a Cluster.
+func nodeOf(r config.Redis, addr string) *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr: addr, PoolSize: 1, MaxRetries: -1, DialerRetries: 1,
+		DialTimeout: dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout, ContextTimeoutEnabled: true, DisableIdentity: true,
+		MaintNotificationsConfig:   &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
+		CredentialsProviderContext: credentialsOf(r),
+	})
+}
+
+// credentialsOf reads the password anew for each connection, so that a rotated one needs no restart.
+func credentialsOf(r config.Redis) func(context.Context) (string, string, error) {
+	return func(context.Context) (string, string, error) {
+		value, err := r.Password.Value()
+		return r.Username, value, err
+	}
 }

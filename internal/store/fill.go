@@ -22,19 +22,37 @@ const tokenTTL = time.Hour
 type Fill struct {
 	store  *Store
 	query  Query
+	key    cachekeys.Digest // of the variant that the request is expected to select
 	opened *coherence.Opened
+	began  moment
+	solo   bool // its answer is not to be shared
+
+	release context.CancelFunc // of what Hold holds; nil: nothing
 }
 
-// Begin opens the tokens that the answer will carry: those of the query, and of the names known from an earlier answer.
+// Begin opens the tokens that the answer will carry: those of the query, and of names, which an earlier answer gave.
 // guards are those of the names that the answer may give. It must be called before the backend request is sent. On an
 // error there is nothing to keep: the answer passes by.
-func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, q Query, known, guards []cachekeys.Tag) (*Fill, error) {
-	opened, err := s.keyspace.Open(ctx, b, q.Carried, known, guards, tokenTTL)
+//
+// With collapse, it also asks whether another process fetches the same already (Turn). Where this process is to lead it, the lease is
+// given back by Keep, or by Abandon.
+func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, q Query, names, guards []cachekeys.Tag, collapse bool) (*Fill, error) {
+	known := s.hints.get(q.Primary)
+	f := &Fill{store: s, query: q, key: s.variantOf(known.vary, q), began: s.moment(), solo: !collapse || time.Now().Before(known.solo)}
+	opening := coherence.Opening{Rules: q.Rules, Carried: q.Carried, Known: names, Guards: guards, TTL: tokenTTL}
+	if !f.solo {
+		opening.Key = f.key
+	}
+	var err error
+	f.opened, err = s.keyspace.Open(ctx, b, opening)
 	if err != nil {
 		return nil, err
 	}
-	return &Fill{store: s, query: q, opened: opened}, nil
+	return f, nil
 }
+
+// Storable reports whether the answer may be kept: while a write to one of its tags is under way it may not.
+func (f *Fill) Storable() bool { return f.opened.Storable() }
 
 // Names reads what an answer names, once it is complete. Why is not empty if the answer cannot be kept for its names.
 type Names func() (names []cachekeys.Tag, why reason.Reason)
@@ -47,6 +65,7 @@ func (f *Fill) Keep(e *entry.Entry, names Names, done func(reason.Reason)) {
 	select {
 	case s.slots <- struct{}{}:
 	default:
+		f.Abandon()
 		done(reason.StoreBusy)
 		return
 	}
@@ -56,6 +75,7 @@ func (f *Fill) Keep(e *entry.Entry, names Names, done func(reason.Reason)) {
 		defer s.stores.Done()
 		defer func() { <-s.slots }()
 		defer over()
+		defer f.letGo()
 		ctx, cancel := context.WithTimeout(s.closing, s.timeout)
 		defer cancel()
 		done(f.keep(ctx, e, names))
@@ -65,10 +85,12 @@ func (f *Fill) Keep(e *entry.Entry, names Names, done func(reason.Reason)) {
 func (f *Fill) keep(ctx context.Context, e *entry.Entry, read Names) reason.Reason {
 	lifetime := e.Lifetime - e.InitialAge - time.Since(e.ResponseTime)
 	if lifetime <= 0 {
+		f.giveBack(ctx)
 		return reason.AgeExceedsLife
 	}
 	names, why := read()
 	if why != "" {
+		f.giveBack(ctx)
 		return why
 	}
 	s := f.store
@@ -76,6 +98,9 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, read Names) reason.Reas
 	switch err := s.keyspace.Learn(ctx, f.opened, names); {
 	case errors.Is(err, coherence.ErrGuardChanged):
 		why = reason.NamesLearned // without a body: the next fill opens the names first
+	case errors.Is(err, coherence.ErrGenerationChanged):
+		f.giveBack(ctx)
+		return reason.RedisChanged
 	case err != nil:
 		return reason.StoreFailed
 	default:
@@ -85,25 +110,59 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, read Names) reason.Reas
 	if err := s.keyspace.Extend(ctx, f.opened, lifetime+tokenTTL); err != nil {
 		return reason.StoreFailed
 	}
-	if err := s.write(ctx, f.query, e.Vary, rec, lifetime); err != nil {
+	if err := s.write(ctx, f, e.Vary, rec, lifetime); err != nil {
 		s.log.Debug("an answer could not be stored", "error", err)
 		return reason.StoreFailed
 	}
 	s.hints.set(f.query.Primary, hint{vary: e.Vary, names: names})
+	if why == "" {
+		s.toMemory(f.query, s.variantOf(e.Vary, f.query), f.began, e, rec.stamp)
+	}
 	return why
 }
 
-// write sets the record under the key of its variant and, where that is not the primary key, an index there.
-func (s *Store) write(ctx context.Context, q Query, vary []string, rec record, ttl time.Duration) error {
-	key := cachekeys.Variant(s.secret(), q.Primary, cachekeys.SelectVary(vary, q.Fields))
+// write sets the record under the key of its variant and, where that is not the primary key, an index there; and gives the lease back.
+func (s *Store) write(ctx context.Context, f *Fill, vary []string, rec record, ttl time.Duration) error {
+	key := s.variantOf(vary, f.query)
 	return s.conn.Do(ctx, nil, "store", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
 		pipe.Set(ctx, s.names.Entry(key), rec.encode(), ttl)
 		if len(vary) > 0 {
 			index := record{stamp: coherence.Stamp{}, payload: entry.Index{Vary: vary}.Encode(nil)}
-			pipe.Set(ctx, s.names.Entry(q.Primary), index.encode(), ttl)
+			pipe.Set(ctx, s.names.Entry(f.query.Primary), index.encode(), ttl)
+		}
+		if f.opened.Turn == coherence.Lead {
+			pipe.Del(ctx, f.opened.LeaseKey()) // were it another's by now, one more would fetch
 		}
 		_, err := pipe.Exec(ctx)
 		return err
+	})
+}
+
+func (s *Store) variantOf(vary []string, q Query) cachekeys.Digest {
+	return cachekeys.Variant(s.secret(), q.Primary, cachekeys.SelectVary(vary, q.Fields))
+}
+
+// letGo ends what Hold began.
+func (f *Fill) letGo() {
+	if f.release != nil {
+		f.release()
+	}
+}
+
+// giveBack lets others look again at once, where nothing was stored that they wait for.
+func (f *Fill) giveBack(ctx context.Context) { f.store.keyspace.GiveBack(ctx, f.opened) }
+
+// Abandon says that nothing will be kept. It waits for nothing, and does nothing on a nil Fill.
+func (f *Fill) Abandon() {
+	if f == nil || f.opened.Turn != coherence.Lead {
+		return
+	}
+	f.letGo()
+	s := f.store
+	s.stores.Go(func() { // Close waits for it, the time-out ends it
+		ctx, cancel := context.WithTimeout(s.closing, s.timeout)
+		defer cancel()
+		f.giveBack(ctx)
 	})
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"sync"
+	"time"
 
 	"sidecar/cachekeys"
 )
@@ -14,6 +15,7 @@ const maxHints = 32 << 10
 type hint struct {
 	vary  []string        // the fields by which the variants are told apart
 	names []cachekeys.Tag // the names that the answer gave
+	solo  time.Time       // until when its answers are fetched by each for itself
 }
 
 // hints is a bounded memory with two generations: when the young one is full it becomes the old one, and what was not
@@ -37,11 +39,18 @@ func (h *hints) get(primary cachekeys.Digest) hint {
 	return got
 }
 
+// alone remembers until when answers under the key are not shared.
+func (h *hints) alone(primary cachekeys.Digest, until time.Time) {
+	got := h.get(primary)
+	got.solo = until
+	h.set(primary, got)
+}
+
 // set remembers got; an empty hint is not worth remembering, but replaces one.
 func (h *hints) set(primary cachekeys.Digest, got hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(got.vary) == 0 && len(got.names) == 0 {
+	if len(got.vary) == 0 && len(got.names) == 0 && got.solo.IsZero() {
 		delete(h.young, primary)
 		delete(h.old, primary)
 		return

@@ -3,8 +3,7 @@ package store
 import (
 	"context"
 	"slices"
-
-	"github.com/redis/go-redis/v9"
+	"time"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
@@ -18,13 +17,16 @@ import (
 // fields, which select the variant.
 type Query struct {
 	Primary cachekeys.Digest
+	Rules   cachekeys.Tag // of the policies in force
 	Carried []cachekeys.Tag
 	Fields  httpfield.Fields
+	Memory  time.Duration // how long this process may answer by itself; 0: never
 }
 
 // Found is what a look-up came to.
 type Found struct {
-	Entry *entry.Entry // alive; nil if there is none
+	Entry  *entry.Entry // alive; nil if there is none
+	Memory bool         // it comes from this process's memory
 	// Why there is no entry: Miss, VaryMiss, Invalidated, Undecodable.
 	Why reason.Reason
 	// Bypass, if not empty, says that Redis could not be asked: nothing may be stored for this request either.
@@ -39,8 +41,11 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	if !s.keyspace.Readable() {
 		return Found{Bypass: reason.InvalidationPending}
 	}
-	s.awaitOwn(ctx, b, q.Primary)
 	l := lookup{store: s, ctx: ctx, budget: b, query: q, hint: s.hints.get(q.Primary)}
+	if e := s.fromMemory(q, l.variant()); e != nil {
+		return Found{Entry: e, Memory: true}
+	}
+	s.awaitOwn(ctx, b, q.Primary)
 	found, err := l.run()
 	if err != nil {
 		return Found{Bypass: redisconn.Reason(err)}
@@ -71,64 +76,89 @@ type lookup struct {
 	query   Query
 	hint    hint
 	reading coherence.Reading
+	lease   string // also read; "": none
+	leased  bool   // it stands
 }
 
+// run reads, and remembers what it found in this process's memory.
 func (l *lookup) run() (Found, error) {
+	generation, began := l.store.keyspace.Generation(), l.store.moment()
+	found, stamp, err := l.find()
+	switch {
+	case err != nil || found.Entry == nil:
+	case l.store.keyspace.Generation() != generation:
+		return Found{Why: reason.Invalidated, Names: found.Names}, nil
+	default:
+		l.store.toMemory(l.query, l.variant(), began, found.Entry, stamp)
+	}
+	return found, err
+}
+
+func (l *lookup) find() (Found, coherence.Stamp, error) {
 	rec, err := l.readAll()
 	switch {
 	case err != nil:
-		return Found{}, err
+		return Found{}, nil, err
 	case rec == nil && len(l.hint.vary) > 0:
-		return Found{Why: reason.VaryMiss, Names: l.hint.names}, nil
+		return Found{Why: reason.VaryMiss, Names: l.hint.names}, nil, nil
 	case rec == nil:
-		return Found{Why: reason.Miss, Names: l.hint.names}, nil
+		return Found{Why: reason.Miss, Names: l.hint.names}, nil, nil
 	}
 	if index, ok := entry.DecodeIndex(rec.payload); ok && !slices.Equal(index.Vary, l.hint.vary) {
 		l.hint.vary = index.Vary
 		if rec, err = l.readEntry(l.variant()); err != nil || rec == nil {
 			l.remember(rec)
-			return Found{Why: reason.VaryMiss, Names: l.hint.names}, err
+			return Found{Why: reason.VaryMiss, Names: l.hint.names}, nil, err
 		}
 	}
 	l.remember(rec)
 	verdict, err := l.judge(rec.stamp)
 	if err != nil {
-		return Found{}, err
+		return Found{}, nil, err
 	}
 	if len(rec.payload) == 0 {
-		return Found{Why: reason.Miss, Names: rec.names}, nil // only names were stored
+		return Found{Why: reason.Miss, Names: rec.names}, nil, nil // only names were stored
 	}
 	if verdict != coherence.Alive {
-		return Found{Why: reason.Invalidated, Names: rec.names}, nil
+		return Found{Why: reason.Invalidated, Names: rec.names}, nil, nil
 	}
 	e, err := entry.Decode(rec.payload)
 	if err != nil || !slices.Equal(e.Vary, l.hint.vary) {
-		return Found{Why: reason.Undecodable, Names: rec.names}, nil
+		return Found{Why: reason.Undecodable, Names: rec.names}, nil, nil
 	}
-	return Found{Entry: e, Names: rec.names}, nil
+	return Found{Entry: e, Names: rec.names}, rec.stamp, nil
 }
 
 // variant is the key of the entry that the request selects, as far as the hint tells.
-func (l *lookup) variant() cachekeys.Digest {
-	return cachekeys.Variant(l.store.secret(), l.query.Primary, cachekeys.SelectVary(l.hint.vary, l.query.Fields))
-}
+func (l *lookup) variant() cachekeys.Digest { return l.store.variantOf(l.hint.vary, l.query) }
 
 // readAll reads the entry and every token that it is expected to carry, at once.
 func (l *lookup) readAll() (*record, error) {
-	tags := make([]cachekeys.Digest, 0, len(l.query.Carried)+len(l.hint.names))
+	tags := make([]cachekeys.Digest, 0, len(l.query.Carried)+len(l.hint.names)+1)
+	if !l.query.Rules.IsZero() {
+		tags = append(tags, l.query.Rules.Digest())
+	}
 	for _, t := range l.query.Carried {
 		tags = append(tags, t.Digest())
 	}
 	for _, t := range l.hint.names {
 		tags = append(tags, t.Digest())
 	}
-	keys := make([]string, 0, len(tags)+2)
+	keys := make([]string, 0, len(tags)+3)
 	keys = append(keys, l.store.names.Entry(l.variant()))
-	values, err := l.store.mget(l.ctx, l.budget, l.store.keyspace.TokenKeys(keys, tags))
+	keys = l.store.keyspace.TokenKeys(keys, tags)
+	if l.lease != "" {
+		keys = append(keys, l.lease)
+	}
+	values, err := l.store.mget(l.ctx, l.budget, keys)
 	if err != nil {
 		return nil, err
 	}
-	l.reading = coherence.NewReading(tags, values[1:])
+	if l.lease != "" {
+		last := len(values) - 1
+		l.leased, values = values[last] != nil, values[:last]
+	}
+	l.reading = l.store.keyspace.NewReading(tags, values[1:])
 	return parse(values[0]), nil
 }
 
@@ -144,7 +174,7 @@ func (l *lookup) readEntry(key cachekeys.Digest) (*record, error) {
 // judge asks the protocol, and reads the tokens that it misses.
 func (l *lookup) judge(stamp coherence.Stamp) (coherence.Verdict, error) {
 	verdict, missing := coherence.Judge(stamp, l.reading)
-	if verdict != coherence.Unknown {
+	if verdict != coherence.Unread {
 		return verdict, nil
 	}
 	values, err := l.store.mget(l.ctx, l.budget, l.store.keyspace.MoreTokenKeys(nil, missing))
@@ -177,10 +207,6 @@ func parse(value any) *record {
 	return &rec
 }
 
-func (s *Store) mget(ctx context.Context, b *redisconn.Budget, keys []string) (values []any, err error) {
-	err = s.conn.Do(ctx, b, "lookup", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		values, err = c.MGet(ctx, keys...).Result()
-		return err
-	})
-	return values, err
+func (s *Store) mget(ctx context.Context, b *redisconn.Budget, keys []string) ([]any, error) {
+	return s.keyspace.Read(ctx, b, "lookup", keys)
 }

@@ -10,10 +10,11 @@ import (
 
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
+	"sidecar/internal/memory"
 	"sidecar/internal/redisconn"
 )
 
-// A Store is the Redis tier. It is safe for concurrent use.
+// A Store is the two tiers, memory before Redis. It is safe for concurrent use.
 type Store struct {
 	conn     *redisconn.Conn
 	keyspace *coherence.Keyspace
@@ -21,6 +22,8 @@ type Store struct {
 	secret   func() []byte
 	hints    *hints
 	pending  *pending
+	flights  *flights
+	memory   *memory.Cache[*held] // nil: there is no memory tier
 	timeout  time.Duration
 	log      *slog.Logger
 
@@ -37,6 +40,7 @@ type Options struct {
 	Names        cachekeys.Names
 	Secret       func() []byte // HMAC key of entry keys; nil result: not known yet, and nothing is asked of the store
 	StoreTimeout time.Duration // bound of one store behind an answer; 0: 2 s
+	Memory       int64         // bound of the memory tier in bytes; 0: there is none
 	MaxStores    int           // how many may be under way at once; 0: 64. One more is dropped.
 	Log          *slog.Logger  // nil: slog.Default
 }
@@ -52,8 +56,11 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(),
+	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(), flights: &flights{open: map[flightID]*Flight{}},
 		timeout: o.StoreTimeout, log: o.Log, slots: make(chan struct{}, o.MaxStores)}
+	if o.Memory > 0 {
+		s.memory = memory.New[*held](o.Memory)
+	}
 	s.closing, s.abort = context.WithCancel(context.Background())
 	return s
 }

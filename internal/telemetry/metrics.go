@@ -92,6 +92,11 @@ const (
 	poolConnections = "sidecar_redis_pool_connections"
 	poolIdle        = "sidecar_redis_pool_idle_connections"
 
+	memoryBytes     = "sidecar_memory_bytes"
+	memoryLimit     = "sidecar_memory_limit_bytes"
+	memoryEntries   = "sidecar_memory_entries"
+	memoryEvictions = "sidecar_memory_evictions_total"
+
 	queueDepth  = "sidecar_queue_depth"
 	queueOldest = "sidecar_queue_oldest_job_seconds"
 )

@@ -1,0 +1,3 @@
+module coherence-model
+
+go 1.26

@@ -1,0 +1,63 @@
+package coherence
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+
+	"sidecar/cachekeys"
+)
+
+// heard is what this process has heard of invalidations: its own, and those that others pushed. A tag has one of 64 k slots, in which
+// stands the count at which something in it was last invalidated. Two tags that share a slot make the memory tier colder.
+type heard struct {
+	counter, floor atomic.Uint64
+	slots          [1 << 16]atomic.Uint64
+}
+
+func slotOf(tag cachekeys.Digest) uint16 { return binary.BigEndian.Uint16(tag[:]) }
+
+// raise notes that tags were invalidated just now.
+func (h *heard) raise(tags []cachekeys.Digest) {
+	if len(tags) == 0 {
+		return
+	}
+	now := h.counter.Add(1)
+	for _, t := range tags {
+		h.set(slotOf(t), now)
+	}
+}
+
+// set never lets a slot go back: two who raise the same one may come in any order.
+func (h *heard) set(slot uint16, now uint64) { raiseTo(&h.slots[slot], now) }
+
+func raiseTo(v *atomic.Uint64, now uint64) {
+	for {
+		have := v.Load()
+		if have >= now || v.CompareAndSwap(have, now) {
+			return
+		}
+	}
+}
+
+// raiseAll notes that anything may have been invalidated.
+func (h *heard) raiseAll() { raiseTo(&h.floor, h.counter.Add(1)) }
+
+// A Noted is a moment in what a process has heard. What was read from Redis or fetched after it may be served from memory until
+// something is heard of one of its tags.
+type Noted uint64
+
+// Note is the present moment. Take it before Redis is touched.
+func (k *Keyspace) Note() Noted { return Noted(k.heard.counter.Load()) }
+
+// Stands reports whether nothing was heard of any tag of s since n.
+func (k *Keyspace) Stands(n Noted, s Stamp) bool {
+	if k.heard.floor.Load() > uint64(n) {
+		return false
+	}
+	for i := range s {
+		if k.heard.slots[slotOf(s[i].Tag)].Load() > uint64(n) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,169 @@
+package coherence
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/redisconn"
+)
+
+// UnknownSettle is how long intents stay where nobody knows what became of a write: it may commit after its 504.
+const UnknownSettle = 10 * time.Second
+
+// A Write is a write under way: its tags are closed, so that nothing that is read meanwhile is stored. It is renewed until End.
+type Write struct {
+	keyspace *Keyspace
+	id       Token
+	rules    cachekeys.Tag
+	begun    []cachekeys.Digest // guards and tags
+
+	mu     sync.Mutex
+	others []cachekeys.Digest // what other rules filled, begun too
+	since  time.Time          // before the last begin that was acknowledged was sent; zero: none was
+
+	stop    context.CancelFunc
+	renewed sync.WaitGroup
+}
+
+// Begin closes tags before a write is forwarded, guards and all. rules are those in force here. On an error nothing is known to be
+// closed; the write that is returned is then to be ended all the same, if it is forwarded.
+func (k *Keyspace) Begin(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag) (*Write, error) {
+	w := &Write{keyspace: k, id: k.tokens.Next(), rules: rules, stop: func() {}}
+	if k.guards.NoBegin {
+		return w, nil
+	}
+	w.begun = append(digests(guards), digests(tags)...)
+	k.heard.raise(w.begun)
+	sent := time.Now()
+	if err := w.begin(ctx, b); err != nil {
+		return w, err
+	}
+	w.since = sent
+	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
+	w.stop = stop
+	w.renewed.Go(func() { w.renew(renewing) }) // until End
+	return w, nil
+}
+
+func (w *Write) begin(ctx context.Context, b *redisconn.Budget) error {
+	k := w.keyspace
+	return k.conn.Do(ctx, b, "begin", func(ctx context.Context, c redis.UniversalClient) error {
+		if !k.conn.Cluster() {
+			answers, err := run(ctx, c, []call{k.beginCall(w, w.begun, w.rules)})
+			if err == nil {
+				w.note(parseDigests(answers[0]))
+			}
+			return err
+		}
+		var calls []call
+		if !w.rules.IsZero() {
+			calls = append(calls, k.othersCall(w.rules))
+		}
+		answers, err := run(ctx, c, k.beginEach(calls, w, w.begun))
+		if err != nil || w.rules.IsZero() {
+			return err
+		}
+		others := parseDigests(answers[0])
+		if len(others) > 0 {
+			if _, err = run(ctx, c, k.beginEach(nil, w, others)); err != nil {
+				return err
+			}
+		}
+		w.note(others)
+		return nil
+	})
+}
+
+// beginEach appends a call for each of tags, which lie on slots of their own.
+func (k *Keyspace) beginEach(calls []call, w *Write, tags []cachekeys.Digest) []call {
+	for i := range tags {
+		calls = append(calls, k.beginCall(w, tags[i:i+1], cachekeys.Tag{}))
+	}
+	return calls
+}
+
+// note remembers what other rules filled, and is closed now.
+func (w *Write) note(others []cachekeys.Digest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, d := range others {
+		if !slices.Contains(w.others, d) {
+			w.others = append(w.others, d)
+		}
+	}
+}
+
+// renew keeps the intents from running out, until ctx is done.
+func (w *Write) renew(ctx context.Context) {
+	tick := time.NewTicker(w.keyspace.intentTime / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		bounded, cancel := context.WithTimeout(ctx, w.keyspace.intentTime/3)
+		sent := time.Now()
+		if w.begin(bounded, nil) == nil {
+			w.mu.Lock()
+			w.since = sent
+			w.mu.Unlock()
+		}
+		cancel()
+	}
+}
+
+// closed reports whether each of tags is closed for certain by an intent of w.
+func (w *Write) closed(tags []cachekeys.Digest) bool {
+	if w.since.IsZero() || time.Since(w.since) >= w.keyspace.intentTime {
+		return false
+	}
+	return !slices.ContainsFunc(tags, func(t cachekeys.Digest) bool {
+		return !slices.Contains(w.begun, t) && !slices.Contains(w.others, t)
+	})
+}
+
+// An Outcome is what is known of a write that is over.
+type Outcome int
+
+// The outcomes.
+const (
+	Done    Outcome = iota // it changed what its tags name
+	Refused                // it changed nothing
+	Unknown                // it may change something yet: intents stay for UnknownSettle, or longer if the route says so
+)
+
+// End ends w, before its answer is handed on, and is called once. tags and their guards are what changed; what was begun beside them
+// is taken back. settle is how long they stay closed, for database replicas that lag; 0: they open at once.
+//
+// When End returns, this process reads nothing that carries one of the tags, from memory or from Redis. An error means that others may go on serving it until this
+// process has made it good; covered reports whether they are kept from it even so, by intents that stand for certain until then or until they run out.
+func (w *Write) End(ctx context.Context, b *redisconn.Budget, outcome Outcome, tags, guards []cachekeys.Tag, settle time.Duration) (covered bool, err error) {
+	w.stop()
+	w.renewed.Wait()
+	e := ending{id: w.id, rules: w.rules, settle: settle}
+	switch outcome {
+	case Refused:
+		if w.since.IsZero() {
+			return true, nil // nothing was begun, or it runs out
+		}
+		e.rules, e.released = cachekeys.Tag{}, slices.Concat(w.begun, w.others)
+		return true, w.keyspace.end(ctx, b, e)
+	case Unknown:
+		e.settle = max(settle, UnknownSettle)
+		e.tags = slices.Concat(digests(guards), w.begun, digests(tags), w.others)
+	default:
+		e.tags = slices.Concat(digests(guards), digests(tags), w.others)
+		e.released = slices.DeleteFunc(slices.Clone(w.begun), func(t cachekeys.Digest) bool { return slices.Contains(e.tags, t) })
+	}
+	e.guards = len(guards)
+	covered = w.closed(e.tags)
+	err = w.keyspace.end(ctx, b, e)
+	return covered || err == nil, err
+}

@@ -1,0 +1,191 @@
+package store
+
+import (
+	"context"
+	"crypto/sha1"
+	"sync"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/coherence"
+	"sidecar/internal/entry"
+	"sidecar/internal/httpfield"
+)
+
+// A Flight is one backend request for all who miss the same answer with the same tokens: equal tokens prove that no write was
+// acknowledged between the one who fetches and the one who joins. Its methods are safe for concurrent use.
+type Flight struct {
+	flights *flights
+	id      flightID
+	fields  httpfield.Fields // of the request that leads
+	ctx     context.Context
+	cancel  context.CancelFunc
+	landed  chan struct{}
+
+	members int // guarded by flights.mu
+	once    sync.Once
+	landing Landing
+}
+
+// A Landing is how a flight ended. The zero value: there is nothing to share, and each goes on by itself.
+type Landing struct {
+	Entry *entry.Entry // complete, and may be shared with whoever its Vary selects it for
+	Err   error        // the backend did not answer
+	Again bool         // the answer is in the store by now: look again
+}
+
+// flightID is what is fetched, and the proof. The proof has no value where Guards says that it does not count.
+type flightID struct {
+	key   cachekeys.Digest
+	proof [sha1.Size]byte
+}
+
+// flights are those of this process. Their number is bounded by that of the requests under way.
+type flights struct {
+	mu   sync.Mutex
+	open map[flightID]*Flight
+}
+
+// Join joins the flight of those who opened the same tokens as f, or begins one; lead then says that the caller has to fetch, and to call
+// Land. leave is to be called by every member that is done with the flight, or whose client has left; when nobody is left, the flight's context
+// ends. ctx gives the flight its values, not its end. It returns nil where f's answer may not be shared.
+func (f *Fill) Join(ctx context.Context) (flight *Flight, lead bool, leave func()) {
+	if !f.opened.Shareable() || f.solo {
+		return nil, false, func() {}
+	}
+	s := f.store
+	id := flightID{key: f.key, proof: f.opened.Proof()}
+	if s.keyspace.JoinByKey() {
+		id.proof = [sha1.Size]byte{}
+	}
+	s.flights.mu.Lock()
+	defer s.flights.mu.Unlock()
+	flight, found := s.flights.open[id]
+	if !found {
+		flight = &Flight{flights: s.flights, id: id, fields: f.query.Fields, landed: make(chan struct{})}
+		flight.ctx, flight.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		s.flights.open[id] = flight
+	}
+	flight.members++
+	return flight, !found, sync.OnceFunc(flight.leave)
+}
+
+func (f *Flight) leave() {
+	f.flights.mu.Lock()
+	f.members--
+	last := f.members == 0
+	if last {
+		f.close()
+	}
+	f.flights.mu.Unlock()
+	if last {
+		f.cancel()
+	}
+}
+
+// close lets nobody join any more. flights.mu is held.
+func (f *Flight) close() {
+	if f.flights.open[f.id] == f {
+		delete(f.flights.open, f.id)
+	}
+}
+
+// Context is that of the backend request: done when no member is left.
+func (f *Flight) Context() context.Context { return f.ctx }
+
+// Land ends the flight for all who wait. The first call counts. On a nil Flight it does nothing.
+func (f *Flight) Land(l Landing) {
+	if f == nil {
+		return
+	}
+	f.once.Do(func() {
+		f.flights.mu.Lock()
+		f.close()
+		f.flights.mu.Unlock()
+		f.landing = l
+		close(f.landed)
+	})
+}
+
+// Wait waits until the flight has landed. ok is false if ctx ended before.
+func (f *Flight) Wait(ctx context.Context) (l Landing, ok bool) {
+	select {
+	case <-f.landed:
+		return f.landing, true
+	case <-ctx.Done():
+		return l, false
+	}
+}
+
+// Selects reports whether an answer that varies by these fields, and was given to the request that led, is also that of a request
+// with other fields (RFC 9111 §4.1).
+func (f *Flight) Selects(vary []string, other httpfield.Fields) bool {
+	key := cachekeys.Digest{1}
+	secret := []byte{} // only compared
+	return cachekeys.Variant(secret, key, cachekeys.SelectVary(vary, f.fields)) == cachekeys.Variant(secret, key, cachekeys.SelectVary(vary, other))
+}
+
+// soloTime is how long nobody waits for an answer of a key that turned out to be one that cannot be shared.
+const soloTime = 10 * time.Second
+
+// Alone remembers that answers under f's key are not shared, so that the next who miss it do not wait for one another in vain. On a nil
+// Fill it does nothing.
+func (f *Fill) Alone() {
+	if f != nil {
+		f.store.hints.alone(f.query.Primary, time.Now().Add(soloTime))
+	}
+}
+
+// Waits reports whether another process fetches with the same tokens.
+func (f *Fill) Waits() bool { return f.opened.Turn == coherence.Wait }
+
+// Hold keeps the lease, where this process leads, until Keep or Abandon gives it back. On a nil Fill it does nothing.
+func (f *Fill) Hold() {
+	if f == nil || f.opened.Turn != coherence.Lead {
+		return
+	}
+	s := f.store
+	held, release := context.WithCancel(s.closing)
+	f.release = release
+	s.stores.Go(func() {
+		tick := time.NewTicker(coherence.RenewEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-held.Done():
+				return
+			case <-tick.C:
+			}
+			bounded, cancel := context.WithTimeout(held, coherence.RenewEvery)
+			s.keyspace.RenewLease(bounded, f.opened)
+			cancel()
+		}
+	})
+}
+
+// How often Await looks: a little longer each time.
+const awaitFirst, awaitMost = 2 * time.Millisecond, 50 * time.Millisecond
+
+// Await waits for the answer that another process fetches, and returns it as a look-up would. It finds nothing if that process gave up its lease, or
+// lost it by dying, or if Redis is away: the caller fetches then.
+func (f *Fill) Await(ctx context.Context) Found {
+	s := f.store
+	for pause := awaitFirst; ; pause = min(pause*3/2, awaitMost) {
+		select {
+		case <-ctx.Done():
+			return Found{}
+		case <-time.After(pause):
+		}
+		if !s.keyspace.Readable() {
+			return Found{}
+		}
+		l := lookup{store: s, ctx: ctx, budget: s.conn.Budget(awaitBound), query: f.query, hint: s.hints.get(f.query.Primary), lease: f.opened.LeaseKey()}
+		found, err := l.run()
+		if err != nil || found.Entry != nil || !l.leased {
+			return found
+		}
+	}
+}
+
+// awaitBound bounds one look.
+const awaitBound = time.Second

@@ -1,0 +1,59 @@
+package store
+
+import (
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/coherence"
+	"sidecar/internal/entry"
+	"sidecar/internal/memory"
+)
+
+// A moment is when something began that may end in this process's memory: before Redis was touched.
+type moment struct {
+	noted coherence.Noted
+	at    time.Time
+}
+
+func (s *Store) moment() moment { return moment{s.keyspace.Note(), time.Now()} }
+
+// held is what stands in memory. It is served for as long as nothing was heard of its tags since it began, and the route allows.
+type held struct {
+	began moment
+	stamp coherence.Stamp
+	entry *entry.Entry
+}
+
+// fromMemory is what may be answered without touching Redis; nil if there is nothing.
+func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *entry.Entry {
+	if q.Memory <= 0 || s.memory == nil || !s.keyspace.Current() {
+		return nil
+	}
+	h, ok := s.memory.Get(variant)
+	if !ok || time.Since(h.began.at) >= q.Memory || !s.keyspace.Stands(h.began.noted, h.stamp) {
+		return nil
+	}
+	return h.entry
+}
+
+// toMemory holds e, which must not be changed any more.
+func (s *Store) toMemory(q Query, variant cachekeys.Digest, began moment, e *entry.Entry, stamp coherence.Stamp) {
+	if q.Memory <= 0 || s.memory == nil || !s.keyspace.Stands(began.noted, stamp) {
+		return
+	}
+	s.memory.Put(variant, &held{began, stamp, e}, weight(e, stamp))
+}
+
+// weight is about how many bytes of memory an entry takes, beside what the cache counts itself.
+func weight(e *entry.Entry, stamp coherence.Stamp) int64 {
+	const structs = 400 // entry and held; the parsed head takes about as much as the head again
+	return int64(structs + 2*len(e.Head()) + cap(e.Body) + 32*cap(stamp))
+}
+
+// Memory are the statistics of the memory tier; zero if there is none.
+func (s *Store) Memory() memory.Stats {
+	if s.memory == nil {
+		return memory.Stats{}
+	}
+	return s.memory.Stats()
+}

@@ -1,0 +1,100 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"sidecar/policy"
+)
+
+// takeBody takes the request's body in hand before anything is closed for it, so that no slow client keeps a tag closed. One that is longer than may be inspected
+// is sent on as it comes, and watched. It reports false, and the client has its answer, if the body cannot be read.
+func (w *writing) takeBody(out *http.Request) (*slowBody, bool) {
+	if out.Body == nil || out.Body == http.NoBody {
+		return nil, true
+	}
+	limit := w.proxy.MaxInspectBody
+	body := out.Body
+	if out.ContentLength > limit {
+		limit = 0
+	}
+	content, err := io.ReadAll(io.LimitReader(body, limit+1))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case err == nil:
+	case w.x.r.Context().Err() != nil, errors.As(err, &tooLarge):
+		w.proxy.backendFailed(w.x, err)
+		return nil, false
+	default:
+		w.proxy.refuse(w.x, http.StatusBadRequest, "", "The request's body cannot be read to its end.")
+		return nil, false
+	}
+	if int64(len(content)) <= limit {
+		w.sent = policy.Body{Content: content, Coding: w.x.r.Header.Get("Content-Encoding"), Complete: true}
+		out.Body = &replayed{Reader: bytes.NewReader(content), Closer: body}
+		return nil, true
+	}
+	slow := &slowBody{ReadCloser: &replayed{Reader: io.MultiReader(bytes.NewReader(content), body), Closer: body}}
+	out.Body = slow
+	return slow, true
+}
+
+// The floor rate of a body for which tags are closed, in bytes over a time.
+const (
+	floorBytes = 16 << 10
+	floorTime  = 5 * time.Second
+)
+
+var errTooSlow = errors.New("the request's body comes too slowly")
+
+// A slowBody is a body that is sent on as it comes while its tags are closed: below the floor rate the request is ended.
+type slowBody struct {
+	io.ReadCloser
+	read atomic.Int64
+	done atomic.Bool
+}
+
+// Read implements io.Reader.
+func (s *slowBody) Read(b []byte) (int, error) {
+	n, err := s.ReadCloser.Read(b)
+	s.read.Add(int64(n))
+	if err != nil {
+		s.done.Store(true)
+	}
+	return n, err
+}
+
+// watch makes *ctx end with errTooSlow if the body does not come. The function that it returns ends the watch.
+func (s *slowBody) watch(ctx *context.Context) (end func()) {
+	if s == nil {
+		return func() {}
+	}
+	watched, cancel := context.WithCancelCause(*ctx)
+	*ctx = watched
+	go func() { // ends with the body, or with the write
+		tick := time.NewTicker(floorTime)
+		defer tick.Stop()
+		for last := int64(0); ; {
+			select {
+			case <-watched.Done():
+				return
+			case <-tick.C:
+			}
+			now := s.read.Load()
+			switch {
+			case s.done.Load():
+				return
+			case now-last < floorBytes:
+				cancel(errTooSlow)
+				return
+			}
+			last = now
+		}
+	}()
+	return func() { cancel(nil) }
+}
