@@ -1,10 +1,12 @@
 # make test is the one command that must pass on a fresh Debian machine with Go; it installs what it needs.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-MODULES     = . examples/gameapi k8s coherence-model
+MODULES     = . examples/gameapi k8s coherence-model test/register
 FUZZTIME   ?= 10s
+CHECK_OPS  ?= 12000
+CHECK_SEED ?= 1
 
-.PHONY: test tools check unit modules fuzz build demo clean
+.PHONY: test tools check unit modules fuzz check-coherence check-model build demo clean
 
 test: tools check unit modules
 
@@ -31,6 +33,15 @@ fuzz:
 	@for p in $$(go list ./...); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+# The promise after a write, long: every class of faults with CHECK_OPS checked operations, and every guard switched off once. CI runs a short form
+# with the other tests.
+check-coherence:
+	go test -count=1 -timeout 60m -v ./test/check -check.ops $(CHECK_OPS) -check.seed $(CHECK_SEED)
+
+# The model of the protocol, searched whole: minutes, and some gigabytes.
+check-model:
+	cd coherence-model && go run .
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/sidecar ./cmd/sidecar

@@ -2,6 +2,7 @@ package coherence
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -37,6 +38,10 @@ type ending struct {
 // end carries e out, and tells this process's own memory before it returns, whatever Redis says. What fails goes to the dirty list.
 func (k *Keyspace) end(ctx context.Context, b *redisconn.Budget, e ending) error {
 	others, err := k.send(ctx, b, e)
+	if redisconn.Uncertain(err) && !errors.Is(err, context.DeadlineExceeded) {
+		// The connection broke: it may be a server that has just been replaced, and lost the intents. A second deletion costs nothing.
+		others, err = k.send(ctx, b, e)
+	}
 	k.heard.raise(e.tags)
 	k.heard.raise(others)
 	if err != nil && !k.guards.NoDirtyList && len(e.tags) > 0 {

@@ -26,14 +26,15 @@ type Write struct {
 	others []cachekeys.Digest // what other rules filled, begun too
 	since  time.Time          // before the last begin that was acknowledged was sent; zero: none was
 
-	stop    context.CancelFunc
-	renewed sync.WaitGroup
+	generation uint64 // of the server that took the intents
+	stop       context.CancelFunc
+	renewed    sync.WaitGroup
 }
 
 // Begin closes tags before a write is forwarded, guards and all. rules are those in force here. On an error nothing is known to be
 // closed; the write that is returned is then to be ended all the same, if it is forwarded.
 func (k *Keyspace) Begin(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag) (*Write, error) {
-	w := &Write{keyspace: k, id: k.tokens.Next(), rules: rules, stop: func() {}}
+	w := &Write{keyspace: k, id: k.tokens.Next(), rules: rules, generation: k.incarnation.Generation(), stop: func() {}}
 	if k.guards.NoBegin {
 		return w, nil
 	}
@@ -119,9 +120,10 @@ func (w *Write) renew(ctx context.Context) {
 	}
 }
 
-// closed reports whether each of tags is closed for certain by an intent of w.
+// closed reports whether each of tags is closed for certain by an intent of w: on the server that took it, which has not been replaced as
+// far as this process knows.
 func (w *Write) closed(tags []cachekeys.Digest) bool {
-	if w.since.IsZero() || time.Since(w.since) >= w.keyspace.intentTime {
+	if w.generation != w.keyspace.incarnation.Generation() || w.since.IsZero() || time.Since(w.since) >= w.keyspace.intentTime {
 		return false
 	}
 	return !slices.ContainsFunc(tags, func(t cachekeys.Digest) bool {
@@ -163,7 +165,6 @@ func (w *Write) End(ctx context.Context, b *redisconn.Budget, outcome Outcome, t
 		e.released = slices.DeleteFunc(slices.Clone(w.begun), func(t cachekeys.Digest) bool { return slices.Contains(e.tags, t) })
 	}
 	e.guards = len(guards)
-	covered = w.closed(e.tags)
 	err = w.keyspace.end(ctx, b, e)
-	return covered || err == nil, err
+	return err == nil || w.closed(e.tags), err
 }

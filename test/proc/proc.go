@@ -144,6 +144,13 @@ func (p *Proc) Signal(s syscall.Signal) {
 	}
 }
 
+// Kill ends the process at once, as a kernel out of memory would.
+func (p *Proc) Kill() {
+	p.t.Helper()
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
 // Wait waits for the process to end and returns its exit status; -1 if a signal ended it.
 func (p *Proc) Wait(timeout time.Duration) int {
 	p.t.Helper()
@@ -215,7 +222,7 @@ var builds struct {
 
 // Build builds the program in dir, which may be of another module, once for each test process, and returns its path. With
 // the race detector in the test, the program has it too.
-func Build(t testing.TB, dir string) string {
+func Build(t testing.TB, dir string, tags ...string) string {
 	t.Helper()
 	abs, err := filepath.Abs(dir)
 	if err != nil {
@@ -223,7 +230,8 @@ func Build(t testing.TB, dir string) string {
 	}
 	builds.Lock()
 	defer builds.Unlock()
-	if path, ok := builds.done[abs]; ok {
+	what := strings.Join(append([]string{abs}, tags...), " ")
+	if path, ok := builds.done[what]; ok {
 		return path
 	}
 	if builds.done == nil {
@@ -232,17 +240,20 @@ func Build(t testing.TB, dir string) string {
 		}
 		builds.done = map[string]string{}
 	}
-	path := filepath.Join(builds.dir, filepath.Base(abs))
+	path := filepath.Join(builds.dir, strings.Join(append([]string{filepath.Base(abs)}, tags...), "-"))
 	args := []string{"build", "-o", path}
 	if raceEnabled {
 		args = append(args, "-race")
+	}
+	if len(tags) > 0 {
+		args = append(args, "-tags", strings.Join(tags, ","))
 	}
 	build := exec.Command("go", append(args, ".")...)
 	build.Dir = abs
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build in %s: %v\n%s", abs, err, out)
 	}
-	builds.done[abs] = path
+	builds.done[what] = path
 	return path
 }
 
