@@ -70,7 +70,7 @@ func (s *slowBody) Read(b []byte) (int, error) {
 }
 
 // watch makes *ctx end with errTooSlow if the body does not come. The function that it returns ends the watch.
-func (s *slowBody) watch(ctx *context.Context) (end func()) {
+func (s *slowBody) watch(ctx *context.Context, client *http.ResponseController) (end func()) {
 	if s == nil {
 		return func() {}
 	}
@@ -91,6 +91,7 @@ func (s *slowBody) watch(ctx *context.Context) (end func()) {
 				return
 			case now-last < floorBytes:
 				cancel(errTooSlow)
+				_ = client.SetReadDeadline(time.Now()) // who waits for the body holds its lock
 				return
 			}
 			last = now

@@ -24,6 +24,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 	read := x.plan.Read
 	query := store.Query{
 		Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried, Fields: req.Fields, Memory: read.Cache.Memory,
+		TTL: read.Cache.Rules.TTL,
 	}
 	found := p.Store.Lookup(x.r.Context(), x.budget, query)
 	if found.Bypass != "" {

@@ -26,10 +26,10 @@ func (p *Proxy) backendFailed(x *exchange, err error) {
 	x.out.Err = err
 	var tooLarge *http.MaxBytesError
 	switch {
-	case x.r.Context().Err() != nil:
-		panic(http.ErrAbortHandler) // nobody is there to read an answer
 	case errors.Is(err, errTooSlow):
 		p.refuse(x, http.StatusRequestTimeout, reason.BodyTooSlow, "The request's body came too slowly.")
+	case x.r.Context().Err() != nil:
+		panic(http.ErrAbortHandler) // nobody is there to read an answer
 	case errors.As(err, &tooLarge):
 		p.refuse(x, http.StatusRequestEntityTooLarge, "", "The request is too large.")
 	case errors.Is(err, backend.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

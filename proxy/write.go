@@ -36,7 +36,7 @@ func (p *Proxy) write(x *exchange, req httpfield.Request) {
 		if !ok || !w.begin() {
 			return
 		}
-		defer slow.watch(&w.ctx)()
+		defer slow.watch(&w.ctx, http.NewResponseController(x.w))()
 	}
 	resp, _, err := p.roundTrip(x, w.ctx, out)
 	if err != nil {

@@ -53,6 +53,11 @@ func (k *Keyspace) RenewLease(ctx context.Context, o *Opened) bool {
 	return k.renewLease(ctx, o, leaseTime)
 }
 
+// TakeOver makes o the one that leads, with the lease that from has. Both are of one process, and opened the same tokens.
+func (o *Opened) TakeOver(from *Opened) {
+	o.lease, o.Turn, from.Turn = from.lease, Lead, Fetch
+}
+
 // GiveBack gives the lease of o back, if it is ours: those who wait look again, and fetch where nothing was stored.
 func (k *Keyspace) GiveBack(ctx context.Context, o *Opened) {
 	if o.Turn == Lead {

@@ -39,7 +39,7 @@ type Fill struct {
 func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, q Query, names, guards []cachekeys.Tag, collapse bool) (*Fill, error) {
 	known := s.hints.get(q.Primary)
 	f := &Fill{store: s, query: q, key: s.variantOf(known.vary, q), began: s.moment(), solo: !collapse || time.Now().Before(known.solo)}
-	opening := coherence.Opening{Rules: q.Rules, Carried: q.Carried, Known: names, Guards: guards, TTL: tokenTTL}
+	opening := coherence.Opening{Rules: q.Rules, Carried: q.Carried, Known: names, Guards: guards, TTL: tokenTTL + q.TTL}
 	if !f.solo {
 		opening.Key = f.key
 	}

@@ -21,8 +21,10 @@ type Flight struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	landed  chan struct{}
+	handed  chan struct{} // closed when a member that does not fetch has brought the lease
 
-	members int // guarded by flights.mu
+	members int               // guarded by flights.mu, as is the next
+	lease   *coherence.Opened // that has the lease; nil: nobody brought one
 	once    sync.Once
 	landing Landing
 }
@@ -62,11 +64,16 @@ func (f *Fill) Join(ctx context.Context) (flight *Flight, lead bool, leave func(
 	defer s.flights.mu.Unlock()
 	flight, found := s.flights.open[id]
 	if !found {
-		flight = &Flight{flights: s.flights, id: id, fields: f.query.Fields, landed: make(chan struct{})}
+		flight = &Flight{flights: s.flights, id: id, fields: f.query.Fields, landed: make(chan struct{}), handed: make(chan struct{})}
 		flight.ctx, flight.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		s.flights.open[id] = flight
 	}
 	flight.members++
+	if found && f.opened.Turn == coherence.Lead && flight.lease == nil {
+		// Two came at once: the one that got the lease is not the one that is here first. That one is waiting for the lease to end.
+		flight.lease = f.opened
+		close(flight.handed)
+	}
 	return flight, !found, sync.OnceFunc(flight.leave)
 }
 
@@ -167,12 +174,17 @@ func (f *Fill) Hold() {
 const awaitFirst, awaitMost = 2 * time.Millisecond, 50 * time.Millisecond
 
 // Await waits for the answer that another process fetches, and returns it as a look-up would. It finds nothing if that process gave up its lease, or
-// lost it by dying, or if Redis is away: the caller fetches then.
-func (f *Fill) Await(ctx context.Context) Found {
-	s := f.store
+// lost it by dying, or if Redis is away, or if the lease turns out to be a member's of the caller's own flight: the caller fetches then.
+func (f *Fill) Await(flight *Flight) Found {
+	s, ctx := f.store, flight.ctx
 	for pause := awaitFirst; ; pause = min(pause*3/2, awaitMost) {
 		select {
 		case <-ctx.Done():
+			return Found{}
+		case <-flight.handed:
+			s.flights.mu.Lock()
+			defer s.flights.mu.Unlock()
+			f.opened.TakeOver(flight.lease)
 			return Found{}
 		case <-time.After(pause):
 		}

@@ -21,6 +21,7 @@ type Query struct {
 	Carried []cachekeys.Tag
 	Fields  httpfield.Fields
 	Memory  time.Duration // how long this process may answer by itself; 0: never
+	TTL     time.Duration // how long an answer is expected to live; one that lives longer costs one round trip more
 }
 
 // Found is what a look-up came to.

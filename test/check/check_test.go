@@ -88,7 +88,7 @@ var classes = []class{
 	{name: "redis flushed", fault: redisFlushed, rounds: 8, strict: true, hits: 25},
 	{name: "keys evicted", fault: evicted, rounds: 10, strict: true, hits: 25},
 	{name: "older dump", fault: olderDump, rounds: 4, strict: true, hits: 10, redis: rdb},
-	{name: "sidecar killed", fault: sidecarKilled, rounds: 3, strict: true, hits: 10, killed: true},
+	{name: "sidecar killed", fault: sidecarKilled, rounds: 3, strict: true, hits: 3, killed: true},
 	{name: "sidecar frozen", fault: sidecarFrozen, rounds: 3, strict: true, hits: 15},
 	{name: "connections cut", fault: connectionsCut, rounds: 5, strict: true, hits: 5},
 	{name: "connections slow", fault: connectionsSlow, rounds: 3, strict: true, hits: 3},

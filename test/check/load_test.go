@@ -194,6 +194,7 @@ func (c *client) do(ctx context.Context, o *op, method, path string, into any) {
 		o.note = err.Error()
 		return
 	}
+	req.Host = "registers.example" // one API: what one sidecar stored the others serve
 	resp, err := c.http.Do(req)
 	if err != nil {
 		o.note = err.Error()

@@ -163,6 +163,9 @@ func try(ctx context.Context, method, url string, body any, fields ...string) (a
 	}
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
+		if name == "Host" {
+			req.Host = value
+		}
 		req.Header.Add(name, value)
 	}
 	if req.Header.Get("Cookie") == "" {
