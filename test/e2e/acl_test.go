@@ -1,0 +1,99 @@
+package e2e
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"sidecar/test/redisd"
+)
+
+// An ACL that forbids what the protocol needs makes the cache colder, never wrong, and /status says why.
+func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		rules  []any
+		says   string // in /status
+		memory bool   // is still used
+		hits   bool
+	}{
+		{"pub/sub", []any{"-subscribe", "-ssubscribe", "-psubscribe"}, "not heard", false, true},
+		{"publish", []any{"-publish"}, "not heard", false, true},
+		{"channels", []any{"resetchannels"}, "not heard", false, true},
+		{"INFO", []any{"-info"}, "INFO replication", true, true},
+		{"scripts", []any{"-evalsha", "-eval"}, "NOPERM", false, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			api, _ := counting(t, "")
+			r := redisd.Start(t)
+			r.Do(append([]any{"ACL", "SETUSER", "default"}, c.rules...)...)
+			s := &stack{t: t, redis: r, api: api}
+			s.sidecar, s.url, s.ops = startSidecar(t, api, r.Addr(), policiesFile(t, memoryPolicies), "BREAKER_TIMEOUT=300ms")
+			if c.hits {
+				awaitThat(t, "there is a hit", func() bool { return s.get("/items/1").hit() })
+			}
+			if c.memory {
+				s.awaitMemory("/items/1")
+			}
+			for range 20 {
+				old := s.get("/items/1")
+				if !c.memory && containsAll(old.cache(), "detail=memory") {
+					t.Fatalf("answered %q though pushes are not heard", old.cache())
+				}
+				if a := do(t, http.MethodPut, s.url+"/items/1", "x", sameHost); a.status != http.StatusOK {
+					t.Fatalf("PUT: %d %s", a.status, a.body)
+				}
+				if a := s.get("/items/1"); string(a.body) == string(old.body) {
+					t.Fatalf("after a write: %q %s", a.cache(), a.body)
+				}
+			}
+			var status struct {
+				Reasons []string `json:"reasons"`
+			}
+			awaitThat(t, "/status says why", func() bool {
+				if err := json.Unmarshal(do(t, http.MethodGet, s.ops+"/status", nil).body, &status); err != nil {
+					t.Fatal(err)
+				}
+				return containsAll(strings.Join(status.Reasons, "; "), c.says)
+			})
+		})
+	}
+}
+
+// A stranger who writes under our keys, whatever and however, makes the cache colder.
+func TestAStrangerUnderThePrefixMakesTheCacheColderAndNeverWrong(t *testing.T) {
+	api, _ := counting(t, "")
+	s := startBefore(t, api, policiesFile(t, memoryPolicies))
+	client := s.redis.Client()
+	for round := range 4 {
+		awaitThat(t, "there is a hit", func() bool { return s.get("/items/1").hit() })
+		keys, err := client.Keys(t.Context(), "sidecar:*").Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range keys {
+			switch client.Del(t.Context(), key); round % 4 {
+			case 0:
+				client.Set(t.Context(), key, "stranger", time.Second)
+			case 1:
+				client.LPush(t.Context(), key, "stranger")
+				client.PExpire(t.Context(), key, time.Second)
+			case 2:
+				client.Set(t.Context(), key, strings.Repeat("\x00", 16), time.Second)
+			case 3:
+				client.ZAdd(t.Context(), key)
+			}
+		}
+		client.Publish(t.Context(), "sidecar:invalidated", "what is this?")
+		for range 10 {
+			old := s.get("/items/1")
+			do(t, http.MethodPut, s.url+"/items/1", "x", sameHost)
+			if a := s.get("/items/1"); string(a.body) == string(old.body) {
+				t.Fatalf("round %d: after a write: %q %s", round, a.cache(), a.body)
+			}
+		}
+	}
+	awaitThat(t, "there is a hit again", func() bool { return s.get("/items/1").hit() })
+}
