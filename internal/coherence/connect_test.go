@@ -17,7 +17,7 @@ import (
 var names = cachekeys.NewNames("test")
 
 // connect returns a connection with a breaker that hardly waits.
-func connect(t *testing.T, r config.Redis, greet func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error) *redisconn.Conn {
+func connect(t testing.TB, r config.Redis, greet func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error) *redisconn.Conn {
 	t.Helper()
 	conn, err := redisconn.New(redisconn.Options{
 		Name: "cache", Redis: r, Names: names, Greet: greet,
@@ -32,13 +32,13 @@ func connect(t *testing.T, r config.Redis, greet func(ctx context.Context, conn 
 
 // A process is one sidecar's part in the protocol.
 type process struct {
-	t *testing.T
+	t testing.TB
 	*coherence.Keyspace
 	conn        *redisconn.Conn
 	incarnation *coherence.Incarnation
 }
 
-func newProcess(t *testing.T, r config.Redis, guards coherence.Guards, intent ...time.Duration) *process {
+func newProcess(t testing.TB, r config.Redis, guards coherence.Guards, intent ...time.Duration) *process {
 	t.Helper()
 	p := &process{t: t, incarnation: coherence.NewIncarnation(names, nil)}
 	p.conn = connect(t, r, p.incarnation.Greet)

@@ -114,6 +114,9 @@ func (k *Keyspace) endInCluster(ctx context.Context, c redis.UniversalClient, e 
 	if !e.rules.IsZero() {
 		others = parseDigests(answers[len(answers)-1])
 	}
+	if k.between != nil {
+		k.between()
+	}
 	calls = single(slices.Concat(second, others))
 	for i := range e.released {
 		calls = append(calls, k.endCall(ending{id: e.id, released: e.released[i : i+1]}, "", ""))

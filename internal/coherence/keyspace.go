@@ -26,6 +26,7 @@ type Keyspace struct {
 	log         *slog.Logger
 	intentTime  time.Duration
 	guards      Guards
+	between     func() // called between the two pipelines of an end in Cluster; only in tests
 }
 
 // Options of a Keyspace.

@@ -84,7 +84,7 @@ var rdb = []redisd.Option{redisd.Config("dbfilename dump.rdb")}
 var classes = []class{
 	{name: "nothing", strict: true, hits: 40},
 	{name: "redis killed", fault: redisKilled, rounds: 3, strict: true, hits: 5},
-	{name: "redis frozen", fault: redisFrozen, rounds: 3, strict: true, hits: 5},
+	{name: "redis frozen", fault: redisFrozen, rounds: 3, strict: true, hits: 2},
 	{name: "redis flushed", fault: redisFlushed, rounds: 8, strict: true, hits: 25},
 	{name: "keys evicted", fault: evicted, rounds: 10, strict: true, hits: 25},
 	{name: "older dump", fault: olderDump, rounds: 4, strict: true, hits: 10, redis: rdb},

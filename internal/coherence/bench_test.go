@@ -1,0 +1,91 @@
+package coherence_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/coherence"
+	"sidecar/test/proc"
+	"sidecar/test/redisd"
+)
+
+var errNotCurrent = errors.New("it has not caught up")
+
+// benchRounds is how often each of two things is done in turn; what is reported is their ratio.
+const benchRounds = 1000
+
+func quantile(of []time.Duration, q float64) time.Duration {
+	slices.Sort(of)
+	return of[int(q*float64(len(of)-1))]
+}
+
+// BenchmarkPush measures how long an invalidation by one process takes until another one's memory knows, as a multiple of a bare
+// pub/sub round trip on the same Redis.
+func BenchmarkPush(b *testing.B) {
+	s := redisd.Start(b)
+	from, to := newProcess(b, addressOf(s), coherence.Guards{}), newProcess(b, addressOf(s), coherence.Guards{})
+	to.run()
+	proc.Await(b, 10*time.Second, func() error {
+		if !to.Current() {
+			return errNotCurrent
+		}
+		return nil
+	})
+	stamp := coherence.Stamp{{Tag: character.Digest()}}
+	client := s.Client()
+	bare := client.Subscribe(b.Context(), "bare")
+	if _, err := bare.Receive(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		var push, pubsub []time.Duration
+		for range benchRounds {
+			noted := to.Note()
+			start := time.Now()
+			if err := from.Invalidate(b.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character}, nil); err != nil {
+				b.Fatal(err)
+			}
+			for to.Stands(noted, stamp) {
+			}
+			push = append(push, time.Since(start))
+			start = time.Now()
+			if err := client.Publish(b.Context(), "bare", "x").Err(); err != nil {
+				b.Fatal(err)
+			}
+			if _, err := bare.ReceiveMessage(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			pubsub = append(pubsub, time.Since(start))
+		}
+		b.ReportMetric(float64(quantile(push, 0.5))/float64(quantile(pubsub, 0.5)), "x-bare-median")
+		b.ReportMetric(float64(quantile(push, 0.99))/float64(quantile(pubsub, 0.99)), "x-bare-p99")
+		b.ReportMetric(float64(quantile(push, 0.5).Microseconds()), "µs-median")
+		b.ReportMetric(float64(quantile(push, 0.99).Microseconds()), "µs-p99")
+	}
+}
+
+// BenchmarkInvalidate measures what invalidating a tag costs with a million entries in Redis, as a multiple of what it costs with one.
+func BenchmarkInvalidate(b *testing.B) {
+	few, many := redisd.Start(b), redisd.Start(b)
+	few.Do("DEBUG", "POPULATE", 1, "test:e", 64)
+	many.Do("DEBUG", "POPULATE", 1_000_000, "test:e", 64)
+	one, million := newProcess(b, addressOf(few), coherence.Guards{}), newProcess(b, addressOf(many), coherence.Guards{})
+	cost := func(p *process) time.Duration {
+		p.open(carried, nil)
+		start := time.Now()
+		if err := p.Invalidate(b.Context(), nil, cachekeys.Tag{}, carried, nil); err != nil {
+			b.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	for b.Loop() {
+		var of1, of1M []time.Duration
+		for range benchRounds {
+			of1, of1M = append(of1, cost(one)), append(of1M, cost(million))
+		}
+		b.ReportMetric(float64(quantile(of1M, 0.5))/float64(quantile(of1, 0.5)), "x-of-one-entry")
+	}
+}
