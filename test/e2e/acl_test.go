@@ -3,6 +3,8 @@ package e2e
 import (
 	"encoding/json"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -59,6 +61,36 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 				return containsAll(strings.Join(status.Reasons, "; "), c.says)
 			})
 		})
+	}
+}
+
+// What docs/operations.md allows to the cache's user is enough for everything that the cache does.
+func TestTheACLOfTheDocsIsEnough(t *testing.T) {
+	content, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s)the cache needs `([A-Z ]+)` on `PREFIX:\\*`, and for memory\\s+`([A-Z ]+)` on the channel `(\\S+)`").FindSubmatch(content)
+	if m == nil {
+		t.Fatal("docs/operations.md says nothing of an ACL")
+	}
+	api, _ := counting(t, "")
+	cache, jobs := redisd.Start(t), redisd.Start(t)
+	rules := []any{"ACL", "SETUSER", "cache", "reset", "on", ">secret", "~sidecar:*", "&" + strings.Replace(string(m[3]), "PREFIX", "sidecar", 1)}
+	for _, command := range strings.Fields(string(m[1]) + " " + string(m[2])) {
+		rules = append(rules, "+"+strings.ToLower(command))
+	}
+	cache.Do(rules...)
+	s := &stack{t: t, redis: cache, api: api}
+	s.sidecar, s.url, s.ops = startSidecar(t, api, cache.Addr(), policiesFile(t, memoryPolicies),
+		"REDIS_USERNAME=cache", "REDIS_PASSWORD=secret", "JOBS_REDIS_HOST="+jobs.Host(), "JOBS_REDIS_PORT="+jobs.Port())
+	old := s.awaitMemory("/items/1")
+	do(t, http.MethodPut, s.url+"/items/1", "x", sameHost)
+	if a := s.awaitMemory("/items/1"); string(a.body) == string(old.body) {
+		t.Errorf("after a write: %q %s", a.cache(), a.body)
+	}
+	if log := cache.Do("ACL", "LOG"); len(log.([]any)) > 0 {
+		t.Errorf("Redis refused: %v", log)
 	}
 }
 
