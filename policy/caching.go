@@ -36,6 +36,8 @@ type cacheBlock struct {
 	override    bool
 	status      map[int]time.Duration
 
+	ignoreDirectives bool
+
 	memoryAt     ast.Node
 	overrideAt   ast.Node
 	authorizedAt ast.Node
@@ -81,7 +83,7 @@ func (l *loader) cacheFields(n ast.Node, b *cacheBlock, defaults bool) {
 		{"override", func(n ast.Node) { b.override, b.overrideAt = l.boolean(n, "override"), n }},
 		{"status", func(n ast.Node) { b.status = l.statuses(n) }},
 		{"request_directives", func(n ast.Node) {
-			l.later(n, "request_directives: ignore", l.choice(n, "request_directives", "obey", "ignore") != "ignore")
+			b.ignoreDirectives = l.choice(n, "request_directives", "obey", "ignore") == "ignore"
 		}},
 		{"verify", func(n ast.Node) {
 			share := ""
@@ -142,7 +144,7 @@ func (l *loader) setCookie(n ast.Node) SetCookie {
 // compileCache makes of a block what plans need.
 func (l *loader) compileCache(r *route, b cacheBlock) *Cache {
 	c := &Cache{
-		Rules:     httpcache.Rules{TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status},
+		Rules:     httpcache.Rules{TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status, IgnoreDirectives: b.ignoreDirectives},
 		MaxBody:   b.maxBody,
 		Memory:    b.memory,
 		SetCookie: b.setCookie,

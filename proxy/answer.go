@@ -24,7 +24,7 @@ func (p *Proxy) answerStored(x *exchange, req httpfield.Request, found store.Fou
 	p.answerEntry(x, req, found.Entry, use)
 }
 
-// answerEntry answers with an entry: 304 to a condition that holds, no content to a HEAD (RFC 9110 §13.2.2, §9.3.2).
+// answerEntry answers with an entry: 304 to a condition that holds, a part to who wants one, no content to a HEAD (RFC 9110 §13.2.2, §14.2, §9.3.2).
 func (p *Proxy) answerEntry(x *exchange, req httpfield.Request, e *entry.Entry, use httpcache.Reuse) {
 	h := x.w.Header()
 	for name, values := range e.Fields() {
@@ -32,16 +32,20 @@ func (p *Proxy) answerEntry(x *exchange, req httpfield.Request, e *entry.Entry, 
 	}
 	h["Age"] = []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
 	p.finishHead(x, h)
-	status, body := e.Status, e.Body
 	if httpcache.Conditional(req, stored(e)) {
-		status, body = http.StatusNotModified, nil
 		dropRepresentation(h)
-	} else if bodyAllowed(status) {
-		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+		x.w.WriteHeader(http.StatusNotModified)
+		return
 	}
-	x.w.WriteHeader(status)
-	if x.r.Method != http.MethodHead && len(body) > 0 {
-		_, _ = x.w.Write(body) // a client that has gone is nobody's error
+	if answerRange(x.w, h, req, e) {
+		return
+	}
+	if bodyAllowed(e.Status) {
+		h["Content-Length"] = []string{strconv.Itoa(len(e.Body))}
+	}
+	x.w.WriteHeader(e.Status)
+	if x.r.Method != http.MethodHead && len(e.Body) > 0 {
+		_, _ = x.w.Write(e.Body) // a client that has gone is nobody's error
 	}
 }
 

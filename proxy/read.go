@@ -17,11 +17,11 @@ import (
 // read answers a GET or HEAD of a cached route: from the store if what is there may be used, else from the backend, and
 // keeps that answer where the rules allow.
 func (p *Proxy) read(x *exchange, req httpfield.Request) {
-	if why := httpcache.BypassByRequest(req); why != "" {
+	read := x.plan.Read
+	if why := httpcache.BypassByRequest(read.Rules, req); why != "" {
 		p.bypass(x, why)
 		return
 	}
-	read := x.plan.Read
 	query := store.Query{
 		Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried, Fields: req.Fields, Memory: read.Cache.Memory,
 		TTL: read.Cache.Rules.TTL,
@@ -45,8 +45,12 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		}
 	}
 	x.out.Result, x.out.Reason = telemetry.ResultMiss, why
-	if httpcache.OnlyIfCached(req) {
+	if httpcache.OnlyIfCached(read.Rules, req) {
 		p.refuse(x, http.StatusGatewayTimeout, reason.OnlyIfCached, "Nothing is stored for this request, and it asks for nothing else.")
+		return
+	}
+	if httpcache.WantsRange(req) {
+		p.bypass(x, reason.Range)
 		return
 	}
 	fill := p.begin(x, query, found)

@@ -18,7 +18,7 @@ import (
 // All others are stored as they came, Date among them.
 func StorableFields(r Rules, f httpfield.Fields, strip []string) http.Header {
 	hop := httpfield.HopOf(f)
-	cc := httpfield.ParseCacheControl(f.Values("Cache-Control"))
+	cc, _ := responseDirectives(f)
 	fields := http.Header{}
 	for name, values := range f.All() {
 		switch {

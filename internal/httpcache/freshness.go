@@ -12,9 +12,9 @@ const maxGuess = 24 * time.Hour
 
 // lifetime is freshness_lifetime (§4.2.1): what the response states, else what the policy does, else a guess. why is not
 // empty if there is none. The result is 0 to MaxDelta.
-func lifetime(r Rules, resp Response, cc *httpfield.Directives) (d time.Duration, why reason.Reason) {
+func lifetime(r Rules, resp Response, cc *httpfield.Directives, targeted bool) (d time.Duration, why reason.Reason) {
 	ruled, hasRule := r.lifetime(resp.Status)
-	stated, states := statedLifetime(r, resp, cc)
+	stated, states := statedLifetime(r, resp, cc, targeted)
 	switch {
 	case hasRule && (r.Override || !states):
 		return saturate(ruled), ""
@@ -43,12 +43,14 @@ func (r Rules) lifetime(status int) (d time.Duration, ok bool) {
 
 // statedLifetime is the lifetime that the response states. One that states it wrongly (§4.2.1), and an Expires that comes
 // twice or is no date (§5.3), have expired.
-func statedLifetime(r Rules, resp Response, cc *httpfield.Directives) (d time.Duration, ok bool) {
+func statedLifetime(r Rules, resp Response, cc *httpfield.Directives, targeted bool) (d time.Duration, ok bool) {
 	switch expires := resp.Fields.Values("Expires"); {
 	case r.Shared && cc.SMaxAge.Set:
 		return cc.SMaxAge.Value, true
 	case cc.MaxAge.Set:
 		return cc.MaxAge.Value, true
+	case targeted:
+		return 0, false
 	case len(expires) == 1:
 		if t, ok := httpfield.ParseDate(expires[0], resp.ResponseTime); ok {
 			return t.Sub(dateOf(resp)), true

@@ -294,7 +294,7 @@ func TestNoStoreOnALineOfItsOwnIsObeyedWhateverElseIsSaid(t *testing.T) {
 		}
 		req := get()
 		req.Fields.(httpfield.Header)["Cache-Control"] = lines
-		if httpcache.BypassByRequest(req) == "" {
+		if httpcache.BypassByRequest(httpcache.Rules{}, req) == "" {
 			t.Fatalf("through the cache: %q", lines)
 		}
 	})

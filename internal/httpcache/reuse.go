@@ -20,21 +20,21 @@ type Reuse struct {
 
 // Use decides whether the stored response, which the request's key and Vary selected, may be served at now. A HEAD is
 // served from a stored GET (RFC 9110 §9.3.2). It is not asked again what Store refused. Nothing is served stale: max-stale
-// in a request changes nothing (§5.2.1.2), and r has no say yet.
-func Use(_ Rules, req httpfield.Request, s Stored, now time.Time) Reuse {
+// in a request changes nothing (§5.2.1.2).
+func Use(r Rules, req httpfield.Request, s Stored, now time.Time) Reuse {
 	age := s.age(now)
 	use := Reuse{Age: age, TTL: s.Lifetime - age}
-	use.Why = objection(req, use)
+	use.Why = objection(r, req, use)
 	use.Serve = use.Why == ""
 	return use
 }
 
 // objection is the first rule that forbids to serve; "" if there is none.
-func objection(req httpfield.Request, use Reuse) reason.Reason {
+func objection(r Rules, req httpfield.Request, use Reuse) reason.Reason {
 	if req.Method != http.MethodGet && req.Method != http.MethodHead {
 		return reason.Method
 	}
-	switch cc := httpfield.ParseCacheControl(req.Fields.Values("Cache-Control")); {
+	switch cc := r.requestDirectives(req); {
 	case cc.NoStore:
 		return reason.RequestNoStore // §5.2.1.5
 	case cc.Broken:
@@ -65,6 +65,4 @@ func hasPragmaNoCache(f httpfield.Fields) bool {
 
 // OnlyIfCached reports whether the client wants a stored response or none (§5.2.1.7): where nothing can be served, it is
 // answered 504 with reason.OnlyIfCached, and nothing is sent to the backend.
-func OnlyIfCached(req httpfield.Request) bool {
-	return httpfield.ParseCacheControl(req.Fields.Values("Cache-Control")).OnlyIfCached
-}
+func OnlyIfCached(r Rules, req httpfield.Request) bool { return r.requestDirectives(req).OnlyIfCached }

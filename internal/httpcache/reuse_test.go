@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 )
 
@@ -80,7 +81,7 @@ func TestStaleResponsesAreNotServed(t *testing.T) { // §4.2.4
 func TestAPlainHitDoesNotAllocate(t *testing.T) {
 	req := get("Accept: */*", "Cache-Control: max-age=100", "Connection: keep-alive")
 	if n := testing.AllocsPerRun(100, func() {
-		httpcache.BypassByRequest(req)
+		httpcache.BypassByRequest(httpcache.Rules{}, req)
 		httpcache.Use(private, req, aMinute, now)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
@@ -88,10 +89,10 @@ func TestAPlainHitDoesNotAllocate(t *testing.T) {
 }
 
 func TestOnlyIfCached(t *testing.T) { // §5.2.1.7
-	if !httpcache.OnlyIfCached(get("Cache-Control: max-age=5, only-if-cached")) {
+	if !httpcache.OnlyIfCached(httpcache.Rules{}, get("Cache-Control: max-age=5, only-if-cached")) {
 		t.Error("not seen")
 	}
-	if httpcache.OnlyIfCached(get(`Cache-Control: a="only-if-cached"`)) {
+	if httpcache.OnlyIfCached(httpcache.Rules{}, get(`Cache-Control: a="only-if-cached"`)) {
 		t.Error("seen in a quoted-string")
 	}
 }
@@ -107,7 +108,7 @@ func TestBypassByRequest(t *testing.T) {
 		{"§5.2.1.5 no-store", []string{"Cache-Control: no-store"}, reason.RequestNoStore},
 		{"a Cache-Control that cannot be read", []string{"Cache-Control: no-cache; no-store"}, reason.BadDirectives},
 		{"RFC 9110 §7.8 Upgrade", []string{"Connection: Upgrade", "Upgrade: websocket"}, reason.Upgrade},
-		{"RFC 9110 §14.2 Range", []string{"Range: bytes=0-"}, reason.Range},
+		{"RFC 9110 §14.2 Range, which a stored body can answer", []string{"Range: bytes=0-"}, ""},
 		{"RFC 9110 §13.1.5 If-Range without Range means nothing", []string{"If-Range: \"a\""}, ""},
 		{"RFC 9110 §13.1.1 If-Match", []string{"If-Match: *"}, reason.Precondition},
 		{"RFC 9110 §13.1.4 If-Unmodified-Since", []string{"If-Unmodified-Since: " + ahead(0)}, reason.Precondition},
@@ -115,9 +116,30 @@ func TestBypassByRequest(t *testing.T) {
 		{"RFC 9110 §7.6.1 or might", []string{`Connection: "X-Tenant`}, reason.ConnectionOption},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := httpcache.BypassByRequest(get(tt.request...)); got != tt.want {
+			if got := httpcache.BypassByRequest(httpcache.Rules{}, get(tt.request...)); got != tt.want {
 				t.Errorf("%q; want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestWhatClientsSayCountsForNothingWhereThePolicySaysSo(t *testing.T) {
+	rules := httpcache.Rules{IgnoreDirectives: true}
+	for _, line := range []string{"no-store", "no-cache", "max-age=0", "min-fresh=100000", "only-if-cached", "no-store=\"", ","} {
+		req := get("Cache-Control: "+line, "Pragma: no-cache")
+		if why := httpcache.BypassByRequest(rules, req); why != "" {
+			t.Errorf("%s: past the cache for %q", line, why)
+		}
+		if httpcache.OnlyIfCached(rules, req) {
+			t.Errorf("%s: only if cached", line)
+		}
+		fresh := httpcache.Stored{Status: 200, Fields: httpfield.Header{}, ResponseTime: now, Lifetime: time.Hour}
+		if use := httpcache.Use(rules, req, fresh, now); !use.Serve {
+			t.Errorf("%s: not served for %q", line, use.Why)
+		}
+	}
+	stale := httpcache.Stored{Status: 200, Fields: httpfield.Header{}, ResponseTime: now, Lifetime: 0}
+	if httpcache.Use(rules, get(), stale, now).Serve {
+		t.Error("something stale is served")
 	}
 }

@@ -29,6 +29,16 @@ type Rules struct {
 	Override bool
 	// Authorized says what a shared cache may store of answers to requests with credentials.
 	Authorized Authorized
+	// IgnoreDirectives lets the request's own Cache-Control and Pragma count for nothing: what clients send must not cost the backend.
+	IgnoreDirectives bool
+}
+
+// requestDirectives are those of the request, as far as they count.
+func (r Rules) requestDirectives(req httpfield.Request) httpfield.Directives {
+	if r.IgnoreDirectives {
+		return httpfield.Directives{Present: true}
+	}
+	return httpfield.ParseCacheControl(req.Fields.Values("Cache-Control"))
 }
 
 // Authorized says when a shared cache may store the answer to a request with credentials (§3.5) though the response does

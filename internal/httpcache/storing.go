@@ -23,11 +23,11 @@ type Storing struct {
 // Store decides whether the response to req may be stored for later requests. It does not judge Set-Cookie, size or
 // completeness. What of the response is stored is StorableFields.
 func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing {
-	cc := httpfield.ParseCacheControl(resp.Fields.Values("Cache-Control"))
+	cc, targeted := responseDirectives(resp.Fields)
 	if why := refusal(r, req, who, resp, &cc); why != "" {
 		return Storing{Why: why}
 	}
-	lifetime, why := lifetime(r, resp, &cc)
+	lifetime, why := lifetime(r, resp, &cc, targeted)
 	if why != "" {
 		return Storing{Why: why}
 	}
@@ -41,13 +41,32 @@ func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing
 	}
 }
 
+// targetedFields are the fields that speak to this cache rather than to all (RFC 9213), the narrowest first.
+var targetedFields = [...]string{"Sidecar-Cache-Control", "Cdn-Cache-Control"}
+
+// responseDirectives are the directives that count of a response: those of the narrowest targeted field that is valid, which then stands for Cache-Control
+// and Expires both (RFC 9213 §2.1), else those of Cache-Control.
+func responseDirectives(f httpfield.Fields) (cc httpfield.Directives, targeted bool) {
+	for _, name := range targetedFields {
+		if values := f.Values(name); len(values) > 0 {
+			if cc, ok := httpfield.TargetedCacheControl(values); ok {
+				return cc, true
+			}
+		}
+	}
+	return httpfield.ParseCacheControl(f.Values("Cache-Control")), false
+}
+
 // refusal is the first rule of §3 that forbids to store, whatever the lifetime; "" if there is none.
 func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *httpfield.Directives) reason.Reason {
 	if req.Method != http.MethodGet {
 		return reason.Method // no other method's answer is reused
 	}
-	if why := BypassByRequest(req); why != "" {
+	if why := BypassByRequest(r, req); why != "" {
 		return why
+	}
+	if WantsRange(req) {
+		return reason.Range // a part is no response to a request for the whole
 	}
 	switch {
 	case resp.Status == http.StatusPartialContent:
