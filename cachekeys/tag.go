@@ -24,6 +24,7 @@ const (
 	kindURI    = 'u' // an own URI
 	kindAll    = 'a'
 	kindRules  = 'r' // invalidation rules
+	kindGiven  = 'n' // a name that a response's fields give
 )
 
 // All is carried by every entry; to invalidate it is to invalidate everything.
@@ -50,6 +51,13 @@ func OwnURI(canonicalPath string) Tag { return Tag{kindURI, canonicalPath} }
 // Rules is the tag of all that was filled under the invalidation rules with this digest. A write under other rules
 // invalidates it, since it cannot know what these would have.
 func Rules(digest string) Tag { return Tag{kindRules, digest} }
+
+// Given is the tag of a name that fields of a response give it (Cache-Groups of RFC 9875, Surrogate-Key and its like), for one
+// authority: whatever it says, it is none of the policy's tags.
+func Given(authority, name string) Tag { return Tag{kindGiven, authority + "\x00" + name} }
+
+// IsGiven reports whether a response's fields gave t.
+func (t Tag) IsGiven() bool { return t.kind == kindGiven }
 
 // IsZero reports whether t names nothing.
 func (t Tag) IsZero() bool { return t.kind == 0 }
@@ -148,10 +156,14 @@ func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 // Marshal is t as a string that UnmarshalTag reads, for tags that are remembered in Redis.
 func (t Tag) Marshal() string { return string(t.kind) + t.text }
 
-// UnmarshalTag reads what Marshal wrote. Only ordinary tags, families, and guards in the place of too many of them are ever remembered.
+// UnmarshalTag reads what Marshal wrote. Only ordinary tags, families, given names, and guards in the place of too many of them are ever remembered.
 func UnmarshalTag(s string) (t Tag, ok bool) {
-	if s == "" || s[0] != kindName && s[0] != kindFamily && s[0] != kindGuard || len(s) == 1 && s[0] == kindName {
-		return Tag{}, false
+	if s == "" {
+		return t, false
 	}
-	return Tag{s[0], s[1:]}, true
+	switch kind := s[0]; {
+	case kind == kindFamily, kind == kindGuard, len(s) > 1 && (kind == kindName || kind == kindGiven):
+		return Tag{kind, s[1:]}, true
+	}
+	return t, false
 }

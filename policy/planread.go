@@ -170,3 +170,24 @@ func (r *ReadPlan) Names(body Body) (names []cachekeys.Tag, why reason.Reason) {
 	}
 	return names, ""
 }
+
+// Given are the tags of what the answer's own fields name it: Cache-Groups (RFC 9875), Surrogate-Key, xkey and Cache-Tag. One with too many names carries
+// the guard of all of them.
+func (r *ReadPlan) Given(fields httpfield.Fields) []cachekeys.Tag {
+	return given(r.Key.Authority, fields, "Cache-Groups", true)
+}
+
+func given(authority string, fields httpfield.Fields, groupsField string, keys bool) (tags []cachekeys.Tag) {
+	groups, _, overflow := httpfield.CacheGroups(fields.Values(groupsField))
+	if keys {
+		more, over := httpfield.SurrogateKeys(fields)
+		groups, overflow = append(groups, more...), overflow || over
+	}
+	if overflow || len(groups) > maxNames {
+		return []cachekeys.Tag{cachekeys.Guard("")}
+	}
+	for _, name := range groups {
+		tags = append(tags, cachekeys.Given(authority, name))
+	}
+	return distinct(tags)
+}

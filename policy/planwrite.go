@@ -89,6 +89,9 @@ func (w *WritePlan) Tags(sent Body, status int, fields httpfield.Fields, answer 
 	for _, path := range httpcache.InvalidatedURIs(w.request, status, fields) {
 		tags = append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(path)))
 	}
+	if status < 400 && !isSafe(w.request.Method) {
+		tags = append(tags, given(w.request.Authority, fields, "Cache-Group-Invalidation", false)...)
+	}
 	return distinct(tags)
 }
 

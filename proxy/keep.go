@@ -21,7 +21,8 @@ type keeping struct {
 	x      *exchange
 	fill   *store.Fill
 	entry  *entry.Entry
-	flight *store.Flight // those who wait for the answer; nil: nobody
+	given  []cachekeys.Tag // what the answer's own fields name it
+	flight *store.Flight   // those who wait for the answer; nil: nobody
 }
 
 // timing is when a backend request was sent and when its answer's head came (RFC 9111 §4.2.3).
@@ -47,7 +48,7 @@ func (p *Proxy) keep(x *exchange, req httpfield.Request, fill *store.Fill, resp 
 		var e *entry.Entry
 		if e, why = newEntry(read, decision, answer); why == "" {
 			x.out.Stored = true
-			return &keeping{proxy: p, x: x, fill: fill, entry: e}
+			return &keeping{proxy: p, x: x, fill: fill, entry: e, given: read.Given(fields)}
 		}
 	}
 	p.refused(x, why)
@@ -138,7 +139,10 @@ func (k *keeping) store(content []byte) {
 	read := k.x.plan.Read
 	body := policy.Body{Content: content, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: true}
 	k.fill.Keep(k.entry,
-		func() ([]cachekeys.Tag, reason.Reason) { return read.Names(body) },
+		func() ([]cachekeys.Tag, reason.Reason) {
+			names, why := read.Names(body)
+			return append(names, k.given...), why
+		},
 		func(why reason.Reason) {
 			if why == "" {
 				metrics.Stored(route)
@@ -146,6 +150,10 @@ func (k *keeping) store(content []byte) {
 				metrics.Refused(why)
 			}
 		})
+	if len(k.given) > 0 && !k.fill.Guards(cachekeys.Guard("")) {
+		k.flight.Land(store.Landing{}) // those who wait have not proved that nothing was written to what it names
+		return
+	}
 	k.flight.Land(store.Landing{Entry: k.entry})
 }
 

@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
+	"sidecar/cachekeys"
 	"sidecar/internal/caller"
 	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
@@ -67,7 +69,12 @@ func (p *Proxy) begin(x *exchange, q store.Query, found store.Found) *store.Fill
 	if x.r.Method != http.MethodGet {
 		return nil
 	}
-	fill, err := p.Store.Begin(x.r.Context(), x.budget, q, found.Names, x.plan.Read.Guards, mayJoin(x.out.Reason))
+	// The guard of what only fields of answers name: where none has named anything yet, it forbids nothing until one does.
+	guards, loose := x.plan.Read.Guards, []cachekeys.Tag{cachekeys.Guard("")}
+	if slices.ContainsFunc(found.Names, cachekeys.Tag.IsGiven) {
+		guards, loose = slices.Concat(guards, loose), nil
+	}
+	fill, err := p.Store.Begin(x.r.Context(), x.budget, q, found.Names, guards, loose, mayJoin(x.out.Reason))
 	switch {
 	case err != nil:
 		x.out.Detail = redisconn.Reason(err)

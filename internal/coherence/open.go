@@ -20,7 +20,9 @@ type Opening struct {
 	Carried []cachekeys.Tag // what the entry will carry in any case, besides All and Rules
 	Known   []cachekeys.Tag // names that an earlier answer is known to have given
 	Guards  []cachekeys.Tag // of the names that the answer may give
-	TTL     time.Duration   // how long the tokens have to live at the least; Extend lengthens it
+	// Loose are guards of names that no answer is known to give. They forbid nothing until one does, and then only to store it.
+	Loose []cachekeys.Tag
+	TTL   time.Duration // how long the tokens have to live at the least; Extend lengthens it
 	// Key, if not zero, is what is to be fetched: a lease on it says whether another process fetches it already.
 	Key cachekeys.Digest
 }
@@ -32,6 +34,7 @@ type Opened struct {
 	Turn       Turn   // who fetches
 	known      []Mark // names that an earlier answer gave, which this one may give again
 	guards     []Mark
+	loose      []Mark
 	ttl        time.Duration
 	generation uint64
 	late       []cachekeys.Digest // tags still to be opened; only with Guards.TokensAfterFetch
@@ -59,12 +62,13 @@ func (k *Keyspace) Open(ctx context.Context, b *redisconn.Budget, want Opening) 
 	if want.Key != (cachekeys.Digest{}) {
 		o.lease = lease{key: k.names.Lease(want.Key), holder: k.tokens.Next(), proof: len(tags) + len(want.Guards)}
 	}
-	marks, turn, err := k.open(ctx, b, slices.Concat(tags, digests(want.Guards), digests(want.Known)), want.TTL, want.Rules, o.lease)
+	marks, turn, err := k.open(ctx, b, slices.Concat(tags, digests(want.Guards), digests(want.Known), digests(want.Loose)), want.TTL, want.Rules, o.lease)
 	if err != nil {
 		return nil, err
 	}
 	n, m := len(tags), len(tags)+len(want.Guards)
-	o.Stamp, o.guards, o.known, o.Turn = marks[:n:n], marks[n:m], marks[m:], turn
+	l := m + len(want.Known)
+	o.Stamp, o.guards, o.known, o.loose, o.Turn = marks[:n:n], marks[n:m], marks[m:l], marks[l:], turn
 	if k.guards.AllNotCarried {
 		o.Stamp[0].Token = notCarried
 	}
@@ -76,6 +80,9 @@ func (o *Opened) Storable() bool { return o.late != nil || allOpen(o.Stamp) }
 
 // Shareable reports whether others who opened the same tokens may have the answer too.
 func (o *Opened) Shareable() bool { return o.late == nil && allOpen(o.Stamp) && allOpen(o.guards) }
+
+// Guards reports whether the guard with this digest is part of Proof.
+func (o *Opened) Guards(guard cachekeys.Digest) bool { return Stamp(o.guards).Has(guard) }
 
 func allOpen(marks []Mark) bool {
 	return !slices.ContainsFunc(marks, func(m Mark) bool { return m.Token.IsZero() })
@@ -108,8 +115,10 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 		}
 	}
 	var fresh []cachekeys.Digest
-	for _, name := range digests(names) {
-		early := slices.Concat(o.known, o.guards) // an answer with too many names carries its guard
+	guards := o.guards
+	early := slices.Concat(o.known, o.guards, o.loose) // an answer with too many names carries their guard
+	for _, tag := range names {
+		name := tag.Digest()
 		i := slices.IndexFunc(early, func(m Mark) bool { return m.Tag == name && !m.Token.IsZero() })
 		switch {
 		case o.Stamp.Has(name):
@@ -117,10 +126,13 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 			o.Stamp = append(o.Stamp, early[i])
 		default:
 			fresh = append(fresh, name)
+			if tag.IsGiven() {
+				guards = slices.Concat(o.guards, o.loose)
+			}
 		}
 	}
 	if len(fresh) > 0 {
-		if err := k.learnFresh(ctx, o, fresh); err != nil {
+		if err := k.learnFresh(ctx, o, fresh, guards); err != nil {
 			return err
 		}
 	}
@@ -133,13 +145,13 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 // ErrGenerationChanged means that this process met another Redis in the course of a fill: what it read before proves nothing.
 var ErrGenerationChanged = errors.New("coherence: another redis was met meanwhile")
 
-func (k *Keyspace) learnFresh(ctx context.Context, o *Opened, fresh []cachekeys.Digest) error {
+func (k *Keyspace) learnFresh(ctx context.Context, o *Opened, fresh []cachekeys.Digest, guards []Mark) error {
 	marks, _, err := k.open(ctx, nil, fresh, o.ttl, cachekeys.Tag{}, lease{})
 	if err != nil {
 		return err
 	}
 	if !k.guards.IgnoreGuards {
-		if err := k.checkGuards(ctx, o); err != nil {
+		if err := k.checkGuards(ctx, guards); err != nil {
 			return err
 		}
 	}
@@ -150,19 +162,19 @@ func (k *Keyspace) learnFresh(ctx context.Context, o *Opened, fresh []cachekeys.
 	return nil
 }
 
-func (k *Keyspace) checkGuards(ctx context.Context, o *Opened) error {
-	if len(o.guards) == 0 {
+func (k *Keyspace) checkGuards(ctx context.Context, guards []Mark) error {
+	if len(guards) == 0 {
 		return ErrGuardChanged // names without a guard prove nothing
 	}
-	keys := make([]string, len(o.guards))
-	for i, g := range o.guards {
+	keys := make([]string, len(guards))
+	for i, g := range guards {
 		keys[i] = k.names.Token(g.Tag)
 	}
 	values, err := k.Read(ctx, nil, "guards", keys)
 	if err != nil {
 		return err
 	}
-	for i, g := range o.guards {
+	for i, g := range guards {
 		if now := parseToken(values[i]); now != g.Token || now.IsZero() {
 			return ErrGuardChanged
 		}

@@ -31,15 +31,15 @@ type Fill struct {
 }
 
 // Begin opens the tokens that the answer will carry: those of the query, and of names, which an earlier answer gave.
-// guards are those of the names that the answer may give. It must be called before the backend request is sent. On an
+// guards are those of the names that the answer may give, loose those of names that none is known to give. It must be called before the backend request is sent. On an
 // error there is nothing to keep: the answer passes by.
 //
 // With collapse, it also asks whether another process fetches the same already (Turn). Where this process is to lead it, the lease is
 // given back by Keep, or by Abandon.
-func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, q Query, names, guards []cachekeys.Tag, collapse bool) (*Fill, error) {
+func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, q Query, names, guards, loose []cachekeys.Tag, collapse bool) (*Fill, error) {
 	known := s.hints.get(q.Primary)
 	f := &Fill{store: s, query: q, key: s.variantOf(known.vary, q), began: s.moment(), solo: !collapse || time.Now().Before(known.solo)}
-	opening := coherence.Opening{Rules: q.Rules, Carried: q.Carried, Known: names, Guards: guards, TTL: tokenTTL + q.TTL}
+	opening := coherence.Opening{Rules: q.Rules, Carried: q.Carried, Known: names, Guards: guards, Loose: loose, TTL: tokenTTL + q.TTL}
 	if !f.solo {
 		opening.Key = f.key
 	}

@@ -143,6 +143,9 @@ func (f *Fill) Alone() {
 	}
 }
 
+// Guards reports whether guard is part of what those who join have to have in common.
+func (f *Fill) Guards(guard cachekeys.Tag) bool { return f.opened.Guards(guard.Digest()) }
+
 // Waits reports whether another process fetches with the same tokens.
 func (f *Fill) Waits() bool { return f.opened.Turn == coherence.Wait }
 

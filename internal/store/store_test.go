@@ -72,7 +72,7 @@ func named(tags ...cachekeys.Tag) store.Names {
 
 func (w *world) begin(q store.Query, known ...cachekeys.Tag) *store.Fill {
 	w.t.Helper()
-	fill, err := w.Begin(w.t.Context(), nil, q, known, guards, false)
+	fill, err := w.Begin(w.t.Context(), nil, q, known, guards, nil, false)
 	if err != nil {
 		w.t.Fatal(err)
 	}
