@@ -1,9 +1,6 @@
 package policy
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"net/http"
 	"slices"
@@ -18,9 +15,6 @@ import (
 
 // now is when every request comes.
 var now = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
-
-// withJWT is the caller block of most tests.
-const withJWT = "caller: {jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}}"
 
 // table loads a caller block (which may be "") and routes, one a line.
 func table(t testing.TB, callers string, routes ...string) *Table {
@@ -50,15 +44,6 @@ func request(method, target string, fields ...string) httpfield.Request {
 		h.Add(name, value)
 	}
 	return httpfield.Request{Method: method, Authority: "api.example", Path: path, Query: query, HasQuery: has, Fields: httpfield.Header(h)}
-}
-
-// bearer is the Authorization field of a token with these claims.
-func bearer(claims string) string {
-	encode := base64.RawURLEncoding.EncodeToString
-	signed := encode([]byte(`{"alg":"HS256"}`)) + "." + encode([]byte(claims))
-	mac := hmac.New(sha256.New, []byte(testSecret))
-	mac.Write([]byte(signed))
-	return "Authorization: Bearer " + signed + "." + encode(mac.Sum(nil))
 }
 
 // texts are tags as people write them, sorted: "a:1", "a:*" for a family, "/a" for an own URI.

@@ -93,9 +93,7 @@ func (p *process) end(w *coherence.Write, outcome coherence.Outcome, settle time
 
 func guardsOf(tags []cachekeys.Tag) (guards []cachekeys.Tag) {
 	for _, t := range tags {
-		for _, g := range t.Guards(nil) {
-			guards = append(guards, g)
-		}
+		guards = append(guards, t.Guards(nil)...)
 	}
 	return guards
 }

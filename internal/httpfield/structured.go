@@ -16,32 +16,9 @@ func parseList(values []string) (l httpsfv.List, ok bool) {
 	return l, err == nil
 }
 
-// booleanOf is the member's value, if it is a Boolean (RFC 9651 §3.3.6). Parameters do not count.
-func booleanOf(m httpsfv.Member) (v, ok bool) {
-	item, _ := m.(httpsfv.Item)
-	v, ok = item.Value.(bool)
-	return v, ok
-}
-
 // stringOf is the member's value, if it is a String (RFC 9651 §3.3.3). Parameters do not count.
 func stringOf(m httpsfv.Member) (v string, ok bool) {
 	item, _ := m.(httpsfv.Item)
 	v, ok = item.Value.(string)
 	return v, ok
-}
-
-// stringsOf are the member's items, if it is an Inner List (RFC 9651 §3.1.1) of Strings alone. Parameters do not count.
-func stringsOf(m httpsfv.Member) (values []string, ok bool) {
-	list, ok := m.(httpsfv.InnerList)
-	if !ok {
-		return nil, false
-	}
-	for _, item := range list.Items {
-		v, ok := stringOf(item)
-		if !ok {
-			return nil, false
-		}
-		values = append(values, v)
-	}
-	return values, true
 }
