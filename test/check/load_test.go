@@ -286,6 +286,13 @@ func (h *history) checked() int {
 	return h.reads + h.writes
 }
 
+// counts are how many answers to reads came, and how many were hits.
+func (h *history) counts() (answers, hits int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.answers, h.hits
+}
+
 // lostWrites are the writes of which nobody knows, and forgets them.
 func (h *history) lostWrites() []lost {
 	h.mu.Lock()

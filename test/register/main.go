@@ -92,10 +92,18 @@ func run(file string, n int, delay time.Duration) error {
 // wait waits for some time up to the longest delay.
 func (s *server) wait() { time.Sleep(rand.N(s.delay + 1)) }
 
+// linger lets what was read grow old on its way, and now and then much older than a write takes.
+func (s *server) linger() {
+	s.wait()
+	if rand.N(8) == 0 {
+		time.Sleep(10 * s.delay)
+	}
+}
+
 func (s *server) read(w http.ResponseWriter, r *http.Request) {
 	s.wait()
 	got, err := s.get(r.PathValue("id"))
-	s.wait() // what was read grows old on its way
+	s.linger()
 	answer(w, got, err)
 }
 
@@ -127,7 +135,7 @@ func (s *server) list(w http.ResponseWriter, _ *http.Request) {
 		}
 		items = append(items, one)
 	}
-	s.wait()
+	s.linger()
 	answer(w, map[string]any{"items": items}, rows.Err())
 }
 
