@@ -55,13 +55,19 @@ var errTooSlow = errors.New("the request's body comes too slowly")
 // A slowBody is a body that is sent on as it comes while its tags are closed: below the floor rate the request is ended.
 type slowBody struct {
 	io.ReadCloser
-	read atomic.Int64
-	done atomic.Bool
+	read    atomic.Int64
+	waited  atomic.Int64 // nanoseconds that reads have waited for the client. While none does it is the backend that is slow
+	waiting atomic.Int64 // since when one waits, in nanoseconds since 1970; 0: none does
+	done    atomic.Bool
 }
 
 // Read implements io.Reader.
 func (s *slowBody) Read(b []byte) (int, error) {
+	began := time.Now().UnixNano()
+	s.waiting.Store(began)
 	n, err := s.ReadCloser.Read(b)
+	s.waiting.Store(0)
+	s.waited.Add(time.Now().UnixNano() - began)
 	s.read.Add(int64(n))
 	if err != nil {
 		s.done.Store(true)
@@ -79,22 +85,25 @@ func (s *slowBody) watch(ctx *context.Context, client *http.ResponseController) 
 	go func() { // ends with the body, or with the write
 		tick := time.NewTicker(floorTime)
 		defer tick.Stop()
-		for last := int64(0); ; {
+		for lastRead, lastWaited := int64(0), time.Duration(0); ; {
 			select {
 			case <-watched.Done():
 				return
 			case <-tick.C:
 			}
-			now := s.read.Load()
+			read, waited := s.read.Load(), time.Duration(s.waited.Load())
+			if since := s.waiting.Load(); since != 0 {
+				waited += time.Since(time.Unix(0, since))
+			}
 			switch {
 			case s.done.Load():
 				return
-			case now-last < floorBytes:
+			case read-lastRead < floorBytes && waited-lastWaited > floorTime*3/4:
 				cancel(errTooSlow)
 				_ = client.SetReadDeadline(time.Now()) // who waits for the body holds its lock
 				return
 			}
-			last = now
+			lastRead, lastWaited = read, waited
 		}
 	}()
 	return func() { cancel(nil) }

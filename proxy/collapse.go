@@ -56,15 +56,19 @@ func (p *Proxy) follow(x *exchange, req httpfield.Request, query store.Query, fi
 	landing, ok := flight.Wait(x.r.Context())
 	switch {
 	case !ok:
+		fill.Abandon()
 		panic(http.ErrAbortHandler) // nobody is there to read an answer
 	case landing.Err != nil:
+		fill.Abandon()
 		p.backendFailed(x, landing.Err)
 		return
 	case landing.Entry != nil && flight.Selects(landing.Entry.Vary, req.Fields) && p.serveCollapsed(x, req, landing.Entry):
+		fill.Abandon()
 		return
 	case landing.Again:
 		found := p.Store.Lookup(x.r.Context(), x.budget, query)
 		if found.Entry != nil && p.serveCollapsed(x, req, found.Entry) {
+			fill.Abandon()
 			return
 		}
 	}

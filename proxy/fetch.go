@@ -53,6 +53,8 @@ func (p *Proxy) fetch(x *exchange, req httpfield.Request, fill *store.Fill, flig
 		return
 	}
 	kept.flight = flight
+	head := *resp
+	head.Trailer = nil // none is announced; net/http writes there when the body ends
 	body := kept.follow(resp)
 	defer body.Close()
 	defer context.AfterFunc(x.r.Context(), func() { _ = body.Close() })()
@@ -60,7 +62,7 @@ func (p *Proxy) fetch(x *exchange, req httpfield.Request, fill *store.Fill, flig
 		p.answerUnchanged(x, resp)
 		return
 	}
-	p.head(x, resp)
+	p.head(x, &head)
 	abort(x.relay(resp, watcher{}))
 	trailers(x.w, resp)
 }

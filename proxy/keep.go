@@ -106,9 +106,20 @@ func dropCookies(fields http.Header, rule policy.SetCookie) (dropped []string, w
 	return dropped, ""
 }
 
+// How long others wait for a body: for its next piece, and for its end. Then each asks the backend for itself.
+const (
+	bodyStall = 2 * time.Second
+	bodyTime  = 10 * time.Second
+)
+
 // follow takes the body in hand, and puts what the client is to read in its place.
 func (k *keeping) follow(resp *http.Response) io.Closer {
-	t := newTail(resp.Body, resp.ContentLength, k.x.plan.Read.Cache.MaxBody)
+	end := time.Now().Add(bodyTime)
+	stalled := time.AfterFunc(bodyStall, func() {
+		k.flight.Land(store.Landing{})
+		k.fill.Abandon()
+	})
+	t := newTail(resp.Body, resp.ContentLength, k.x.plan.Read.Cache.MaxBody, func() { stalled.Reset(min(bodyStall, time.Until(end))) })
 	resp.Body = t
 	go func() { // ends with the body, which ends with the flight's context or with that of the one client
 		why := t.pump(func(content []byte) {
@@ -118,6 +129,7 @@ func (k *keeping) follow(resp *http.Response) io.Closer {
 			}
 			k.store(content)
 		})
+		stalled.Stop()
 		if why != "" {
 			k.drop(why)
 		}
@@ -127,6 +139,9 @@ func (k *keeping) follow(resp *http.Response) io.Closer {
 
 // drop gives up an answer that was to be kept.
 func (k *keeping) drop(why reason.Reason) {
+	if why != reason.Incomplete { // it will be too large again
+		k.fill.Alone()
+	}
 	k.fill.Abandon()
 	k.flight.Land(store.Landing{})
 	k.proxy.Metrics.Refused(why)

@@ -24,6 +24,10 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		p.bypass(x, why)
 		return
 	}
+	if httpcache.WantsRange(req) && req.Method != http.MethodGet {
+		p.bypass(x, reason.Range) // only a GET has ranges (RFC 9110 §14.2): what the API makes of this one is its own
+		return
+	}
 	query := store.Query{
 		Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried, Fields: req.Fields, Memory: read.Cache.Memory,
 		TTL: read.Cache.Rules.TTL,

@@ -17,6 +17,7 @@ type tail struct {
 	body   io.ReadCloser // the backend's
 	length int64         // as announced; -1 if unknown
 	limit  int64
+	came   func() // called for each piece that the backend sends
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -28,8 +29,8 @@ type tail struct {
 	read int // by the reader
 }
 
-func newTail(body io.ReadCloser, length, limit int64) *tail {
-	t := &tail{body: body, length: length, limit: limit}
+func newTail(body io.ReadCloser, length, limit int64, came func()) *tail {
+	t := &tail{body: body, length: length, limit: limit, came: came}
 	t.changed.L = &t.mu
 	if length > 0 {
 		t.content = make([]byte, 0, min(length, limit))
@@ -44,6 +45,7 @@ func (t *tail) pump(complete func(content []byte)) reason.Reason {
 	defer chunks.Put(buf)
 	for {
 		n, err := t.body.Read(buf[:])
+		t.came()
 		t.mu.Lock()
 		content := append(t.content, buf[:n]...)
 		t.mu.Unlock()

@@ -128,7 +128,7 @@ func (w *writing) invalidate(tags []cachekeys.Tag) {
 	if w.plan.Matched {
 		rules = x.table.Rules()
 	}
-	err := p.Keyspace.Invalidate(context.WithoutCancel(w.ctx), x.budget, rules, tags, x.table.Guards(tags))
+	err := p.Keyspace.Invalidate(context.WithoutCancel(w.ctx), x.budget, rules, tags, x.table.Guards(tags), w.plan.Settle)
 	p.Metrics.Invalidated(x.plan.Route, len(tags), err)
 }
 

@@ -291,7 +291,7 @@ func (i invalidating) Invalidate(ctx context.Context, tags []cachekeys.Tag) erro
 
 // invalidate drops tags; under rules, or by their names alone.
 func (i invalidating) invalidate(ctx context.Context, rules cachekeys.Tag, tags []cachekeys.Tag) error {
-	err := i.keyspace.Invalidate(ctx, nil, rules, tags, i.policies.Table().Guards(tags))
+	err := i.keyspace.Invalidate(ctx, nil, rules, tags, i.policies.Table().Guards(tags), 0)
 	i.metrics.Invalidated("", len(tags), err)
 	return err
 }

@@ -45,7 +45,7 @@ func BenchmarkPush(b *testing.B) {
 		for range benchRounds {
 			noted := to.Note()
 			start := time.Now()
-			if err := from.Invalidate(b.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character}, nil); err != nil {
+			if err := from.Invalidate(b.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character}, nil, 0); err != nil {
 				b.Fatal(err)
 			}
 			for to.Stands(noted, stamp) {
@@ -76,7 +76,7 @@ func BenchmarkInvalidate(b *testing.B) {
 	cost := func(p *process) time.Duration {
 		p.open(carried, nil)
 		start := time.Now()
-		if err := p.Invalidate(b.Context(), nil, cachekeys.Tag{}, carried, nil); err != nil {
+		if err := p.Invalidate(b.Context(), nil, cachekeys.Tag{}, carried, nil, 0); err != nil {
 			b.Fatal(err)
 		}
 		return time.Since(start)

@@ -29,7 +29,7 @@ func TestInClusterGuardsAreDeletedBeforeTags(t *testing.T) {
 			opened := filler.open(nil, []cachekeys.Tag{guard}) // and fetches, before the commit
 			var learned error
 			writer.SetBetween(func() { learned = filler.Learn(t.Context(), opened, []cachekeys.Tag{character}) })
-			if err := writer.Invalidate(t.Context(), nil, cachekeys.Rules("r"), []cachekeys.Tag{character}, []cachekeys.Tag{guard}); err != nil {
+			if err := writer.Invalidate(t.Context(), nil, cachekeys.Rules("r"), []cachekeys.Tag{character}, []cachekeys.Tag{guard}, 0); err != nil {
 				t.Fatal(err)
 			}
 			if !errors.Is(learned, c.want) {

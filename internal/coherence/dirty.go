@@ -19,32 +19,41 @@ const dirtyRetry = 50 * time.Millisecond
 // from Redis: a frozen Redis that thaws with all its data would otherwise serve what a write, acknowledged meanwhile,
 // had made old.
 type dirtyList struct {
-	mu    sync.Mutex
-	tags  map[cachekeys.Digest]uint64 // when it was added, in counts
-	rules cachekeys.Tag               // in force when the latest was added: what other rules filled is deleted too
-	n     uint64
-	wake  chan struct{} // has a value if there may be something to do
+	mu   sync.Mutex
+	tags map[cachekeys.Digest]dirtyTag
+	e    ending // what else is to be done with them: for the rules in force when the latest was added, and the longest settle
+	n    uint64
+	wake chan struct{} // has a value if there may be something to do
+}
+
+// A dirtyTag is when it was added, in counts, and whether it is a guard, which is deleted before tags.
+type dirtyTag struct {
+	added uint64
+	guard bool
 }
 
 func newDirtyList() *dirtyList {
-	return &dirtyList{tags: map[cachekeys.Digest]uint64{}, wake: make(chan struct{}, 1)}
+	return &dirtyList{tags: map[cachekeys.Digest]dirtyTag{}, wake: make(chan struct{}, 1)}
 }
 
-func (d *dirtyList) add(tags []cachekeys.Digest, rules cachekeys.Tag) {
+// add takes an ending that failed. What it released stays closed until it runs out.
+func (d *dirtyList) add(e ending) {
+	tags := e.tags
 	d.mu.Lock()
 	d.n++
-	if !rules.IsZero() {
-		d.rules = rules
+	if !e.rules.IsZero() {
+		d.e.rules = e.rules
 	}
+	d.e.settle = max(d.e.settle, e.settle)
 	if len(d.tags)+len(tags) > maxDirty {
 		clear(d.tags)
-		tags = []cachekeys.Digest{allDigest}
+		tags, e.guards = []cachekeys.Digest{allDigest}, 0
 	}
 	if _, everything := d.tags[allDigest]; everything {
-		tags = []cachekeys.Digest{allDigest} // it is deleted anew: the newest failure counts
+		tags, e.guards = []cachekeys.Digest{allDigest}, 0 // it is deleted anew: the newest failure counts
 	}
-	for _, t := range tags {
-		d.tags[t] = d.n
+	for i, t := range tags {
+		d.tags[t] = dirtyTag{d.n, i < e.guards}
 	}
 	d.mu.Unlock()
 	select {
@@ -61,15 +70,21 @@ func (d *dirtyList) size() int {
 	return len(d.tags)
 }
 
-// snapshot returns the tags and the count up to which they were added.
-func (d *dirtyList) snapshot() ([]cachekeys.Digest, cachekeys.Tag, uint64) {
+// snapshot returns what is to be done, guards first, and the count up to which it was added.
+func (d *dirtyList) snapshot() (ending, uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	tags := make([]cachekeys.Digest, 0, len(d.tags))
-	for t := range d.tags {
-		tags = append(tags, t)
+	e, tags := d.e, make([]cachekeys.Digest, 0, len(d.tags))
+	for t, dirty := range d.tags {
+		if dirty.guard {
+			e.tags = append(e.tags, t)
+		} else {
+			tags = append(tags, t)
+		}
 	}
-	return tags, d.rules, d.n
+	e.guards = len(e.tags)
+	e.tags = append(e.tags, tags...)
+	return e, d.n
 }
 
 // done takes off what was added up to count; a tag that failed again since stays.
@@ -77,13 +92,16 @@ func (d *dirtyList) done(tags []cachekeys.Digest, count uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range tags {
-		if d.tags[t] <= count {
+		if d.tags[t].added <= count {
 			delete(d.tags, t)
 		}
 	}
+	if len(d.tags) == 0 {
+		d.e = ending{}
+	}
 }
 
-type deleter func(ctx context.Context, tags []cachekeys.Digest, rules cachekeys.Tag) error
+type deleter func(ctx context.Context, e ending) error
 
 // run deletes what is on the list as soon as Redis takes it, until ctx is done.
 func (d *dirtyList) run(ctx context.Context, remove deleter, log *slog.Logger) {
@@ -110,15 +128,15 @@ func (d *dirtyList) run(ctx context.Context, remove deleter, log *slog.Logger) {
 
 // flush reports whether the list is empty now.
 func (d *dirtyList) flush(ctx context.Context, remove deleter) bool {
-	tags, rules, count := d.snapshot()
-	if len(tags) == 0 {
+	e, count := d.snapshot()
+	if len(e.tags) == 0 {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if remove(ctx, tags, rules) != nil {
+	if remove(ctx, e) != nil {
 		return false
 	}
-	d.done(tags, count)
+	d.done(e.tags, count)
 	return d.empty()
 }

@@ -127,8 +127,9 @@ func (i *Incarnation) withoutID(ctx context.Context, conn redis.Cmdable, at func
 	if !i.untold.Swap(true) {
 		i.log.Warn("redis does not answer INFO replication (an ACL?): the cache is emptied at every new connection to it")
 	}
-	i.generation.Add(1)
-	return withAll(conn, at, func(c redis.Cmdable) error { return c.Del(ctx, i.names.Token(allDigest)).Err() })
+	err := withAll(conn, at, func(c redis.Cmdable) error { return c.Del(ctx, i.names.Token(allDigest)).Err() })
+	i.generation.Add(1) // after the deletion: who notes the new one reads nothing from before
+	return err
 }
 
 // withAll calls f with conn or, where that says so, with the node of the Cluster that serves the tag All.

@@ -14,15 +14,15 @@ import (
 
 // Invalidate ends what was never begun: a purge, an attempt of a job, what a stream changed while it was sent. rules are those in force
 // here where it speaks for a write, which other rules might see in another way; zero for a purge, which names what it wants.
-// Everything that carried one of the tags is dead when it returns nil.
+// settle is how long nothing that carries them is stored afterwards. Everything that carried one of the tags is dead when it returns nil.
 //
 // On an error the tags are on the dirty list when it returns, so this process reads nothing from Redis until they are
 // deleted; other processes may go on serving what carried them until then. The write may be answered all the same.
-func (k *Keyspace) Invalidate(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag) error {
+func (k *Keyspace) Invalidate(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag, settle time.Duration) error {
 	if len(tags) == 0 {
 		return nil
 	}
-	return k.end(ctx, b, ending{rules: rules, tags: append(digests(guards), digests(tags)...), guards: len(guards)})
+	return k.end(ctx, b, ending{id: k.tokens.Next(), settle: settle, rules: rules, tags: append(digests(guards), digests(tags)...), guards: len(guards)})
 }
 
 // An ending is what endScript is to do.
@@ -45,7 +45,7 @@ func (k *Keyspace) end(ctx context.Context, b *redisconn.Budget, e ending) error
 	k.heard.raise(e.tags)
 	k.heard.raise(others)
 	if err != nil && !k.guards.NoDirtyList && len(e.tags) > 0 {
-		k.dirty.add(e.tags, e.rules)
+		k.dirty.add(e)
 	}
 	return err
 }

@@ -80,8 +80,10 @@ func (k *Keyspace) Run(ctx context.Context) {
 	running.Wait()
 }
 
-func (k *Keyspace) makeGood(ctx context.Context, tags []cachekeys.Digest, rules cachekeys.Tag) error {
-	_, err := k.send(ctx, nil, ending{tags: tags, rules: rules})
+func (k *Keyspace) makeGood(ctx context.Context, e ending) error {
+	e.id = k.tokens.Next()
+	others, err := k.send(ctx, nil, e)
+	k.heard.raise(others)
 	return err
 }
 

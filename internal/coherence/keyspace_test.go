@@ -35,7 +35,7 @@ func (w *world) open(carried, known, guards []cachekeys.Tag) *coherence.Opened {
 
 func (w *world) invalidate(tags ...cachekeys.Tag) {
 	w.t.Helper()
-	if err := w.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags, guardsOf(tags)); err != nil {
+	if err := w.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags, guardsOf(tags), 0); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -155,6 +155,20 @@ func TestANameLearnedFromTheAnswer(t *testing.T) {
 			t.Errorf("error is %v, want ErrGuardChanged", err)
 		}
 	})
+	t.Run("proves nothing where its guard is carried and was closed", func(t *testing.T) {
+		w := newWorld(t, coherence.Guards{})
+		write := w.begin(cachekeys.Named("character:43"))
+		opened, err := w.Open(t.Context(), nil, coherence.Opening{
+			Carried: []cachekeys.Tag{family}, Guards: []cachekeys.Tag{guard}, Loose: []cachekeys.Tag{cachekeys.Guard("")}, TTL: time.Minute,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.end(write, coherence.Done, 0, cachekeys.Named("character:43"))
+		if err := w.Learn(t.Context(), opened, []cachekeys.Tag{cachekeys.Guard("")}); !errors.Is(err, coherence.ErrGuardChanged) {
+			t.Errorf("error is %v, want ErrGuardChanged", err)
+		}
+	})
 	t.Run("needs no guard where it was known early", func(t *testing.T) {
 		w := newWorld(t, coherence.Guards{})
 		opened := w.open([]cachekeys.Tag{family}, []cachekeys.Tag{character}, []cachekeys.Tag{guard})
@@ -233,7 +247,7 @@ func TestAnInvalidationThatFailedIsMadeGoodBeforeAnythingIsRead(t *testing.T) {
 	stamp := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
 
 	w.redis.Freeze()
-	err := w.Invalidate(t.Context(), w.conn.Budget(50*time.Millisecond), cachekeys.Tag{}, []cachekeys.Tag{character}, nil)
+	err := w.Invalidate(t.Context(), w.conn.Budget(50*time.Millisecond), cachekeys.Tag{}, []cachekeys.Tag{character}, nil, 0)
 	if err == nil {
 		t.Fatal("a frozen Redis took an invalidation")
 	}
@@ -263,7 +277,7 @@ func TestTheDirtyListIsBoundedAndThenDropsEverything(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel() // fails at once, like an open breaker
-		if err := w.Invalidate(ctx, nil, cachekeys.Tag{}, many, nil); err == nil {
+		if err := w.Invalidate(ctx, nil, cachekeys.Tag{}, many, nil, 0); err == nil {
 			t.Fatal("a cancelled invalidation succeeded")
 		}
 	}

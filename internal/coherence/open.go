@@ -81,6 +81,9 @@ func (o *Opened) Storable() bool { return o.late != nil || allOpen(o.Stamp) }
 // Shareable reports whether others who opened the same tokens may have the answer too.
 func (o *Opened) Shareable() bool { return o.late == nil && allOpen(o.Stamp) && allOpen(o.guards) }
 
+// Sound reports whether this process has met no other Redis since o was opened.
+func (k *Keyspace) Sound(o *Opened) bool { return o.generation == k.incarnation.Generation() }
+
 // Guards reports whether the guard with this digest is part of Proof.
 func (o *Opened) Guards(guard cachekeys.Digest) bool { return Stamp(o.guards).Has(guard) }
 
@@ -119,6 +122,10 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 	early := slices.Concat(o.known, o.guards, o.loose) // an answer with too many names carries their guard
 	for _, tag := range names {
 		name := tag.Digest()
+		closed := func(m Mark) bool { return m.Tag == name && m.Token.IsZero() }
+		if slices.ContainsFunc(o.guards, closed) || slices.ContainsFunc(o.loose, closed) {
+			return ErrGuardChanged // to open it now would say nothing of what was fetched before
+		}
 		i := slices.IndexFunc(early, func(m Mark) bool { return m.Tag == name && !m.Token.IsZero() })
 		switch {
 		case o.Stamp.Has(name):
@@ -136,7 +143,7 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 			return err
 		}
 	}
-	if o.generation != k.incarnation.Generation() {
+	if !k.Sound(o) {
 		return ErrGenerationChanged
 	}
 	return nil

@@ -179,6 +179,7 @@ local found = {}
 if ARGV[4] ~= '' then
   found = others(KEYS[1], KEYS[2], ARGV[4])
   for _, d in ipairs(found) do finish(ARGV[5] .. '{' .. d .. '}', ARGV[6] .. '{' .. d .. '}', ARGV[1], tonumber(ARGV[2])) end
+  forget_old(KEYS[1], found)
 end
 local finished = 2 + 2 * tonumber(ARGV[3])
 for i = 3, #KEYS, 2 do
@@ -191,20 +192,24 @@ end
 if ARGV[8] ~= '' then redis.pcall('PUBLISH', ARGV[7], ARGV[8] .. table.concat(found)) end
 return found`)
 
-// others announces the rules in force here and tells which others are in force elsewhere. Those of which nothing was heard for ten
-// minutes go: whoever calls this deletes the tokens of all that it returns, so that a sidecar that comes back finds nothing of its
-// own, and announces itself when it fills.
+// others announces the rules in force here and tells which others are in force elsewhere. On one server those of which nothing was heard for ten
+// minutes go, once their tokens are deleted: a sidecar that comes back finds nothing of its own, and announces itself when it fills. In Cluster they stay
+// until there are a hundred.
 const others = `
 local function others(rules, all, own)
   announce(rules, all, own)
   local found = {}
   for _, d in ipairs(redis.call('ZRANGE', rules, 0, -1)) do
-    if d ~= own then
-      found[#found + 1] = d
-      if tonumber(redis.call('ZSCORE', rules, d)) < now() - 600000 then redis.call('ZREM', rules, d) end
-    end
+    if d ~= own then found[#found + 1] = d end
   end
   return found
+end
+
+local function forget_old(rules, found)
+  for _, d in ipairs(found) do
+    local heard = redis.call('ZSCORE', rules, d)
+    if heard and tonumber(heard) < now() - 600000 then redis.call('ZREM', rules, d) end
+  end
 end
 `
 

@@ -28,7 +28,7 @@ type Write struct {
 
 	generation uint64 // of the server that took the intents
 	stop       context.CancelFunc
-	renewed    sync.WaitGroup
+	renewed    chan struct{} // closed when nothing is renewed any more; nil: nothing ever was
 }
 
 // Begin closes tags before a write is forwarded, guards and all. rules are those in force here. On an error nothing is known to be
@@ -46,8 +46,11 @@ func (k *Keyspace) Begin(ctx context.Context, b *redisconn.Budget, rules cacheke
 	}
 	w.since = sent
 	renewing, stop := context.WithCancel(context.WithoutCancel(ctx))
-	w.stop = stop
-	w.renewed.Go(func() { w.renew(renewing) }) // until End
+	w.stop, w.renewed = stop, make(chan struct{})
+	go func() { // until End
+		defer close(w.renewed)
+		w.renew(renewing)
+	}()
 	return w, nil
 }
 
@@ -120,10 +123,34 @@ func (w *Write) renew(ctx context.Context) {
 	}
 }
 
-// closed reports whether each of tags is closed for certain by an intent of w: on the server that took it, which has not been replaced as
-// far as this process knows.
-func (w *Write) closed(tags []cachekeys.Digest) bool {
-	if w.generation != w.keyspace.incarnation.Generation() || w.since.IsZero() || time.Since(w.since) >= w.keyspace.intentTime {
+// begunSince is when what stands was begun, and what of other rules was.
+func (w *Write) begunSince() (since time.Time, others []cachekeys.Digest) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.since, slices.Clone(w.others)
+}
+
+// awaitRenewal waits for a renewal that is under way, lest it close the tags after the end; no longer than the request may wait for Redis: one that comes
+// late leaves the tags closed until it runs out.
+func (w *Write) awaitRenewal(ctx context.Context, b *redisconn.Budget) {
+	if w.renewed == nil {
+		return
+	}
+	ctx, cancel := b.Bound(ctx)
+	defer cancel()
+	select {
+	case <-w.renewed:
+	case <-ctx.Done():
+	}
+}
+
+// closed reports whether each of tags is closed for certain, and for so long, by an intent of w: on the server that took it, which has not been
+// replaced as far as this process knows.
+func (w *Write) closed(tags []cachekeys.Digest, settle time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	left := w.keyspace.intentTime - time.Since(w.since)
+	if w.generation != w.keyspace.incarnation.Generation() || w.since.IsZero() || left <= 0 || settle > left {
 		return false
 	}
 	return !slices.ContainsFunc(tags, func(t cachekeys.Digest) bool {
@@ -148,23 +175,24 @@ const (
 // process has made it good; covered reports whether they are kept from it even so, by intents that stand for certain until then or until they run out.
 func (w *Write) End(ctx context.Context, b *redisconn.Budget, outcome Outcome, tags, guards []cachekeys.Tag, settle time.Duration) (covered bool, err error) {
 	w.stop()
-	w.renewed.Wait()
+	w.awaitRenewal(ctx, b)
+	since, others := w.begunSince()
 	e := ending{id: w.id, rules: w.rules, settle: settle}
 	switch outcome {
 	case Refused:
-		if w.since.IsZero() {
+		if since.IsZero() {
 			return true, nil // nothing was begun, or it runs out
 		}
-		e.rules, e.released = cachekeys.Tag{}, slices.Concat(w.begun, w.others)
+		e.rules, e.released = cachekeys.Tag{}, slices.Concat(w.begun, others)
 		return true, w.keyspace.end(ctx, b, e)
 	case Unknown:
 		e.settle = max(settle, UnknownSettle)
-		e.tags = slices.Concat(digests(guards), w.begun, digests(tags), w.others)
+		e.tags = slices.Concat(digests(guards), w.begun, digests(tags), others)
 	default:
-		e.tags = slices.Concat(digests(guards), digests(tags), w.others)
+		e.tags = slices.Concat(digests(guards), digests(tags), others)
 		e.released = slices.DeleteFunc(slices.Clone(w.begun), func(t cachekeys.Digest) bool { return slices.Contains(e.tags, t) })
 	}
 	e.guards = len(guards)
 	err = w.keyspace.end(ctx, b, e)
-	return err == nil || w.closed(e.tags), err
+	return err == nil || w.closed(e.tags, e.settle), err
 }

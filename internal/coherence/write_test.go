@@ -122,14 +122,14 @@ func TestARefusedWriteLeavesEverythingAsItWas(t *testing.T) {
 			}, coherence.Dead},
 			{"while something is purged", func(coherence.Stamp) {
 				refused := p.begin(character)
-				if err := p.Invalidate(t.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character}, nil); err != nil {
+				if err := p.Invalidate(t.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character}, nil, 0); err != nil {
 					t.Fatal(err)
 				}
 				p.end(refused, coherence.Refused, 0)
 			}, coherence.Dead},
 			{"while a job changes it", func(coherence.Stamp) {
 				refused := p.begin(character)
-				if err := p.Invalidate(t.Context(), nil, cachekeys.Rules("x"), []cachekeys.Tag{character}, nil); err != nil {
+				if err := p.Invalidate(t.Context(), nil, cachekeys.Rules("x"), []cachekeys.Tag{character}, nil, 0); err != nil {
 					t.Fatal(err)
 				}
 				p.end(refused, coherence.Refused, 0)
@@ -328,4 +328,46 @@ func canceled(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx
+}
+
+// Where an invalidation failed, what it would have kept closed for a lagging replica stays closed once it is made good.
+func TestSettleOutlivesAnEndThatFailed(t *testing.T) {
+	s := redisd.Start(t)
+	p := newProcess(t, addressOf(s), coherence.Guards{}, time.Second)
+	w := p.begin(character)
+	covered, err := w.End(canceled(t), nil, coherence.Done, []cachekeys.Tag{character}, nil, 20*time.Second)
+	if err == nil || covered {
+		t.Errorf("covered %t, %v: the intents run out before the replicas have caught up", covered, err)
+	}
+	p.run()
+	proc.Await(t, 10*time.Second, func() error {
+		if !p.Readable() {
+			return errors.New("the invalidation is pending")
+		}
+		return nil
+	})
+	proc.Await(t, 10*time.Second, func() error { // the writer's own intent runs out
+		if n := p.intents(character); n > 2 {
+			return fmt.Errorf("%d intents", n)
+		}
+		return nil
+	})
+	ttl := s.Client().PTTL(t.Context(), names.Intents(character.Digest())).Val()
+	if p.open(carried, nil).Storable() || ttl < 10*time.Second {
+		t.Errorf("the tag stays closed for %v", ttl)
+	}
+}
+
+func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
+	s := redisd.Start(t)
+	p := newProcess(t, addressOf(s), coherence.Guards{}, 3*time.Second)
+	w := p.begin(character)
+	s.Freeze()
+	defer s.Thaw()
+	time.Sleep(1200 * time.Millisecond) // a third of the intent's time: the renewal is on its way by then
+	start := time.Now()
+	_, err := w.End(t.Context(), p.conn.Budget(100*time.Millisecond), coherence.Done, []cachekeys.Tag{character}, nil, 0)
+	if took := time.Since(start); err == nil || took > 600*time.Millisecond {
+		t.Errorf("it took %v, %v", took, err)
+	}
 }

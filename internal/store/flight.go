@@ -52,7 +52,7 @@ type flights struct {
 // Land. leave is to be called by every member that is done with the flight, or whose client has left; when nobody is left, the flight's context
 // ends. ctx gives the flight its values, not its end. It returns nil where f's answer may not be shared.
 func (f *Fill) Join(ctx context.Context) (flight *Flight, lead bool, leave func()) {
-	if !f.opened.Shareable() || f.solo {
+	if !f.opened.Shareable() || f.solo || !f.store.keyspace.Sound(f.opened) {
 		return nil, false, func() {}
 	}
 	s := f.store

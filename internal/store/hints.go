@@ -7,8 +7,8 @@ import (
 	"sidecar/cachekeys"
 )
 
-// maxHints bounds each of the two generations of hints, in keys.
-const maxHints = 32 << 10
+// maxHints and maxHintNames bound each of the two generations of hints, in keys and in names.
+const maxHints, maxHintNames = 32 << 10, 64 << 10
 
 // A hint is what this process remembers of a primary key, so that one round trip asks for everything at once. It is
 // only ever a guess of what to read: what is read decides.
@@ -23,6 +23,7 @@ type hint struct {
 type hints struct {
 	mu         sync.Mutex
 	young, old map[cachekeys.Digest]hint
+	names      int // in young
 }
 
 func newHints() *hints { return &hints{young: map[cachekeys.Digest]hint{}} }
@@ -59,8 +60,9 @@ func (h *hints) set(primary cachekeys.Digest, got hint) {
 }
 
 func (h *hints) put(primary cachekeys.Digest, got hint) {
-	if len(h.young) >= maxHints {
-		h.young, h.old = map[cachekeys.Digest]hint{}, h.young
+	if len(h.young) >= maxHints || h.names >= maxHintNames {
+		h.young, h.old, h.names = map[cachekeys.Digest]hint{}, h.young, 0
 	}
+	h.names += len(got.names) // of one that is put twice, twice: it turns the sooner
 	h.young[primary] = got
 }

@@ -97,7 +97,7 @@ func (w *world) invalidate(tags ...cachekeys.Tag) {
 	for _, t := range tags {
 		under = append(under, t.Guards(nil)...)
 	}
-	if err := w.keyspace.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags, under); err != nil {
+	if err := w.keyspace.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags, under, 0); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -232,7 +232,7 @@ func TestWhileAnInvalidationIsPendingNothingIsRead(t *testing.T) {
 	w.keep(w.begin(q), answer("old"), noNames)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := w.keyspace.Invalidate(ctx, nil, cachekeys.Tag{}, []cachekeys.Tag{tag}, nil); err == nil {
+	if err := w.keyspace.Invalidate(ctx, nil, cachekeys.Tag{}, []cachekeys.Tag{tag}, nil, 0); err == nil {
 		t.Fatal("a cancelled invalidation succeeded")
 	}
 	if found := w.lookup(q); found.Entry != nil || found.Bypass != reason.InvalidationPending {

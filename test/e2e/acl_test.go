@@ -51,6 +51,13 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 					t.Fatalf("after a write: %q %s", a.cache(), a.body)
 				}
 			}
+			began := time.Now()
+			awaitThat(t, "two seconds have passed", func() bool { // while echoes fail, the breaker counts
+				if a := s.get("/items/1"); c.hits && containsAll(a.cache(), "breaker-open") {
+					t.Fatalf("what memory lacks takes the whole cache away: %q", a.cache())
+				}
+				return time.Since(began) > 2*time.Second
+			})
 			var status struct {
 				Reasons []string `json:"reasons"`
 			}

@@ -288,3 +288,36 @@ func TestAGETAfterAWriteDoesNotJoinAnOlderFlight(t *testing.T) {
 		t.Errorf("then: %q %q", a.cache(), a.body)
 	}
 }
+
+// A backend that stalls in the middle of an answer keeps nobody waiting who wants the same.
+func TestABodyThatStallsKeepsNobodyElseWaiting(t *testing.T) {
+	var asked atomic.Int64
+	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "6")
+		if asked.Add(1) == 1 {
+			_, _ = w.Write([]byte("s"))
+			_ = http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			return
+		}
+		_, _ = w.Write([]byte("answer"))
+	}))
+	t.Cleanup(b.Close)
+	sidecars := three(t, b.URL, itemPolicies)
+	first, leave := context.WithCancel(t.Context())
+	var stalled sync.WaitGroup
+	stalled.Go(func() { _, _ = try(first, http.MethodGet, sidecars[0].url+"/items/1", nil, sameHost) })
+	defer stalled.Wait()
+	defer leave()
+	awaitThat(t, "the first one fetches", func() bool { return asked.Load() == 1 })
+	start := time.Now()
+	_, done := many(t, 9, "/items/1", sidecars, none)
+	for i, a := range done() {
+		if string(a.body) != "answer" {
+			t.Errorf("client %d got %d %q", i, a.status, a.body)
+		}
+	}
+	if took := time.Since(start); took > 10*time.Second { // they wait 2 s; the rest is for a busy machine
+		t.Errorf("the others waited %v", took)
+	}
+}

@@ -299,6 +299,13 @@ func TestTheGameThroughTheSidecarIsTheGame(t *testing.T) {
 						want.fields.Del(name)
 						got.fields.Del(name)
 					}
+					if got.status == http.StatusPartialContent && want.status == http.StatusOK && method == http.MethodGet {
+						// A stored body answers a range, which the API itself would not.
+						if string(got.body) != string(want.body[:10]) || got.fields.Get("Content-Range") != fmt.Sprintf("bytes 0-9/%d", len(want.body)) {
+							t.Errorf("%s %s %q: %v %q", method, path, fields[len(fields)-1], got.fields, got.body)
+						}
+						continue
+					}
 					if got.status != want.status || string(got.body) != string(want.body) || fmt.Sprint(got.fields) != fmt.Sprint(want.fields) {
 						t.Errorf("%s %s %q: %d %v %.100q\nthe API itself: %d %v %.100q", method, path, fields[len(fields)-1], got.status, got.fields, got.body, want.status, want.fields, want.body)
 					}
