@@ -79,15 +79,19 @@ func sidecarKilled(w *world, r *rand.Rand) {
 	s := r.IntN(len(w.sidecars))
 	one := &client{world: w, class: class{}, history: w.history, rand: rand.New(rand.NewPCG(r.Uint64(), 0)), http: newHTTP()}
 	var writing sync.WaitGroup
+	answered := make(chan struct{}, registers)
 	for register := range registers {
 		version := w.history.issued[register].Add(1)
 		writing.Go(func() {
 			o := op{sidecar: s, register: register, version: version, what: fmt.Sprintf("PUT /w/%d?v=%d", register, version)}
 			one.do(w.t.Context(), &o, http.MethodPut, o.what[len("PUT "):], new(answer))
 			w.history.wrote(o)
+			answered <- struct{}{}
 		})
 	}
-	time.Sleep(between(r, 5*time.Millisecond, 40*time.Millisecond))
+	for range 1 + r.IntN(registers/2) { // then some of the others are committed and not yet answered
+		<-answered
+	}
 	w.sidecars[s].Kill()
 	writing.Wait()
 	w.start(w.sidecars[s])
