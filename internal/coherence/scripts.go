@@ -20,9 +20,12 @@ end
 
 local function forget_aside(w) redis.call('ZREMRANGEBYSCORE', w, 'inf', 'inf') end
 
--- sweep takes out intents that ran out: what became of their writes is not known, so nothing may come back.
+-- sweep takes out intents that ran out: what became of their writes is not known, so nothing may come back. One that stands for longer than any may
+-- has run out too: the server's clock has gone back since.
 local function sweep(w)
-  if redis.call('ZREMRANGEBYSCORE', w, '-inf', now()) > 0 then forget_aside(w) end
+  local out = redis.call('ZREMRANGEBYSCORE', w, '-inf', now()) +
+    redis.call('ZREMRANGEBYSCORE', w, now() + 660000, '(inf')
+  if out > 0 then forget_aside(w) end
 end
 
 local function under_way(w) return redis.call('ZCOUNT', w, '-inf', '(inf') > 0 end

@@ -371,3 +371,13 @@ func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
 		t.Errorf("it took %v, %v", took, err)
 	}
 }
+
+// The clock of the server went back by an hour: what was to run out in seconds would keep the tag closed for an hour.
+func TestAClockThatWentBackKeepsNoTagClosed(t *testing.T) {
+	s := redisd.Start(t)
+	p := newProcess(t, addressOf(s), coherence.Guards{})
+	s.Do("ZADD", names.Intents(character.Digest()), time.Now().Add(time.Hour).UnixMilli(), "a writer of before")
+	if !p.open(carried, nil).Storable() {
+		t.Error("the tag is closed")
+	}
+}

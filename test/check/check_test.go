@@ -104,11 +104,18 @@ var classes = []class{
 	{name: "available, keys evicted", fault: evicted, rounds: 10},
 	{name: "available, sidecar frozen", fault: sidecarFrozen, rounds: 3},
 	{name: "available, connections cut", fault: connectionsCut, rounds: 5, elsewhere: untilMadeGood},
+	{name: "available, sidecar killed", fault: sidecarKilled, rounds: 2, killed: true},
+	{name: "available, policies swapped", fault: policiesSwapped, rounds: 2},
+	{name: "available, redis killed", fault: redisKilled, rounds: 3, elsewhere: untilMadeGood},
+	{name: "available, redis frozen", fault: redisFrozen, rounds: 3, elsewhere: untilMadeGood},
+	{name: "available, older dump", fault: olderDump, rounds: 3, elsewhere: untilMadeGood, redis: rdb},
+	{name: "available, failover", fault: failover, rounds: 2, elsewhere: untilMadeGood, failsOver: true},
+	{name: "available, connections slow", fault: connectionsSlow, rounds: 3, elsewhere: untilMadeGood},
 	{name: "memory", memory: true, elsewhere: untilHeard},
 	{name: "memory, sidecar frozen", fault: sidecarFrozen, rounds: 4, memory: true, elsewhere: untilHeard},
 	{name: "memory, connections cut", fault: connectionsCut, rounds: 5, memory: true, elsewhere: untilMadeGood},
-	{name: "everything", strict: true, rounds: 10, refused: 200, killed: true, redis: rdb, fault: oneOf(
-		redisKilled, redisFrozen, redisFlushed, olderDump, sidecarKilled, sidecarFrozen, connectionsCut, connectionsSlow, policiesSwapped)},
+	{name: "everything", strict: true, rounds: 12, refused: 200, killed: true, redis: rdb, failsOver: true, fault: oneOf(
+		evicted, failover, redisKilled, redisFrozen, redisFlushed, olderDump, sidecarKilled, sidecarFrozen, connectionsCut, connectionsSlow, policiesSwapped)},
 }
 
 // run lets clients and faults loose until ops operations were checked and the fault has had its rounds, or something stale was read.
