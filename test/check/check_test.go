@@ -46,8 +46,8 @@ type class struct {
 	refused   int  // per thousand of the writes: refused by the backend
 	unknown   int  // likewise: answered 504 and done later, and as many cut off
 	memory    bool // reads are of the route with memory
-	// elsewhere is how long a version may be missing in other sidecars than the one that acknowledged it: with memory until they hear of it, with
-	// available where begin and end of a write may both be lost until the sidecar can make it good.
+	// elsewhere is how long a version may be missing in other sidecars than the one that acknowledged it: with memory until they hear of it; with
+	// available, where begin and end of a write may both be lost, or the end of one whose answer alone says what it changed, until it is made good.
 	elsewhere time.Duration
 	killed    bool // sidecars are killed: what they had done is judged when their intents have run out
 	failsOver bool
@@ -102,7 +102,7 @@ var classes = []class{
 	{name: "available, nothing"},
 	{name: "available, redis flushed", fault: redisFlushed, rounds: 8},
 	{name: "available, keys evicted", fault: evicted, rounds: 10},
-	{name: "available, sidecar frozen", fault: sidecarFrozen, rounds: 3},
+	{name: "available, sidecar frozen", fault: sidecarFrozen, rounds: 3, elsewhere: untilMadeGood},
 	{name: "available, connections cut", fault: connectionsCut, rounds: 5, elsewhere: untilMadeGood},
 	{name: "available, sidecar killed", fault: sidecarKilled, rounds: 2, killed: true},
 	{name: "available, policies swapped", fault: policiesSwapped, rounds: 2},
