@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/redis/go-redis/v9"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/backend"
@@ -104,6 +103,7 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 
 // connect makes the connections to the cache and to the job store, and the Redis in this process where there is to be one.
 func (s *sidecar) connect(names cachekeys.Names) (err error) {
+	kept := !s.cfg.Redis.Embedded // the cache's may come back with older data, whatever the job store's is
 	if s.cfg.Redis.Embedded {
 		shared := s.cfg.JobsRedis == s.cfg.Redis
 		if s.cfg.Redis, err = s.embed(); err != nil {
@@ -118,8 +118,8 @@ func (s *sidecar) connect(names cachekeys.Names) (err error) {
 			return err
 		}
 	}
-	var greet greeter
-	if len(s.embedded) == 0 && !guards().NoHello {
+	var greet redisconn.Greeter
+	if kept && !guards().NoHello {
 		s.incarnation = coherence.NewIncarnation(names, s.log)
 		greet = s.incarnation.Greet
 	}
@@ -139,10 +139,7 @@ func (s *sidecar) embed() (config.Redis, error) {
 	return e.Config(), nil
 }
 
-// greeter is redisconn's.
-type greeter func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
-
-func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names, greet greeter) (*redisconn.Conn, error) {
+func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names, greet redisconn.Greeter) (*redisconn.Conn, error) {
 	metrics := s.metrics.Redis(name)
 	conn, err := redisconn.New(redisconn.Options{
 		Name: name, Redis: r, Breaker: s.cfg.Breaker, Names: names, Log: s.log, Greet: greet,

@@ -17,7 +17,7 @@ import (
 var names = cachekeys.NewNames("test")
 
 // connect returns a connection with a breaker that hardly waits.
-func connect(t testing.TB, r config.Redis, greet func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error) *redisconn.Conn {
+func connect(t testing.TB, r config.Redis, greet redisconn.Greeter) *redisconn.Conn {
 	t.Helper()
 	conn, err := redisconn.New(redisconn.Options{
 		Name: "cache", Redis: r, Names: names, Greet: greet,

@@ -148,7 +148,7 @@ func TestWhatGetReturnsIsAlwaysTheLastPutNotDeletedAndTheLimitHolds(t *testing.T
 			},
 			"clear": func(t *rapid.T) {
 				if rapid.IntRange(0, 4).Draw(t, "not") > 0 {
-					t.Skip()
+					t.Skip() // the step, not the test: rapid takes another one
 				}
 				c.Clear()
 				clear(model)

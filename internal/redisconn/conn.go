@@ -39,13 +39,16 @@ type Options struct {
 	Log     *slog.Logger // nil: slog.Default
 	// Observe is told of each operation; nil: nobody wants to know.
 	Observe func(op string, took time.Duration, failed bool)
-	// Greet is called for each new connection before its first use; on an error the connection is not used. at gives a client of another node
-	// of the Cluster, to be closed; it is nil for one server. nil: nobody is greeted.
-	Greet func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
+	// Greet is called for each new connection before its first use. nil: nobody is greeted.
+	Greet Greeter
 	// Changed is told of each change of the breaker's state, in the order in which they happen; it must not wait. nil: nobody
 	// wants to know.
 	Changed func(State)
 }
+
+// A Greeter looks who is at the other end of a new connection; on an error the connection is not used. at gives a client of another node of the
+// Cluster, to be closed; it is nil for one server.
+type Greeter func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
 
 // A State is the breaker's state. The numbers are gobreaker's.
 type State int

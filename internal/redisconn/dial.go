@@ -21,11 +21,8 @@ const (
 	ioTimeout   = 5 * time.Second // where a context has no deadline, as in asynq's calls
 )
 
-// greeter is Options.Greet.
-type greeter func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
-
 // dial returns a client that connects when it is first used.
-func dial(r config.Redis, greet greeter) (redis.UniversalClient, error) {
+func dial(r config.Redis, greet Greeter) (redis.UniversalClient, error) {
 	if r.Cluster != "" {
 		return dialCluster(r, greet), nil
 	}
@@ -67,7 +64,7 @@ func dial(r config.Redis, greet greeter) (redis.UniversalClient, error) {
 	return redis.NewClient(o), nil
 }
 
-func dialCluster(r config.Redis, greet greeter) redis.UniversalClient {
+func dialCluster(r config.Redis, greet Greeter) redis.UniversalClient {
 	o := &redis.ClusterOptions{
 		Addrs: strings.Split(r.Cluster, ","), PoolSize: r.PoolSize, MaxRetries: -1, DialerRetries: 1,
 		MaxRedirects: 3, // -MOVED and -ASK, of which a healthy Cluster needs one

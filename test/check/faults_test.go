@@ -20,7 +20,7 @@ import (
 // A fault does something to the world, and heals it. It is called by the test's own goroutine while clients go on.
 type fault func(w *world, r *rand.Rand)
 
-// between is a time of a schedule.
+// between is a time of a schedule: what sleeps for it here is the fault that lasts so long, or the time until the next, and awaits nothing.
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)))
 }
@@ -139,7 +139,7 @@ func awaitLink(ctx context.Context, s *redisd.Server) {
 	c := s.Client()
 	defer c.Close()
 	for ctx.Err() == nil && !strings.Contains(infoOf(ctx, c), "master_link_status:up") {
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond) // until it is asked again
 	}
 }
 

@@ -290,3 +290,10 @@ func TestTwoSidecarsOnOneRedisInvalidateForEachOther(t *testing.T) {
 		}
 	}
 }
+
+// Where the jobs' Redis is the embedded one and the cache's is not, the cache's may still come back with older data.
+func TestACacheIsGreetedAlsoBesideAnEmbeddedJobStore(t *testing.T) {
+	api, _ := counting(t, "")
+	s := startBefore(t, api, policiesFile(t, itemPolicies), "JOBS_REDIS_EMBEDDED=true")
+	awaitThat(t, "the sidecar has met its Redis", func() bool { return s.redis.Do("SCARD", "sidecar:known:{all}") == int64(1) })
+}

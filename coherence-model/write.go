@@ -1,0 +1,265 @@
+package main
+
+var tagName = [NT]string{"ALL", "T1", "T2", "guard"}
+
+// writeTags: the guard of a learned tag's family is written like a tag, and ended first. A write to the guard alone is one to
+// another member of the family.
+func (c *tconf) writeTags(i int) []int {
+	if c.writes[i] == T2 && !c.noGuard {
+		if c.guardLast {
+			return []int{T2, GD}
+		}
+		return []int{GD, T2}
+	}
+	return []int{int(c.writes[i])}
+}
+
+func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yield func(tstate, string, int)) {
+	w := s.w[i]
+	p := maxG + i
+	who := 100 + i
+	tags := c.writeTags(i)
+	conn := func(tags []int, f func()) {
+		var sh []uint8
+		for _, t := range tags {
+			sh = append(sh, c.shard(t))
+		}
+		with(p, sh, f)
+	}
+	atOnce := len(tags) == 1 || !c.cluster
+	// begins offers begin for those tags, at once or each by itself.
+	begins := func(mask uint8, kind string, then func(n *tstate, mask uint8)) {
+		if mask == 0 {
+			return
+		}
+		step := func(mask uint8, kind string) {
+			n := s
+			for _, t := range tags {
+				if mask&(1<<t) != 0 {
+					n.begin(c, t, i)
+				}
+			}
+			then(&n, mask)
+			yield(n, kind, who)
+		}
+		if atOnce {
+			step(mask, kind)
+			return
+		}
+		for _, t := range tags {
+			if mask&(1<<t) != 0 {
+				step(1<<t, kind+" "+tagName[t])
+			}
+		}
+	}
+	begins(w.late, "begin executes late: DEL, record intent", func(n *tstate, mask uint8) { n.w[i].late &^= mask })
+	if c.renew && w.pc != wBegin {
+		gone := uint8(0)
+		for _, t := range tags {
+			if s.r.w[t]&(1<<i) == 0 {
+				gone |= 1 << t
+			}
+		}
+		begins(gone, "renews: DEL, record intent", func(n *tstate, mask uint8) {
+			if mask == gone && w.pc != wDone { // all stand again, and no token of before: as good as a begin
+				n.w[i].fl &^= wExpired
+			}
+		})
+	}
+	switch w.pc {
+	case wBegin:
+		if c.noIntent {
+			n := s
+			n.w[i].pc = wForward
+			n.w[i].fl |= wFailed
+			yield(n, "forwarded (no intent)", who)
+			return
+		}
+		if c.lossy {
+			n := s
+			n.w[i].pc, n.w[i].fl = wForward, wFailed
+			for _, t := range tags {
+				if c.late && w.begun&(1<<t) == 0 {
+					n.w[i].late |= 1 << t
+				}
+			}
+			yield(n, "begin lost; forwarded all the same", who)
+		}
+		if !c.cluster {
+			conn(tags, func() {
+				n := s
+				for _, t := range tags {
+					n.begin(c, t, i)
+				}
+				n.w[i].begun = 1
+				n.w[i].pc = wForward
+				yield(n, "begin: DEL tag, record intent", who)
+				if c.lossy {
+					n.w[i].fl |= wFailed
+					yield(n, "begin executed, reply lost", who)
+				}
+			})
+			return
+		}
+		for _, t := range tags {
+			if w.begun&(1<<t) == 0 {
+				conn([]int{t}, func() {
+					n := s
+					n.begin(c, t, i)
+					n.w[i].begun |= 1 << t
+					all := true
+					for _, u := range tags {
+						all = all && n.w[i].begun&(1<<u) != 0
+					}
+					if all {
+						n.w[i].pc, n.w[i].begun = wForward, 1
+					}
+					yield(n, "begin "+tagName[t]+": DEL, record intent", who)
+				})
+			}
+		}
+	case wForward:
+		if (c.refuse|c.mayRefuse)&(1<<i) != 0 {
+			n := s
+			n.w[i].pc = wREnd
+			yield(n, "backend refuses", who)
+		}
+		if c.refuse&(1<<i) != 0 {
+			return
+		}
+		n := s
+		n.commit(c, i)
+		n.w[i].pc = wEnd
+		if w.fl&(wExpired|wFailed) == 0 {
+			n.w[i].fl |= wCovered
+		}
+		if c.ackFirst {
+			n.ack(i)
+		}
+		yield(n, "backend commits", who)
+		if c.unknown {
+			n := s
+			n.w[i].pc = wUEnd
+			yield(n, "backend times out before committing", who)
+		}
+	case wEnd, wEnd2, wUEnd, wUEnd2:
+		settle := w.pc >= wUEnd && !c.noSettle
+		kind := "end: DEL tag, drop own intent"
+		if settle {
+			kind = "end: DEL tag, leave intent to settle"
+		}
+		done := func(n *tstate) { // answered in the same step: waiting would only weaken the check
+			if w.pc >= wUEnd {
+				n.w[i].pc = wLate
+				return
+			}
+			n.w[i].pc = wDone
+			n.ack(i)
+		}
+		if w.pc >= wUEnd {
+			kind += "; answered 504"
+		}
+		if atOnce {
+			conn(tags, func() {
+				n := s
+				for _, t := range tags {
+					n.end(c, t, i, settle)
+				}
+				done(&n)
+				yield(n, kind, who)
+			})
+		} else {
+			k := 0
+			if w.pc == wEnd2 || w.pc == wUEnd2 {
+				k = 1
+			}
+			conn(tags[k:k+1], func() {
+				n := s
+				n.end(c, tags[k], i, settle)
+				n.w[i].pc++
+				if k == 1 {
+					done(&n)
+				}
+				yield(n, kind+" "+tagName[tags[k]], who)
+			})
+		}
+		if c.lossy && (w.pc == wEnd || w.pc == wEnd2) {
+			n := s
+			n.w[i].pc = wDone
+			if w.fl&(wFailed|wExpired) == 0 { // intent stands: the answer may go out, others are held off until it runs out
+				n.ack(i)
+				yield(n, "end lost, intent stands; answered", who)
+			} else { // available: answered outside the promise; strict: answered 503
+				yield(n, "end lost, no intent; answered outside the promise", who)
+			}
+		}
+	case wREnd: // nobody waits for it: late is any later step. In Cluster in any order, for nothing was committed
+		refused := func(now []int, kind string) {
+			conn(now, func() {
+				n := s
+				for _, t := range now {
+					n.endRefused(c, t, i)
+				}
+				again := n
+				n.refusedEnd(tags, now, i)
+				yield(n, kind, who)
+				if c.lossy {
+					yield(again, kind+"; reply lost, will be sent again", who)
+				}
+			})
+			if c.lossy {
+				n := s
+				n.refusedEnd(tags, now, i)
+				yield(n, kind+": lost", who)
+			}
+		}
+		kind := "end refused: drop own intent, set token back"
+		if atOnce {
+			refused(tags, kind)
+			return
+		}
+		for _, t := range tags {
+			if w.ended&(1<<t) == 0 {
+				refused([]int{t}, kind+" "+tagName[t])
+			}
+		}
+	case wLate:
+		n := s
+		n.commit(c, i)
+		n.w[i].pc = wDone
+		if w.fl&wExpired == 0 {
+			n.ack(i)
+			yield(n, "backend commits late, within the settle time", who)
+		} else {
+			yield(n, "backend commits after the settle time (not covered)", who)
+		}
+	}
+}
+
+// commit: a write to another member of the family is none to our register.
+func (s *tstate) commit(c *tconf, i int) {
+	if c.writes[i] != GD {
+		s.v++
+		s.w[i].ver = s.v
+	}
+}
+
+func (s *tstate) refusedEnd(tags, now []int, i int) {
+	w := &s.w[i]
+	for _, t := range now {
+		w.ended |= 1 << t
+	}
+	for _, t := range tags {
+		if w.ended&(1<<t) == 0 {
+			return
+		}
+	}
+	w.pc, w.ended = wDone, 0
+}
+
+func (s *tstate) ack(i int) {
+	s.w[i].fl |= wCounts
+	if s.w[i].ver > s.acked {
+		s.acked = s.w[i].ver
+	}
+}
