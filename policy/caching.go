@@ -38,6 +38,9 @@ type cacheBlock struct {
 
 	ignoreDirectives bool
 
+	staleWhileRevalidate, staleIfError, staleIfUnreachable time.Duration
+	hasUnreachable                                         bool
+
 	memoryAt     ast.Node
 	overrideAt   ast.Node
 	authorizedAt ast.Node
@@ -85,6 +88,11 @@ func (l *loader) cacheFields(n ast.Node, b *cacheBlock, defaults bool) {
 		{"request_directives", func(n ast.Node) {
 			b.ignoreDirectives = l.choice(n, "request_directives", "obey", "ignore") == "ignore"
 		}},
+		{"stale_while_revalidate", func(n ast.Node) { b.staleWhileRevalidate = l.duration(n, "stale_while_revalidate") }},
+		{"stale_if_error", func(n ast.Node) { b.staleIfError = l.duration(n, "stale_if_error") }},
+		{"stale_if_unreachable", func(n ast.Node) {
+			b.staleIfUnreachable, b.hasUnreachable = l.duration(n, "stale_if_unreachable"), true
+		}},
 		{"verify", func(n ast.Node) {
 			share := ""
 			l.mapping(n, "verify",
@@ -92,9 +100,6 @@ func (l *loader) cacheFields(n ast.Node, b *cacheBlock, defaults bool) {
 				field{"ignore", func(n ast.Node) { l.texts(n, "ignore") }})
 			l.later(n, "verify", share == "" || share == "0%" || share == "0")
 		}},
-	}
-	for _, name := range []string{"stale_while_revalidate", "stale_if_error", "stale_if_unreachable"} {
-		fields = append(fields, field{name, func(n ast.Node) { l.later(n, name, l.duration(n, name) == 0) }})
 	}
 	if l.mapping(n, "cache", fields...) && !defaults && b.scope == "" && (b.scopeAt == nil || !l.faulty(b.scopeAt)) {
 		l.fault(n, "scope must be stated: private (an entry for each caller), shared, or a verified value like %q", "{claim.org}")
@@ -144,7 +149,10 @@ func (l *loader) setCookie(n ast.Node) SetCookie {
 // compileCache makes of a block what plans need.
 func (l *loader) compileCache(r *route, b cacheBlock) *Cache {
 	c := &Cache{
-		Rules:     httpcache.Rules{TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status, IgnoreDirectives: b.ignoreDirectives},
+		Rules: httpcache.Rules{
+			TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status, IgnoreDirectives: b.ignoreDirectives,
+			StaleWhileRevalidate: b.staleWhileRevalidate, StaleIfError: b.staleIfError, StaleIfUnreachable: b.staleIfUnreachable,
+		},
 		MaxBody:   b.maxBody,
 		Memory:    b.memory,
 		SetCookie: b.setCookie,
@@ -154,7 +162,11 @@ func (l *loader) compileCache(r *route, b cacheBlock) *Cache {
 	for _, s := range b.strip {
 		c.Strip = append(c.Strip, canonicalPattern(s))
 	}
+	c.StrippedTargets = httpcache.StrippedTargets(c.Strip)
 	l.scope(b, c)
+	if c.Scope == Shared && !b.hasTTL && !b.hasUnreachable {
+		c.Rules.StaleIfUnreachable = staleIfUnreachable
+	}
 	for _, s := range b.tags {
 		if t := l.tag(r, c, s); t != nil {
 			c.Tags = append(c.Tags, t)
@@ -174,6 +186,9 @@ func (l *loader) compileCache(r *route, b cacheBlock) *Cache {
 	c.Digest = l.digest(b)
 	return c
 }
+
+// staleIfUnreachable is the default of a shared route without ttl, which is a cache as RFC 9111 §4.2.4 has it.
+const staleIfUnreachable = time.Hour
 
 func canonicalPattern(s string) string {
 	prefix, open := strings.CutSuffix(s, "*")
@@ -241,6 +256,8 @@ func (l *loader) digest(b cacheBlock) string {
 		Strip              []string
 		Override           bool
 		Status             map[int]time.Duration
+		Stale              [3]time.Duration
+		StaleSet           bool
 		MaxAge             time.Duration
 		Issuer, Audience   string
 		HasJWT             bool
@@ -248,7 +265,7 @@ func (l *loader) digest(b cacheBlock) string {
 		Cookies            []string
 	}{
 		l.options.Format, b.scope, b.ttl, b.hasTTL, plain(b.tags), b.maxBody, b.query, b.listed, b.ignoreQuery, b.vary, b.authorized,
-		b.setCookie, b.strip, b.override, b.status, l.caller.MaxAge, l.issuer(), l.audience(), l.jwt, l.caller.Credentials, l.caller.NotCredentials, l.caller.IgnoreCookies,
+		b.setCookie, b.strip, b.override, b.status, [3]time.Duration{b.staleWhileRevalidate, b.staleIfError, b.staleIfUnreachable}, b.hasUnreachable, l.caller.MaxAge, l.issuer(), l.audience(), l.jwt, l.caller.Credentials, l.caller.NotCredentials, l.caller.IgnoreCookies,
 	})
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:16])

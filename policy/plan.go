@@ -71,6 +71,8 @@ type Cache struct {
 	Tags      []*cachekeys.Template
 	Vary      []string // canonical
 	Digest    string   // of the block as it is in force: part of every key
+	// StrippedTargets are fields that speak to this cache alone (RFC 9213) and that Strip matches: stored for what they say, and in no answer.
+	StrippedTargets []string
 
 	partition *cachekeys.Template
 	query     queryRule

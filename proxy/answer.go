@@ -16,21 +16,32 @@ import (
 // answerStored answers from the store.
 func (p *Proxy) answerStored(x *exchange, req httpfield.Request, found store.Found, use httpcache.Reuse) {
 	x.out.Result = telemetry.ResultHit
+	if use.Refresh {
+		x.out.Result = telemetry.ResultStale
+	}
 	x.out.TTL = use.TTL
 	x.out.Detail = telemetry.DetailRedis
 	if found.Memory {
 		x.out.Detail = telemetry.DetailMemory
 	}
-	p.answerEntry(x, req, found.Entry, use)
+	p.answerEntry(x, req, found.Entry, age(use))
 }
 
-// answerEntry answers with an entry: 304 to a condition that holds, a part to who wants one, no content to a HEAD (RFC 9110 §13.2.2, §14.2, §9.3.2).
-func (p *Proxy) answerEntry(x *exchange, req httpfield.Request, e *entry.Entry, use httpcache.Reuse) {
+// age is the Age field of what is served from the store (RFC 9111 §5.1).
+func age(use httpcache.Reuse) []string {
+	return []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
+}
+
+// answerEntry answers with an entry: 304 to a condition that holds, a part to who wants one, no content to a HEAD (RFC 9110 §13.2.2, §14.2, §9.3.2). age is
+// the Age field; none for what the backend has just confirmed (RFC 9111 §5.1).
+func (p *Proxy) answerEntry(x *exchange, req httpfield.Request, e *entry.Entry, age []string) {
 	h := x.w.Header()
 	for name, values := range e.Fields() {
 		h[name] = values
 	}
-	h["Age"] = []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
+	if len(age) > 0 {
+		h["Age"] = age
+	}
 	p.finishHead(x, h)
 	if httpcache.Conditional(req, stored(e)) {
 		dropRepresentation(h)

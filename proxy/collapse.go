@@ -54,10 +54,15 @@ func (p *Proxy) lead(x *exchange, req httpfield.Request, fill *store.Fill, fligh
 // follow waits for the answer of another request of this process.
 func (p *Proxy) follow(x *exchange, req httpfield.Request, query store.Query, fill *store.Fill, flight *store.Flight) {
 	landing, ok := flight.Wait(x.r.Context())
+	use, stale := x.stale(req, landing.Failed)
 	switch {
 	case !ok:
 		fill.Abandon()
 		panic(http.ErrAbortHandler) // nobody is there to read an answer
+	case stale:
+		fill.Abandon()
+		p.answerStale(x, req, use, landing.Failed, 0)
+		return
 	case landing.Err != nil:
 		fill.Abandon()
 		p.backendFailed(x, landing.Err)
@@ -82,6 +87,6 @@ func (p *Proxy) serveCollapsed(x *exchange, req httpfield.Request, e *entry.Entr
 		return false
 	}
 	x.out.Result, x.out.Collapsed = telemetry.ResultMiss, true
-	p.answerEntry(x, req, e, use)
+	p.answerEntry(x, req, e, age(use))
 	return true
 }

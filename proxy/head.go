@@ -46,6 +46,11 @@ func (p *Proxy) finishHead(x *exchange, h http.Header) {
 	if s := x.out.CacheStatus(p.CacheStatus); s != "" {
 		h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), s)
 	}
+	if x.plan.Read != nil {
+		for _, name := range x.plan.Read.Cache.StrippedTargets {
+			delete(h, name)
+		}
+	}
 	for _, name := range []string{"Date", "Content-Type"} {
 		if _, ok := h[name]; !ok {
 			h[name] = nil

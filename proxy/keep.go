@@ -21,6 +21,7 @@ type keeping struct {
 	x      *exchange
 	fill   *store.Fill
 	entry  *entry.Entry
+	retain time.Duration   // beyond its lifetime
 	given  []cachekeys.Tag // what the answer's own fields name it
 	flight *store.Flight   // those who wait for the answer; nil: nobody
 }
@@ -33,22 +34,30 @@ func (p *Proxy) keep(x *exchange, req httpfield.Request, fill *store.Fill, resp 
 	if fill == nil {
 		return nil
 	}
-	read := x.plan.Read
-	fields := httpfield.Header(resp.Header)
-	answer := httpcache.Response{Status: resp.StatusCode, Fields: fields, RequestTime: at.sent, ResponseTime: at.came}
-	decision := httpcache.Store(read.Rules, req, read.Requester, answer)
-	why := decision.Why
+	why := reason.Reason("")
 	switch {
-	case !decision.Store:
-	case resp.ContentLength > read.Cache.MaxBody:
+	case resp.ContentLength > x.plan.Read.Cache.MaxBody:
 		why = reason.TooLarge
 	case len(resp.Trailer) > 0:
 		why = reason.Trailers
 	default:
+		return p.keepAs(x, req, fill, resp.StatusCode, resp.Header, at)
+	}
+	p.refused(x, why)
+	return nil
+}
+
+// keepAs is keep for an answer with this status and these fields, whose content is or will be complete.
+func (p *Proxy) keepAs(x *exchange, req httpfield.Request, fill *store.Fill, status int, fields http.Header, at timing) *keeping {
+	read := x.plan.Read
+	answer := httpcache.Response{Status: status, Fields: httpfield.Header(fields), RequestTime: at.sent, ResponseTime: at.came}
+	decision := httpcache.Store(read.Rules, req, read.Requester, answer)
+	why := decision.Why
+	if decision.Store {
 		var e *entry.Entry
 		if e, why = newEntry(read, decision, answer); why == "" {
 			x.out.Stored = true
-			return &keeping{proxy: p, x: x, fill: fill, entry: e, given: read.Given(fields)}
+			return &keeping{proxy: p, x: x, fill: fill, entry: e, retain: decision.Retain, given: read.Given(answer.Fields)}
 		}
 	}
 	p.refused(x, why)
@@ -70,21 +79,23 @@ func newEntry(read *policy.ReadPlan, decision httpcache.Storing, answer httpcach
 	e.Vary, _ = httpcache.VaryNames(answer.Fields)
 	e.Cookies = dropped
 	e.ResponseTime, e.InitialAge = answer.ResponseTime, decision.InitialAge
-	e.Lifetime = lifetime(read, decision, answer.ResponseTime)
+	e.Lifetime, e.Until = decision.Lifetime, end(read, answer.ResponseTime)
+	if !e.Until.IsZero() {
+		e.Lifetime = min(e.Lifetime, e.InitialAge+e.Until.Sub(answer.ResponseTime))
+	}
 	return e, ""
 }
 
-// lifetime is the answer's freshness lifetime, cut so that nothing outlives the caller's token, or max_age where the
-// credentials cannot be verified.
-func lifetime(read *policy.ReadPlan, decision httpcache.Storing, now time.Time) time.Duration {
-	left := decision.Lifetime - decision.InitialAge
+// end is when nothing of an answer may be used any more: nothing outlives the caller's token, or max_age where the credentials cannot be verified. Zero if
+// there is no such end.
+func end(read *policy.ReadPlan, now time.Time) (t time.Time) {
 	if read.MaxLife > 0 {
-		left = min(left, read.MaxLife)
+		t = now.Add(read.MaxLife)
 	}
-	if !read.NotAfter.IsZero() {
-		left = min(left, read.NotAfter.Sub(now))
+	if !read.NotAfter.IsZero() && (t.IsZero() || read.NotAfter.Before(t)) {
+		t = read.NotAfter
 	}
-	return decision.InitialAge + left
+	return t
 }
 
 // dropCookies treats Set-Cookie as the policy says: it gives the reason why the answer is refused, or takes out the
@@ -153,7 +164,7 @@ func (k *keeping) store(content []byte) {
 	k.entry.Body = content
 	read := k.x.plan.Read
 	body := policy.Body{Content: content, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: true}
-	k.fill.Keep(k.entry,
+	k.fill.Keep(k.entry, k.retain,
 		func() ([]cachekeys.Tag, reason.Reason) {
 			names, why := read.Names(body)
 			return append(names, k.given...), why
@@ -165,8 +176,13 @@ func (k *keeping) store(content []byte) {
 				metrics.Refused(why)
 			}
 		})
-	if len(k.given) > 0 && !k.fill.Guards(cachekeys.Guard("")) {
+	switch {
+	case len(k.given) > 0 && !k.fill.Guards(cachekeys.Guard("")):
 		k.flight.Land(store.Landing{}) // those who wait have not proved that nothing was written to what it names
+		return
+	case k.entry.Fresh(time.Now()) <= 0:
+		k.fill.Alone()
+		k.flight.Land(store.Landing{}) // each has to ask for itself
 		return
 	}
 	k.flight.Land(store.Landing{Entry: k.entry})

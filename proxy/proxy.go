@@ -1,8 +1,8 @@
 // Package proxy takes each request along its path: what is to be done with it (policy), what is stored for it (store),
 // the backend's answer (backend), what is kept of it and what it invalidates (httpcache, coherence).
 //
-// The path can be read from the file names: proxy and view for all; read, fetch, keep, answer for a GET; write for what changes
-// something; pass and upgrade for everything else; head and relay send an answer on. Nothing is decided here that a pure package
+// The path can be read from the file names: proxy and view for all; read, fetch, keep, answer for a GET, revalidate, stale and refresh where what is stored
+// may not be served as it stands; write for what changes something; pass and upgrade for everything else; head and relay send an answer on. Nothing is decided here that a pure package
 // could decide.
 package proxy
 
@@ -49,6 +49,8 @@ type Proxy struct {
 	MaxInspectBody int64                // bytes of a body that are read to fill templates
 	CacheStatus    telemetry.StatusMode // what Cache-Status says
 	Answered       func()               // called for each answer of the backend; nil: nobody wants to know
+
+	refreshes refreshes
 }
 
 // exchange is one request on its way through the proxy.
@@ -59,6 +61,8 @@ type exchange struct {
 	table  *policy.Table // the table that the request began with
 	budget *redisconn.Budget
 	out    telemetry.Outcome
+
+	earlier earlier // what is stored for a read and is not served as it stands
 }
 
 // ServeHTTP implements http.Handler.

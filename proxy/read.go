@@ -30,7 +30,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 	}
 	query := store.Query{
 		Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried, Fields: req.Fields, Memory: read.Cache.Memory,
-		TTL: read.Cache.Rules.TTL,
+		TTL: read.Cache.Rules.Expected(),
 	}
 	found := p.Store.Lookup(x.r.Context(), x.budget, query)
 	if found.Bypass != "" {
@@ -39,15 +39,16 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 	}
 	why := found.Why
 	if found.Entry != nil {
-		use := httpcache.Use(x.plan.Read.Rules, req, stored(found.Entry), time.Now())
-		switch {
-		case use.Serve && bringsCookies(req, found.Entry.Cookies):
+		use := httpcache.Use(read.Rules, req, stored(found.Entry), time.Now())
+		if use.Serve && bringsCookies(req, found.Entry.Cookies) {
 			p.answerStored(x, req, found, use)
+			if use.Refresh {
+				p.refresh(x, req, query, found)
+			}
 			return
-		case use.Serve:
+		}
+		if why = use.Why; use.Serve {
 			why = reason.Miss
-		default:
-			why = use.Why
 		}
 	}
 	x.out.Result, x.out.Reason = telemetry.ResultMiss, why
@@ -55,11 +56,8 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		p.refuse(x, http.StatusGatewayTimeout, reason.OnlyIfCached, "Nothing is stored for this request, and it asks for nothing else.")
 		return
 	}
-	if httpcache.WantsRange(req) {
-		p.bypass(x, reason.Range)
-		return
-	}
-	fill := p.begin(x, query, found)
+	x.earlier = earlierOf(req, found)
+	fill := p.begin(x, req, query, found)
 	if fill == nil {
 		p.fetch(x, req, nil, nil)
 		return
@@ -67,10 +65,11 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 	p.collapsed(x, req, query, fill)
 }
 
-// begin opens the tokens of a fill. It returns nil where nothing can be kept: for a HEAD, while a write to one of its tags is under way,
-// and while Redis is away.
-func (p *Proxy) begin(x *exchange, q store.Query, found store.Found) *store.Fill {
-	if x.r.Method != http.MethodGet {
+// begin opens the tokens of a fill. It returns nil where nothing can be kept: for a HEAD where nothing is stored that it could say something of, while a
+// write to one of its tags is under way, and while Redis is away.
+func (p *Proxy) begin(x *exchange, req httpfield.Request, q store.Query, found store.Found) *store.Fill {
+	get := req.Method == http.MethodGet
+	if !get && x.earlier.entry == nil {
 		return nil
 	}
 	// The guard of what only fields of answers name: where none has named anything yet, it forbids nothing until one does.
@@ -78,7 +77,8 @@ func (p *Proxy) begin(x *exchange, q store.Query, found store.Found) *store.Fill
 	if slices.ContainsFunc(found.Names, cachekeys.Tag.IsGiven) {
 		guards, loose = slices.Concat(guards, loose), nil
 	}
-	fill, err := p.Store.Begin(x.r.Context(), x.budget, q, found.Names, guards, loose, mayJoin(x.out.Reason))
+	collapse := get && mayJoin(x.out.Reason) && !httpcache.WantsRange(req)
+	fill, err := p.Store.Begin(x.r.Context(), x.budget, q, found.Names, guards, loose, collapse)
 	switch {
 	case err != nil:
 		x.out.Detail = redisconn.Reason(err)
@@ -94,7 +94,7 @@ func (p *Proxy) begin(x *exchange, q store.Query, found store.Found) *store.Fill
 func stored(e *entry.Entry) httpcache.Stored {
 	return httpcache.Stored{
 		Status: e.Status, Fields: e,
-		ResponseTime: e.ResponseTime, InitialAge: e.InitialAge, Lifetime: e.Lifetime,
+		ResponseTime: e.ResponseTime, InitialAge: e.InitialAge, Lifetime: e.Lifetime, Until: e.Until,
 	}
 }
 

@@ -48,6 +48,7 @@ type sidecar struct {
 	keyspace    *coherence.Keyspace
 	store       *store.Store
 	jobs        *jobs.Jobs
+	proxy       *proxy.Proxy
 	data, ops   serving
 
 	base     context.Context // of every client's request: done when none may go on
@@ -249,14 +250,14 @@ func (s *sidecar) listen() (err error) {
 		},
 		Stranger: func() { s.metrics.Stranger(telemetry.StrangerJob) },
 	})
-	handler := &proxy.Proxy{
+	s.proxy = &proxy.Proxy{
 		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache, Backend: s.backend, Jobs: hook,
 		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, s.cfg.JobsPath),
 		RedisTimeout: s.cfg.Timeout, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
 		Answered: func() { s.answered.Store(true) },
 	}
 	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}
-	s.data = serving{name: "data", server: dataServer(handler, s.base, limits, s.log)}
+	s.data = serving{name: "data", server: dataServer(s.proxy, s.base, limits, s.log)}
 	s.ops = serving{name: "ops", server: opsServer(s.opsHandler(), s.log)}
 	if s.data.listener, err = listen(s.cfg.Listen, "LISTEN_ADDR", s.cfg.MaxConns); err != nil {
 		return err
@@ -339,6 +340,7 @@ func (s *sidecar) run(ctx context.Context) error {
 		endWorkers()
 		s.data.stop(deadline, s.log)
 		working.Wait()
+		s.proxy.Close()
 		s.store.Close(deadline)
 		s.cutOff()
 		s.backend.Close()

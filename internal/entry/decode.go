@@ -27,6 +27,7 @@ func Decode(b []byte) (*Entry, error) {
 		ResponseTime: time.Unix(0, r.signed()),
 		InitialAge:   time.Duration(r.signed()),
 		Lifetime:     time.Duration(r.signed()),
+		Until:        atEpoch(r.signed()),
 		Vary:         r.names(),
 		Cookies:      r.names(),
 	}
@@ -60,6 +61,14 @@ func (e *Entry) unpack(head []byte, how form, size int, stored []byte) bool {
 		return ok
 	}
 	return false
+}
+
+// atEpoch is what sinceEpoch was made of.
+func atEpoch(ns int64) time.Time {
+	if ns == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, ns)
 }
 
 // isWhole reports whether a record, which has a preamble, has its checksum.

@@ -55,7 +55,7 @@ func record(numbers []int64, vary string, headSize int, how form, size int, rest
 }
 
 func TestWholeRecordsThatSayNonsense(t *testing.T) {
-	fine := []int64{200, 1, 2, 3}
+	fine := []int64{200, 1, 2, 3, 0}
 	coded := func(body []byte) string {
 		w, err := zstd.NewWriter(nil)
 		if err != nil {
@@ -72,8 +72,8 @@ func TestWholeRecordsThatSayNonsense(t *testing.T) {
 	}{
 		{"a record that is fine", record(fine, "\x01\x01A", 6, plain, 2, "A: 1\r\nok"), nil},
 		{"a coded one", record(fine, "\x00", 0, zstandard, 5000, coded(long)), nil},
-		{"an informational status", record([]int64{100, 1, 2, 3}, "\x00", 0, plain, 0, ""), ErrDamaged},
-		{"a status that is none", record([]int64{1000, 1, 2, 3}, "\x00", 0, plain, 0, ""), ErrDamaged},
+		{"an informational status", record([]int64{100, 1, 2, 3, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
+		{"a status that is none", record([]int64{1000, 1, 2, 3, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
 		{"a Vary that is no token", record(fine, "\x01\x01:", 0, plain, 0, ""), ErrDamaged},
 		{"an empty name", record(fine, "\x01\x00", 0, plain, 0, ""), ErrDamaged},
 		{"more names than there are bytes", record(fine, "\xff\xff\xff\x7f", 0, plain, 0, ""), ErrDamaged},
@@ -130,10 +130,10 @@ func TestNoBombUnpacks(t *testing.T) {
 		rule string
 		b    []byte
 	}{
-		{"a frame that does not say its size", record([]int64{200, 1, 2, 3}, "\x00", 0, zstandard, 5000, unsized)},
-		{"a frame that says it", record([]int64{200, 1, 2, 3}, "\x00", 0, zstandard, 5000, sized)},
-		{"a record that says it too", record([]int64{200, 1, 2, 3}, "\x00", 0, zstandard, huge, sized)},
-		{"a frame with a giant window", record([]int64{200, 1, 2, 3}, "\x00", 0, zstandard, 100, rle(0x00, 0xf8)[:100])},
+		{"a frame that does not say its size", record([]int64{200, 1, 2, 3, 0}, "\x00", 0, zstandard, 5000, unsized)},
+		{"a frame that says it", record([]int64{200, 1, 2, 3, 0}, "\x00", 0, zstandard, 5000, sized)},
+		{"a record that says it too", record([]int64{200, 1, 2, 3, 0}, "\x00", 0, zstandard, huge, sized)},
+		{"a frame with a giant window", record([]int64{200, 1, 2, 3, 0}, "\x00", 0, zstandard, 100, rle(0x00, 0xf8)[:100])},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -167,8 +167,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(made(f, nil).Encode(nil))
 	f.Add(made(f, []byte("body")).Encode(nil))
 	f.Add(made(f, bytes.Repeat([]byte("long body "), 200)).Encode(nil))
-	f.Add(Index{Vary: []string{"A"}, Names: []string{"b"}}.Encode(nil))
-	f.Add(record([]int64{200, 1, 2, 3}, "\x00", 0, pieces, 50, "x"))
+	f.Add(Index{Vary: []string{"A"}, Variants: []Variant{{ETag: `"b"`}}}.Encode(nil))
+	f.Add(record([]int64{200, 1, 2, 3, 0}, "\x00", 0, pieces, 50, "x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < metaStart {
 			b = append(b, make([]byte, metaStart)...)

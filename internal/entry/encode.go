@@ -3,6 +3,7 @@ package entry
 import (
 	"encoding/binary"
 	"hash/crc32"
+	"time"
 )
 
 // A Kind is what a record is.
@@ -44,6 +45,7 @@ func (e *Entry) Encode(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, e.ResponseTime.UnixNano())
 	dst = binary.AppendVarint(dst, int64(e.InitialAge))
 	dst = binary.AppendVarint(dst, int64(e.Lifetime))
+	dst = binary.AppendVarint(dst, sinceEpoch(e.Until))
 	dst = appendNames(dst, e.Vary)
 	dst = appendNames(dst, e.Cookies)
 	dst = binary.AppendUvarint(dst, uint64(len(e.head)))
@@ -58,6 +60,14 @@ func (e *Entry) Encode(dst []byte) []byte {
 		dst = append(dst, e.Body...)
 	}
 	return seal(dst, begin)
+}
+
+// sinceEpoch is t in nanoseconds since 1970, and 0 for the zero time.
+func sinceEpoch(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixNano()
 }
 
 func appendPreamble(b []byte, k Kind) []byte {

@@ -24,16 +24,18 @@ func TestForm(t *testing.T) {
 		t.Fatal(err)
 	}
 	e.Vary, e.ResponseTime, e.InitialAge, e.Lifetime, e.Body = []string{"Accept"}, time.Unix(1, 0), time.Second, time.Minute, []byte("no")
-	const want = "7363" + "45" + "31" + "39c576a1" + // magic, kind, version, checksum
-		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + // status, time, age, lifetime
+	e.Until = time.Unix(2, 0)
+	const want = "7363" + "45" + "32" + "5df5c311" + // magic, kind, version, checksum
+		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + // status, time, age, lifetime, end
 		"01" + "06" + "416363657074" + "00" + // Vary: Accept; no cookies
 		"0b" + "00" + "02" + // head of 11 bytes, plain body of 2
 		"457461673a202278220d0a" + "6e6f"
 	if got := hex.EncodeToString(e.Encode(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	const index = "7363" + "49" + "31" + "70891102" + "01" + "06" + "416363657074" + "02" + "0161" + "026262"
-	if got := hex.EncodeToString(Index{Vary: []string{"Accept"}, Names: []string{"a", "bb"}}.Encode(nil)); got != index {
+	const index = "7363" + "49" + "32" + "018ae701" + "01" + "06" + "416363657074" + "01" + "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b" + "03" + "226122"
+	variant := Variant{Key: [16]byte([]byte("kkkkkkkkkkkkkkkk")), ETag: `"a"`}
+	if got := hex.EncodeToString(Index{Vary: []string{"Accept"}, Variants: []Variant{variant}}.Encode(nil)); got != index {
 		t.Errorf("got  %s\nwant %s", got, index)
 	}
 }
@@ -66,6 +68,7 @@ func anEntry(t *rapid.T) *Entry {
 	e.ResponseTime = time.Unix(0, rapid.Int64().Draw(t, "time"))
 	e.InitialAge = time.Duration(rapid.Int64().Draw(t, "age"))
 	e.Lifetime = time.Duration(rapid.Int64().Draw(t, "lifetime"))
+	e.Until = atEpoch(rapid.Int64().Draw(t, "until"))
 	part := rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "part")
 	e.Body = bytes.Repeat(part, rapid.IntRange(0, 3000).Draw(t, "repeat"))
 	return e

@@ -5,11 +5,11 @@
 //
 //	0  magic    "sc"
 //	2  kind     'E' an entry, 'I' an index
-//	3  version  '1'
+//	3  version  '2'
 //	4  checksum CRC-32C of everything but itself, little-endian
-//	8  meta     an entry: status, response time (ns since 1970), initial age, lifetime (ns), the names of Vary, the names
-//	            of dropped cookies, the head's length, the body's form and its length
-//	            an index: the names of Vary, the learned names
+//	8  meta     an entry: status, response time (ns since 1970), initial age, lifetime (ns), its end (ns since 1970, or 0), the names
+//	            of Vary, the names of dropped cookies, the head's length, the body's form and its length
+//	            an index: the names of Vary, the variants, each its key and its ETag
 //	   head     "Name: value\r\n" for each field line, ready to send
 //	   body     as its form says, up to the end
 //
@@ -27,7 +27,7 @@ import (
 )
 
 // Version of the stored form. It is part of every key, so that two versions never read each other's records.
-const Version = "1"
+const Version = "2"
 
 // ErrFields is wrapped where a response cannot be stored because its head cannot be written for certain.
 var ErrFields = errors.New("entry: fields that cannot be sent")
@@ -47,6 +47,8 @@ type Entry struct {
 	ResponseTime time.Time
 	// InitialAge and Lifetime are the corrected initial age and the freshness lifetime (RFC 9111 §4.2).
 	InitialAge, Lifetime time.Duration
+	// Until, if not zero, is when the entry ends, whatever may be used beyond its lifetime; to the nanosecond.
+	Until time.Time
 
 	// Body is the content in the coding in which the backend sent it. That of a decoded entry is a view of what was decoded.
 	Body []byte
@@ -68,6 +70,11 @@ func New(status int, fields http.Header) (*Entry, error) {
 		return nil, err
 	}
 	return &Entry{Status: status, head: head}, nil
+}
+
+// Fresh is how long the entry is still fresh at now; 0 or less if it is stale.
+func (e *Entry) Fresh(now time.Time) time.Duration {
+	return e.Lifetime - e.InitialAge - max(0, now.Sub(e.ResponseTime))
 }
 
 // isFinal reports whether status is that of a final response, which net/http can send.

@@ -29,14 +29,14 @@ func made(t testing.TB, body []byte) *Entry {
 	e.Vary = []string{"Accept", "Origin"}
 	e.Cookies = []string{"csrf_token"}
 	e.ResponseTime = time.Unix(1_700_000_000, 123_456_789)
-	e.InitialAge, e.Lifetime = 3*time.Second, time.Hour
+	e.InitialAge, e.Lifetime, e.Until = 3*time.Second, time.Hour, time.Unix(1_700_001_000, 1)
 	e.Body = body
 	return e
 }
 
 // same compares what can be seen of two entries.
 func same(t interface{ Errorf(string, ...any) }, got, want *Entry) {
-	if got.Status != want.Status || !got.ResponseTime.Equal(want.ResponseTime) || got.InitialAge != want.InitialAge || got.Lifetime != want.Lifetime {
+	if got.Status != want.Status || !got.ResponseTime.Equal(want.ResponseTime) || got.InitialAge != want.InitialAge || got.Lifetime != want.Lifetime || !got.Until.Equal(want.Until) {
 		t.Errorf("got %d %v %v %v; want %d %v %v %v", got.Status, got.ResponseTime, got.InitialAge, got.Lifetime,
 			want.Status, want.ResponseTime, want.InitialAge, want.Lifetime)
 	}

@@ -1,11 +1,39 @@
 package entry
 
+import "encoding/binary"
+
 // An Index is what stands under a primary key whose variants lie under keys of their own.
 type Index struct {
 	// Vary are the names of the request fields by which the variants are told apart, canonical.
 	Vary []string
-	// Names are what the responses named, in whatever form the store gives them: what the next fill opens first. None is empty.
-	Names []string
+	// Variants are those that the backend can be asked about by their ETags (RFC 9111 §4.3.1): the latest first, at most MaxVariants.
+	Variants []Variant
+}
+
+// A Variant is one of the responses under a key.
+type Variant struct {
+	Key  [16]byte // under which it lies
+	ETag string   // as its response had it; not empty
+}
+
+// MaxVariants is how many variants an index names.
+const MaxVariants = 8
+
+// maxETag is how long an ETag may be in an index, in bytes.
+const maxETag = 256
+
+// With returns x's variants with v before them, in the place of an earlier one of the same key. v is left out if its ETag is empty or too long.
+func (x Index) With(v Variant) []Variant {
+	variants := make([]Variant, 0, MaxVariants)
+	if v.ETag != "" && len(v.ETag) <= maxETag {
+		variants = append(variants, v)
+	}
+	for _, old := range x.Variants {
+		if old.Key != v.Key && len(variants) < MaxVariants {
+			variants = append(variants, old)
+		}
+	}
+	return variants
 }
 
 // Encode appends x in its stored form to dst.
@@ -13,7 +41,12 @@ func (x Index) Encode(dst []byte) []byte {
 	begin := len(dst)
 	dst = appendPreamble(dst, KindIndex)
 	dst = appendNames(dst, x.Vary)
-	dst = appendNames(dst, x.Names)
+	dst = binary.AppendUvarint(dst, uint64(len(x.Variants)))
+	for _, v := range x.Variants {
+		dst = append(dst, v.Key[:]...)
+		dst = binary.AppendUvarint(dst, uint64(len(v.ETag)))
+		dst = append(dst, v.ETag...)
+	}
 	return seal(dst, begin)
 }
 
@@ -23,9 +56,26 @@ func DecodeIndex(b []byte) (x Index, ok bool) {
 		return Index{}, false
 	}
 	r := reader{rest: b[metaStart:]}
-	x = Index{Vary: r.names(), Names: r.names()}
+	x = Index{Vary: r.names(), Variants: r.variants()}
 	if r.bad || len(r.rest) > 0 || !areTokens(x.Vary) {
 		return Index{}, false
 	}
 	return x, true
+}
+
+func (r *reader) variants() []Variant {
+	n := r.int()
+	if n > MaxVariants {
+		r.fail()
+	}
+	var variants []Variant
+	for i := 0; i < n && !r.bad; i++ {
+		var v Variant
+		copy(v.Key[:], r.take(len(v.Key)))
+		if v.ETag = string(r.take(r.int())); v.ETag == "" || !isValue(v.ETag) {
+			r.fail()
+		}
+		variants = append(variants, v)
+	}
+	return variants
 }

@@ -2,7 +2,9 @@ package entry
 
 import (
 	"bytes"
+	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -10,10 +12,14 @@ import (
 
 func TestDecodeIndexGivesWhatWasEncoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		list := func(name, pattern string) []string {
-			return append([]string(nil), rapid.SliceOfN(rapid.StringMatching(pattern), 0, 5).Draw(t, name)...)
+		x := Index{
+			Vary: append([]string(nil), rapid.SliceOfN(rapid.StringMatching(`[A-Za-z-]{1,9}`), 0, 5).Draw(t, "vary")...),
+			Variants: append([]Variant(nil), rapid.SliceOfN(rapid.Custom(func(t *rapid.T) (v Variant) {
+				copy(v.Key[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))
+				v.ETag = rapid.StringMatching(`(W/)?"[!-~]{0,9}"`).Draw(t, "etag")
+				return v
+			}), 0, MaxVariants).Draw(t, "variants")...),
 		}
-		x := Index{Vary: list("vary", `[A-Za-z-]{1,9}`), Names: list("names", `(?s).{1,9}`)}
 		b := x.Encode([]byte("before"))[len("before"):]
 		got, ok := DecodeIndex(b)
 		if !ok || !reflect.DeepEqual(got, x) {
@@ -22,8 +28,28 @@ func TestDecodeIndexGivesWhatWasEncoded(t *testing.T) {
 	})
 }
 
+func TestTheLatestVariantsAreKept(t *testing.T) {
+	var x Index
+	for i := range 3 * MaxVariants {
+		x.Variants = x.With(Variant{Key: [16]byte{byte(i % (MaxVariants + 2))}, ETag: fmt.Sprintf(`"%d"`, i)})
+	}
+	if len(x.Variants) != MaxVariants {
+		t.Fatalf("%d variants", len(x.Variants))
+	}
+	for i, v := range x.Variants {
+		if want := fmt.Sprintf(`"%d"`, 3*MaxVariants-1-i); v.ETag != want {
+			t.Errorf("variant %d is %s, want %s", i, v.ETag, want)
+		}
+	}
+	for _, none := range []string{"", strings.Repeat("x", maxETag+1)} {
+		if got := x.With(Variant{Key: x.Variants[0].Key, ETag: none}); len(got) != MaxVariants-1 {
+			t.Errorf("with an ETag of %d bytes: %d variants", len(none), len(got))
+		}
+	}
+}
+
 func TestDamagedIndexIsNotRead(t *testing.T) {
-	whole := Index{Vary: []string{"Accept"}, Names: []string{"character:1"}}.Encode(nil)
+	whole := Index{Vary: []string{"Accept"}, Variants: []Variant{{Key: [16]byte{1}, ETag: `"a"`}}}.Encode(nil)
 	for n := range whole {
 		damaged := bytes.Clone(whole)
 		damaged[n] ^= 0x10
@@ -37,14 +63,17 @@ func TestDamagedIndexIsNotRead(t *testing.T) {
 }
 
 func TestWholeIndexThatSaysNonsense(t *testing.T) {
+	key := strings.Repeat("k", 16)
 	for rule, meta := range map[string]string{
 		"something behind it":       "\x00\x00x",
-		"an empty name":             "\x00\x01\x00",
+		"an empty ETag":             "\x00\x01" + key + "\x00",
+		"an ETag with a line end":   "\x00\x01" + key + "\x02\r\n",
 		"a Vary that is no token":   "\x01\x02a,\x00",
-		"more names than it has":    "\x00\x03\x01a\x01b",
-		"names without end":         "\x00\xff\xff\xff\xff\x7f",
+		"more variants than it has": "\x00\x02" + key + "\x01a",
+		"variants without end":      "\x00\xff\xff\xff\xff\x7f",
+		"more than there may be":    "\x00\x09" + strings.Repeat(key+"\x01a", 9),
 		"no second list":            "\x00",
-		"a name cut at its end":     "\x00\x01\x05abc",
+		"an ETag cut at its end":    "\x00\x01" + key + "\x05abc",
 		"a list longer than memory": "\xff\xff\xff\xff\x07",
 	} {
 		if x, ok := DecodeIndex(seal(append(appendPreamble(nil, KindIndex), meta...), 0)); ok {
@@ -57,7 +86,7 @@ func TestWholeIndexThatSaysNonsense(t *testing.T) {
 }
 
 func FuzzDecodeIndex(f *testing.F) {
-	f.Add(Index{Vary: []string{"Accept", "Origin"}, Names: []string{"character:1", "user:*"}}.Encode(nil))
+	f.Add(Index{Vary: []string{"Accept", "Origin"}, Variants: []Variant{{ETag: `W/"a"`}, {Key: [16]byte{1}, ETag: `"b"`}}}.Encode(nil))
 	f.Add(Index{}.Encode(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < metaStart {

@@ -13,7 +13,8 @@ import (
 //   - what is for the next hop alone, Proxy-Authenticate and its kin among it, and what Connection names;
 //   - what no-cache="…" names (§5.2.2.4), and for a shared cache what private="…" does (§5.2.2.7);
 //   - Age, which is in Storing.InitialAge and computed anew for each use, and Trailer, as trailers are not stored;
-//   - what strip matches: each a field name, or a prefix that ends in '*', in any case.
+//   - what strip matches: each a field name, or a prefix that ends in '*', in any case. But those that speak to this cache alone (RFC 9213) are stored, as what they
+//     say is needed again; they are left out of answers.
 //
 // All others are stored as they came, Date among them.
 func StorableFields(r Rules, f httpfield.Fields, strip []string) http.Header {
@@ -25,12 +26,26 @@ func StorableFields(r Rules, f httpfield.Fields, strip []string) http.Header {
 		case name == "Age", name == "Trailer", hop.Has(name):
 		case slices.Contains(cc.NoCacheFields, name):
 		case r.Shared && slices.Contains(cc.PrivateFields, name):
-		case slices.ContainsFunc(strip, func(pattern string) bool { return matchesName(pattern, name) }):
+		case stripped(strip, name) && !slices.Contains(targetedFields[:], name):
 		default:
 			fields[name] = slices.Clone(values)
 		}
 	}
 	return fields
+}
+
+// StrippedTargets are the targeted fields (RFC 9213) that strip matches.
+func StrippedTargets(strip []string) (names []string) {
+	for _, name := range targetedFields {
+		if stripped(strip, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func stripped(strip []string, name string) bool {
+	return slices.ContainsFunc(strip, func(pattern string) bool { return matchesName(pattern, name) })
 }
 
 // matchesName reports whether pattern is name, or a prefix of it with '*' behind.

@@ -34,6 +34,8 @@ func TestStorableFields(t *testing.T) { // RFC 9111 §3.1
 			http.Header{"X-Request-Id2": {"2"}}},
 		{"or by prefix, which is one itself", private, []string{"RateLimit: 1", "RateLimit-Policy: 2", "X-RateLimit: 3", "Rate: 4"}, []string{"RateLimit*"},
 			http.Header{"X-Ratelimit": {"3"}, "Rate": {"4"}}},
+		{"RFC 9213 not what is said to this cache: it counts again after a validation", private, []string{"CDN-Cache-Control: max-age=1", "Surrogate-Control: x"}, []string{"*"},
+			http.Header{"Cdn-Cache-Control": {"max-age=1"}}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			if got := httpcache.StorableFields(tt.rules, fields(tt.in...), tt.strip); !reflect.DeepEqual(got, tt.want) {

@@ -30,6 +30,8 @@ type exchange struct {
 	took, later             int // seconds
 	bypass                  string
 	method                  string // of the later request
+	etag                    bool
+	swr, sie, siu           int // the policy's windows, in seconds
 }
 
 type directive struct{ name, arg string }
@@ -48,7 +50,7 @@ func drawDirectives(t *rapid.T, label string, names []string) []directive {
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) directive {
 		d := directive{name: rapid.SampledFrom(names).Draw(t, "name")}
 		switch d.name {
-		case "max-age", "s-maxage", "min-fresh", "max-stale":
+		case "max-age", "s-maxage", "min-fresh", "max-stale", "stale-while-revalidate", "stale-if-error":
 			d.arg = rapid.SampledFrom([]string{"0", "1", "30", "30", "60", "060", "3000", "99999999999", "-1", "1.0", "x"}).Draw(t, "number")
 		case "x-ext":
 			d.arg = rapid.SampledFrom([]string{`"no-store, max-age=0"`, `"\", private"`, "no-cache"}).Draw(t, "decoy")
@@ -66,17 +68,21 @@ func drawExchange(t *rapid.T) exchange {
 		credentials: rapid.Bool().Draw(t, "credentials"),
 		verified:    rapid.Bool().Draw(t, "verified"),
 		status:      rapid.SampledFrom([]int{200, 200, 200, 200, 203, 204, 206, 226, 299, 301, 302, 304, 404, 412, 429, 500, 501, 599}).Draw(t, "status"),
-		asked:       drawDirectives(t, "asked", []string{"max-age", "min-fresh", "max-stale", "no-cache", "only-if-cached", "no-transform", "x-ext"}),
+		asked:       drawDirectives(t, "asked", []string{"max-age", "min-fresh", "max-stale", "no-cache", "only-if-cached", "no-transform", "stale-if-error", "x-ext"}),
 		answered: drawDirectives(t, "answered", []string{"max-age", "max-age", "max-age", "s-maxage", "public", "private", "no-store", "no-cache",
-			"must-revalidate", "proxy-revalidate", "must-understand", "immutable", "x-ext"}),
+			"must-revalidate", "proxy-revalidate", "must-understand", "immutable", "stale-while-revalidate", "stale-if-error", "x-ext"}),
 		expires:  drawStamp(t, "expires", -50, 200),
 		date:     drawStamp(t, "date", -50, 50),
 		modified: drawStamp(t, "modified", -100000, 100),
 		age:      rapid.SampledFrom([]string{"", "", "0", "25", "59", "25, 0", "x, 25", "-5", "2.5", "99999999999"}).Draw(t, "age"),
 		vary:     rapid.SampledFrom([]string{"", "", "Accept", "Accept, *", "a b"}).Draw(t, "vary"),
 		took:     rapid.SampledFrom([]int{0, 0, 1, 15, -3}).Draw(t, "took"),
+		etag:     rapid.Bool().Draw(t, "etag"),
+		swr:      rapid.SampledFrom([]int{0, 0, 10, 50}).Draw(t, "stale_while_revalidate"),
+		sie:      rapid.SampledFrom([]int{0, 0, 20}).Draw(t, "stale_if_error"),
+		siu:      rapid.SampledFrom([]int{0, 0, 30}).Draw(t, "stale_if_unreachable"),
 		later:    rapid.IntRange(0, 120).Draw(t, "later"),
-		bypass:   rapid.SampledFrom([]string{"", "", "", "", "Range: bytes=0-", "If-Match: *", "Cache-Control: no-store", "Connection: x-a"}).Draw(t, "bypass"),
+		bypass:   rapid.SampledFrom([]string{"", "", "", "", "If-Match: *", "Cache-Control: no-store", "Connection: x-a"}).Draw(t, "bypass"),
 		method:   rapid.SampledFrom([]string{"GET", "GET", "HEAD", "POST"}).Draw(t, "method"),
 	}
 }
@@ -115,13 +121,17 @@ func (s stamp) lines() []string {
 }
 
 func (x exchange) rules() httpcache.Rules {
-	return httpcache.Rules{Shared: x.shared, Authorized: x.authorized, TTL: time.Duration(x.ttl) * time.Second, HasTTL: x.ttl >= 0, Override: x.override}
+	return httpcache.Rules{Shared: x.shared, Authorized: x.authorized, TTL: time.Duration(x.ttl) * time.Second, HasTTL: x.ttl >= 0, Override: x.override,
+		StaleWhileRevalidate: time.Duration(x.swr) * time.Second, StaleIfError: time.Duration(x.sie) * time.Second, StaleIfUnreachable: time.Duration(x.siu) * time.Second}
 }
 
 func (x exchange) response(t *rapid.T) httpcache.Response {
 	f := http.Header{"Expires": x.expires.lines(), "Date": x.date.lines(), "Last-Modified": x.modified.lines(), "Cache-Control": render(t, x.answered)}
 	if x.age != "" {
 		f.Set("Age", x.age)
+	}
+	if x.etag {
+		f.Set("Etag", `W/"1"`)
 	}
 	if x.vary != "" {
 		f.Set("Vary", x.vary)
@@ -172,13 +182,50 @@ func (x exchange) mayStore() bool {
 		!noStore &&
 		!(x.shared && said(x.answered, "private")) &&
 		!(x.shared && x.credentials && !explicitlyAllowed && !byPolicy) &&
-		!said(x.answered, "no-cache") && // would have to be validated
 		x.vary != "Accept, *" && x.vary != "a b" &&
 		x.bypass == "" &&
-		x.lifetime() > float64(x.ageAt(0))
+		(x.lifetime() >= 0 || x.lifetime() == unknown && x.validator()) &&
+		(x.fresh() > float64(x.ageAt(0)) || x.validator() || x.staleFor(x.window()) > float64(x.ageAt(0)))
 }
 
-// lifetime reads §4.2.1 and §4.2.2; -1 if there is none. In seconds.
+// validator reads §4.3.1: there is something by which the backend can be asked, and it would say 304 (RFC 9110 §13.2.1).
+func (x exchange) validator() bool {
+	return x.status/100 == 2 && (x.etag || x.modified.kind == "at")
+}
+
+// fresh is the lifetime in which it may be used without asking (§5.2.2.4).
+func (x exchange) fresh() float64 {
+	if said(x.answered, "no-cache") {
+		return 0
+	}
+	return max(x.lifetime(), 0)
+}
+
+// window is for how long beyond that it may be used at all, in whatever case.
+func (x exchange) window() int {
+	return max(x.allowed("stale-while-revalidate", x.swr), x.allowed("stale-if-error", x.sie), x.siu)
+}
+
+// staleFor is the age up to which it may be served with this window, which its own directives forbid or not (§4.2.4).
+func (x exchange) staleFor(window int) float64 {
+	if said(x.answered, "must-revalidate") || said(x.answered, "no-cache") || x.shared && (said(x.answered, "proxy-revalidate") || said(x.answered, "s-maxage")) {
+		return -1
+	}
+	return x.fresh() + float64(window)
+}
+
+// allowed is a window of RFC 5861: the response's own, or the policy's.
+func (x exchange) allowed(name string, policy int) int {
+	if own := least(x.answered, name); own >= 0 {
+		return own
+	}
+	return policy
+}
+
+// What lifetime says where there is none: it could have been guessed, or not.
+const unknown, never = -1, -2
+
+// lifetime reads §4.2.1 and §4.2.2, in seconds; unknown or never if there is none.
 func (x exchange) lifetime() float64 {
 	came := 0
 	if x.date.kind == "at" {
@@ -199,10 +246,12 @@ func (x exchange) lifetime() float64 {
 		return 0
 	case x.ttl >= 0 && slices.Contains(covered, x.status):
 		return float64(x.ttl)
-	case x.ttl < 0 && slices.Contains(heuristic, x.status) && x.modified.kind == "at":
-		return float64(max(came-x.modified.offset, 0)) / 10 // the generated times are no more than a day apart
+	case x.ttl < 0 && slices.Contains(heuristic, x.status) && x.modified.kind == "at" && came > x.modified.offset:
+		return float64(came-x.modified.offset) / 10 // the generated times are no more than a day apart
+	case x.ttl < 0 && slices.Contains(heuristic, x.status):
+		return unknown
 	}
-	return -1
+	return never
 }
 
 // ageAt reads §4.2.3, in seconds since the response came.
@@ -217,16 +266,35 @@ func (x exchange) ageAt(later int) int {
 
 // mayServe reads §4 and §5.2.1 for the later request.
 func (x exchange) mayServe() bool {
-	age, left := x.ageAt(x.later), x.lifetime()-float64(x.ageAt(x.later))
+	age, left := x.ageAt(x.later), x.fresh()-float64(x.ageAt(x.later))
 	for _, d := range x.asked {
 		n, err := strconv.ParseUint(d.arg, 10, 63)
 		if d.name == "no-cache" ||
 			d.name == "max-age" && (age > 0 && err != nil || age > int(min(n, 1<<31))) || // what is no number is 0
-			d.name == "min-fresh" && (err != nil || left < float64(min(n, 1<<31))) {
+			d.name == "min-fresh" && (err != nil && left < 1<<31 || err == nil && left < float64(min(n, 1<<31))) {
 			return false
 		}
 	}
 	return x.method != "POST" && left > 0
+}
+
+// mayServeStale reads §4.2.4, §5.2.1 and RFC 5861 for it, where it is not fresh: with a window.
+func (x exchange) mayServeStale(window int) bool {
+	age, over := x.ageAt(x.later), float64(x.ageAt(x.later))-x.fresh()
+	limit := -1 // of max-stale
+	for _, d := range x.asked {
+		n, err := strconv.ParseUint(d.arg, 10, 63)
+		switch {
+		case d.name == "no-cache", d.name == "min-fresh", d.name == "max-age" && (err != nil && age > 0 || age > int(min(n, 1<<31))):
+			return false
+		case d.name == "max-stale" && err == nil && (limit < 0 || int(min(n, 1<<31)) < limit):
+			limit = int(min(n, 1<<31))
+		}
+	}
+	if said(x.asked, "max-age") && limit < 0 || limit >= 0 && over > float64(limit) {
+		return false
+	}
+	return x.method != "POST" && over >= 0 && float64(age) < x.staleFor(window)
 }
 
 func TestStoringAndReuseAgreeWithANaiveReading(t *testing.T) {
@@ -247,8 +315,18 @@ func TestStoringAndReuseAgreeWithANaiveReading(t *testing.T) {
 		later := httpfield.Request{Method: x.method, Fields: httpfield.Header{"Cache-Control": render(t, x.asked)}}
 		s := httpcache.Stored{Status: resp.Status, Fields: resp.Fields, ResponseTime: resp.ResponseTime, InitialAge: got.InitialAge, Lifetime: got.Lifetime}
 		use := httpcache.Use(x.rules(), later, s, now.Add(time.Duration(x.later)*time.Second))
-		if use.Serve != x.mayServe() || use.Serve != (use.Why == "") {
-			t.Fatalf("served %+v, naively %v: %v after %d s, asked %v", use, x.mayServe(), resp.Fields, x.later, later.Fields)
+		ifError := x.allowed("stale-if-error", x.sie)
+		if own := least(x.asked, "stale-if-error"); own >= 0 {
+			ifError = own // RFC 5861 §4
+		}
+		naively := httpcache.Reuse{
+			Refresh: x.mayServeStale(x.allowed("stale-while-revalidate", x.swr)),
+			IfError: x.mayServeStale(ifError), IfUnreachable: x.mayServeStale(max(ifError, x.siu)),
+		}
+		naively.Serve = x.mayServe() || naively.Refresh
+		naively.Why, naively.Age, naively.TTL = use.Why, use.Age, use.TTL
+		if use != naively || x.mayServe() != (use.Why == "") {
+			t.Fatalf("served %+v, naively %+v: %v after %d s, asked %v", use, naively, resp.Fields, x.later, later.Fields)
 		}
 	})
 }
@@ -270,14 +348,16 @@ func TestWhatForbidsNeverAllows(t *testing.T) {
 		}
 		stricter.Fields = more
 		after := httpcache.Store(x.rules(), x.request(), who, stricter)
-		if after.Store && !before.Store {
-			t.Fatalf("stored with %q, and not without: %s", more["Cache-Control"], before.Why)
+		if fresh(after) && !fresh(before) {
+			t.Fatalf("fresh with %q, and not without: %s", more["Cache-Control"], before.Why)
 		}
-		if after.Store && after.Lifetime > before.Lifetime {
-			t.Fatalf("%v with %q, and %v without", after.Lifetime, more["Cache-Control"], before.Lifetime)
+		if fresh(after) && (after.Lifetime > before.Lifetime || after.Lifetime+after.Retain > before.Lifetime+before.Retain) {
+			t.Fatalf("%v and %v with %q, and %v and %v without", after.Lifetime, after.Retain, more["Cache-Control"], before.Lifetime, before.Retain)
 		}
 	})
 }
+
+func fresh(s httpcache.Storing) bool { return s.Store && s.Lifetime > s.InitialAge }
 
 func TestNoStoreOnALineOfItsOwnIsObeyedWhateverElseIsSaid(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

@@ -56,28 +56,6 @@ func TestUse(t *testing.T) { // RFC 9111 §4, §5.2.1
 	}
 }
 
-func TestStaleResponsesAreNotServed(t *testing.T) { // §4.2.4
-	for _, tt := range []struct {
-		rule    string
-		request []string
-		at      time.Duration
-		want    reason.Reason
-	}{
-		{"a moment before its end", nil, 40*time.Second - 1, ""},
-		{"at its end", nil, 40 * time.Second, reason.Stale},
-		{"not with max-stale", []string{"Cache-Control: max-stale"}, 40 * time.Second, reason.Stale},
-		{"not with max-stale of enough", []string{"Cache-Control: max-stale=100"}, 50 * time.Second, reason.Stale},
-		{"not with only-if-cached", []string{"Cache-Control: only-if-cached"}, 50 * time.Second, reason.Stale},
-	} {
-		t.Run(tt.rule, func(t *testing.T) {
-			got := httpcache.Use(private, get(tt.request...), aMinute, now.Add(tt.at))
-			if got.Why != tt.want || got.Serve != (tt.want == "") {
-				t.Errorf("%+v; want %q", got, tt.want)
-			}
-		})
-	}
-}
-
 func TestAPlainHitDoesNotAllocate(t *testing.T) {
 	req := get("Accept: */*", "Cache-Control: max-age=100", "Connection: keep-alive")
 	if n := testing.AllocsPerRun(100, func() {

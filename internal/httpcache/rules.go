@@ -3,9 +3,6 @@
 //
 // Everything here is pure: views of messages and a time go in, a decision comes out. Where a message cannot be read for
 // certain, the decision is not to store and not to serve.
-//
-// The cache does not validate yet (§4.3): what may only be used after validation is not stored, and nothing is served
-// stale (§4.2.4).
 package httpcache
 
 import (
@@ -27,6 +24,11 @@ type Rules struct {
 	Status map[int]time.Duration
 	// Override lets TTL and Status win over the lifetime that the response states, and over nothing else of it.
 	Override bool
+	// StaleWhileRevalidate and StaleIfError are how long beyond its lifetime a response may be served where it does not say so itself (RFC 5861): at once
+	// while it is validated behind the answer, and where the backend answers 5xx or nothing.
+	StaleWhileRevalidate, StaleIfError time.Duration
+	// StaleIfUnreachable is the same where the backend does not answer: "disconnected" in the words of §4.2.4.
+	StaleIfUnreachable time.Duration
 	// Authorized says what a shared cache may store of answers to requests with credentials.
 	Authorized Authorized
 	// IgnoreDirectives lets the request's own Cache-Control and Pragma count for nothing: what clients send must not cost the backend.
@@ -73,4 +75,6 @@ type Stored struct {
 	Fields               httpfield.Fields
 	ResponseTime         time.Time
 	InitialAge, Lifetime time.Duration
+	// Until, if not zero, is when it ends for good: beyond it is neither served stale nor validated.
+	Until time.Time
 }

@@ -15,9 +15,9 @@ type Storing struct {
 	Store bool
 	Why   reason.Reason // why not; "" if Store
 
-	Lifetime       time.Duration // freshness lifetime from the response's creation on (§4.2.1), over InitialAge
-	InitialAge     time.Duration // corrected_initial_age: how old it was when it came (§4.2.3)
-	MustRevalidate bool          // never to be served stale (§5.2.2.2, §5.2.2.8, §5.2.2.10)
+	Lifetime   time.Duration // freshness lifetime from the response's creation on (§4.2.1); 0 where every use has to be validated
+	InitialAge time.Duration // corrected_initial_age: how old it was when it came (§4.2.3)
+	Retain     time.Duration // how long beyond its lifetime it is of use: to be validated (§4.3), or served stale (§4.2.4)
 }
 
 // Store decides whether the response to req may be stored for later requests. It does not judge Set-Cookie, size or
@@ -27,18 +27,42 @@ func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing
 	if why := refusal(r, req, who, resp, &cc); why != "" {
 		return Storing{Why: why}
 	}
+	validated := validates(resp)
 	lifetime, why := lifetime(r, resp, &cc, targeted)
-	if why != "" {
+	switch {
+	case why == reason.NoLifetime && validated: // its status lets it be stored (§3), to be validated at every use
+	case why != "":
 		return Storing{Why: why}
 	}
-	age := initialAge(resp)
-	if lifetime <= age {
-		return Storing{Why: reason.AgeExceedsLife}
+	why = reason.AgeExceedsLife
+	if needsValidation(&cc) {
+		lifetime, why = 0, reason.ResponseNoCache
 	}
-	return Storing{
-		Store: true, Lifetime: lifetime, InitialAge: age,
-		MustRevalidate: cc.MustRevalidate || r.Shared && (cc.ProxyRevalidate || cc.SMaxAge.Set),
+	d := Storing{Store: true, Lifetime: lifetime, InitialAge: initialAge(resp), Retain: r.staleness(&cc)}
+	if validated {
+		d.Retain = max(d.Retain, forValidation(lifetime)+max(0, d.InitialAge-lifetime))
 	}
+	if d.Lifetime <= d.InitialAge && d.Retain <= d.InitialAge-d.Lifetime {
+		return Storing{Why: why}
+	}
+	return d
+}
+
+// How long a response is kept beyond its lifetime to be validated: as long again, within these bounds.
+const leastRetention, mostRetention = 10 * time.Minute, 24 * time.Hour
+
+func forValidation(lifetime time.Duration) time.Duration {
+	return min(max(lifetime, leastRetention), mostRetention)
+}
+
+// Expected is how long a response that states nothing is kept under the rules: for those who want to prepare for it.
+func (r Rules) Expected() time.Duration {
+	return saturate(r.TTL + max(r.staleness(&httpfield.Directives{}), forValidation(r.TTL)))
+}
+
+// needsValidation reports whether the response may not be used without asking the backend each time (§5.2.2.4).
+func needsValidation(cc *httpfield.Directives) bool {
+	return cc.NoCache || indispensable(cc.NoCacheFields)
 }
 
 // targetedFields are the fields that speak to this cache rather than to all (RFC 9213), the narrowest first.
@@ -65,9 +89,6 @@ func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *h
 	if why := BypassByRequest(r, req); why != "" {
 		return why
 	}
-	if WantsRange(req) {
-		return reason.Range // a part is no response to a request for the whole
-	}
 	switch {
 	case resp.Status == http.StatusPartialContent:
 		return reason.PartialContent // §3.3
@@ -81,8 +102,6 @@ func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *h
 		return reason.ResponsePrivate // §5.2.2.7
 	case r.Shared && !authorized(r, req, who, cc):
 		return reason.Authorized // §3.5
-	case cc.NoCache || indispensable(cc.NoCacheFields):
-		return reason.ResponseNoCache // §5.2.2.4
 	case cc.Broken:
 		return reason.BadDirectives
 	}

@@ -44,7 +44,11 @@ func TestStoring(t *testing.T) { // RFC 9111 §3
 		{"§5.2.2.7 unless the rest cannot be read without them", nil, 200, []string{`Cache-Control: max-age=60, private="content-encoding"`}, "", reason.ResponsePrivate},
 		{"§5.2.2.7 private with names that cannot be read", nil, 200, []string{`Cache-Control: max-age=60, private="x user"`}, "", reason.ResponsePrivate},
 
-		{"§5.2.2.4 no-cache would need validation", nil, 200, []string{"Cache-Control: max-age=60, no-cache"}, reason.ResponseNoCache, reason.ResponseNoCache},
+		{"§5.2.2.4 no-cache without anything to validate by", nil, 200, []string{"Cache-Control: max-age=60, no-cache"}, reason.ResponseNoCache, reason.ResponseNoCache},
+		{"§5.2.2.4 no-cache is validated by its ETag", nil, 200, []string{"Cache-Control: max-age=60, no-cache", `ETag: "a"`}, "", ""},
+		{"§5.2.2.4 or its Last-Modified", nil, 200, []string{"Cache-Control: max-age=60, no-cache", "Last-Modified: " + ago(time.Hour)}, "", ""},
+		{"§5.2.2.4 not by an ETag that is none", nil, 200, []string{"Cache-Control: max-age=60, no-cache", "ETag: a"}, reason.ResponseNoCache, reason.ResponseNoCache},
+		{"§5.2.2.4 nor if it was not successful (RFC 9110 §13.2.1)", nil, 404, []string{"Cache-Control: max-age=60, no-cache", `ETag: "a"`}, reason.ResponseNoCache, reason.ResponseNoCache},
 		{"§5.2.2.4 no-cache fields are left out", nil, 200, []string{`Cache-Control: max-age=60, no-cache="set-cookie"`}, "", ""},
 		{"§5.2.2.4 unless the rest cannot be read without them", nil, 200, []string{`Cache-Control: max-age=60, no-cache="x, vary"`}, reason.ResponseNoCache, reason.ResponseNoCache},
 		{"§5.4 Pragma in a response means nothing", nil, 200, []string{minute, "Pragma: no-cache"}, "", ""},
@@ -67,7 +71,8 @@ func TestStoring(t *testing.T) { // RFC 9111 §3
 		{"§5.2.2.3 the same with no-store", nil, 599, []string{"Cache-Control: max-age=60, no-store, must-understand"}, reason.MustUnderstand, reason.MustUnderstand},
 
 		{"§3.3 partial content", nil, 206, []string{minute, "Content-Range: bytes 0-1/9"}, reason.PartialContent, reason.PartialContent},
-		{"a range was asked for", with("Range: bytes=0-1"), 200, []string{minute}, reason.Range, reason.Range},
+		{"the whole, though a part was asked for", with("Range: bytes=0-1"), 200, []string{minute}, "", ""},
+		{"that the part is not there", with("Range: bytes=90-91"), 416, []string{minute}, reason.StatusNotStorable, reason.StatusNotStorable},
 		{"the backend judged a precondition", with("If-Match: \"a\""), 200, []string{minute}, reason.Precondition, reason.Precondition},
 		{"a condition of the client's cache keeps nothing out", with("If-None-Match: \"a\""), 200, []string{minute}, "", ""},
 
@@ -77,6 +82,12 @@ func TestStoring(t *testing.T) { // RFC 9111 §3
 		{"one of the request", with("Cache-Control: max-age = 5"), 200, []string{minute}, reason.BadDirectives, reason.BadDirectives},
 
 		{"§4.2 expired when it came", nil, 200, []string{"Cache-Control: max-age=0"}, reason.AgeExceedsLife, reason.AgeExceedsLife},
+		{"§4.3 expired, to be validated", nil, 200, []string{"Cache-Control: max-age=0", `ETag: "a"`}, "", ""},
+		{"§4.3 without a lifetime, to be validated", nil, 200, []string{`ETag: "a"`}, "", ""},
+		{"§3 but not if its status does not allow that", nil, 201, []string{`ETag: "a"`}, reason.StatusNotStorable, reason.StatusNotStorable},
+		{"§4.2.4 expired, to be served stale", nil, 200, []string{"Cache-Control: max-age=0, stale-if-error=9"}, "", ""},
+		{"§4.2.4 expired for longer than that", nil, 200, []string{"Cache-Control: max-age=1, stale-if-error=9", "Age: 10"}, reason.AgeExceedsLife, reason.AgeExceedsLife},
+		{"§4.2.4 expired, and never to be served stale", nil, 200, []string{"Cache-Control: max-age=0, stale-if-error=9, must-revalidate"}, reason.AgeExceedsLife, reason.AgeExceedsLife},
 		{"§4.2 as old as its lifetime", nil, 200, []string{minute, "Age: 60"}, reason.AgeExceedsLife, reason.AgeExceedsLife},
 		{"§4.2 a second younger", nil, 200, []string{minute, "Age: 59"}, "", ""},
 		{"Set-Cookie is not judged here", nil, 200, []string{minute, "Set-Cookie: a=b"}, "", ""},
@@ -146,23 +157,34 @@ func TestAuthorized(t *testing.T) { // §3.5 and what the policy changes
 	}
 }
 
-func TestMustRevalidate(t *testing.T) { // §5.2.2.2, §5.2.2.8, §5.2.2.10
+func TestHowLongAResponseIsKeptBeyondItsLifetime(t *testing.T) { // §4.2.4, §4.3
+	const etag = `ETag: "a"`
+	policy := httpcache.Rules{StaleWhileRevalidate: time.Minute, StaleIfError: 2 * time.Minute, StaleIfUnreachable: 3 * time.Minute}
+	inShared := policy
+	inShared.Shared = true
 	for _, tt := range []struct {
-		directives      string
-		private, shared bool
+		rule     string
+		rules    httpcache.Rules
+		response []string
+		want     time.Duration
 	}{
-		{"max-age=60", false, false},
-		{"max-age=60, must-revalidate", true, true},
-		{"max-age=60, proxy-revalidate", false, true},
-		{"max-age=60, s-maxage=60", false, true},
+		{"not at all, if nothing can be done with it", private, []string{minute}, 0},
+		{"to be validated, ten minutes at the least", private, []string{minute, etag}, 10 * time.Minute},
+		{"as long again as its lifetime", private, []string{"Cache-Control: max-age=3600", etag}, time.Hour},
+		{"but no longer than a day", private, []string{"Cache-Control: max-age=9999999", etag}, 24 * time.Hour},
+		{"stale, as the response allows", private, []string{"Cache-Control: max-age=60, stale-while-revalidate=30"}, 30 * time.Second},
+		{"the longest of what is allowed", private, []string{"Cache-Control: max-age=60, stale-while-revalidate=30, stale-if-error=40"}, 40 * time.Second},
+		{"as the policy allows", policy, []string{minute}, 3 * time.Minute},
+		{"not if the response forbids it", policy, []string{"Cache-Control: max-age=60, must-revalidate"}, 0},
+		{"which proxy-revalidate does not in a private cache", policy, []string{"Cache-Control: max-age=60, proxy-revalidate"}, 3 * time.Minute},
+		{"but does in a shared one", inShared, []string{"Cache-Control: max-age=60, proxy-revalidate"}, 0},
+		{"as does s-maxage", inShared, []string{"Cache-Control: s-maxage=60"}, 0},
 	} {
-		resp := response(200, "Cache-Control: "+tt.directives)
-		if got := httpcache.Store(private, get(), httpcache.Requester{}, resp).MustRevalidate; got != tt.private {
-			t.Errorf("%s in a private cache: %v", tt.directives, got)
-		}
-		if got := httpcache.Store(shared, get(), httpcache.Requester{}, resp).MustRevalidate; got != tt.shared {
-			t.Errorf("%s in a shared cache: %v", tt.directives, got)
-		}
+		t.Run(tt.rule, func(t *testing.T) {
+			if got := httpcache.Store(tt.rules, get(), httpcache.Requester{}, response(200, tt.response...)); !got.Store || got.Retain != tt.want {
+				t.Errorf("%+v; want %v", got, tt.want)
+			}
+		})
 	}
 }
 

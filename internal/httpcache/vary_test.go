@@ -23,6 +23,9 @@ func TestVaryNames(t *testing.T) { // RFC 9111 §4.1
 		{"CORS for one origin varies on Origin", []string{"Access-Control-Allow-Origin: https://a.example"}, []string{"Origin"}, false},
 		{"beside the others, once", []string{"Vary: Origin, Accept", "Access-Control-Allow-Origin: https://a.example"}, []string{"Accept", "Origin"}, false},
 		{"so for the origin null", []string{"Access-Control-Allow-Origin: null"}, []string{"Origin"}, false},
+		{"coded content is for those who ask for the coding (RFC 9110 §12.5.3)", []string{"Content-Encoding: gzip"}, []string{"Accept-Encoding"}, false},
+		{"whatever the coding", []string{"Vary: accept-encoding", "Content-Encoding: x, y"}, []string{"Accept-Encoding"}, false},
+		{"identity is none", []string{"Content-Encoding: Identity"}, nil, false},
 		{"CORS for all does not", []string{"Access-Control-Allow-Origin: *"}, nil, false},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {

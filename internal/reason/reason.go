@@ -36,6 +36,12 @@ const (
 	InvalidationPending Reason = "invalidation-pending"  // an invalidation failed and is not yet made good
 )
 
+// Why a stale response was served after the backend had been asked.
+const (
+	BackendError       Reason = "backend-error"       // it answered 5xx (RFC 5861 §4)
+	BackendUnreachable Reason = "backend-unreachable" // it did not answer (RFC 9111 §4.2.4)
+)
+
 // Why a stored response was not used.
 const (
 	Miss        Reason = "uri-miss"    // nothing is stored under the key
@@ -51,7 +57,7 @@ const (
 	StatusNotStorable Reason = "status"             // no lifetime for this status
 	ResponseNoStore   Reason = "no-store"           // RFC 9111 §5.2.2.5
 	ResponsePrivate   Reason = "private"            // §5.2.2.7 in a shared cache
-	ResponseNoCache   Reason = "response-no-cache"  // §5.2.2.4: not kept, since this cache cannot validate it yet
+	ResponseNoCache   Reason = "response-no-cache"  // §5.2.2.4, without anything by which it could be validated
 	Authorized        Reason = "authorization"      // §3.5
 	NoLifetime        Reason = "no-lifetime"        // neither the response nor the policy gives one
 	VaryAny           Reason = "vary-any"           // Vary: *

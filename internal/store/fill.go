@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -10,6 +11,7 @@ import (
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
 	"sidecar/internal/entry"
+	"sidecar/internal/httpcache"
 	"sidecar/internal/reason"
 	"sidecar/internal/redisconn"
 )
@@ -57,10 +59,10 @@ func (f *Fill) Storable() bool { return f.opened.Storable() }
 // Names reads what an answer names, once it is complete. Why is not empty if the answer cannot be kept for its names.
 type Names func() (names []cachekeys.Tag, why reason.Reason)
 
-// Keep stores e behind the answer, in the background and bounded by the store's time-out. done, called exactly once,
+// Keep stores e behind the answer, for its lifetime and retain beyond it, in the background and bounded by the store's time-out. done, called exactly once,
 // is told how it ended: "" for stored. The entry must not be changed any more. Call it when the answer is complete and
 // before the client can know that it is: a look-up that comes right after the answer then waits for the store.
-func (f *Fill) Keep(e *entry.Entry, names Names, done func(reason.Reason)) {
+func (f *Fill) Keep(e *entry.Entry, retain time.Duration, names Names, done func(reason.Reason)) {
 	s := f.store
 	select {
 	case s.slots <- struct{}{}:
@@ -78,13 +80,16 @@ func (f *Fill) Keep(e *entry.Entry, names Names, done func(reason.Reason)) {
 		defer f.letGo()
 		ctx, cancel := context.WithTimeout(s.closing, s.timeout)
 		defer cancel()
-		done(f.keep(ctx, e, names))
+		done(f.keep(ctx, e, retain, names))
 	}()
 }
 
-func (f *Fill) keep(ctx context.Context, e *entry.Entry, read Names) reason.Reason {
-	lifetime := e.Lifetime - e.InitialAge - time.Since(e.ResponseTime)
-	if lifetime <= 0 {
+func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, read Names) reason.Reason {
+	lifetime := e.Fresh(time.Now()) + retain
+	if !e.Until.IsZero() {
+		lifetime = min(lifetime, time.Until(e.Until))
+	}
+	if lifetime < time.Millisecond { // Redis counts in these
 		f.giveBack(ctx)
 		return reason.AgeExceedsLife
 	}
@@ -110,25 +115,35 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, read Names) reason.Reas
 	if err := s.keyspace.Extend(ctx, f.opened, lifetime+tokenTTL); err != nil {
 		return reason.StoreFailed
 	}
-	if err := s.write(ctx, f, e.Vary, rec, lifetime); err != nil {
+	variants, err := s.write(ctx, f, e, rec, lifetime)
+	if err != nil {
 		s.log.Debug("an answer could not be stored", "error", err)
 		return reason.StoreFailed
 	}
-	s.hints.set(f.query.Primary, hint{vary: e.Vary, names: names})
+	s.hints.set(f.query.Primary, hint{vary: e.Vary, names: names, variants: variants})
 	if why == "" {
 		s.toMemory(f.query, s.variantOf(e.Vary, f.query), f.began, e, rec.stamp)
 	}
 	return why
 }
 
-// write sets the record under the key of its variant and, where that is not the primary key, an index there; and gives the lease back.
-func (s *Store) write(ctx context.Context, f *Fill, vary []string, rec record, ttl time.Duration) error {
-	key := s.variantOf(vary, f.query)
-	return s.conn.Do(ctx, nil, "store", func(ctx context.Context, c redis.UniversalClient) error {
+// write sets the record under the key of its variant and, where that is not the primary key, an index there; and gives the lease back. It returns the variants that
+// the index names.
+func (s *Store) write(ctx context.Context, f *Fill, e *entry.Entry, rec record, ttl time.Duration) (variants []entry.Variant, err error) {
+	key := s.variantOf(e.Vary, f.query)
+	if len(e.Vary) > 0 {
+		index := entry.Index{Vary: e.Vary}
+		if known := s.hints.get(f.query.Primary); slices.Equal(known.vary, e.Vary) {
+			index.Variants = known.variants
+		}
+		etag, _ := httpcache.EntityTag(e)
+		variants = index.With(entry.Variant{Key: key, ETag: etag})
+	}
+	err = s.conn.Do(ctx, nil, "store", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
 		pipe.Set(ctx, s.names.Entry(key), rec.encode(), ttl)
-		if len(vary) > 0 {
-			index := record{stamp: coherence.Stamp{}, payload: entry.Index{Vary: vary}.Encode(nil)}
+		if len(e.Vary) > 0 {
+			index := record{stamp: coherence.Stamp{}, payload: entry.Index{Vary: e.Vary, Variants: variants}.Encode(nil)}
 			pipe.Set(ctx, s.names.Entry(f.query.Primary), index.encode(), ttl)
 		}
 		if f.opened.Turn == coherence.Lead {
@@ -136,6 +151,17 @@ func (s *Store) write(ctx context.Context, f *Fill, vary []string, rec record, t
 		}
 		_, err := pipe.Exec(ctx)
 		return err
+	})
+	return variants, err
+}
+
+// Drop takes an entry out, of which something better is known: it is looked for in vain, here and where other processes look into Redis.
+func (s *Store) Drop(ctx context.Context, b *redisconn.Budget, key cachekeys.Digest) {
+	if s.memory != nil {
+		s.memory.Delete(key)
+	}
+	_ = s.conn.Do(ctx, b, "drop", func(ctx context.Context, c redis.UniversalClient) error { // if it fails, it stays until it is stale
+		return c.Del(ctx, s.names.Entry(key)).Err()
 	})
 }
 

@@ -34,7 +34,19 @@ type Landing struct {
 	Entry *entry.Entry // complete, and may be shared with whoever its Vary selects it for
 	Err   error        // the backend did not answer
 	Again bool         // the answer is in the store by now: look again
+	// Failed: the backend answered 5xx, or nothing: who has something stale that may be served then need not ask it.
+	Failed Failure
 }
+
+// A Failure says how the backend failed.
+type Failure int
+
+// The failures.
+const (
+	NotFailed   Failure = iota
+	Error               // it answered 5xx
+	Unreachable         // it did not answer
+)
 
 // flightID is what is fetched, and the proof. The proof has no value where Guards says that it does not count.
 type flightID struct {
@@ -143,6 +155,9 @@ func (f *Fill) Alone() {
 	}
 }
 
+// Key is that of the variant that the request is expected to select.
+func (f *Fill) Key() cachekeys.Digest { return f.key }
+
 // Guards reports whether guard is part of what those who join have to have in common.
 func (f *Fill) Guards(guard cachekeys.Tag) bool { return f.opened.Guards(guard.Digest()) }
 
@@ -177,7 +192,8 @@ func (f *Fill) Hold() {
 const awaitFirst, awaitMost = 2 * time.Millisecond, 50 * time.Millisecond
 
 // Await waits for the answer that another process fetches, and returns it as a look-up would. It finds nothing if that process gave up its lease, or
-// lost it by dying, or if Redis is away, or if the lease turns out to be a member's of the caller's own flight: the caller fetches then.
+// lost it by dying, or if Redis is away, or if the lease turns out to be a member's of the caller's own flight: the caller fetches then. What
+// is stale was there before.
 func (f *Fill) Await(flight *Flight) Found {
 	s, ctx := f.store, flight.ctx
 	for pause := awaitFirst; ; pause = min(pause*3/2, awaitMost) {
@@ -196,7 +212,7 @@ func (f *Fill) Await(flight *Flight) Found {
 		}
 		l := lookup{store: s, ctx: ctx, budget: s.conn.Budget(awaitBound), query: f.query, hint: s.hints.get(f.query.Primary), lease: f.opened.LeaseKey()}
 		found, err := l.run()
-		if err != nil || found.Entry != nil || !l.leased {
+		if err != nil || !l.leased || found.Entry != nil && found.Entry.Fresh(time.Now()) > 0 {
 			return found
 		}
 	}

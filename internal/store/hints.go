@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/entry"
 )
 
 // maxHints and maxHintNames bound each of the two generations of hints, in keys and in names.
@@ -16,6 +17,8 @@ type hint struct {
 	vary  []string        // the fields by which the variants are told apart
 	names []cachekeys.Tag // the names that the answer gave
 	solo  time.Time       // until when its answers are fetched by each for itself
+
+	variants []entry.Variant // that the backend can be asked about
 }
 
 // hints is a bounded memory with two generations: when the young one is full it becomes the old one, and what was not

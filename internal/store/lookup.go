@@ -26,8 +26,14 @@ type Query struct {
 
 // Found is what a look-up came to.
 type Found struct {
-	Entry  *entry.Entry // alive; nil if there is none
+	Entry  *entry.Entry // alive, though it may be stale; nil if there is none
 	Memory bool         // it comes from this process's memory
+	// Dead is an entry that something was written to since, as long as it lies there: it is no answer, but the backend can be asked whether it still holds.
+	Dead *entry.Entry
+	// Variants are other answers under the key, that requests with other fields selected, for the backend to be asked about.
+	Variants []entry.Variant
+	// Key is that of the variant that the request selects.
+	Key cachekeys.Digest
 	// Why there is no entry: Miss, VaryMiss, Invalidated, Undecodable.
 	Why reason.Reason
 	// Bypass, if not empty, says that Redis could not be asked: nothing may be stored for this request either.
@@ -44,7 +50,7 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	}
 	l := lookup{store: s, ctx: ctx, budget: b, query: q, hint: s.hints.get(q.Primary)}
 	if e := s.fromMemory(q, l.variant()); e != nil {
-		return Found{Entry: e, Memory: true}
+		return Found{Entry: e, Memory: true, Key: l.variant()}
 	}
 	s.awaitOwn(ctx, b, q.Primary)
 	found, err := l.run()
@@ -85,10 +91,11 @@ type lookup struct {
 func (l *lookup) run() (Found, error) {
 	generation, began := l.store.keyspace.Generation(), l.store.moment()
 	found, stamp, err := l.find()
+	found.Key = l.variant()
 	switch {
 	case err != nil || found.Entry == nil:
 	case l.store.keyspace.Generation() != generation:
-		return Found{Why: reason.Invalidated, Names: found.Names}, nil
+		return Found{Why: reason.Invalidated, Names: found.Names, Key: found.Key, Dead: found.Entry}, nil
 	default:
 		l.store.toMemory(l.query, l.variant(), began, found.Entry, stamp)
 	}
@@ -101,15 +108,15 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	case err != nil:
 		return Found{}, nil, err
 	case rec == nil && len(l.hint.vary) > 0:
-		return Found{Why: reason.VaryMiss, Names: l.hint.names}, nil, nil
+		return l.otherVariants()
 	case rec == nil:
 		return Found{Why: reason.Miss, Names: l.hint.names}, nil, nil
 	}
 	if index, ok := entry.DecodeIndex(rec.payload); ok && !slices.Equal(index.Vary, l.hint.vary) {
-		l.hint.vary = index.Vary
+		l.hint.vary, l.hint.variants = index.Vary, index.Variants
 		if rec, err = l.readEntry(l.variant()); err != nil || rec == nil {
 			l.remember(rec)
-			return Found{Why: reason.VaryMiss, Names: l.hint.names}, nil, err
+			return Found{Why: reason.VaryMiss, Names: l.hint.names, Variants: index.Variants}, nil, err
 		}
 	}
 	l.remember(rec)
@@ -120,14 +127,43 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	if len(rec.payload) == 0 {
 		return Found{Why: reason.Miss, Names: rec.names}, nil, nil // only names were stored
 	}
-	if verdict != coherence.Alive {
-		return Found{Why: reason.Invalidated, Names: rec.names}, nil, nil
-	}
 	e, err := entry.Decode(rec.payload)
-	if err != nil || !slices.Equal(e.Vary, l.hint.vary) {
+	switch {
+	case err != nil || !slices.Equal(e.Vary, l.hint.vary):
 		return Found{Why: reason.Undecodable, Names: rec.names}, nil, nil
+	case verdict != coherence.Alive:
+		return Found{Why: reason.Invalidated, Names: rec.names, Dead: e}, nil, nil
 	}
 	return Found{Entry: e, Names: rec.names}, rec.stamp, nil
+}
+
+// otherVariants is what there is for a request that selects nothing that is stored: what other requests do. It takes a round trip, and the whole answer of the
+// backend may be spared for it.
+func (l *lookup) otherVariants() (Found, coherence.Stamp, error) {
+	found := Found{Why: reason.VaryMiss, Names: l.hint.names}
+	rec, err := l.readEntry(l.query.Primary)
+	if err != nil || rec == nil {
+		return found, nil, err
+	}
+	if index, ok := entry.DecodeIndex(rec.payload); ok && slices.Equal(index.Vary, l.hint.vary) {
+		found.Variants, l.hint.variants = index.Variants, index.Variants
+		l.store.hints.set(l.query.Primary, l.hint)
+	}
+	return found, nil, nil
+}
+
+// Variant reads one of Found.Variants, whatever became of what it depends on: the backend has just said that it still holds. nil if it is there no more.
+func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, v entry.Variant) *entry.Entry {
+	l := lookup{store: s, ctx: ctx, budget: b}
+	rec, err := l.readEntry(v.Key)
+	if err != nil || rec == nil {
+		return nil
+	}
+	e, err := entry.Decode(rec.payload)
+	if err != nil {
+		return nil
+	}
+	return e
 }
 
 // variant is the key of the entry that the request selects, as far as the hint tells.

@@ -30,15 +30,15 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *entry.Entry {
 		return nil
 	}
 	h, ok := s.memory.Get(variant)
-	if !ok || time.Since(h.began.at) >= q.Memory || !s.keyspace.Stands(h.began.noted, h.stamp) {
+	if !ok || time.Since(h.began.at) >= q.Memory || h.entry.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(h.began.noted, h.stamp) {
 		return nil
 	}
 	return h.entry
 }
 
-// toMemory holds e, which must not be changed any more.
+// toMemory holds e, which must not be changed any more, while it is fresh: what is to be validated is looked for where another process may have done so.
 func (s *Store) toMemory(q Query, variant cachekeys.Digest, began moment, e *entry.Entry, stamp coherence.Stamp) {
-	if q.Memory <= 0 || s.memory == nil || !s.keyspace.Stands(began.noted, stamp) {
+	if q.Memory <= 0 || s.memory == nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.noted, stamp) {
 		return
 	}
 	s.memory.Put(variant, &held{began, stamp, e}, weight(e, stamp))

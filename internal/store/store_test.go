@@ -83,7 +83,7 @@ func (w *world) begin(q store.Query, known ...cachekeys.Tag) *store.Fill {
 func (w *world) keep(fill *store.Fill, e *entry.Entry, names store.Names) reason.Reason {
 	w.t.Helper()
 	outcome := make(chan reason.Reason, 1)
-	fill.Keep(e, names, func(why reason.Reason) { outcome <- why })
+	fill.Keep(e, 0, names, func(why reason.Reason) { outcome <- why })
 	return <-outcome
 }
 
@@ -217,7 +217,7 @@ func TestALookupRightAfterAnAnswerWaitsForItsStore(t *testing.T) {
 	fill := w.begin(q)
 	release := make(chan struct{})
 	slow := func() ([]cachekeys.Tag, reason.Reason) { <-release; return nil, "" }
-	fill.Keep(answer("one"), slow, func(reason.Reason) {})
+	fill.Keep(answer("one"), 0, slow, func(reason.Reason) {})
 	found := make(chan store.Found, 1)
 	go func() { found <- w.lookup(q) }()
 	close(release)
@@ -281,7 +281,7 @@ func TestAFullStoreDropsAndDoesNotWait(t *testing.T) {
 	q := query("/characters/42", nil)
 	busy := 0
 	for range 100 {
-		w.begin(q).Keep(answer("one"), blocked, func(why reason.Reason) {
+		w.begin(q).Keep(answer("one"), 0, blocked, func(why reason.Reason) {
 			if why == reason.StoreBusy {
 				busy++
 			}
