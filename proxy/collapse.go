@@ -83,7 +83,7 @@ func (p *Proxy) follow(x *exchange, req httpfield.Request, query store.Query, fi
 // serveCollapsed answers with what another request fetched. It reports whether the rules allow that.
 func (p *Proxy) serveCollapsed(x *exchange, req httpfield.Request, e *entry.Entry) bool {
 	use := httpcache.Use(x.plan.Read.Rules, req, stored(e), time.Now())
-	if !use.Serve || !bringsCookies(req, e.Cookies) {
+	if !use.Serve || !serves(req, e) {
 		return false
 	}
 	x.out.Result, x.out.Collapsed = telemetry.ResultMiss, true

@@ -21,9 +21,10 @@ type keeping struct {
 	x      *exchange
 	fill   *store.Fill
 	entry  *entry.Entry
-	retain time.Duration   // beyond its lifetime
-	given  []cachekeys.Tag // what the answer's own fields name it
-	flight *store.Flight   // those who wait for the answer; nil: nobody
+	retain time.Duration          // beyond its lifetime
+	given  []cachekeys.Tag        // what the answer's own fields name it
+	part   httpfield.ContentRange // of an answer that is a part; zero for a whole one
+	flight *store.Flight          // those who wait for the answer; nil: nobody
 }
 
 // timing is when a backend request was sent and when its answer's head came (RFC 9111 §4.2.3).
@@ -57,7 +58,9 @@ func (p *Proxy) keepAs(x *exchange, req httpfield.Request, fill *store.Fill, sta
 		var e *entry.Entry
 		if e, why = newEntry(read, decision, answer); why == "" {
 			x.out.Stored = true
-			return &keeping{proxy: p, x: x, fill: fill, entry: e, retain: decision.Retain, given: read.Given(answer.Fields)}
+			k := &keeping{proxy: p, x: x, fill: fill, entry: e, retain: decision.Retain, given: read.Given(answer.Fields)}
+			k.part, _ = httpcache.PartOf(req, answer)
+			return k
 		}
 	}
 	p.refused(x, why)
@@ -68,6 +71,7 @@ func (p *Proxy) keepAs(x *exchange, req httpfield.Request, fill *store.Fill, sta
 // policy, or the form of its fields, keeps it out.
 func newEntry(read *policy.ReadPlan, decision httpcache.Storing, answer httpcache.Response) (*entry.Entry, reason.Reason) {
 	fields := httpcache.StorableFields(read.Rules, answer.Fields, read.Cache.Strip)
+	delete(fields, "Content-Range") // what is stored of a part says where it lies, and each answer from it anew
 	dropped, why := dropCookies(fields, read.Cache.SetCookie)
 	if why != "" {
 		return nil, why
@@ -138,7 +142,7 @@ func (k *keeping) follow(resp *http.Response) io.Closer {
 				k.drop(reason.Trailers)
 				return
 			}
-			k.store(content)
+			k.storePassed(content)
 		})
 		stalled.Stop()
 		if why != "" {
@@ -156,6 +160,18 @@ func (k *keeping) drop(why reason.Reason) {
 	k.fill.Abandon()
 	k.flight.Land(store.Landing{})
 	k.proxy.Metrics.Refused(why)
+}
+
+// storePassed stores what has passed, if it is as long as it said.
+func (k *keeping) storePassed(content []byte) {
+	if k.part.Total > 0 {
+		if int64(len(content)) != k.part.Last-k.part.First+1 {
+			k.drop(reason.Incomplete)
+			return
+		}
+		content = k.join(content)
+	}
+	k.store(content)
 }
 
 // store hands the complete answer over, to be stored behind it, and to those who wait.

@@ -13,8 +13,8 @@ import (
 // answerRange answers a request for parts of a stored body: 206 with one or several of them, or 416 (RFC 9110 §14, §15.3.7, §15.5.17). It reports false where the
 // body is to be sent whole. h is the answer's head so far.
 func answerRange(w http.ResponseWriter, h http.Header, req httpfield.Request, e *entry.Entry) bool {
-	size := int64(len(e.Body))
-	decision := httpcache.Ranges(req, stored(e), size)
+	decision := httpcache.Ranges(req, stored(e), int64(len(e.Body)))
+	size := wholeSize(e)
 	switch {
 	case decision.Answer == httpcache.RangeIgnored:
 		return false
@@ -28,7 +28,7 @@ func answerRange(w http.ResponseWriter, h http.Header, req httpfield.Request, e 
 		h["Content-Range"] = []string{httpcache.ContentRange(part, size)}
 		h["Content-Length"] = []string{strconv.FormatInt(part.Len(), 10)}
 		w.WriteHeader(http.StatusPartialContent)
-		_, _ = w.Write(e.Body[part.First : part.Last+1]) // a client that has gone is nobody's error
+		_, _ = w.Write(bytesOf(e, part)) // a client that has gone is nobody's error
 	default:
 		sendParts(w, h, e, decision.Parts)
 	}
@@ -37,7 +37,7 @@ func answerRange(w http.ResponseWriter, h http.Header, req httpfield.Request, e 
 
 // sendParts sends several parts as multipart/byteranges (RFC 9110 §14.6).
 func sendParts(w http.ResponseWriter, h http.Header, e *entry.Entry, parts []httpcache.Part) {
-	size, boundary, inner := int64(len(e.Body)), rand.Text(), httpfield.First(e, "Content-Type")
+	size, boundary, inner := wholeSize(e), rand.Text(), httpfield.First(e, "Content-Type")
 	h["Content-Type"] = []string{httpcache.MultipartType(boundary)}
 	h["Content-Length"] = []string{strconv.FormatInt(httpcache.MultipartLength(boundary, inner, parts, size), 10)}
 	w.WriteHeader(http.StatusPartialContent)
@@ -45,9 +45,22 @@ func sendParts(w http.ResponseWriter, h http.Header, e *entry.Entry, parts []htt
 		if _, err := w.Write(httpcache.MultipartHead(boundary, inner, part, size, i == 0)); err != nil {
 			return
 		}
-		if _, err := w.Write(e.Body[part.First : part.Last+1]); err != nil {
+		if _, err := w.Write(bytesOf(e, part)); err != nil {
 			return
 		}
 	}
 	_, _ = w.Write(httpcache.MultipartTail(boundary))
+}
+
+// wholeSize is how many bytes the representation has of which the entry may be a part.
+func wholeSize(e *entry.Entry) int64 {
+	if e.Total > 0 {
+		return e.Total
+	}
+	return int64(len(e.Body))
+}
+
+// bytesOf are the bytes of a part, which the entry has.
+func bytesOf(e *entry.Entry, p httpcache.Part) []byte {
+	return e.Body[p.First-e.Offset : p.Last+1-e.Offset]
 }

@@ -40,7 +40,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 	why := found.Why
 	if found.Entry != nil {
 		use := httpcache.Use(read.Rules, req, stored(found.Entry), time.Now())
-		if use.Serve && bringsCookies(req, found.Entry.Cookies) {
+		if use.Serve && serves(req, found.Entry) {
 			p.answerStored(x, req, found, use)
 			if use.Refresh {
 				p.refresh(x, req, query, found)
@@ -95,7 +95,13 @@ func stored(e *entry.Entry) httpcache.Stored {
 	return httpcache.Stored{
 		Status: e.Status, Fields: e,
 		ResponseTime: e.ResponseTime, InitialAge: e.InitialAge, Lifetime: e.Lifetime, Until: e.Until,
+		Offset: e.Offset, Total: e.Total,
 	}
+}
+
+// serves reports whether an entry can answer a request, as far as its bytes and its cookies go.
+func serves(req httpfield.Request, e *entry.Entry) bool {
+	return bringsCookies(req, e.Cookies) && httpcache.Covers(req, stored(e), int64(len(e.Body)))
 }
 
 // bringsCookies reports whether the request brings each cookie that was dropped from the entry: one that does not still

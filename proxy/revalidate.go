@@ -18,6 +18,7 @@ type earlier struct {
 	key      cachekeys.Digest // of entry
 	dead     bool             // something that it depends on was written to: it is never served stale
 	variants []entry.Variant  // what other requests select, where this one selects nothing
+	part     *entry.Entry     // a part of a representation, that another one may complete
 }
 
 // earlierOf is what of a look-up can be asked about for a request.
@@ -26,8 +27,11 @@ func earlierOf(req httpfield.Request, found store.Found) earlier {
 	if e.entry == nil {
 		e.entry, e.dead = found.Dead, found.Dead != nil
 	}
-	if e.entry != nil && !bringsCookies(req, e.entry.Cookies) {
-		e.entry = nil // the client needs the backend to set its cookies
+	if e.entry != nil && e.entry.Total > 0 {
+		e.part = e.entry
+	}
+	if e.entry != nil && !serves(req, e.entry) {
+		e.entry = nil
 	}
 	return e
 }
@@ -81,7 +85,7 @@ func (p *Proxy) confirmed(x *exchange, req httpfield.Request, resp *http.Respons
 	if c.answer, err = entry.New(held.Status, c.fields); err != nil {
 		return nil
 	}
-	c.answer.Body = held.Body
+	c.answer.Body, c.answer.Offset, c.answer.Total = held.Body, held.Offset, held.Total
 	return c
 }
 
@@ -95,7 +99,7 @@ func (p *Proxy) confirmedVariant(x *exchange, req httpfield.Request, fields http
 		return nil
 	}
 	held := p.Store.Variant(x.r.Context(), x.budget, x.earlier.variants[i])
-	if held == nil || !httpcache.Confirms(stored(held), fields, true) || httpcache.Coded(held) || !bringsCookies(req, held.Cookies) {
+	if held == nil || !httpcache.Confirms(stored(held), fields, true) || httpcache.Coded(held) || !serves(req, held) {
 		return nil
 	}
 	return held
@@ -127,6 +131,10 @@ func (p *Proxy) heard(x *exchange, req httpfield.Request, fill *store.Fill, got 
 // keepUpdated stores what is stored already anew, with these fields. It reports false where the rules, which see it as the answer to a GET, do not allow that.
 func (p *Proxy) keepUpdated(x *exchange, req httpfield.Request, fill *store.Fill, flight *store.Flight, held *entry.Entry, fields http.Header, at timing) bool {
 	req.Method = http.MethodGet
+	if held.Total > 0 {
+		part := httpcache.Part{First: held.Offset, Last: held.Offset + int64(len(held.Body)) - 1}
+		fields["Content-Range"] = []string{httpcache.ContentRange(part, held.Total)}
+	}
 	kept := p.keepAs(x, req, fill, held.Status, fields, at)
 	if kept == nil {
 		return false

@@ -28,6 +28,8 @@ func Decode(b []byte) (*Entry, error) {
 		InitialAge:   time.Duration(r.signed()),
 		Lifetime:     time.Duration(r.signed()),
 		Until:        atEpoch(r.signed()),
+		Offset:       r.signed(),
+		Total:        r.signed(),
 		Vary:         r.names(),
 		Cookies:      r.names(),
 	}
@@ -40,7 +42,7 @@ func Decode(b []byte) (*Entry, error) {
 	if how == pieces {
 		return nil, ErrPieces
 	}
-	if !e.unpack(head, how, size, r.rest) {
+	if !e.unpack(head, how, size, r.rest) || !e.isPlaced() {
 		return nil, ErrDamaged
 	}
 	return e, nil
@@ -61,6 +63,14 @@ func (e *Entry) unpack(head []byte, how form, size int, stored []byte) bool {
 		return ok
 	}
 	return false
+}
+
+// isPlaced reports whether the body lies where it says.
+func (e *Entry) isPlaced() bool {
+	if e.Total == 0 {
+		return e.Offset == 0
+	}
+	return e.Offset >= 0 && e.Offset <= e.Total && int64(len(e.Body)) <= e.Total-e.Offset
 }
 
 // atEpoch is what sinceEpoch was made of.

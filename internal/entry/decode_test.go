@@ -55,7 +55,7 @@ func record(numbers []int64, vary string, headSize int, how form, size int, rest
 }
 
 func TestWholeRecordsThatSayNonsense(t *testing.T) {
-	fine := []int64{200, 1, 2, 3, 0}
+	fine := []int64{200, 1, 2, 3, 0, 0, 0}
 	coded := func(body []byte) string {
 		w, err := zstd.NewWriter(nil)
 		if err != nil {
@@ -72,8 +72,8 @@ func TestWholeRecordsThatSayNonsense(t *testing.T) {
 	}{
 		{"a record that is fine", record(fine, "\x01\x01A", 6, plain, 2, "A: 1\r\nok"), nil},
 		{"a coded one", record(fine, "\x00", 0, zstandard, 5000, coded(long)), nil},
-		{"an informational status", record([]int64{100, 1, 2, 3, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
-		{"a status that is none", record([]int64{1000, 1, 2, 3, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
+		{"an informational status", record([]int64{100, 1, 2, 3, 0, 0, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
+		{"a status that is none", record([]int64{1000, 1, 2, 3, 0, 0, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
 		{"a Vary that is no token", record(fine, "\x01\x01:", 0, plain, 0, ""), ErrDamaged},
 		{"an empty name", record(fine, "\x01\x00", 0, plain, 0, ""), ErrDamaged},
 		{"more names than there are bytes", record(fine, "\xff\xff\xff\x7f", 0, plain, 0, ""), ErrDamaged},
@@ -93,6 +93,11 @@ func TestWholeRecordsThatSayNonsense(t *testing.T) {
 		{"a coded body longer than it says", record(fine, "\x00", 0, zstandard, 4999, coded(long)), ErrDamaged},
 		{"a coded body that is no zstd", record(fine, "\x00", 0, zstandard, 5, "hello"), ErrDamaged},
 		{"something behind the coded body", record(fine, "\x00", 0, zstandard, 5000, coded(long)+"x"), ErrDamaged},
+		{"a part", record([]int64{206, 1, 2, 3, 0, 4, 6}, "\x00", 0, plain, 2, "ab"), nil},
+		{"a part that is longer than the whole", record([]int64{206, 1, 2, 3, 0, 5, 6}, "\x00", 0, plain, 2, "ab"), ErrDamaged},
+		{"a part that begins before it", record([]int64{206, 1, 2, 3, 0, -1, 6}, "\x00", 0, plain, 2, "ab"), ErrDamaged},
+		{"a part that begins behind it", record([]int64{206, 1, 2, 3, 0, 7, 6}, "\x00", 0, plain, 0, ""), ErrDamaged},
+		{"a part of nothing", record([]int64{206, 1, 2, 3, 0, 1, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
 		{"a form that nobody knows", record(fine, "\x00", 0, 7, 0, ""), ErrDamaged},
 		{"a body in pieces", record(fine, "\x00", 0, pieces, 50<<20, "\x32"), ErrPieces},
 	} {
@@ -130,10 +135,10 @@ func TestNoBombUnpacks(t *testing.T) {
 		rule string
 		b    []byte
 	}{
-		{"a frame that does not say its size", record([]int64{200, 1, 2, 3, 0}, "\x00", 0, zstandard, 5000, unsized)},
-		{"a frame that says it", record([]int64{200, 1, 2, 3, 0}, "\x00", 0, zstandard, 5000, sized)},
-		{"a record that says it too", record([]int64{200, 1, 2, 3, 0}, "\x00", 0, zstandard, huge, sized)},
-		{"a frame with a giant window", record([]int64{200, 1, 2, 3, 0}, "\x00", 0, zstandard, 100, rle(0x00, 0xf8)[:100])},
+		{"a frame that does not say its size", record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 5000, unsized)},
+		{"a frame that says it", record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 5000, sized)},
+		{"a record that says it too", record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, huge, sized)},
+		{"a frame with a giant window", record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 100, rle(0x00, 0xf8)[:100])},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -168,7 +173,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(made(f, []byte("body")).Encode(nil))
 	f.Add(made(f, bytes.Repeat([]byte("long body "), 200)).Encode(nil))
 	f.Add(Index{Vary: []string{"A"}, Variants: []Variant{{ETag: `"b"`}}}.Encode(nil))
-	f.Add(record([]int64{200, 1, 2, 3, 0}, "\x00", 0, pieces, 50, "x"))
+	f.Add(record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, pieces, 50, "x"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < metaStart {
 			b = append(b, make([]byte, metaStart)...)

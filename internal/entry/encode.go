@@ -46,6 +46,8 @@ func (e *Entry) Encode(dst []byte) []byte {
 	dst = binary.AppendVarint(dst, int64(e.InitialAge))
 	dst = binary.AppendVarint(dst, int64(e.Lifetime))
 	dst = binary.AppendVarint(dst, sinceEpoch(e.Until))
+	dst = binary.AppendVarint(dst, e.Offset)
+	dst = binary.AppendVarint(dst, e.Total)
 	dst = appendNames(dst, e.Vary)
 	dst = appendNames(dst, e.Cookies)
 	dst = binary.AppendUvarint(dst, uint64(len(e.head)))

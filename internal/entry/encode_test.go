@@ -25,8 +25,8 @@ func TestForm(t *testing.T) {
 	}
 	e.Vary, e.ResponseTime, e.InitialAge, e.Lifetime, e.Body = []string{"Accept"}, time.Unix(1, 0), time.Second, time.Minute, []byte("no")
 	e.Until = time.Unix(2, 0)
-	const want = "7363" + "45" + "32" + "5df5c311" + // magic, kind, version, checksum
-		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + // status, time, age, lifetime, end
+	const want = "7363" + "45" + "32" + "ec9b8ff9" + // magic, kind, version, checksum
+		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + "00" + "00" + // status, time, age, lifetime, end, no part
 		"01" + "06" + "416363657074" + "00" + // Vary: Accept; no cookies
 		"0b" + "00" + "02" + // head of 11 bytes, plain body of 2
 		"457461673a202278220d0a" + "6e6f"
@@ -71,6 +71,10 @@ func anEntry(t *rapid.T) *Entry {
 	e.Until = atEpoch(rapid.Int64().Draw(t, "until"))
 	part := rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "part")
 	e.Body = bytes.Repeat(part, rapid.IntRange(0, 3000).Draw(t, "repeat"))
+	if rapid.Bool().Draw(t, "part") {
+		e.Offset = rapid.Int64Range(0, 1<<40).Draw(t, "offset")
+		e.Total = e.Offset + int64(len(e.Body)) + rapid.Int64Range(1, 1<<40).Draw(t, "rest")
+	}
 	return e
 }
 

@@ -7,8 +7,9 @@
 //	2  kind     'E' an entry, 'I' an index
 //	3  version  '2'
 //	4  checksum CRC-32C of everything but itself, little-endian
-//	8  meta     an entry: status, response time (ns since 1970), initial age, lifetime (ns), its end (ns since 1970, or 0), the names
-//	            of Vary, the names of dropped cookies, the head's length, the body's form and its length
+//	8  meta     an entry: status, response time (ns since 1970), initial age, lifetime (ns), its end (ns since 1970, or 0), where
+//	            its bytes begin and how many the whole has (0 and 0 for the whole), the names of Vary, the names of dropped cookies,
+//	            the head's length, the body's form and its length
 //	            an index: the names of Vary, the variants, each its key and its ETag
 //	   head     "Name: value\r\n" for each field line, ready to send
 //	   body     as its form says, up to the end
@@ -49,6 +50,9 @@ type Entry struct {
 	InitialAge, Lifetime time.Duration
 	// Until, if not zero, is when the entry ends, whatever may be used beyond its lifetime; to the nanosecond.
 	Until time.Time
+
+	// Offset and Total are of a part of a representation: where Body begins in it, and how many bytes it has; both 0 for the whole.
+	Offset, Total int64
 
 	// Body is the content in the coding in which the backend sent it. That of a decoded entry is a view of what was decoded.
 	Body []byte

@@ -36,7 +36,8 @@ func made(t testing.TB, body []byte) *Entry {
 
 // same compares what can be seen of two entries.
 func same(t interface{ Errorf(string, ...any) }, got, want *Entry) {
-	if got.Status != want.Status || !got.ResponseTime.Equal(want.ResponseTime) || got.InitialAge != want.InitialAge || got.Lifetime != want.Lifetime || !got.Until.Equal(want.Until) {
+	if got.Status != want.Status || !got.ResponseTime.Equal(want.ResponseTime) || got.InitialAge != want.InitialAge || got.Lifetime != want.Lifetime || !got.Until.Equal(want.Until) ||
+		got.Offset != want.Offset || got.Total != want.Total {
 		t.Errorf("got %d %v %v %v; want %d %v %v %v", got.Status, got.ResponseTime, got.InitialAge, got.Lifetime,
 			want.Status, want.ResponseTime, want.InitialAge, want.Lifetime)
 	}

@@ -8,12 +8,13 @@ import (
 
 // Conditional reports whether the request's condition lets the stored response be answered as 304 (§4.3.2; RFC 9110
 // §13.2.2): If-None-Match by weak comparison, and only without that field If-Modified-Since. A condition that cannot be
-// read is as if it were not met: the response is sent whole. Only a stored 200 is ever answered so.
+// read is as if it were not met: the response is sent whole. Only a stored 200, or a part of one, is ever answered so.
 //
 // If-Modified-Since is compared with Last-Modified alone. §4.3.2 would have Date stand in for it; but a Date is no
 // statement of when the content changed, and a client whose clock is ahead would be told that nothing did.
 func Conditional(req httpfield.Request, s Stored) (notModified bool) {
-	if s.Status != http.StatusOK || req.Method != http.MethodGet && req.Method != http.MethodHead {
+	whole := s.Status == http.StatusOK || s.Status == http.StatusPartialContent // a part says as much of the whole
+	if !whole || req.Method != http.MethodGet && req.Method != http.MethodHead {
 		return false
 	}
 	if conditions := req.Fields.Values("If-None-Match"); len(conditions) > 0 {

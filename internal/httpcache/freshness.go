@@ -1,6 +1,7 @@
 package httpcache
 
 import (
+	"net/http"
 	"time"
 
 	"sidecar/internal/httpfield"
@@ -29,8 +30,11 @@ func lifetime(r Rules, resp Response, cc *httpfield.Directives, targeted bool) (
 	return d, ""
 }
 
-// lifetime is the policy's lifetime for a status.
+// lifetime is the policy's lifetime for a status. A part of a 200 is as one.
 func (r Rules) lifetime(status int) (d time.Duration, ok bool) {
+	if status == http.StatusPartialContent {
+		status = http.StatusOK
+	}
 	if d, ok = r.Status[status]; ok {
 		return d, true
 	}
@@ -61,10 +65,10 @@ func statedLifetime(r Rules, resp Response, cc *httpfield.Directives, targeted b
 	}
 }
 
-// guessable are the statuses that RFC 9110 §15.1 calls heuristically cacheable, but 206.
+// guessable are the statuses that RFC 9110 §15.1 calls heuristically cacheable.
 func guessable(status int) bool {
 	switch status {
-	case 200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501:
+	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
 		return true
 	}
 	return false

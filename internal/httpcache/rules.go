@@ -75,6 +75,8 @@ type Stored struct {
 	Fields               httpfield.Fields
 	ResponseTime         time.Time
 	InitialAge, Lifetime time.Duration
+	// Offset and Total are of a part of a representation (Status 206): where its bytes begin, and how many the whole has.
+	Offset, Total int64
 	// Until, if not zero, is when it ends for good: beyond it is neither served stale nor validated.
 	Until time.Time
 }

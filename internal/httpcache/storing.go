@@ -91,9 +91,13 @@ func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *h
 	}
 	switch {
 	case resp.Status == http.StatusPartialContent:
-		return reason.PartialContent // §3.3
+		if _, ok := PartOf(req, resp); !ok {
+			return reason.PartialContent // §3.3
+		}
 	case !storable(resp.Status):
 		return reason.StatusNotStorable
+	}
+	switch {
 	case cc.MustUnderstand && !understood(resp.Status):
 		return reason.MustUnderstand // §5.2.2.3
 	case cc.NoStore && !cc.MustUnderstand:
@@ -125,7 +129,7 @@ func storable(status int) bool {
 // understood are the statuses whose caching requirements this package knows, which are those of RFC 9110 §15.
 func understood(status int) bool {
 	switch status {
-	case 200, 201, 202, 203, 204, 205,
+	case 200, 201, 202, 203, 204, 205, 206,
 		300, 301, 302, 303, 307, 308,
 		400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 413, 414, 415, 417, 421, 422, 426,
 		500, 501, 502, 503, 504, 505:

@@ -31,7 +31,7 @@ func TestAStoredBodyAnswersRanges(t *testing.T) {
 	t.Cleanup(b.Close)
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
 	url := s.url + "/items/1"
-	if a := do(t, http.MethodGet, url, nil, "Range: bytes=0-1"); a.status != http.StatusPartialContent || !containsAll(a.cache(), "fwd=bypass", "detail=range") {
+	if a := do(t, http.MethodGet, url, nil, "Range: bytes=0-1"); a.status != http.StatusPartialContent || !containsAll(a.cache(), "fwd=uri-miss", "stored") {
 		t.Errorf("not stored: %d %q", a.status, a.cache())
 	}
 	awaitHit(t, url)
