@@ -59,18 +59,31 @@ func addVary(d *digester, vary []Vary) {
 	}
 }
 
-// SelectVary reads the named fields of a request, with white space around values trimmed and field lines kept apart.
+// SelectVary reads the named fields of a request, each in the form in which requests are compared (httpfield.Selecting).
 func SelectVary(names []string, f httpfield.Fields) []Vary {
 	if len(names) == 0 {
 		return nil
 	}
-	out := make([]Vary, 0, len(names))
-	for _, n := range names {
-		v := Vary{Name: n}
+	out := make([]Vary, len(names))
+	for i, n := range names {
+		out[i] = Vary{Name: n, Values: httpfield.Selecting(n, f.Values(n))}
+	}
+	return out
+}
+
+// AsSent reads the named fields of a request as templates are filled with them: line by line, trimmed. For fields of which
+// tags are made: requests whose fields mean the same but are written otherwise would bring other tags, and must not share
+// an entry that carries only those of one.
+func AsSent(names []string, f httpfield.Fields) []Vary {
+	if len(names) == 0 {
+		return nil
+	}
+	out := make([]Vary, len(names))
+	for i, n := range names {
+		out[i].Name = n
 		for _, s := range f.Values(n) {
-			v.Values = append(v.Values, strings.TrimSpace(s))
+			out[i].Values = append(out[i].Values, strings.TrimSpace(s))
 		}
-		out = append(out, v)
 	}
 	return out
 }

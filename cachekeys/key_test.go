@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/httpfield"
 )
 
 var secret = []byte("a secret for the keys of this test")
@@ -81,5 +82,26 @@ func TestAVariantIsThePrimaryKeyOnlyWhereNothingVaries(t *testing.T) {
 	none := cachekeys.Variant(secret, primary, []cachekeys.Vary{{Name: "Accept-Language"}})
 	if en == de || en == none || en == primary || none == primary {
 		t.Error("variants meet")
+	}
+}
+
+func TestFieldsSelectByWhatTheyMeanAndTagsByWhatWasSent(t *testing.T) {
+	names := []string{"Accept-Language", "X-Tenant", "X-Absent"}
+	fields := func(language, tenant string) httpfield.Header {
+		return httpfield.Header{"Accept-Language": {language}, "X-Tenant": {tenant}, "X-Other": {language}}
+	}
+	primary := cachekeys.Key{Path: "/a"}.Digest(secret)
+	variant := func(read func([]string, httpfield.Fields) []cachekeys.Vary, f httpfield.Fields) cachekeys.Digest {
+		return cachekeys.Variant(secret, primary, read(names, f))
+	}
+	a, b := fields("de, en;q=0.50", "a, b"), fields("DE,en;q=0.5", "a,b")
+	if variant(cachekeys.SelectVary, a) != variant(cachekeys.SelectVary, b) {
+		t.Error("the same is another variant for how it is written")
+	}
+	if variant(cachekeys.SelectVary, a) == variant(cachekeys.SelectVary, fields("en, de;q=0.5", "a, b")) {
+		t.Error("something else is the same variant")
+	}
+	if variant(cachekeys.AsSent, a) == variant(cachekeys.AsSent, b) || variant(cachekeys.AsSent, a) != variant(cachekeys.AsSent, fields(" de, en;q=0.50", "a, b ")) {
+		t.Error("a field that tags are made of is not as it was sent")
 	}
 }

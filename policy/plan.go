@@ -76,6 +76,7 @@ type Cache struct {
 
 	partition *cachekeys.Template
 	query     queryRule
+	tagFields []string // canonical: request fields that tags are made of
 }
 
 // A Scope says for whom an entry is.

@@ -309,6 +309,28 @@ func TestAHEADIsPlannedLikeAGET(t *testing.T) {
 	wantTags(t, "HEAD", head.Read.Carried, texts(get.Read.Carried)...)
 }
 
+func TestRequestsWhoseFieldsMeanTheSameShareAnEntryUnlessTagsAreMadeOfThem(t *testing.T) {
+	table := table(t, "",
+		`{name: a, match: GET /a, cache: {scope: shared, ttl: 1m, vary: [Accept-Language], tags: ["a"]}}`,
+		`{name: b, match: GET /b, cache: {scope: shared, ttl: 1m, vary: [Accept-Language], tags: ["b:{header.accept-language}"]}}`,
+	)
+	key := func(path, languages string) cachekeys.Digest {
+		return table.Plan(request("GET", path, "Accept-Language: "+languages), now).Read.Primary
+	}
+	if key("/a", "de, en;q=0.50") != key("/a", "DE,en;q=0.5") {
+		t.Error("no tag is made of the field, and yet its spelling decides")
+	}
+	if key("/a", "de") == key("/a", "en") {
+		t.Error("the field does not decide")
+	}
+	if key("/b", "de, en;q=0.50") == key("/b", "DE,en;q=0.5") {
+		t.Error("entries are shared that carry different tags")
+	}
+	if key("/b", "de") != key("/b", " de ") {
+		t.Error("white space decides that is no part of the tag")
+	}
+}
+
 func TestSafeMethodsThatNoRouteIsAboutPass(t *testing.T) {
 	table := table(t, "", `{name: a, match: /a, invalidate: ["a"]}`, `{name: j, match: POST /j, job: {mode: always}}`)
 	for _, c := range []struct {

@@ -86,7 +86,7 @@ func (t *Table) read(plan *Plan, req httpfield.Request, m match, query cachekeys
 	r.Key = cachekeys.Key{
 		Block: c.Digest, Scope: r.scope(), Partition: partition, Authority: req.Authority, Path: req.Path,
 		HasQuery: req.HasQuery && query.Raw() != "" || req.HasQuery && req.Query == "", Query: query.Canonical(),
-		Vary: cachekeys.SelectVary(c.Vary, req.Fields),
+		Vary: append(cachekeys.SelectVary(c.Vary, req.Fields), cachekeys.AsSent(c.tagFields, req.Fields)...),
 	}
 	r.Primary = r.Key.Digest(t.secret())
 	return r, true

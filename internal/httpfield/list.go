@@ -12,7 +12,7 @@ import (
 // Entity tags are not quoted-strings (they have no escapes): see ParseETags.
 func NextMember(list string) (member, rest string, ok bool) {
 	for {
-		end, ok := memberEnd(list)
+		end, ok := endOf(list, ',')
 		if !ok {
 			return "", "", false
 		}
@@ -27,8 +27,8 @@ func NextMember(list string) (member, rest string, ok bool) {
 	}
 }
 
-// memberEnd is the index of the first comma outside quoted-strings, or the length of s.
-func memberEnd(s string) (end int, ok bool) {
+// endOf is the index of the first sep outside quoted-strings, or the length of s. ok is false where a quoted-string does not end.
+func endOf(s string, sep byte) (end int, ok bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
 		switch {
@@ -36,7 +36,7 @@ func memberEnd(s string) (end int, ok bool) {
 			quoted = !quoted
 		case s[i] == '\\' && quoted:
 			i++
-		case s[i] == ',' && !quoted:
+		case s[i] == sep && !quoted:
 			return i, true
 		}
 	}
