@@ -17,6 +17,7 @@ type Key struct {
 	Path      string // as sent
 	HasQuery  bool   // tells "/a?" from "/a"
 	Query     string // canonical, see Query.Canonical
+	Search    string // the rule by which Query was reduced, see Under; "" where it was not
 	Vary      []Vary // the policy's vary, in the order of the policy
 }
 
@@ -34,9 +35,34 @@ func (k Key) Digest(secret []byte) Digest {
 	if k.HasQuery {
 		query = "?" + k.Query
 	}
-	d.add("key", k.Block, k.Scope, k.Partition, k.Authority, k.Path, query)
+	d.add("key", k.Block, k.Scope, k.Partition, k.Authority, k.Path, k.Search, query)
 	addVary(d, k.Vary)
 	return d.sum()
+}
+
+// bareSearch is the Search of a bare key. It is no form of any rule.
+const bareSearch = "?"
+
+// Bare is the key of all queries of k's path together: not of an entry, but of the rule that the backend last gave for them in
+// No-Vary-Search. No other key equals it, that of a request without a query neither.
+func (k Key) Bare() Key {
+	k.HasQuery, k.Query, k.Search = false, "", bareSearch
+	return k
+}
+
+// Under is k for a request with query q where the backend said that queries vary by v alone (draft-ietf-httpbis-no-vary-search):
+// equal for two requests that differ in nothing else than what does not matter, be it in having a query at all. v is part of
+// the key, so that it never equals one under another rule, or under none.
+//
+// ok is false if v says nothing, or if it cannot be told what matters in q; then k is what there is.
+func (k Key) Under(v httpfield.SearchVariance, q Query) (under Key, ok bool) {
+	rule := v.String()
+	selected, ok := q.Select(v)
+	if !ok || rule == "" {
+		return k, false
+	}
+	k.HasQuery, k.Query, k.Search = selected.Raw() != "", selected.Canonical(), rule
+	return k, true
 }
 
 // Variant is the key of the entry under primary that was selected by the request fields in vary, the names that

@@ -3,6 +3,7 @@ package cachekeys_test
 import (
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -24,6 +25,7 @@ func drawKey(t *rapid.T, label string) cachekeys.Key {
 	if k.HasQuery {
 		k.Query = text.Draw(t, label+" query")
 	}
+	k.Search = rapid.SampledFrom([]string{"", "?", "a", "?a"}).Draw(t, label+" search")
 	for range rapid.IntRange(0, 2).Draw(t, label+" fields") {
 		k.Vary = append(k.Vary, cachekeys.Vary{Name: text.Draw(t, label+" name"), Values: rapid.SliceOfN(text, 0, 2).Draw(t, label+" values")})
 	}
@@ -58,6 +60,11 @@ func TestAByteThatMovesToTheNextIngredientMakesAnotherKey(t *testing.T) {
 		"authority to path":    {Block: "ab", Scope: "ab", Partition: "ab", Authority: "a", Path: "bab", HasQuery: true, Query: "ab"},
 		"path to query":        {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "a", HasQuery: true, Query: "bab"},
 		"query to path":        {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab?ab"},
+		"query to rule":        {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "a", Search: "b"},
+		"path to rule":         {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "a", HasQuery: true, Query: "ab", Search: "b"},
+		"query as a rule":      {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", Search: "?ab"},
+		"a bare key":           base.Bare(),
+		"a rule":               {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Search: "key-order"},
 		"no query":             {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab"},
 		"an empty query":       {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true},
 		"a field":              {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Vary: []cachekeys.Vary{{Name: "A"}}},
@@ -69,6 +76,67 @@ func TestAByteThatMovesToTheNextIngredientMakesAnotherKey(t *testing.T) {
 			t.Errorf("%s has the digest of %s", name, other)
 		}
 		seen[d] = name
+	}
+}
+
+func TestARuleMakesAKeyOfItsOwn(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		k := drawKey(t, "key")
+		k.Search = ""
+		v := httpfield.SearchVariance{KeyOrder: rapid.Bool().Draw(t, "order"), All: rapid.Bool().Draw(t, "all"), Params: rules.Draw(t, "names")}
+		w := httpfield.SearchVariance{KeyOrder: v.KeyOrder, All: rapid.Bool().Draw(t, "other all"), Params: rules.Draw(t, "other names")}
+		one, two := strings.Join(pieces.Draw(t, "one"), "&"), strings.Join(pieces.Draw(t, "two"), "&")
+
+		underV, ok := k.Under(v, cachekeys.ParseQuery(one))
+		if ok != (v.String() != "") {
+			t.Fatalf("under %q: %t", v, ok)
+		}
+		if !ok {
+			if !same(underV, k) {
+				t.Fatalf("%#v became %#v", k, underV)
+			}
+			return
+		}
+		other := k
+		other.HasQuery, other.Query = true, cachekeys.ParseQuery(two).Canonical()
+		for _, plain := range []cachekeys.Key{k, other, k.Bare(), underV.Bare()} {
+			if underV.Digest(secret) == plain.Digest(secret) {
+				t.Fatalf("%#v and %#v", underV, plain)
+			}
+		}
+		if underV.Bare().Digest(secret) != other.Bare().Digest(secret) {
+			t.Fatal("two queries have two bare keys")
+		}
+
+		// Under one rule, what matters decides; two rules never meet.
+		mattering := func(raw string) string {
+			return cachekeys.ParseQuery(strings.Join(naivelyMattering(raw, v), "&")).Canonical()
+		}
+		underVToo, _ := k.Under(v, cachekeys.ParseQuery(two))
+		if (underV.Digest(secret) == underVToo.Digest(secret)) != (mattering(one) == mattering(two)) {
+			t.Fatalf("under %s: %q and %q", v, one, two)
+		}
+		if underW, ok := k.Under(w, cachekeys.ParseQuery(one)); ok && (underV.Digest(secret) == underW.Digest(secret)) != (v.String() == w.String()) {
+			t.Fatalf("%q under %s and under %s", one, v, w)
+		}
+	})
+}
+
+func TestAQueryOfWhichNothingMattersIsNone(t *testing.T) {
+	v := httpfield.SearchVariance{Params: []string{"x"}}
+	none, _ := cachekeys.Key{Path: "/a"}.Under(v, cachekeys.ParseQuery(""))
+	for _, raw := range []string{"x=1", "x", "&x=1&", "x=1&x=2"} {
+		k := cachekeys.Key{Path: "/a", HasQuery: true, Query: raw}
+		if under, ok := k.Under(v, cachekeys.ParseQuery(raw)); !ok || under.HasQuery || under.Digest(secret) != none.Digest(secret) {
+			t.Errorf("%q: %#v, %t", raw, under, ok)
+		}
+	}
+	k := cachekeys.Key{Path: "/a", HasQuery: true, Query: "x;a"}
+	if under, ok := k.Under(v, cachekeys.ParseQuery("x;a")); ok || !same(under, k) {
+		t.Errorf("%#v, %t", under, ok)
+	}
+	if _, ok := httpfield.ParseSearchVariance(k.Bare().Search); ok {
+		t.Error("a bare key is that of a rule")
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"sidecar/internal/httpfield"
 )
 
 // A Query is a query split at '&' with nothing decoded, so that it can be put together again as it was sent.
@@ -57,6 +59,30 @@ func (q Query) Without(drop func(name string) bool) (Query, bool) {
 		return q, false
 	}
 	kept := slices.DeleteFunc(slices.Clone(q.pairs), func(p pair) bool { return drop(p.name) })
+	return Query{pairs: kept, raw: join(kept)}, true
+}
+
+// Select returns q less the parameters that do not matter under v (draft-ietf-httpbis-no-vary-search §6), and less empty ones, as
+// in "a&&b", which are none. The others stay as they were sent and where they were: v.KeyOrder adds nothing, since Canonical
+// sorts by name whatever v says. The draft compares them decoded; that they stay encoded makes an entry more, never one too few.
+//
+// Where nothing is left, Raw is "", and there is no query to be had in a key: "/a?x=1", "/a?" and "/a" are one if x does not matter.
+//
+// A parameter whose name is not UTF-8 when decoded always matters. ok is false for a query with ';', which some backends split at:
+// what matters in it cannot be told.
+func (q Query) Select(v httpfield.SearchVariance) (selected Query, ok bool) {
+	if strings.Contains(q.raw, ";") {
+		return q, false
+	}
+	drop := func(p pair) bool {
+		encoded, _, _ := strings.Cut(p.raw, "=")
+		name, certain := httpfield.FormName(encoded)
+		return p.raw == "" || certain && !v.Matters(name)
+	}
+	if !slices.ContainsFunc(q.pairs, drop) {
+		return q, true
+	}
+	kept := slices.DeleteFunc(slices.Clone(q.pairs), drop)
 	return Query{pairs: kept, raw: join(kept)}, true
 }
 

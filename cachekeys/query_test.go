@@ -1,12 +1,14 @@
 package cachekeys_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/httpfield"
 )
 
 func TestTheCanonicalQueryIsSortedByNameWithEqualNamesInTheirOrder(t *testing.T) {
@@ -72,6 +74,108 @@ func TestDroppedParametersLeaveTheOthersAsTheyWere(t *testing.T) {
 			t.Errorf("%q becomes %q, %t", raw, q.Raw(), dropped)
 		}
 	}
+}
+
+func TestAQueryIsLessWhatDoesNotMatter(t *testing.T) { // draft-ietf-httpbis-no-vary-search §6
+	for _, c := range []struct {
+		name, rule, raw, want string
+		ok                    bool
+	}{
+		{"what is listed goes", `params=("x")`, "b=2&x=1&a=%zz&x", "b=2&a=%zz", true},
+		{"however it is encoded", `params=("x y")`, "x+y=1&%78%20%79&a", "a", true},
+		{"exactly that", `params=("x")`, "X=1&xx=2&x%20", "X=1&xx=2&x%20", true},
+		{"all goes but what is listed", `except=("x")`, "b=2&x=1&a&x=0", "x=1&x=0", true},
+		{"in any case of letters", `except=("productId")`, "productid=1&id=2", "productid=1", true},
+		{"all goes", "except=()", "a=1&b&=", "", true},
+		{"the only one goes", `params=("x")`, "x=1", "", true},
+		{"there was none", `params=("x")`, "", "", true},
+		{"empty parameters are none", `params=("x")`, "&a=1&&x&", "a=1", true},
+		{"but a parameter may have an empty name", `params=("x")`, "=1&x", "=1", true},
+		{"which may not matter", `params=("")`, "=1&x", "x", true},
+		{"an order takes nothing away", "key-order", "b=1&a=2", "b=1&a=2", true},
+		{"what cannot be decoded has a name nonetheless", `except=("%zz+b")`, "%zz+b=1&%zz%2Bb=2", "%zz+b=1", true},
+		{"what is not UTF-8 stays", "except=()", "%f6=1&a=%f6", "%f6=1", true},
+		{"a ';' may be in the way", "except=()", "a=1;x=2&x=1", "a=1;x=2&x=1", false},
+		{"but not an encoded one", "except=()", "a=1%3Bx=2", "", true},
+	} {
+		v, valid := httpfield.NoVarySearch([]string{c.rule})
+		if got, ok := cachekeys.ParseQuery(c.raw).Select(v); !valid || got.Raw() != c.want || ok != c.ok {
+			t.Errorf("%s: under %s %q becomes %q, %t; want %q, %t", c.name, c.rule, c.raw, got.Raw(), ok, c.want, c.ok)
+		}
+	}
+}
+
+// naivelyMattering are the parameters of a query that the draft compares, without regard to case where only few matter.
+func naivelyMattering(raw string, v httpfield.SearchVariance) []string {
+	names := strings.NewReplacer("%61", "a", "+", " ", "%20", " ")
+	var kept []string
+	for _, p := range strings.Split(raw, "&") {
+		if p == "" {
+			continue
+		}
+		name := names.Replace(strings.SplitN(p, "=", 2)[0])
+		listed := false
+		for _, l := range v.Params {
+			listed = listed || name == l || v.All && strings.EqualFold(name, l)
+		}
+		if listed == v.All {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+var (
+	rules  = rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "a b", "c", "%zz", ""}), 0, 3)
+	pieces = rapid.SliceOfN(rapid.StringMatching(`((a|%61|A|b|b\+|a%20b|%zz)(=[12]?)?)?`), 0, 5)
+)
+
+func TestTwoReadingsAgreeOnWhatMatters(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		v := httpfield.SearchVariance{All: rapid.Bool().Draw(t, "all"), Params: rules.Draw(t, "names")}
+		raw := strings.Join(pieces.Draw(t, "query"), "&")
+		got, ok := cachekeys.ParseQuery(raw).Select(v)
+		if want := strings.Join(naivelyMattering(raw, v), "&"); !ok || got.Raw() != want {
+			t.Fatalf("under %s %q becomes %q, %t; naively %q", v, raw, got.Raw(), ok, want)
+		}
+		if again, ok := got.Select(v); !ok || again.Raw() != got.Raw() || !slices.Equal(again.Names(), got.Names()) {
+			t.Fatalf("under %s %q becomes %q, and %q of it", v, raw, got.Raw(), again.Raw())
+		}
+	})
+}
+
+func FuzzSelect(f *testing.F) {
+	for _, seed := range [][2]string{{`params=("a")`, "a=1&b"}, {`except=("a b")`, "a+b&A%20B=&c"}, {"except=()", "%f6&;"}, {"key-order", "&&="}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, rule, raw string) {
+		v, ok := httpfield.NoVarySearch([]string{rule})
+		if !ok {
+			return
+		}
+		got, ok := cachekeys.ParseQuery(raw).Select(v)
+		if ok == strings.Contains(raw, ";") || !ok && got.Raw() != raw {
+			t.Fatalf("under %s %q becomes %q, %t", v, raw, got.Raw(), ok)
+		}
+		if !ok {
+			return
+		}
+		// What is left was there before, in that order, and what went does not matter.
+		left := strings.Split(got.Raw(), "&")
+		for p := range strings.SplitSeq(raw, "&") {
+			if len(left) > 0 && p != "" && p == left[0] {
+				left = left[1:]
+				continue
+			}
+			name, certain := httpfield.FormName(strings.SplitN(p, "=", 2)[0])
+			if p != "" && (!certain || v.Matters(name)) {
+				t.Fatalf("under %s %q becomes %q, without %q", v, raw, got.Raw(), p)
+			}
+		}
+		if got.Raw() != "" && len(left) > 0 {
+			t.Fatalf("under %s %q becomes %q", v, raw, got.Raw())
+		}
+	})
 }
 
 func FuzzParseQuery(f *testing.F) {

@@ -22,3 +22,10 @@ func stringOf(m httpsfv.Member) (v string, ok bool) {
 	v, ok = item.Value.(string)
 	return v, ok
 }
+
+// booleanOf is the member's value, if it is a Boolean (RFC 9651 §3.3.6). Parameters do not count.
+func booleanOf(m httpsfv.Member) (v, ok bool) {
+	item, _ := m.(httpsfv.Item)
+	v, ok = item.Value.(bool)
+	return v, ok
+}
