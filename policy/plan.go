@@ -58,6 +58,7 @@ type ReadPlan struct {
 
 	table  *Table
 	values requestValues
+	query  cachekeys.Query // as it is sent on
 }
 
 // A Cache is a compiled cache block.
@@ -77,6 +78,7 @@ type Cache struct {
 	partition *cachekeys.Template
 	query     queryRule
 	tagFields []string // canonical: request fields that tags are made of
+	tagParams []string // parameters that tags are made of
 }
 
 // A Scope says for whom an entry is.

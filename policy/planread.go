@@ -68,7 +68,7 @@ func (t *Table) read(plan *Plan, req httpfield.Request, m match, query cachekeys
 	c, who := m.route.cache, plan.Caller
 	values := requestValues{path: m.values, query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: who}
 	r := &ReadPlan{
-		Cache: c, Rules: c.Rules, table: t, values: values,
+		Cache: c, Rules: c.Rules, table: t, values: values, query: query,
 		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},
 	}
 	partition, ok := t.partition(r, who.ID, values)
@@ -90,6 +90,27 @@ func (t *Table) read(plan *Plan, req httpfield.Request, m match, query cachekeys
 	}
 	r.Primary = r.Key.Digest(t.secret())
 	return r, true
+}
+
+// HasQuery reports whether the request has parameters.
+func (r *ReadPlan) HasQuery() bool { return r.Key.HasQuery }
+
+// Bare is the key under which it is remembered by what the answers of the path vary (No-Vary-Search).
+func (r *ReadPlan) Bare() cachekeys.Digest { return r.Key.Bare().Digest(r.table.secret()) }
+
+// Under is the key of the answer where the backend said by what its answers vary. ok is false where that changes nothing, cannot be applied, or takes out
+// what a tag is made of: two requests that the policy tells apart never share an entry.
+func (r *ReadPlan) Under(v httpfield.SearchVariance) (primary cachekeys.Digest, ok bool) {
+	if !v.All && len(v.Params) == 0 { // the order of names is none of the key's in any case
+		return primary, false
+	}
+	for _, name := range r.Cache.tagParams {
+		if !v.Matters(name) {
+			return primary, false
+		}
+	}
+	key, ok := r.Key.Under(v, r.query)
+	return key.Digest(r.table.secret()), ok
 }
 
 func (r *ReadPlan) scope() string {

@@ -51,6 +51,8 @@ func (l *loader) tag(r *route, c *Cache, s located) *cachekeys.Template {
 		case p.Source == cachekeys.FromQuery && !c.query.has(p.Name):
 			l.fault(s.at, "%q: the parameter %s is not in the key: add it to query, or take it out of ignore_query", s.text, p.Name)
 			return nil
+		case p.Source == cachekeys.FromQuery:
+			c.tagParams = append(c.tagParams, p.Name)
 		case p.Source == cachekeys.FromHeader && !slices.Contains(c.tagFields, http.CanonicalHeaderKey(p.Name)):
 			c.tagFields = append(c.tagFields, http.CanonicalHeaderKey(p.Name)) // what decides a tag decides the key
 		}

@@ -30,7 +30,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 	}
 	query := store.Query{
 		Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried, Fields: req.Fields, Memory: read.Cache.Memory,
-		TTL: read.Cache.Rules.Expected(),
+		TTL: read.Cache.Rules.Expected(), Search: read,
 	}
 	found := p.Store.Lookup(x.r.Context(), x.budget, query)
 	if found.Bypass != "" {
@@ -43,7 +43,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		if use.Serve && serves(req, found.Entry) {
 			p.answerStored(x, req, found, use)
 			if use.Refresh {
-				p.refresh(x, req, query, found)
+				p.refresh(x, req, found)
 			}
 			return
 		}
@@ -56,7 +56,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		p.refuse(x, http.StatusGatewayTimeout, reason.OnlyIfCached, "Nothing is stored for this request, and it asks for nothing else.")
 		return
 	}
-	x.earlier = earlierOf(req, found)
+	x.earlier, query = earlierOf(req, found), found.Query
 	fill := p.begin(x, req, query, found)
 	if fill == nil {
 		p.fetch(x, req, nil, nil)

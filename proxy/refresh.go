@@ -63,7 +63,7 @@ func (r *refreshes) close() {
 func (p *Proxy) Close() { p.refreshes.close() }
 
 // refresh fetches anew what x was answered with, behind that answer. It is a fill like any other.
-func (p *Proxy) refresh(x *exchange, req httpfield.Request, query store.Query, found store.Found) {
+func (p *Proxy) refresh(x *exchange, req httpfield.Request, found store.Found) {
 	ctx, over, ok := p.refreshes.begin(found.Key, x.r.Context())
 	if !ok {
 		return
@@ -84,8 +84,8 @@ func (p *Proxy) refresh(x *exchange, req httpfield.Request, query store.Query, f
 				slog.Error("a refresh panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			}
 		}()
-		if fill := p.begin(own, req, query, found); fill != nil {
-			p.collapsed(own, req, query, fill)
+		if fill := p.begin(own, req, found.Query, found); fill != nil {
+			p.collapsed(own, req, found.Query, fill)
 		}
 	}()
 }

@@ -33,7 +33,7 @@ func TestForm(t *testing.T) {
 	if got := hex.EncodeToString(e.Encode(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	const index = "7363" + "49" + "32" + "018ae701" + "01" + "06" + "416363657074" + "01" + "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b" + "03" + "226122"
+	const index = "7363" + "49" + "32" + "9d8eb4fa" + "00" + "01" + "06" + "416363657074" + "01" + "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b" + "03" + "226122"
 	variant := Variant{Key: [16]byte([]byte("kkkkkkkkkkkkkkkk")), ETag: `"a"`}
 	if got := hex.EncodeToString(Index{Vary: []string{"Accept"}, Variants: []Variant{variant}}.Encode(nil)); got != index {
 		t.Errorf("got  %s\nwant %s", got, index)

@@ -10,7 +10,7 @@
 //	8  meta     an entry: status, response time (ns since 1970), initial age, lifetime (ns), its end (ns since 1970, or 0), where
 //	            its bytes begin and how many the whole has (0 and 0 for the whole), the names of Vary, the names of dropped cookies,
 //	            the head's length, the body's form and its length
-//	            an index: the names of Vary, the variants, each its key and its ETag
+//	            an index: how queries are told apart, the names of Vary, the variants, each its key and its ETag
 //	   head     "Name: value\r\n" for each field line, ready to send
 //	   body     as its form says, up to the end
 //

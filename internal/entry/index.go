@@ -2,8 +2,10 @@ package entry
 
 import "encoding/binary"
 
-// An Index is what stands under a primary key whose variants lie under keys of their own.
+// An Index is what stands under a primary key whose variants lie under keys of their own, or under the bare key of a path.
 type Index struct {
+	// Search is how the queries of the path are told apart, where the backend said so (No-Vary-Search), in its canonical form; "" under other keys.
+	Search string
 	// Vary are the names of the request fields by which the variants are told apart, canonical.
 	Vary []string
 	// Variants are those that the backend can be asked about by their ETags (RFC 9111 §4.3.1): the latest first, at most MaxVariants.
@@ -40,6 +42,8 @@ func (x Index) With(v Variant) []Variant {
 func (x Index) Encode(dst []byte) []byte {
 	begin := len(dst)
 	dst = appendPreamble(dst, KindIndex)
+	dst = binary.AppendUvarint(dst, uint64(len(x.Search)))
+	dst = append(dst, x.Search...)
 	dst = appendNames(dst, x.Vary)
 	dst = binary.AppendUvarint(dst, uint64(len(x.Variants)))
 	for _, v := range x.Variants {
@@ -56,7 +60,7 @@ func DecodeIndex(b []byte) (x Index, ok bool) {
 		return Index{}, false
 	}
 	r := reader{rest: b[metaStart:]}
-	x = Index{Vary: r.names(), Variants: r.variants()}
+	x = Index{Search: string(r.take(r.int())), Vary: r.names(), Variants: r.variants()}
 	if r.bad || len(r.rest) > 0 || !areTokens(x.Vary) {
 		return Index{}, false
 	}

@@ -13,7 +13,8 @@ import (
 func TestDecodeIndexGivesWhatWasEncoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := Index{
-			Vary: append([]string(nil), rapid.SliceOfN(rapid.StringMatching(`[A-Za-z-]{1,9}`), 0, 5).Draw(t, "vary")...),
+			Search: rapid.StringMatching(`[a-z"=()]{0,9}`).Draw(t, "search"),
+			Vary:   append([]string(nil), rapid.SliceOfN(rapid.StringMatching(`[A-Za-z-]{1,9}`), 0, 5).Draw(t, "vary")...),
 			Variants: append([]Variant(nil), rapid.SliceOfN(rapid.Custom(func(t *rapid.T) (v Variant) {
 				copy(v.Key[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))
 				v.ETag = rapid.StringMatching(`(W/)?"[!-~]{0,9}"`).Draw(t, "etag")
@@ -49,7 +50,7 @@ func TestTheLatestVariantsAreKept(t *testing.T) {
 }
 
 func TestDamagedIndexIsNotRead(t *testing.T) {
-	whole := Index{Vary: []string{"Accept"}, Variants: []Variant{{Key: [16]byte{1}, ETag: `"a"`}}}.Encode(nil)
+	whole := Index{Search: "key-order", Vary: []string{"Accept"}, Variants: []Variant{{Key: [16]byte{1}, ETag: `"a"`}}}.Encode(nil)
 	for n := range whole {
 		damaged := bytes.Clone(whole)
 		damaged[n] ^= 0x10
@@ -65,22 +66,22 @@ func TestDamagedIndexIsNotRead(t *testing.T) {
 func TestWholeIndexThatSaysNonsense(t *testing.T) {
 	key := strings.Repeat("k", 16)
 	for rule, meta := range map[string]string{
-		"something behind it":       "\x00\x00x",
-		"an empty ETag":             "\x00\x01" + key + "\x00",
-		"an ETag with a line end":   "\x00\x01" + key + "\x02\r\n",
-		"a Vary that is no token":   "\x01\x02a,\x00",
-		"more variants than it has": "\x00\x02" + key + "\x01a",
-		"variants without end":      "\x00\xff\xff\xff\xff\x7f",
-		"more than there may be":    "\x00\x09" + strings.Repeat(key+"\x01a", 9),
-		"no second list":            "\x00",
-		"an ETag cut at its end":    "\x00\x01" + key + "\x05abc",
-		"a list longer than memory": "\xff\xff\xff\xff\x07",
+		"something behind it":       "\x00\x00\x00x",
+		"an empty ETag":             "\x00\x00\x01" + key + "\x00",
+		"an ETag with a line end":   "\x00\x00\x01" + key + "\x02\r\n",
+		"a Vary that is no token":   "\x00\x01\x02a,\x00",
+		"more variants than it has": "\x00\x00\x02" + key + "\x01a",
+		"variants without end":      "\x00\x00\xff\xff\xff\xff\x7f",
+		"more than there may be":    "\x00\x00\x09" + strings.Repeat(key+"\x01a", 9),
+		"no second list":            "\x00\x00",
+		"an ETag cut at its end":    "\x00\x00\x01" + key + "\x05abc",
+		"a list longer than memory": "\x00\xff\xff\xff\xff\x07",
 	} {
 		if x, ok := DecodeIndex(seal(append(appendPreamble(nil, KindIndex), meta...), 0)); ok {
 			t.Errorf("%s: %+v", rule, x)
 		}
 	}
-	if x, ok := DecodeIndex(seal(append(appendPreamble(nil, KindIndex), 0, 0), 0)); !ok {
+	if x, ok := DecodeIndex(seal(append(appendPreamble(nil, KindIndex), 0, 0, 0), 0)); !ok {
 		t.Errorf("an empty index: %+v", x)
 	}
 }

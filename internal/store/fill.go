@@ -39,6 +39,7 @@ type Fill struct {
 // With collapse, it also asks whether another process fetches the same already (Turn). Where this process is to lead it, the lease is
 // given back by Keep, or by Abandon.
 func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, q Query, names, guards, loose []cachekeys.Tag, collapse bool) (*Fill, error) {
+	q = q.given()
 	known := s.hints.get(q.Primary)
 	f := &Fill{store: s, query: q, key: s.variantOf(known.vary, q), began: s.moment(), solo: !collapse || time.Now().Before(known.solo)}
 	opening := coherence.Opening{Rules: q.Rules, Carried: q.Carried, Known: names, Guards: guards, Loose: loose, TTL: tokenTTL + q.TTL}
@@ -115,25 +116,26 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 	if err := s.keyspace.Extend(ctx, f.opened, lifetime+tokenTTL); err != nil {
 		return reason.StoreFailed
 	}
-	variants, err := s.write(ctx, f, e, rec, lifetime)
+	placed := f.query.placed(e)
+	variants, err := s.write(ctx, f, placed, e, rec, lifetime)
 	if err != nil {
 		s.log.Debug("an answer could not be stored", "error", err)
 		return reason.StoreFailed
 	}
-	s.hints.set(f.query.Primary, hint{vary: e.Vary, names: names, variants: variants})
+	s.hints.set(placed.Primary, hint{vary: e.Vary, names: names, variants: variants})
 	if why == "" {
-		s.toMemory(f.query, s.variantOf(e.Vary, f.query), f.began, e, rec.stamp)
+		s.toMemory(placed, s.variantOf(e.Vary, placed), f.began, e, rec.stamp)
 	}
 	return why
 }
 
-// write sets the record under the key of its variant and, where that is not the primary key, an index there; and gives the lease back. It returns the variants that
-// the index names.
-func (s *Store) write(ctx context.Context, f *Fill, e *entry.Entry, rec record, ttl time.Duration) (variants []entry.Variant, err error) {
-	key := s.variantOf(e.Vary, f.query)
+// write sets the record under the key of its variant and, where that is not the primary key, an index there; and gives the lease back. placed is the query under
+// the key where e belongs. It returns the variants that the index names.
+func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry, rec record, ttl time.Duration) (variants []entry.Variant, err error) {
+	key := s.variantOf(e.Vary, placed)
 	if len(e.Vary) > 0 {
 		index := entry.Index{Vary: e.Vary}
-		if known := s.hints.get(f.query.Primary); slices.Equal(known.vary, e.Vary) {
+		if known := s.hints.get(placed.Primary); slices.Equal(known.vary, e.Vary) {
 			index.Variants = known.variants
 		}
 		etag, _ := httpcache.EntityTag(e)
@@ -143,9 +145,9 @@ func (s *Store) write(ctx context.Context, f *Fill, e *entry.Entry, rec record, 
 		pipe := c.Pipeline()
 		pipe.Set(ctx, s.names.Entry(key), rec.encode(), ttl)
 		if len(e.Vary) > 0 {
-			index := record{stamp: coherence.Stamp{}, payload: entry.Index{Vary: e.Vary, Variants: variants}.Encode(nil)}
-			pipe.Set(ctx, s.names.Entry(f.query.Primary), index.encode(), ttl)
+			pipe.Set(ctx, s.names.Entry(placed.Primary), indexRecord(entry.Index{Vary: e.Vary, Variants: variants}), ttl)
 		}
+		s.writeSearch(ctx, pipe, f.query, placed, ttl)
 		if f.opened.Turn == coherence.Lead {
 			pipe.Del(ctx, f.opened.LeaseKey()) // were it another's by now, one more would fetch
 		}
@@ -153,6 +155,10 @@ func (s *Store) write(ctx context.Context, f *Fill, e *entry.Entry, rec record, 
 		return err
 	})
 	return variants, err
+}
+
+func indexRecord(x entry.Index) []byte {
+	return record{stamp: coherence.Stamp{}, payload: x.Encode(nil)}.encode()
 }
 
 // Drop takes an entry out, of which something better is known: it is looked for in vain, here and where other processes look into Redis.

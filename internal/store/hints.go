@@ -6,6 +6,7 @@ import (
 
 	"sidecar/cachekeys"
 	"sidecar/internal/entry"
+	"sidecar/internal/httpfield"
 )
 
 // maxHints and maxHintNames bound each of the two generations of hints, in keys and in names.
@@ -19,6 +20,8 @@ type hint struct {
 	solo  time.Time       // until when its answers are fetched by each for itself
 
 	variants []entry.Variant // that the backend can be asked about
+
+	search httpfield.SearchVariance // under the bare key of a path: by what its answers vary
 }
 
 // hints is a bounded memory with two generations: when the young one is full it becomes the old one, and what was not
@@ -54,7 +57,7 @@ func (h *hints) alone(primary cachekeys.Digest, until time.Time) {
 func (h *hints) set(primary cachekeys.Digest, got hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(got.vary) == 0 && len(got.names) == 0 && got.solo.IsZero() {
+	if len(got.vary) == 0 && len(got.names) == 0 && got.solo.IsZero() && got.search.String() == "" {
 		delete(h.young, primary)
 		delete(h.old, primary)
 		return

@@ -22,10 +22,16 @@ type Query struct {
 	Fields  httpfield.Fields
 	Memory  time.Duration // how long this process may answer by itself; 0: never
 	TTL     time.Duration // how long an answer is expected to live; one that lives longer costs one round trip more
+	// Search gives the keys under No-Vary-Search; nil: it does not count.
+	Search Search
+
+	exact  cachekeys.Digest         // Primary as it was given: the key where No-Vary-Search says nothing
+	search httpfield.SearchVariance // what Primary is a key under
 }
 
 // Found is what a look-up came to.
 type Found struct {
+	Query  Query        // what was looked up, under the key where it is to be looked for: Begin a fill with it
 	Entry  *entry.Entry // alive, though it may be stale; nil if there is none
 	Memory bool         // it comes from this process's memory
 	// Dead is an entry that something was written to since, as long as it lies there: it is no answer, but the backend can be asked whether it still holds.
@@ -48,15 +54,24 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	if !s.keyspace.Readable() {
 		return Found{Bypass: reason.InvalidationPending}
 	}
+	q = s.remembered(q)
 	l := lookup{store: s, ctx: ctx, budget: b, query: q, hint: s.hints.get(q.Primary)}
 	if e := s.fromMemory(q, l.variant()); e != nil {
-		return Found{Entry: e, Memory: true, Key: l.variant()}
+		return Found{Entry: e, Memory: true, Query: q, Key: l.variant()}
 	}
 	s.awaitOwn(ctx, b, q.Primary)
+	if remembered := s.remembered(q.again()); remembered.Primary != q.Primary { // what was awaited has said how queries are told apart
+		l.query, l.hint = remembered, s.hints.get(remembered.Primary)
+	}
 	found, err := l.run()
+	if ruled := l.ruled(); err == nil && found.Entry == nil && ruled.Primary != l.query.Primary {
+		l = lookup{store: s, ctx: ctx, budget: b, query: ruled, hint: s.hints.get(ruled.Primary)}
+		found, err = l.run()
+	}
 	if err != nil {
 		return Found{Bypass: redisconn.Reason(err)}
 	}
+	found.Query = l.query
 	return found
 }
 
@@ -83,8 +98,17 @@ type lookup struct {
 	query   Query
 	hint    hint
 	reading coherence.Reading
-	lease   string // also read; "": none
-	leased  bool   // it stands
+	lease   string                   // also read; "": none
+	leased  bool                     // it stands
+	said    httpfield.SearchVariance // of the path, as Redis has it
+}
+
+// ruled is the query under the key that it has by what Redis has of the path.
+func (l *lookup) ruled() Query {
+	if l.query.Search == nil {
+		return l.query
+	}
+	return l.query.under(l.said)
 }
 
 // run reads, and remembers what it found in this process's memory.
@@ -187,9 +211,18 @@ func (l *lookup) readAll() (*record, error) {
 	if l.lease != "" {
 		keys = append(keys, l.lease)
 	}
+	asksBare := l.query.asksBare()
+	if asksBare {
+		keys = append(keys, l.store.names.Entry(l.query.Search.Bare()))
+	}
 	values, err := l.store.mget(l.ctx, l.budget, keys)
 	if err != nil {
 		return nil, err
+	}
+	if asksBare {
+		last := len(values) - 1
+		l.said, _ = l.store.learnSearch(l.query, values[last])
+		values = values[:last]
 	}
 	if l.lease != "" {
 		last := len(values) - 1

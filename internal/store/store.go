@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"sidecar/cachekeys"
@@ -21,6 +22,7 @@ type Store struct {
 	names    cachekeys.Names
 	secret   func() []byte
 	hints    *hints
+	searches atomic.Bool // some path is known to have a rule for its queries
 	pending  *pending
 	flights  *flights
 	memory   *memory.Cache[*held] // nil: there is no memory tier
