@@ -13,6 +13,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"flag"
@@ -104,7 +105,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) {
 	s.wait()
 	got, err := s.get(r.PathValue("id"))
 	s.linger()
-	answer(w, got, err)
+	show(w, r, got, err)
 }
 
 func (s *server) now(w http.ResponseWriter, r *http.Request) {
@@ -118,7 +119,7 @@ func (s *server) get(id string) (Register, error) {
 	return r, err
 }
 
-func (s *server) list(w http.ResponseWriter, _ *http.Request) {
+func (s *server) list(w http.ResponseWriter, r *http.Request) {
 	s.wait()
 	rows, err := s.db.Query("SELECT id, v FROM register ORDER BY id")
 	if err != nil {
@@ -136,7 +137,7 @@ func (s *server) list(w http.ResponseWriter, _ *http.Request) {
 		items = append(items, one)
 	}
 	s.linger()
-	answer(w, map[string]any{"items": items}, rows.Err())
+	show(w, r, map[string]any{"items": items}, rows.Err())
 }
 
 func (s *server) write(w http.ResponseWriter, r *http.Request) {
@@ -185,4 +186,18 @@ func answer(w http.ResponseWriter, value any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	_, _ = w.Write(body)
+}
+
+// show is answer for what was read: it says by which ETag it is known, and nothing else to who has that already.
+func show(w http.ResponseWriter, r *http.Request, value any, err error) {
+	body, _ := json.Marshal(value)
+	etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
+	if err == nil {
+		w.Header().Set("Etag", etag)
+	}
+	if err == nil && r.Header.Get("If-None-Match") == etag {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	answer(w, value, err)
 }
