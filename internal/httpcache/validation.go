@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"sidecar/internal/httpfield"
 )
@@ -29,11 +30,21 @@ func EntityTag(f httpfield.Fields) (line string, ok bool) {
 	return lines[0], ok
 }
 
+// StrongTag is the response's ETag if it is a strong validator (RFC 9110 §8.8.1): one that changes whenever the content does. A weak one may be made of a time in
+// seconds, and is not enough to say that something is as it was before a write.
+func StrongTag(f httpfield.Fields) (line string, ok bool) {
+	line, ok = EntityTag(f)
+	return line, ok && !strings.HasPrefix(line, "W/")
+}
+
 // Ask puts into h, the fields of a request that is forwarded, the question whether the stored response still holds (§4.3.1), in the place of what the client
-// asked. It reports whether there is anything to ask by. One that is dead, since what it depends on was written to, is asked about by its ETag
-// alone: Last-Modified has steps of a second.
+// asked. It reports whether there is anything to ask by. One that is dead, since what it depends on was written to, is asked about by a strong
+// ETag alone: Last-Modified has steps of a second.
 func Ask(h http.Header, s Stored, dead bool) bool {
 	tag, tagged := EntityTag(s.Fields)
+	if dead {
+		tag, tagged = StrongTag(s.Fields)
+	}
 	if tagged {
 		h["If-None-Match"] = []string{tag}
 	}
@@ -84,7 +95,7 @@ func Updated(s Stored, update httpfield.Fields) http.Header {
 }
 
 // Agrees reports whether the answer to a HEAD is about the stored response, whose body has size bytes (§4.3.5): each validator that it names is that one's, and so is its
-// Content-Length. If not, the stored one is old. One that is dead needs the ETag to say so.
+// Content-Length. If not, the stored one is old. One that is dead needs a strong ETag to say so.
 func Agrees(s Stored, size int64, f httpfield.Fields, dead bool) bool {
 	for _, name := range [...]string{"Etag", "Last-Modified"} {
 		if named := f.Values(name); len(named) > 0 && !slices.Equal(named, s.Fields.Values(name)) {
@@ -94,6 +105,6 @@ func Agrees(s Stored, size int64, f httpfield.Fields, dead bool) bool {
 	if length := f.Values("Content-Length"); len(length) > 0 && (len(length) > 1 || length[0] != strconv.FormatInt(size, 10)) {
 		return false
 	}
-	_, tagged := EntityTag(f)
+	_, tagged := StrongTag(f)
 	return tagged || !dead
 }

@@ -32,7 +32,8 @@ func TestAsking(t *testing.T) { // RFC 9111 §4.3.1
 		{"nor by two", []string{`ETag: "a"`, `ETag: "b"`}, false, http.Header{}},
 		{"nor by a date that is none", []string{"Last-Modified: yesterday"}, false, http.Header{}},
 		{"what was written to since, by ETag", []string{`ETag: "a"`, "Last-Modified: " + modified}, true, http.Header{"If-None-Match": {`"a"`}}},
-		{"and not by Last-Modified, which has steps of a second", []string{"Last-Modified: " + modified}, true, http.Header{}},
+		{"and not by a weak one, which may be made of a time", []string{`ETag: W/"a"`}, true, http.Header{}},
+		{"nor by Last-Modified, which has steps of a second", []string{"Last-Modified: " + modified}, true, http.Header{}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			h := http.Header{}
@@ -135,6 +136,7 @@ func TestTheAnswerToAHeadAgrees(t *testing.T) { // §4.3.5
 		{"an ETag where none was", []string{a}, []string{`ETag: "a"`, a}, false, false},
 		{"another Last-Modified", []string{`ETag: "a"`, a}, []string{`ETag: "a"`, b}, false, false},
 		{"Last-Modified alone", []string{`ETag: "a"`, a}, []string{a}, true, false},
+		{"a weak ETag", []string{`ETag: W/"a"`}, []string{`ETag: W/"a"`}, true, false},
 		{"another length", []string{`ETag: "a"`}, []string{`ETag: "a"`, "Content-Length: 6"}, false, false},
 		{"two lengths", nil, []string{"Content-Length: 5", "Content-Length: 5"}, false, false},
 	} {

@@ -138,8 +138,11 @@ func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry
 		if known := s.hints.get(placed.Primary); slices.Equal(known.vary, e.Vary) {
 			index.Variants = known.variants
 		}
-		etag, _ := httpcache.EntityTag(e)
-		variants = index.With(entry.Variant{Key: key, ETag: etag})
+		variant := entry.Variant{Key: key}
+		if etag, ok := httpcache.StrongTag(e); ok { // it may be dead when somebody asks about it
+			variant.ETag = etag
+		}
+		variants = index.With(variant)
 	}
 	err = s.conn.Do(ctx, nil, "store", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
