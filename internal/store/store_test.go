@@ -257,6 +257,34 @@ func TestAnEntryHasALifetimeInRedis(t *testing.T) {
 	}
 }
 
+func TestAnEntryStaysBeyondItsLifetimeAndNeverBeyondItsEnd(t *testing.T) {
+	w := newWorld(t)
+	key := cachekeys.NewNames("test").Entry(query("/characters/42", nil).Primary)
+	for _, tt := range []struct {
+		rule   string
+		retain time.Duration
+		until  time.Duration // from now; 0: there is no end
+		want   time.Duration
+	}{
+		{"lifetime and what is retained", 30 * time.Minute, 0, 90 * time.Minute},
+		{"its end comes first", 30 * time.Minute, 70 * time.Minute, 70 * time.Minute},
+		{"within its lifetime", 0, 20 * time.Minute, 20 * time.Minute},
+	} {
+		e := answer("one")
+		if tt.until > 0 {
+			e.Until = time.Now().Add(tt.until)
+		}
+		outcome := make(chan reason.Reason, 1)
+		w.begin(query("/characters/42", nil)).Keep(e, tt.retain, noNames, func(why reason.Reason) { outcome <- why })
+		if why := <-outcome; why != "" {
+			t.Fatalf("%s: not stored: %s", tt.rule, why)
+		}
+		if ttl := w.raw().PTTL(t.Context(), key).Val(); ttl > tt.want || ttl < tt.want-time.Minute {
+			t.Errorf("%s: it lives %v in Redis, want %v", tt.rule, ttl, tt.want)
+		}
+	}
+}
+
 func TestDamageInRedisIsAMiss(t *testing.T) {
 	w := newWorld(t)
 	q := query("/characters/42", nil)
