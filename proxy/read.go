@@ -87,6 +87,7 @@ func (p *Proxy) begin(x *exchange, req httpfield.Request, q store.Query, found s
 		p.refused(x, reason.TagClosed)
 		return nil
 	}
+	x.earlier.dead = !fill.Holds(found)
 	return fill
 }
 

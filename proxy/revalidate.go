@@ -16,7 +16,7 @@ import (
 type earlier struct {
 	entry    *entry.Entry     // nil: there is none
 	key      cachekeys.Digest // of entry
-	dead     bool             // something that it depends on was written to: it is never served stale
+	dead     bool             // something that it depends on was written to, before the tokens were opened: it is never served stale
 	variants []entry.Variant  // what other requests select, where this one selects nothing
 	part     *entry.Entry     // a part of a representation, that another one may complete
 }

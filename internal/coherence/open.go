@@ -81,6 +81,19 @@ func (o *Opened) Storable() bool { return o.late != nil || allOpen(o.Stamp) }
 // Shareable reports whether others who opened the same tokens may have the answer too.
 func (o *Opened) Shareable() bool { return o.late == nil && allOpen(o.Stamp) && allOpen(o.guards) }
 
+// Holds reports whether all that s carries stood still when o was opened. What was filled under s was then not written to between its look-up and the
+// opening: else the backend would be asked, under tokens from after the write, whether something from before it still holds.
+func (o *Opened) Holds(s Stamp) bool {
+	read := Reading{}
+	for _, marks := range [...][]Mark{o.Stamp, o.known, o.guards, o.loose} {
+		for _, m := range marks {
+			read[m.Tag] = m.Token
+		}
+	}
+	verdict, _ := Judge(s, read)
+	return verdict == Alive
+}
+
 // Sound reports whether this process has met no other Redis since o was opened.
 func (k *Keyspace) Sound(o *Opened) bool { return o.generation == k.incarnation.Generation() }
 

@@ -57,6 +57,9 @@ func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, q Query, names, 
 // Storable reports whether the answer may be kept: while a write to one of its tags is under way it may not.
 func (f *Fill) Storable() bool { return f.opened.Storable() }
 
+// Holds reports whether what was found was not written to before f began. If it was, it is as a dead one.
+func (f *Fill) Holds(found Found) bool { return found.Entry != nil && f.opened.Holds(found.stamp) }
+
 // Names reads what an answer names, once it is complete. Why is not empty if the answer cannot be kept for its names.
 type Names func() (names []cachekeys.Tag, why reason.Reason)
 

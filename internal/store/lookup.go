@@ -40,6 +40,8 @@ type Found struct {
 	Variants []entry.Variant
 	// Key is that of the variant that the request selects.
 	Key cachekeys.Digest
+
+	stamp coherence.Stamp // of Entry
 	// Why there is no entry: Miss, VaryMiss, Invalidated, Undecodable.
 	Why reason.Reason
 	// Bypass, if not empty, says that Redis could not be asked: nothing may be stored for this request either.
@@ -56,8 +58,8 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	}
 	q = s.remembered(q)
 	l := lookup{store: s, ctx: ctx, budget: b, query: q, hint: s.hints.get(q.Primary)}
-	if e := s.fromMemory(q, l.variant()); e != nil {
-		return Found{Entry: e, Memory: true, Query: q, Key: l.variant()}
+	if h := s.fromMemory(q, l.variant()); h != nil {
+		return Found{Entry: h.entry, Memory: true, Query: q, Key: l.variant(), stamp: h.stamp}
 	}
 	s.awaitOwn(ctx, b, q.Primary)
 	if remembered := s.remembered(q.again()); remembered.Primary != q.Primary { // what was awaited has said how queries are told apart
@@ -115,7 +117,7 @@ func (l *lookup) ruled() Query {
 func (l *lookup) run() (Found, error) {
 	generation, began := l.store.keyspace.Generation(), l.store.moment()
 	found, stamp, err := l.find()
-	found.Key = l.variant()
+	found.Key, found.stamp = l.variant(), stamp
 	switch {
 	case err != nil || found.Entry == nil:
 	case l.store.keyspace.Generation() != generation:

@@ -25,7 +25,7 @@ type held struct {
 }
 
 // fromMemory is what may be answered without touching Redis; nil if there is nothing.
-func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *entry.Entry {
+func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 	if q.Memory <= 0 || s.memory == nil || !s.keyspace.Current() {
 		return nil
 	}
@@ -33,7 +33,7 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *entry.Entry {
 	if !ok || time.Since(h.began.at) >= q.Memory || h.entry.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(h.began.noted, h.stamp) {
 		return nil
 	}
-	return h.entry
+	return h
 }
 
 // toMemory holds e, which must not be changed any more, while it is fresh: what is to be validated is looked for where another process may have done so.

@@ -5,11 +5,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sidecar/test/redisd"
 )
 
 // A documents is a backend that keeps one document for each path, with its ETag, and notes what it is asked.
@@ -126,6 +129,56 @@ func TestWhatAWriteMadeOldIsAskedAbout(t *testing.T) {
 	awaitHit(t, url)
 	if a := do(t, http.MethodGet, url, nil); a.fields.Get("X-Answer") == "1" {
 		t.Errorf("the fields are not those of the 304: %q", a.fields)
+	}
+}
+
+// A write that comes between a look-up and its fill makes what was found old, too: it must not be asked about by a time in seconds.
+func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
+	modified := time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat) // of every version
+	var version atomic.Int64
+	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			version.Add(1)
+			return
+		}
+		w.Header().Set("Last-Modified", modified)
+		if r.Header.Get("If-Modified-Since") == modified {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprintf(w, "version %d", version.Load())
+	}))
+	t.Cleanup(b.Close)
+	r := redisd.Start(t)
+	policies := policiesFile(t, documentPolicies)
+	var slow atomic.Pointer[string]
+	s, other := &stack{t: t, redis: r}, &stack{t: t, redis: r}
+	s.sidecar, s.url, s.ops = startSidecar(t, b.URL, slowed(t, r.Addr(), &slow, 2*time.Second), policies, "REDIS_TIMEOUT=10s")
+	other.sidecar, other.url, other.ops = startSidecar(t, b.URL, r.Addr(), policies, "REDIS_TIMEOUT=10s")
+	s.awaitCaching()
+	other.awaitCaching()
+	awaitThat(t, "there is a hit", func() bool { return s.get("/error/1").hit() })
+	stale(t, s.url+"/error/1", sameHost)
+	before := version.Load()
+	if a := s.get("/error/1"); !containsAll(a.cache(), "fwd=stale", "fwd-status=304") {
+		t.Fatalf("it is not validated: %q", a.cache())
+	}
+	stale(t, s.url+"/error/1", sameHost)
+
+	open := "evalsha"
+	m := watch(t, r)
+	slow.Store(&open)
+	answered := make(chan answer, 1)
+	go func() { answered <- s.get("/error/1") }()
+	awaitThat(t, "it is looked up", func() bool { return slices.Contains(m.names(t, r), "mget") })
+	if a := do(t, http.MethodPut, other.url+"/error/1", "x", sameHost); a.status != http.StatusOK || len(answered) > 0 {
+		t.Fatalf("the write came too late: %d", a.status)
+	}
+	<-answered // it began before the write was acknowledged: it may be of either version
+	none := ""
+	slow.Store(&none)
+	if a := s.get("/error/1"); string(a.body) != fmt.Sprintf("version %d", before+1) {
+		t.Errorf("after the write: %q %q", a.body, a.cache())
 	}
 }
 
