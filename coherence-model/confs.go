@@ -173,6 +173,28 @@ var tokenConfs = []*tconf{
 	tok("cluster/unrelated-refused", "each refused or not", func(c *tconf) {
 		c.cluster, c.join, c.writes, c.mayRefuse, c.p2 = true, true, []uint8{T2, GD}, 3, true
 	}),
+	// what is alive and stale, asked about by a time
+	tok("single/stale", "2 writes, 3 GETs", func(c *tconf) {
+		c.gets, c.writes, c.join, c.p2, c.stale, c.knows = 3, []uint8{T1, T2}, true, true, true, true
+	}),
+	tok("single/stale-evict", "any 2 keys evicted", func(c *tconf) {
+		c.join, c.evict, c.evictW, c.stale, c.knows = true, 2, true, true, true
+	}),
+	tok("single/stale-rollback", "restart from an older dump", func(c *tconf) {
+		c.join, c.rollback, c.stale, c.knows = true, 1, true, true
+	}),
+	tok("single/stale-lossy", "begin or end lost; answered while the intent stands", func(c *tconf) {
+		c.join, c.lossy, c.p2, c.stale, c.knows = true, true, true, true, true
+	}),
+	tok("single/stale-refused", "each of 2 writes refused or not", func(c *tconf) {
+		c.join, c.writes, c.mayRefuse, c.p2, c.stale, c.knows = true, []uint8{T2, T2}, 3, true, true, true
+	}),
+	tok("cluster/stale", "", func(c *tconf) {
+		c.cluster, c.join, c.p2, c.stale, c.knows = true, true, true, true, true
+	}),
+	tok("cluster/stale-rollback", "request-derived tag only", func(c *tconf) {
+		c.cluster, c.join, c.rollback, c.noLearned, c.stale, c.writes = true, true, 1, true, true, []uint8{T1}
+	}),
 	// guards taken away, one at a time
 	bad("tokens-after-fetch", "tokens read after the backend's answer", func(c *tconf) { c.tokensAfterFetch = true; c.noLearned = true; c.writes = []uint8{T1} }),
 	bad("missing-is-valid", "a missing token read as a match", func(c *tconf) { c.missingOK = true; c.gets = 2; c.evict = 1 }),
@@ -189,6 +211,9 @@ var tokenConfs = []*tconf{
 	bad("join-without-guard", "collapse by key and request-derived tokens, guard left out", func(c *tconf) { c.join, c.joinKey = true, true }),
 	bad("answer-before-end", "", func(c *tconf) { c.ackFirst = true }),
 	bad("serve-dead-if-error", "stale-if-error from an invalidated entry", func(c *tconf) { c.serveDead = true }),
+	bad("stale-confirmed-under-new-tokens", "asked by a time about what a write made old between look-up and open", func(c *tconf) {
+		c.stale, c.staleUnproved, c.knows = true, true, true
+	}),
 	bad("no-intent", "writer dies after the commit: no trace of it", func(c *tconf) { c.lossy, c.p2, c.deleteOnlyBegin = true, true, true }),
 	bad("shared-intent", "one flag for all writers: the first to end opens the tag", func(c *tconf) {
 		c.lossy, c.singleIntent, c.p2 = true, true, true

@@ -17,8 +17,12 @@ func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()), yield 
 				q := start(&n)
 				q.ev, q.et, q.rt = n.r.ev, n.r.et, n.r.t
 				q.mask = 15
+				stale := n
 				n.decide(c, p)
 				yield(n, "MGET entry and tokens", p)
+				if stale.hold(c, p) {
+					yield(stale, "MGET entry and tokens: stale", p)
+				}
 				if c.oldRead && s.snapped&1 != 0 {
 					n := s
 					q := start(&n)
@@ -39,10 +43,14 @@ func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()), yield 
 				q := start(&n)
 				f(&n, q)
 				q.mask |= bit
+				stale := n
 				if q.mask == 15 {
 					n.decide(c, p)
 				}
 				yield(n, kind, p)
+				if q.mask == 15 && stale.hold(c, p) {
+					yield(stale, kind+": stale", p)
+				}
 			})
 		}
 		read(1, c.entryShard(), "GET entry", func(n *tstate, q *tget) { q.ev, q.et = n.r.ev, n.r.et })
@@ -63,20 +71,29 @@ func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()), yield 
 			c.opens(s, p, gLearn, with, yield)
 			return
 		}
-		n := s
-		q := &n.g[p]
-		q.ver = s.v
-		switch {
-		case q.fl&fNoStore != 0:
-			n.finish(p)
-		case c.noLearned || q.fl&fKnows != 0: // every tag was opened early: the guard has nothing to say
-			q.pc = gStore
-		case q.fl&fGuard != 0 && !c.closedSame:
-			n.namesAlone(c, p)
-		default:
-			q.pc = gLearn
+		fetched := func(ver uint8, kind string) {
+			n := s
+			q := &n.g[p]
+			q.ver, q.hv, q.ht = ver, 0, [3]uint8{}
+			if ver < q.floor {
+				n.bad = 1
+			}
+			switch {
+			case q.fl&fNoStore != 0:
+				n.finish(p)
+			case c.noLearned || q.fl&fKnows != 0: // every tag was opened early: the guard has nothing to say
+				q.pc = gStore
+			case q.fl&fGuard != 0 && !c.closedSame:
+				n.namesAlone(c, p)
+			default:
+				q.pc = gLearn
+			}
+			yield(n, kind, p)
 		}
-		yield(n, "backend answers", p)
+		fetched(s.v, "backend answers")
+		if g.hv != 0 && (c.staleUnproved || g.holds(c)) {
+			fetched(g.hv-1, "backend says that what is stale holds")
+		}
 		if c.join {
 			for f := 0; f < c.gets; f++ {
 				o := s.g[f]
@@ -161,8 +178,8 @@ func (s *tstate) answer(p int, ver uint8) {
 	s.finish(p)
 }
 
-func (s *tstate) decide(c *tconf, p int) {
-	q := &s.g[p]
+// alive: the entry read carries the tokens read.
+func (q *tget) alive(c *tconf) bool {
 	same := func(tag int) bool {
 		if q.rt[tag] == 0 {
 			return c.missingOK
@@ -173,18 +190,43 @@ func (s *tstate) decide(c *tconf, p int) {
 	if q.fl&fInit != 0 && c.cluster && !c.noConnGen {
 		valid = false
 	}
-	if c.serveDead && q.ev != 0 {
-		valid = true
-	}
-	if valid {
+	return valid
+}
+
+func (s *tstate) decide(c *tconf, p int) {
+	q := &s.g[p]
+	if q.alive(c) || c.serveDead && q.ev != 0 {
 		s.answer(p, q.ev-1)
 		return
 	}
+	s.miss(c, p)
+}
+
+// miss: a new operation as far as fInit goes: its tokens are read from here on.
+func (s *tstate) miss(c *tconf, p int) {
+	q := &s.g[p]
 	known := uint8(0)
 	if c.knows && q.ev != 0 {
 		known = fKnows
 	}
-	*q = tget{pc: gOpen, floor: q.floor, fl: known} // a new operation as far as fInit goes: its tokens are read from here on
+	*q = tget{pc: gOpen, floor: q.floor, fl: known}
+}
+
+// hold: the entry is alive and beyond its lifetime. It is kept in hand while the tokens are opened.
+func (s *tstate) hold(c *tconf, p int) bool {
+	q := s.g[p]
+	if !c.stale || !q.alive(c) {
+		return false
+	}
+	s.miss(c, p)
+	s.g[p].hv, s.g[p].ht = q.ev, q.et
+	return true
+}
+
+// holds: each token that the entry in hand carries is the one that was opened, so nothing was written to it before.
+func (q *tget) holds(c *tconf) bool {
+	same := func(tag int) bool { return q.rt[tag] != 0 && q.rt[tag] == q.ht[tag] }
+	return same(ALL) && same(T1) && (c.noLearned || q.fl&fKnows != 0 && same(T2))
 }
 
 func (c *tconf) opens(s tstate, p int, then uint8, with func(int, []uint8, func()), yield func(tstate, string, int)) {

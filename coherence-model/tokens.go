@@ -51,6 +51,8 @@ type tget struct {
 	et             [3]uint8  // its tokens for ALL, T1, T2
 	rt             [NT]uint8 // tokens read or opened
 	fl             uint8
+	hv             uint8    // version + 1 of an entry that is alive and stale, 0 none: the backend is asked whether it still holds
+	ht             [3]uint8 // its tokens
 }
 
 const (
@@ -122,6 +124,7 @@ type tconf struct {
 	noLearned   bool  // response names no tag
 	guarded     bool  // noLearned: guards are opened all the same
 	knows       bool  // fillers open the names of a dead entry
+	stale       bool  // what is alive may be stale, and the backend asked by a time in seconds, which may say that it holds whatever was written
 	guardClosed bool  // must be live even while others keep the guard closed
 	lean        bool  // the aside is dropped neither by open nor by a refused end that finds its intent gone
 
@@ -139,6 +142,7 @@ type tconf struct {
 	ackFirst         bool
 	noConnGen        bool
 	serveDead        bool // stale-if-error from invalidated entries
+	staleUnproved    bool // asked so although the tokens opened are not those of the entry
 	noSettle         bool
 	deleteOnlyBegin  bool
 	missingOK        bool
@@ -222,6 +226,9 @@ func (s *tstate) canon(c *tconf) {
 		for j := range s.g[i].et {
 			ren(&s.g[i].et[j])
 		}
+		for j := range s.g[i].ht {
+			ren(&s.g[i].ht[j])
+		}
 	}
 }
 
@@ -263,6 +270,9 @@ func lessGet(s *tstate, a, b int) bool {
 	if x.fl != y.fl {
 		return x.fl < y.fl
 	}
+	if x.hv != y.hv {
+		return x.hv < y.hv
+	}
 	for i := range x.rt {
 		if x.rt[i] != y.rt[i] {
 			return x.rt[i] < y.rt[i]
@@ -294,6 +304,9 @@ func (s *tstate) fresh() uint8 {
 			up(v)
 		}
 		for _, v := range s.g[i].et {
+			up(v)
+		}
+		for _, v := range s.g[i].ht {
 			up(v)
 		}
 	}

@@ -53,6 +53,7 @@ type Guards struct {
 	NoHello          bool // a Redis that nobody has met is used as it comes
 	JoinByKey        bool // share an answer with whoever asks for the same, whatever the tokens say
 	GuardsAfterTags  bool // in Cluster
+	StaleUnproved    bool // ask by a time about what is stale, though it was written to between look-up and open
 	NoOwnEcho        bool // answer from memory without knowing whether all pushes were heard
 }
 

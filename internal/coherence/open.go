@@ -37,6 +37,7 @@ type Opened struct {
 	loose      []Mark
 	ttl        time.Duration
 	generation uint64
+	unproved   bool               // Guards.StaleUnproved
 	late       []cachekeys.Digest // tags still to be opened; only with Guards.TokensAfterFetch
 	lease      lease
 }
@@ -54,7 +55,7 @@ func (k *Keyspace) Open(ctx context.Context, b *redisconn.Budget, want Opening) 
 		tags = append(tags, want.Rules.Digest())
 	}
 	tags = append(tags, digests(want.Carried)...)
-	o := &Opened{ttl: want.TTL, generation: k.incarnation.Generation()}
+	o := &Opened{ttl: want.TTL, generation: k.incarnation.Generation(), unproved: k.guards.StaleUnproved}
 	if k.guards.TokensAfterFetch {
 		o.late = tags
 		return o, nil
@@ -91,7 +92,7 @@ func (o *Opened) Holds(s Stamp) bool {
 		}
 	}
 	verdict, _ := Judge(s, read)
-	return verdict == Alive
+	return verdict == Alive || o.unproved
 }
 
 // Sound reports whether this process has met no other Redis since o was opened.

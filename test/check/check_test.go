@@ -46,6 +46,7 @@ type class struct {
 	refused   int  // per thousand of the writes: refused by the backend
 	unknown   int  // likewise: answered 504 and done later, and as many cut off
 	memory    bool // reads are of the route with memory
+	dated     bool // reads are of what is known by Last-Modified alone, and validated at every use: there are no hits
 	// elsewhere is how long a version may be missing in other sidecars than the one that acknowledged it: with memory until they hear of it; with
 	// available, where begin and end of a write may both be lost, or the end of one whose answer alone says what it changed, until it is made good.
 	elsewhere time.Duration
@@ -99,6 +100,9 @@ var classes = []class{
 	{name: "failover", fault: failover, rounds: 2, strict: true, puts: true, failsOver: true},
 	{name: "policies swapped", fault: policiesSwapped, rounds: 2, strict: true},
 	{name: "writes of every fate", strict: true, refused: 300, unknown: 2},
+	{name: "known by seconds", dated: true, strict: true, writes: 30, registers: 2, puts: true},
+	{name: "known by seconds, connections slow", dated: true, writes: 3, registers: 2, puts: true, fault: connectionsSlow, rounds: 5},
+	{name: "known by seconds, keys evicted", dated: true, strict: true, fault: evicted, rounds: 10},
 	{name: "available, nothing"},
 	{name: "available, redis flushed", fault: redisFlushed, rounds: 8},
 	{name: "available, keys evicted", fault: evicted, rounds: 10},
@@ -156,7 +160,7 @@ func (c class) run(t *testing.T, ops int) *history {
 	if c.killed && !h.broken() {
 		w.judgeKilled(h)
 	}
-	if c.off == "" && !h.broken() {
+	if c.off == "" && !c.dated && !h.broken() {
 		w.awaitHits(h)
 	}
 	stop()
@@ -245,6 +249,8 @@ func TestWithoutAGuardTheCheckerFindsAStaleRead(t *testing.T) {
 		{name: "no dirty list", off: `{"NoDirtyList": true}`, fault: connectionsCut, rounds: 5, elsewhere: untilMadeGood},
 		{name: "all not carried", off: `{"AllNotCarried": true}`, fault: olderDump, rounds: 5, redis: rdb, strict: true, puts: true},
 		{name: "no hello", off: `{"NoHello": true}`, fault: olderDump, rounds: 5, redis: rdb, strict: true, puts: true},
+		{name: "stale confirmed under new tokens", off: `{"StaleUnproved": true}`, dated: true, writes: 3, registers: 2, puts: true,
+			fault: connectionsSlow, rounds: 5},
 		{name: "no own echo", off: `{"NoOwnEcho": true}`, fault: sidecarFrozen, rounds: 5, memory: true, elsewhere: untilHeard},
 	} {
 		t.Run(c.name, func(t *testing.T) {

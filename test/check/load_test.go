@@ -175,6 +175,8 @@ func (c *client) run(ctx context.Context) {
 			c.list(ctx, sidecar)
 		case c.class.memory:
 			c.read(ctx, sidecar, register, fmt.Sprintf("/m/%d", register))
+		case c.class.dated:
+			c.read(ctx, sidecar, register, fmt.Sprintf("/s/%d", register))
 		default:
 			c.read(ctx, sidecar, register, fmt.Sprintf("/r/%d", register))
 		}

@@ -53,6 +53,7 @@ func policies(strict, other bool) string {
 routes:
   - {name: register, match: "GET /r/{id}", cache: {scope: shared, ttl: 1s, stale_while_revalidate: 1h, stale_if_error: 1h, tags: ["TAG:{id}"]}}
   - {name: memory, match: "GET /m/{id}", cache: {scope: shared, ttl: 1h, tags: ["TAG:{id}"], memory: 10s}}
+  - {name: dated, match: "GET /s/{id}", cache: {scope: shared, tags: ["TAG:{id}"]}}
   - {name: list, match: GET /list, cache: {scope: shared, ttl: 1h, tags: ["TAG:{response.body.items.#.id}"]}}
   - {name: put, match: "PUT /w/{id}", invalidate: ["TAG:{id}"], consistency: CONSISTENCY}
   - {name: post, match: POST /w, invalidate: ["TAG:{response.body.id}"], consistency: CONSISTENCY}

@@ -3,6 +3,7 @@
 //
 //	GET  /r/{id}          {"id": "3", "v": 17}
 //	GET  /m/{id}          the same, for a route that is answered from memory too
+//	GET  /s/{id}          the same, known by Last-Modified alone, and stale at once
 //	GET  /list            all of them, which only the answer names
 //	GET  /now/{id}        without delay, for the checker itself
 //	PUT  /w/{id}?v=18     sets the version, never back
@@ -58,11 +59,11 @@ func run(file string, n int, delay time.Duration) error {
 		return err
 	}
 	defer db.Close()
-	if _, err := db.Exec("CREATE TABLE register (id TEXT PRIMARY KEY, v INTEGER NOT NULL)"); err != nil {
+	if _, err := db.Exec("CREATE TABLE register (id TEXT PRIMARY KEY, v INTEGER NOT NULL, at INTEGER NOT NULL)"); err != nil {
 		return err
 	}
 	for i := range n {
-		if _, err := db.Exec("INSERT INTO register VALUES (?, 0)", strconv.Itoa(i)); err != nil {
+		if _, err := db.Exec("INSERT INTO register VALUES (?, 0, 0)", strconv.Itoa(i)); err != nil {
 			return err
 		}
 	}
@@ -70,6 +71,7 @@ func run(file string, n int, delay time.Duration) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /r/{id}", s.read)
 	mux.HandleFunc("GET /m/{id}", s.read)
+	mux.HandleFunc("GET /s/{id}", s.dated)
 	mux.HandleFunc("GET /list", s.list)
 	mux.HandleFunc("GET /now/{id}", s.now)
 	mux.HandleFunc("PUT /w/{id}", s.write)
@@ -106,6 +108,22 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) {
 	got, err := s.get(r.PathValue("id"))
 	s.linger()
 	show(w, r, got, err)
+}
+
+// dated knows a register by the second of its last write: of two writes in one it does not know the difference.
+func (s *server) dated(w http.ResponseWriter, r *http.Request) {
+	s.wait()
+	got := Register{ID: r.PathValue("id")}
+	var at int64
+	err := s.db.QueryRow("SELECT v, at FROM register WHERE id = ?", got.ID).Scan(&got.V, &at)
+	modified := time.Unix(at, 0).UTC().Format(http.TimeFormat)
+	w.Header().Set("Last-Modified", modified)
+	w.Header().Set("Cache-Control", "max-age=0")
+	if err == nil && r.Header.Get("If-Modified-Since") == modified {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	answer(w, got, err)
 }
 
 func (s *server) now(w http.ResponseWriter, r *http.Request) {
@@ -173,7 +191,7 @@ func (s *server) write(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) set(id string, v int64) error {
-	_, err := s.db.Exec("UPDATE register SET v = max(v, ?) WHERE id = ?", v, id)
+	_, err := s.db.Exec("UPDATE register SET v = max(v, ?), at = ? WHERE id = ?", v, time.Now().Unix(), id)
 	return err
 }
 
