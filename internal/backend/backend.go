@@ -1,5 +1,8 @@
 // Package backend is the API behind the sidecar, as a client of it sees it: what is sent on (outgoing, forwarding), one exchange
 // (roundtrip), a WebSocket (upgrade) and whether it is there at all (health).
+//
+// A GET or HEAD over HTTP/1.1 without TLS is sent and answered here (direct): requesthead writes it, responsehead and framing read what the answer
+// says of itself, body reads its content, and pool keeps the connection. Everything else is left to net/http's Transport.
 package backend
 
 import (
@@ -19,9 +22,10 @@ import (
 const (
 	idleTimeout     = 90 * time.Second
 	idleConnections = 512
-	maxHead         = 1 << 20 // bytes of an answer's head
+	maxHead         = 1 << 20 // bytes of an answer's heads, informational ones with it
 	continueTimeout = time.Second
 	tlsTimeout      = 10 * time.Second
+	bufferSize      = 16 << 10 // of what is read from a connection, and written to it
 )
 
 // Options of a Backend.
@@ -45,6 +49,7 @@ type Backend struct {
 	address      string
 	dialer       net.Dialer
 	transport    *http.Transport
+	idle         *pool // of connections for direct requests; nil: there are none, all go by transport
 	options      Options
 	sockets      sync.WaitGroup // upgraded connections
 }
@@ -87,8 +92,11 @@ func New(o Options) (*Backend, error) {
 		ResponseHeaderTimeout:  o.Timeout,
 		ExpectContinueTimeout:  continueTimeout,
 		MaxResponseHeaderBytes: maxHead,
-		WriteBufferSize:        16 << 10,
-		ReadBufferSize:         16 << 10,
+		WriteBufferSize:        bufferSize,
+		ReadBufferSize:         bufferSize,
+	}
+	if u.Scheme == "http" || u.Scheme == "unix" {
+		b.idle = &pool{}
 	}
 	return b, nil
 }
@@ -124,5 +132,8 @@ func (b *Backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 // Close closes idle connections, and waits for upgraded ones, whose contexts have to be done.
 func (b *Backend) Close() {
 	b.transport.CloseIdleConnections()
+	if b.idle != nil {
+		b.idle.Close()
+	}
 	b.sockets.Wait()
 }

@@ -23,7 +23,7 @@ func (b *Backend) Healthy(ctx context.Context) error {
 		Method: http.MethodGet, URL: &url.URL{Scheme: b.scheme, Host: b.host, Opaque: path, RawQuery: query}, Host: b.host,
 		Header: http.Header{"User-Agent": {"sidecar"}},
 	}
-	resp, err := b.transport.RoundTrip(request.WithContext(ctx))
+	resp, err := b.RoundTrip(ctx, request, nil)
 	if err != nil {
 		return fmt.Errorf("the backend's health cannot be asked: %w", err)
 	}

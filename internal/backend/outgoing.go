@@ -24,6 +24,9 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 		Trailer: r.Trailer, // the same map: it is filled when the body has been read
 		Proto:   "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
+	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
+		out.Body = http.NoBody // over HTTP/2 it is another one that is empty, of which net/http would have to find out
+	}
 	fields := httpfield.Header(r.Header)
 	httpfield.HopOf(fields).Strip(out.Header)
 	delete(out.Header, "Trailer")

@@ -29,24 +29,34 @@ type Informational func(status int, fields http.Header)
 //
 // 100 is not told: net/http sends it to the client by itself when the transport, having got it, begins to read the body.
 func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informational) (*http.Response, error) {
-	var connected atomic.Bool
-	relay := relay1xx{told: told}
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GotConn:        func(httptrace.GotConnInfo) { connected.Store(true) },
-		Got1xxResponse: relay.got,
-	})
-	resp, err := b.transport.RoundTrip(out.WithContext(ctx))
-	relay.end()
+	send := b.transported
+	if b.isDirect(out) {
+		send = b.direct
+	}
+	resp, connected, err := send(ctx, out, told)
 	if err == nil {
 		return resp, nil
 	}
-	if !connected.Load() {
+	if !connected {
 		err = fmt.Errorf("%w: %w", errRefused, err)
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", ErrTimeout, err)
 	}
 	return nil, err
+}
+
+// transported is direct by net/http.
+func (b *Backend) transported(ctx context.Context, out *http.Request, told Informational) (resp *http.Response, connected bool, err error) {
+	var got atomic.Bool
+	relay := relay1xx{told: told}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn:        func(httptrace.GotConnInfo) { got.Store(true) },
+		Got1xxResponse: relay.got,
+	})
+	resp, err = b.transport.RoundTrip(out.WithContext(ctx))
+	relay.end()
+	return resp, got.Load(), err
 }
 
 // relay1xx hands informational answers on until the exchange is over: the transport may find one when RoundTrip has already given

@@ -1,0 +1,88 @@
+package backend
+
+import (
+	"sync"
+	"time"
+)
+
+// A pool holds connections that wait for their next request, the latest on top. It is safe for concurrent use. Close ends it.
+type pool struct {
+	mu     sync.Mutex
+	idle   []*conn     // in the order in which they became idle
+	sweep  *time.Timer // runs while there are some; nil before the first
+	closed bool
+}
+
+// get takes the connection that was used last; nil if there is none. Those on which something has come meanwhile are closed: the
+// backend has ended them, or says what nobody asked for.
+func (p *pool) get() *conn {
+	for {
+		c := p.pop()
+		if c == nil || c.quiet() {
+			return c
+		}
+		_ = c.Close()
+	}
+}
+
+func (p *pool) pop() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle) - 1
+	if n < 0 {
+		return nil
+	}
+	c := p.idle[n]
+	p.idle[n] = nil
+	p.idle = p.idle[:n]
+	return c
+}
+
+// put keeps a connection for idleTimeout. It is closed if there are enough.
+func (p *pool) put(c *conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.idle) >= idleConnections {
+		_ = c.Close()
+		return
+	}
+	c.since = time.Now()
+	p.idle = append(p.idle, c)
+	switch {
+	case p.sweep == nil:
+		p.sweep = time.AfterFunc(idleTimeout, p.expire)
+	case len(p.idle) == 1:
+		p.sweep.Reset(idleTimeout)
+	}
+}
+
+// expire closes what has waited too long, and comes again when the next one will have. It runs in the timer's goroutine.
+func (p *pool) expire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now, n := time.Now(), 0
+	for n < len(p.idle) && now.Sub(p.idle[n].since) >= idleTimeout {
+		_ = p.idle[n].Close()
+		n++
+	}
+	left := copy(p.idle, p.idle[n:])
+	clear(p.idle[left:])
+	p.idle = p.idle[:left]
+	if left > 0 && !p.closed {
+		p.sweep.Reset(idleTimeout - now.Sub(p.idle[0].since))
+	}
+}
+
+// Close closes the idle connections, and from now on those that become idle.
+func (p *pool) Close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	if p.sweep != nil {
+		p.sweep.Stop()
+	}
+	for _, c := range p.idle {
+		_ = c.Close()
+	}
+	p.idle = nil
+}

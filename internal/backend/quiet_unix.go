@@ -1,0 +1,32 @@
+//go:build unix
+
+package backend
+
+import (
+	"net"
+	"syscall"
+)
+
+// quietOf returns a function that reports whether nothing has come on an idle connection: neither bytes, which nobody asked for, nor
+// the end. It does not wait. What it finds is lost, with the connection.
+func quietOf(c net.Conn) func() bool {
+	system, ok := c.(syscall.Conn)
+	if !ok {
+		return func() bool { return false }
+	}
+	raw, err := system.SyscallConn()
+	if err != nil {
+		return func() bool { return false }
+	}
+	var quiet bool
+	var one [1]byte
+	look := func(fd uintptr) bool {
+		_, err := syscall.Read(int(fd), one[:])
+		quiet = err == syscall.EAGAIN
+		return true // never wait until it can be read
+	}
+	return func() bool {
+		quiet = false
+		return raw.Read(look) == nil && quiet
+	}
+}

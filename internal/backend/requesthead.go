@@ -1,0 +1,107 @@
+package backend
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"sidecar/internal/httpfield"
+)
+
+// maxKept is how large a buffer may have grown to be used again.
+const maxKept = 64 << 10
+
+// requests are buffers to write requests in.
+var requests = sync.Pool{New: func() any { return new([]byte) }}
+
+func putRequest(b *[]byte) {
+	if cap(*b) <= maxKept {
+		requests.Put(b)
+	}
+}
+
+// appendRequest appends a request without content to b, byte by byte as net/http would write it: Host, User-Agent, and then the other fields by
+// name. A field whose values are nil is not sent. host is sent where out has none.
+func appendRequest(b []byte, out *http.Request, host string) ([]byte, error) {
+	target := out.URL.RequestURI()
+	if strings.ContainsFunc(target, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return b, fmt.Errorf("a control byte in the request target")
+	}
+	if out.Host != "" {
+		host = out.Host
+	}
+	b = append(append(append(b, out.Method...), ' '), target...)
+	b = append(append(append(b, " HTTP/1.1\r\nHost: "...), host...), "\r\n"...)
+	if agent := out.Header.Get("User-Agent"); agent != "" {
+		b = appendField(b, "User-Agent", agent)
+	}
+	var room [32]string // enough for nearly all requests, and not on the heap
+	names := room[:0]
+	for name, values := range out.Header {
+		if err := checkField(name, values); err != nil {
+			return b, err
+		}
+		if !isWrittenApart(name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		for _, value := range out.Header[name] {
+			b = appendField(b, name, value)
+		}
+	}
+	return append(b, "\r\n"...), nil
+}
+
+func appendField(b []byte, name, value string) []byte {
+	b = append(append(b, name...), ": "...)
+	return append(append(b, strings.Trim(value, " \t")...), "\r\n"...)
+}
+
+// isWrittenApart reports whether the field is not written from the header: it is the target's, or frames a message.
+func isWrittenApart(name string) bool {
+	switch name {
+	case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer":
+		return true
+	}
+	return false
+}
+
+// checkField refuses what could be read as more than one field. Values are not told: they may be secret.
+func checkField(name string, values []string) error {
+	if !httpfield.IsToken(name) {
+		return fmt.Errorf("the request has a field name that is no token: %.40q", name)
+	}
+	for _, v := range values {
+		if hasControl(v) {
+			return fmt.Errorf("the request has a control byte in the value of %.40q", name)
+		}
+	}
+	return nil
+}
+
+// hasControl reports whether a field value has a byte that none may have (RFC 9110 §5.5): a control byte other than a tab.
+func hasControl(v string) bool {
+	for i := range len(v) {
+		if v[i] < ' ' && v[i] != '\t' || v[i] == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// isPlainHost reports whether net/http would send the host as it is. It translates names that are not ASCII, takes out zones and leaves
+// out what can be no host.
+func isPlainHost(host string) bool {
+	for i := range len(host) {
+		c := host[i]
+		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-._~:!$&'()*+,;=[]", c) >= 0 {
+			continue
+		}
+		return false
+	}
+	return true
+}
