@@ -108,7 +108,7 @@ func (b *body) readChunked(p []byte) (n int, err error) {
 // readTrailers reads the trailer section (RFC 9112 §7.1.2); io.EOF if that was well. Fields that would change how the message is read are dropped.
 func (b *body) readTrailers() error {
 	limit := maxHead
-	text, err := b.conn.readHead(&limit)
+	text, err := b.conn.readHead(&limit, maxFields)
 	if err != nil {
 		return err
 	}

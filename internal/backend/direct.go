@@ -114,7 +114,7 @@ func (x *exchange) head(request []byte, told Informational) (responseHead, error
 	}
 	left := maxHead
 	for range maxInformational + 1 {
-		text, err := x.conn.readHead(&left)
+		text, err := x.conn.readHead(&left, 1+maxFields)
 		if err != nil {
 			return responseHead{}, err
 		}

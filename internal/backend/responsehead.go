@@ -23,9 +23,9 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
 }
 
-// readHead reads lines up to an empty one. left is how many bytes all heads of the answer may still have.
-func (c *conn) readHead(left *int) (string, error) {
-	head, lines, begin := c.room[:0], 0, 0 // begin of the line that is being read
+// readHead reads at most so many lines up to an empty one. left is how many bytes all heads of the answer may still have.
+func (c *conn) readHead(left *int, lines int) (string, error) {
+	head, begin := c.room[:0], 0 // begin of the line that is being read
 	for {
 		part, err := c.read.ReadSlice('\n')
 		if *left -= len(part); *left < 0 {
@@ -46,8 +46,8 @@ func (c *conn) readHead(left *int) (string, error) {
 			}
 			return string(head), nil
 		}
-		if lines++; lines > 1+maxFields {
-			return "", malformed("its head has more than %d lines", maxFields)
+		if lines--; lines < 0 {
+			return "", malformed("its head has more than %d fields", maxFields)
 		}
 		begin = len(head)
 	}
