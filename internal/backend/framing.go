@@ -41,22 +41,23 @@ func frame(method string, h *responseHead) (framing, error) {
 		// Transfer-Encoding counts (rule 3), but somebody on the way may have read Content-Length, or have known neither (§6.1).
 		f.suspect, f.reusable = true, false
 	}
+	isChunked := false
 	if coded {
 		delete(h.fields, "Content-Length")
 		length = -1
+		isChunked, err = parseTransferEncoding(codings)
 	}
-	isChunked, err := parseTransferEncoding(codings)
 	switch {
 	case isContentless(method, h.status): // rule 1
 		f.kind, f.length = noContent, 0
 		if method == http.MethodHead {
 			f.length = length
 		}
-		if coded && (!isChunked || err != nil) || h.status == http.StatusNoContent && (coded || length > 0) {
+		if coded && !isChunked || h.status == http.StatusNoContent && (coded || length > 0) {
 			f.reusable = false // content may follow all the same
 		}
 		return f, nil
-	case coded && err != nil:
+	case err != nil:
 		return f, err
 	case isChunked: // rule 4
 		f.kind, f.trailer = chunked, announced(h.fields)

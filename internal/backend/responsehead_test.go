@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -148,6 +149,22 @@ func TestBoundsOfAHead(t *testing.T) {
 				t.Error(r.err)
 			}
 		})
+	}
+}
+
+func TestNothingIsToldWhenTheContextIsDone(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	x := &exchange{ctx: ctx, idle: &pool{}, conn: newConn(&wire{
+		Reader: strings.NewReader(strings.Repeat("HTTP/1.1 103 E\r\n\r\n", 3) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+	})}
+	told := 0
+	_, err := x.run(nil, "GET", 0, func(int, http.Header) {
+		told++
+		cancel()
+	})
+	if told != 1 || !errors.Is(err, context.Canceled) {
+		t.Errorf("told %d times, %v", told, err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,11 +15,11 @@ import (
 type wire struct {
 	io.Reader
 	sent   bytes.Buffer
-	closed bool
+	closed atomic.Bool
 }
 
 func (w *wire) Write(b []byte) (int, error)      { return w.sent.Write(b) }
-func (w *wire) Close() error                     { w.closed = true; return nil }
+func (w *wire) Close() error                     { w.closed.Store(true); return nil }
 func (w *wire) LocalAddr() net.Addr              { return nil }
 func (w *wire) RemoteAddr() net.Addr             { return nil }
 func (w *wire) SetDeadline(time.Time) error      { return nil }

@@ -1,0 +1,97 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// canned answers every request on a connection with the same bytes, and costs as little as can be.
+func canned(b *testing.B, answer []byte) (url string) {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = l.Close() })
+	go func() { // ends with the listener, and each connection's with the connection
+		for c, err := l.Accept(); err == nil; c, err = l.Accept() {
+			go func() {
+				defer c.Close()
+				request := make([]byte, 16<<10)
+				for n := 0; ; {
+					got, err := c.Read(request[n:])
+					if err != nil {
+						return
+					}
+					if n += got; bytes.HasSuffix(request[:n], []byte("\r\n\r\n")) {
+						n = 0
+						_, _ = c.Write(answer)
+					}
+				}
+			}()
+		}
+	}()
+	return "http://" + l.Addr().String()
+}
+
+// BenchmarkDirect compares a GET by this package's client with one by net/http's Transport.
+func BenchmarkDirect(b *testing.B) {
+	fields := "HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\nCache-Control: private, max-age=60\r\n" +
+		"Etag: \"0123456789abcdef\"\r\nVary: Accept-Encoding\r\nX-Request-Id: 0123456789\r\nX-Frame-Options: DENY\r\nStrict-Transport-Security: max-age=63072000\r\n"
+	for _, content := range []struct{ name, answer string }{
+		{"counted 1 KiB", fields + "Content-Length: 1024\r\n\r\n" + strings.Repeat("a", 1<<10)},
+		{"chunked 1 KiB", fields + "Transfer-Encoding: chunked\r\n\r\n400\r\n" + strings.Repeat("a", 1<<10) + "\r\n0\r\n\r\n"},
+		{"counted 256 KiB", fields + "Content-Length: 262144\r\n\r\n" + strings.Repeat("a", 256<<10)},
+	} {
+		backend, err := New(Options{URL: canned(b, []byte(content.answer)), Timeout: 10e9})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer backend.Close()
+		in := httptest.NewRequest("GET", "/api/v1/characters/c1?fields=name", nil)
+		in.Header = http.Header{"Accept": {"*/*"}, "Authorization": {"Bearer 0123456789"}, "User-Agent": {"bench/1"}, "Accept-Encoding": {"gzip"}}
+		out, _ := backend.Outgoing(in, in.URL.RawQuery)
+		for _, client := range []struct {
+			name string
+			send func(context.Context, *http.Request, Informational) (*http.Response, bool, error)
+		}{{"direct", backend.direct}, {"transport", backend.transported}} {
+			get := func(b *testing.B, buf []byte) {
+				ctx, cancel := context.WithCancel(b.Context())
+				defer cancel()
+				resp, _, err := client.send(ctx, out, nil)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer resp.Body.Close()
+				for err == nil {
+					_, err = resp.Body.Read(buf)
+				}
+				if err != io.EOF {
+					b.Fatal(err)
+				}
+			}
+			b.Run(content.name+"/"+client.name, func(b *testing.B) {
+				b.ReportAllocs()
+				buf := make([]byte, 32<<10)
+				for range b.N {
+					get(b, buf)
+				}
+			})
+			b.Run(content.name+"/parallel/"+client.name, func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetParallelism(16)
+				b.RunParallel(func(pb *testing.PB) {
+					for buf := make([]byte, 32<<10); pb.Next(); {
+						get(b, buf)
+					}
+				})
+			})
+		}
+	}
+}

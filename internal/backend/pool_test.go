@@ -1,0 +1,229 @@
+package backend
+
+import (
+	"io"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"sidecar/test/origin"
+)
+
+// waiting is a connection to which nothing comes.
+func waiting() *conn {
+	c := newConn(&wire{Reader: strings.NewReader("")})
+	c.quiet = func() bool { return true }
+	return c
+}
+
+func isClosed(c *conn) bool { return c.Conn.(*wire).closed.Load() }
+
+func TestTheConnectionThatWasUsedLastIsUsedNext(t *testing.T) {
+	p := &pool{}
+	defer p.Close()
+	first, second, third := waiting(), waiting(), waiting()
+	p.put(first)
+	p.put(second)
+	if got := p.get(); got != second {
+		t.Error("it is not the latest")
+	}
+	p.put(third)
+	if p.get() != third || p.get() != first || p.get() != nil {
+		t.Error("they do not come in their order")
+	}
+}
+
+func TestAConnectionOnWhichSomethingCameIsPassedOver(t *testing.T) {
+	p := &pool{}
+	defer p.Close()
+	good, bad := waiting(), waiting()
+	bad.quiet = func() bool { return false }
+	p.put(good)
+	p.put(bad)
+	if p.get() != good || !isClosed(bad) || isClosed(good) {
+		t.Error("it is used, or left open")
+	}
+}
+
+func TestIdleConnectionsAreBounded(t *testing.T) {
+	p := &pool{}
+	defer p.Close()
+	for range idleConnections {
+		p.put(waiting())
+	}
+	one := waiting()
+	if p.put(one); !isClosed(one) || len(p.idle) != idleConnections {
+		t.Errorf("%d are kept", len(p.idle))
+	}
+}
+
+func TestIdleConnectionsAreClosedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pool{}
+		defer p.Close()
+		first, second, third := waiting(), waiting(), waiting()
+		expect := func(when string, closed ...bool) {
+			t.Helper()
+			synctest.Wait()
+			for i, c := range []*conn{first, second, third} {
+				if isClosed(c) != closed[i] {
+					t.Errorf("%s: the connection %d is closed: %v", when, i+1, isClosed(c))
+				}
+			}
+		}
+		p.put(first)
+		time.Sleep(idleTimeout / 2)
+		p.put(second)
+		p.put(third)
+		time.Sleep(idleTimeout/2 - time.Second)
+		expect("before the time of the first", false, false, false)
+		time.Sleep(time.Second)
+		expect("at the time of the first", true, false, false)
+		if p.get() != third {
+			t.Error("it is not there")
+		}
+		p.put(third)
+		time.Sleep(idleTimeout / 2)
+		expect("at the time of the second", true, true, false)
+		time.Sleep(idleTimeout / 2)
+		expect("at the time of the third", true, true, true)
+		fourth := waiting()
+		p.put(fourth)
+		time.Sleep(idleTimeout)
+		if synctest.Wait(); !isClosed(fourth) {
+			t.Error("one that came after none were left stays open")
+		}
+	})
+}
+
+func TestAClosedPoolKeepsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pool{}
+		before, after := waiting(), waiting()
+		p.put(before)
+		p.Close()
+		p.put(after)
+		if !isClosed(before) || !isClosed(after) || p.get() != nil {
+			t.Error("a connection stays")
+		}
+		time.Sleep(2 * idleTimeout) // a timer that still ran would find nothing, and panic on nothing
+	})
+}
+
+func TestQuiet(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		for _, tt := range []struct {
+			name string
+			do   func(net.Conn)
+			want bool
+		}{
+			{"nothing came", func(net.Conn) {}, true},
+			{"a byte came", func(c net.Conn) { _, _ = c.Write([]byte("x")) }, false},
+			{"the end came", func(c net.Conn) { _ = c.Close() }, false},
+		} {
+			t.Run(network+", "+tt.name, func(t *testing.T) {
+				near, far := pair(t, network)
+				quiet := quietOf(near)
+				if !quiet() {
+					t.Fatal("before anything came")
+				}
+				tt.do(far)
+				if !tt.want {
+					awaitNoise(t, quiet)
+					return
+				}
+				if !quiet() {
+					t.Error("something is found")
+				}
+				_, _ = far.Write([]byte("abc"))
+				b := make([]byte, 8)
+				if n, err := near.Read(b); string(b[:n]) != "abc" {
+					t.Errorf("after the look comes %q, %v", b[:n], err)
+				}
+			})
+		}
+	}
+	t.Run("a connection that cannot be looked at", func(t *testing.T) {
+		if quietOf(&wire{})() {
+			t.Error("it counts as quiet")
+		}
+	})
+}
+
+// awaitNoise waits until something has come, of which it takes a byte.
+func awaitNoise(t *testing.T, quiet func() bool) {
+	t.Helper()
+	for begin := time.Now(); quiet(); time.Sleep(time.Millisecond) {
+		if time.Since(begin) > 10*time.Second {
+			t.Fatal("nothing is found")
+		}
+	}
+}
+
+func TestWhatComesUnaskedIsNobodysAnswer(t *testing.T) {
+	var requests atomic.Int32
+	read := make(chan bool, 1)
+	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
+		if requests.Add(1) == 1 {
+			_, _ = c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			<-read
+			_, _ = c.WriteString("-HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+			c.AwaitEnd()
+			return
+		}
+		_, _ = c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
+	})
+	b, err := New(Options{URL: o.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	ask := func() string {
+		out, _ := b.Outgoing(httptest.NewRequest("GET", "/", nil), "")
+		resp, err := b.RoundTrip(t.Context(), out, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		return string(body)
+	}
+	ask()
+	read <- true
+	awaitNoise(t, b.idle.idle[0].quiet) // it takes the '-'; the rest would be an answer
+	if body := ask(); body != "good" || o.Connections() != 2 {
+		t.Errorf("%q on %d connections", body, o.Connections())
+	}
+}
+
+// pair is a connection and its other end.
+func pair(t *testing.T, network string) (near, far net.Conn) {
+	t.Helper()
+	address := "127.0.0.1:0"
+	if network == "unix" {
+		address = t.TempDir() + "/s"
+	}
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if near, err = net.Dial(network, l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if far, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = near.Close()
+		_ = far.Close()
+	})
+	return near, far
+}
