@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/backend"
 	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
@@ -37,6 +38,8 @@ func (p *Proxy) keep(x *exchange, req httpfield.Request, fill *store.Fill, resp 
 	}
 	why := reason.Reason("")
 	switch {
+	case backend.Suspect(resp):
+		why = reason.BadFraming
 	case resp.ContentLength > x.plan.Read.Cache.MaxBody:
 		why = reason.TooLarge
 	case len(resp.Trailer) > 0:
