@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -27,7 +28,7 @@ func putRequest(b *[]byte) {
 func appendRequest(b []byte, out *http.Request, host string) ([]byte, error) {
 	target := out.URL.RequestURI()
 	if strings.ContainsFunc(target, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-		return b, fmt.Errorf("a control byte in the request target")
+		return b, errors.New("the request has a control byte in its target")
 	}
 	if out.Host != "" {
 		host = out.Host

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"bytes"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -89,6 +90,27 @@ func TestWhatCouldBeReadAsAnotherRequestIsNotSent(t *testing.T) {
 				t.Errorf("it is not said that nothing was sent: %v", err)
 			}
 		})
+	}
+}
+
+func TestARequestByHTTP2WithoutContentIsSentDirectly(t *testing.T) {
+	b, err := New(Options{URL: "http://a"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name   string
+		fields http.Header
+		direct bool
+	}{
+		{"its stream has ended", http.Header{}, true},
+		{"its stream goes on, with a length that cannot be read", http.Header{"Content-Length": {"x"}}, false},
+	} {
+		in := httptest.NewRequest("GET", "/", nil)
+		in.Body, in.ContentLength, in.Header = io.NopCloser(strings.NewReader("")), 0, tt.fields // as net/http hands it over
+		if out, _ := b.Outgoing(in, ""); b.isDirect(out) != tt.direct {
+			t.Errorf("%s: %v", tt.name, b.isDirect(out))
+		}
 	}
 }
 
