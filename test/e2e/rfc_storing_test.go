@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net/http"
-	"testing"
 )
 
 // minute is a lifetime that outlasts every case.
@@ -18,7 +17,8 @@ func neverReused(first reply) steps {
 	return steps{get().forwarded(first), again, again, again}
 }
 
-func TestWhatIsStoredIsWhatRFC9111Section3Allows(t *testing.T) {
+// whatIsStored: what is stored is what RFC 9111 §3 allows.
+func whatIsStored() []promise {
 	var cases []promise
 	for _, status := range []int{200, 201, 202, 203, 204, 205, 299, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 409, 410, 414, 418, 422, 451, 499, 500, 501, 502, 503, 504, 599} {
 		cases = append(cases, promise{fmt.Sprintf("§3 a %d with max-age is stored", status), shared, reused(answers(status, minute))})
@@ -95,10 +95,11 @@ func TestWhatIsStoredIsWhatRFC9111Section3Allows(t *testing.T) {
 			get().at("/A").forwarded(ok(minute)), get().at("/a").forwarded(ok(minute)), get().at("/A").bodyOf(1),
 		}},
 	}...)
-	keep(t, rfcPolicies, cases...)
+	return cases
 }
 
-func TestWhatAnAuthorizedRequestBroughtIsSharedOnlyWhereItSaysSo(t *testing.T) {
+// whatCredentialsBrought: what a request with credentials brought is shared only where it says so.
+func whatCredentialsBrought() []promise {
 	authorized := "Authorization: Bearer reader"
 	var cases []promise
 	for _, control := range []string{"public, max-age=60", "s-maxage=60", "must-revalidate, max-age=60"} {
@@ -114,17 +115,18 @@ func TestWhatAnAuthorizedRequestBroughtIsSharedOnlyWhereItSaysSo(t *testing.T) {
 	cases = append(cases, promise{"§3.5 not with Expires", shared, steps{
 		get(authorized).forwarded(ok("Expires: {now+60}")), get(authorized).forwarded(ok()), get().forwarded(ok()),
 	}}, promise{"§3.5 a private cache keeps it", private, steps{get(authorized).forwarded(ok(minute)), get(authorized)}})
-	keep(t, rfcPolicies, cases...)
+	return cases
 }
 
-func TestTheFieldsOfAStoredAnswerAreThoseThatItCameWith(t *testing.T) {
+// storedFields: the fields of a stored answer are those that it came with.
+func storedFields() []promise {
 	replays := func(name string, fields ...string) promise {
 		return promise{name, shared, steps{get().forwarded(ok(append(fields, minute)...)).with(fields...), get().with(fields...)}}
 	}
 	leavesOut := func(name string, gone []string, fields ...string) promise {
 		return promise{name, shared, steps{get().forwarded(ok(append(fields, minute)...)).without(gone...), get().without(gone...)}}
 	}
-	keep(t, rfcPolicies,
+	return []promise{
 		replays("§3.1 one that nobody knows", "X-Nobody-Knows: a  b;c=\"d, e\""),
 		replays("§3.1 an empty one", "X-Empty: "),
 		replays("§3.1 Set-Cookie, where the policy says so", "Set-Cookie: a=1; Path=/; HttpOnly"),
@@ -134,53 +136,55 @@ func TestTheFieldsOfAStoredAnswerAreThoseThatItCameWith(t *testing.T) {
 		replays("§3.1 Vary", "Vary: X-A, X-B"),
 		replays("§3.1 Location, Link, Allow, Retry-After, Warning", "Location: /there", "Link: </a>; rel=preload", "Allow: GET", "Retry-After: 7", `Warning: 299 - "odd"`),
 		replays("§3.1 Clear-Site-Data and other security fields", "Strict-Transport-Security: max-age=1", "Content-Security-Policy: default-src 'none'", "X-Frame-Options: DENY"),
-		promise{"§3.1 several lines of one, in their order", shared, steps{
+		{"§3.1 several lines of one, in their order", shared, steps{
 			get().forwarded(ok(minute, "X-Many: one", "X-Many: two", "x-many: three, four")), get().with("X-Many: one, two, three, four"),
 		}},
-		promise{"§3.1 two cookies are two lines", shared, steps{
+		{"§3.1 two cookies are two lines", shared, steps{
 			get().forwarded(ok(minute, "Set-Cookie: a=1", "Set-Cookie: b=2")), get().with("Set-Cookie: a=1, b=2"),
 		}},
 		leavesOut("§3.1 what Connection lists", []string{"X-Hop", "X-Hop2"}, "Connection: X-Hop, x-hop2", "X-Hop: 1", "X-Hop2: 2"),
 		leavesOut("§3.1 what a second line of Connection lists", []string{"X-Hop", "X-Hop2"}, "Connection: X-Hop", "Connection: x-hop2", "X-Hop: 1", "X-Hop2: 2"),
 		leavesOut("RFC 9110 §7.6.1 fields of one hop", []string{"Keep-Alive", "Proxy-Connection", "Upgrade"}, "Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "Upgrade: foo/2"),
-		promise{"§3.1 what names a proxy is not stored", shared, steps{
+		{"§3.1 what names a proxy is not stored", shared, steps{
 			get().forwarded(ok(minute, "Proxy-Authenticate: Basic", "Proxy-Authentication-Info: a=b", "Proxy-Authorization: Basic x")),
 			get().without("Proxy-Authenticate", "Proxy-Authentication-Info", "Proxy-Authorization"),
 		}},
-		promise{"RFC 9110 §7.6.1 an end-to-end field that Connection names is of one hop: Cache-Control", shared, steps{
+		{"RFC 9110 §7.6.1 an end-to-end field that Connection names is of one hop: Cache-Control", shared, steps{
 			get().forwarded(ok("Connection: x-mine", "X-Mine: 1", minute)).without("X-Mine"), get().without("X-Mine", "Connection"),
 		}},
-	)
+	}
 }
 
-func TestABodyIsStoredWholeOrNotAtAll(t *testing.T) {
-	keep(t, rfcPolicies,
-		promise{"§3.3 with Content-Length", shared, steps{get().forwarded(ok(minute).body("0123456789")).with("Content-Length: 10"), get().with("Content-Length: 10")}},
-		promise{"§3.3 empty", shared, steps{get().forwarded(ok(minute).body("")), get()}},
-		promise{"§3.3 in chunks", shared, reused(ok(minute).inChunks())},
-		promise{"§3.3 up to the end of the connection", shared, reused(ok(minute).untilClose())},
-		promise{"§3.3 after early hints, which are not replayed", shared, steps{
+// storedBodies: a body is stored whole or not at all.
+func storedBodies() []promise {
+	return []promise{
+		{"§3.3 with Content-Length", shared, steps{get().forwarded(ok(minute).body("0123456789")).with("Content-Length: 10"), get().with("Content-Length: 10")}},
+		{"§3.3 empty", shared, steps{get().forwarded(ok(minute).body("")), get()}},
+		{"§3.3 in chunks", shared, reused(ok(minute).inChunks())},
+		{"§3.3 up to the end of the connection", shared, reused(ok(minute).untilClose())},
+		{"§3.3 after early hints, which are not replayed", shared, steps{
 			get().forwarded(ok(minute).hint("HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n")).without("Link"), get().without("Link"),
 		}},
-		promise{"§3 a 1xx is no answer to store", shared, steps{
+		{"§3 a 1xx is no answer to store", shared, steps{
 			get().forwarded(ok().hint("HTTP/1.1 102 Processing\r\nCache-Control: max-age=60\r\n\r\n")), get().forwarded(ok()),
 		}},
-		promise{"RFC 9110 §6.5 trailers pass", shared, steps{
+		{"RFC 9110 §6.5 trailers pass", shared, steps{
 			get().forwarded(ok(minute).inChunks("X-Trailer: 1")).trailing("X-Trailer: 1").without("X-Trailer"),
 			get().either(ok(minute)).content("the answer to step 1", "the answer to step 2").without("X-Trailer"),
 		}},
-		promise{"§3.3 less than Content-Length", shared, steps{get().forwarded(ok(minute).ending(inBody)).cut(), get().forwarded(ok()), get().forwarded(ok())}},
-		promise{"§3.3 without the last chunk", shared, steps{get().forwarded(ok(minute).inChunks().ending(inBody)).cut(), get().forwarded(ok()), get().forwarded(ok())}},
-		promise{"RFC 9112 §8 a connection that ends before the head", shared, steps{get().forwarded(hangUp(silent)).is(502), get().forwarded(ok()), get().forwarded(ok())}},
-		promise{"RFC 9112 §8 a connection that ends within the head", shared, steps{get().forwarded(hangUp(inHead)).is(502), get().forwarded(ok()), get().forwarded(ok())}},
-		promise{"RFC 9111 §3.3 what breaks off takes nothing away that is whole", shared, steps{
+		{"§3.3 less than Content-Length", shared, steps{get().forwarded(ok(minute).ending(inBody)).cut(), get().forwarded(ok()), get().forwarded(ok())}},
+		{"§3.3 without the last chunk", shared, steps{get().forwarded(ok(minute).inChunks().ending(inBody)).cut(), get().forwarded(ok()), get().forwarded(ok())}},
+		{"RFC 9112 §8 a connection that ends before the head", shared, steps{get().forwarded(hangUp(silent)).is(502), get().forwarded(ok()), get().forwarded(ok())}},
+		{"RFC 9112 §8 a connection that ends within the head", shared, steps{get().forwarded(hangUp(inHead)).is(502), get().forwarded(ok()), get().forwarded(ok())}},
+		{"RFC 9111 §3.3 what breaks off takes nothing away that is whole", shared, steps{
 			get().forwarded(ok(minute)), get("Cache-Control: no-cache").forwarded(ok(minute).ending(inBody)).cut(),
 			get().either(ok(minute)).content("the answer to step 1", "the answer to step 3"),
 		}},
-	)
+	}
 }
 
-func TestAFillIsThereForTheNextRequest(t *testing.T) {
+// fills: what was fetched is there for the next request.
+func fills() []promise {
 	var cases []promise
 	for i := range 20 {
 		cases = append(cases, promise{fmt.Sprintf("fill %d", i), shared, steps{
@@ -189,5 +193,5 @@ func TestAFillIsThereForTheNextRequest(t *testing.T) {
 			get("Cache-Control: no-cache").at("?1").forwarded(ok(minute)).thenAtOnce(), get().at("?1").bodyOf(6), get().at("?2").bodyOf(3),
 		}})
 	}
-	keep(t, rfcPolicies, cases...)
+	return cases
 }

@@ -2,32 +2,33 @@ package e2e
 
 import "testing"
 
-func TestAFieldForThisCacheWinsAsRFC9213Says(t *testing.T) {
+// targeted: a field for this cache wins as RFC 9213 says.
+func targeted() []promise {
 	const cdn, own = "CDN-Cache-Control: ", "Sidecar-Cache-Control: "
 	const none = "Cache-Control: no-store"
-	keep(t, rfcPolicies,
+	return []promise{
 		fresh("RFC 9213 §2.2 it wins over no-store", shared, none, cdn+"max-age=60"),
 		fresh("RFC 9213 §2.2 it wins over private", shared, "Cache-Control: private", cdn+"max-age=60"),
 		fresh("RFC 9213 §2.2 it wins over a lifetime that is over", shared, "Cache-Control: max-age=0", cdn+"max-age=60"),
 		fresh("RFC 9213 §2.2 it wins over Expires", shared, "Expires: 0", cdn+"max-age=60"),
 		stale("RFC 9213 §2.2 it wins over max-age", shared, minute, cdn+"max-age=0"),
-		promise{"RFC 9213 §2.2 its no-store", shared, neverReused(ok(minute, cdn+"no-store"))},
-		promise{"RFC 9213 §2.2 its private", shared, neverReused(ok(minute, cdn+"private, max-age=60"))},
+		{"RFC 9213 §2.2 its no-store", shared, neverReused(ok(minute, cdn+"no-store"))},
+		{"RFC 9213 §2.2 its private", shared, neverReused(ok(minute, cdn+"private, max-age=60"))},
 		stale("RFC 9213 §2.2 Expires does not stand in for what it does not say", shared, "Expires: {now+60}", cdn+"max-age=0"),
 		fresh("RFC 9213 §2.2 its s-maxage", shared, none, cdn+"s-maxage=60, max-age=0"),
-		promise{"RFC 9213 §2.2 its no-cache", shared, steps{
+		{"RFC 9213 §2.2 its no-cache", shared, steps{
 			get().forwarded(ok(minute, cdn+"no-cache", tagA)), get().forwarded(notModified(tagA).to(ifA)), get().forwarded(notModified(tagA).to(ifA)),
 		}},
-		promise{"RFC 9213 §2.2 its must-revalidate", shared, steps{
+		{"RFC 9213 §2.2 its must-revalidate", shared, steps{
 			get().forwarded(ok(short, cdn+"max-age=1, must-revalidate")), get().after(second).forwarded(away()).fails(),
 		}},
-		promise{"RFC 9213 §2.2 its stale-if-error", shared, steps{
+		{"RFC 9213 §2.2 its stale-if-error", shared, steps{
 			get().forwarded(ok(short, cdn+"max-age=1, stale-if-error=60")), get().after(second).forwarded(down(503)).is(200).bodyOf(1),
 		}},
-		promise{"RFC 9213 §2.2 its public", shared, steps{
+		{"RFC 9213 §2.2 its public", shared, steps{
 			get("Authorization: Bearer reader").forwarded(ok(none, cdn+"public, max-age=60")), get("Authorization: Bearer reader"),
 		}},
-		promise{"RFC 9213 §2.2 Cache-Control's public does not count beside it", shared, steps{
+		{"RFC 9213 §2.2 Cache-Control's public does not count beside it", shared, steps{
 			get("Authorization: Bearer reader").forwarded(ok("Cache-Control: public", cdn+"max-age=60")), get("Authorization: Bearer reader").forwarded(ok(none)),
 		}},
 		fresh("RFC 9213 §2.1 a directive that nobody knows", shared, none, cdn+`x=y, max-age=60, z="a, b", w=?0`),
@@ -46,53 +47,55 @@ func TestAFieldForThisCacheWinsAsRFC9213Says(t *testing.T) {
 		fresh("RFC 9213 §2.2 if the nearer one is invalid the next counts", shared, none, cdn+"max-age=60", own+"max-age=,"),
 		fresh("RFC 9213 §2.2 if the nearer one is empty the next counts", shared, none, cdn+"max-age=60", own),
 		fresh("RFC 9213 §2 one for others says nothing", shared, minute, "Example-Cache-Control: no-store", "Surrogate-Control: no-store"),
-		promise{"RFC 9213 §2 it is passed on", shared, steps{
+		{"RFC 9213 §2 it is passed on", shared, steps{
 			get().forwarded(ok(none, cdn+"max-age=60")).with(none, cdn+"max-age=60"), get().with(none, cdn+"max-age=60"),
 		}},
-	)
+	}
 }
 
-func TestACacheStatusSaysWhatHappenedAsRFC9211Says(t *testing.T) {
+// cacheStatus: Cache-Status says what happened as RFC 9211 says.
+func cacheStatus() []promise {
 	const up = `Cache-Status: Upstream; fwd=uri-miss, "Another One"; hit`
-	keep(t, rfcPolicies,
-		promise{"RFC 9211 §2.1 a hit", shared, steps{get().forwarded(ok(minute)).saying("fwd=uri-miss", "stored"), get().saying("hit", "ttl=")}},
-		promise{"RFC 9211 §2.2 a method", shared, steps{post().forwarded(ok()).saying("fwd=method")}},
-		promise{"RFC 9211 §2.2 another variant", shared, steps{
+	return []promise{
+		{"RFC 9211 §2.1 a hit", shared, steps{get().forwarded(ok(minute)).saying("fwd=uri-miss", "stored"), get().saying("hit", "ttl=")}},
+		{"RFC 9211 §2.2 a method", shared, steps{post().forwarded(ok()).saying("fwd=method")}},
+		{"RFC 9211 §2.2 another variant", shared, steps{
 			get("X-A: 1").forwarded(ok(minute, "Vary: X-A")), get("X-A: 2").forwarded(ok(minute, "Vary: X-A")).saying("fwd=vary-miss", "stored"),
 		}},
-		promise{"RFC 9211 §2.2 the client's wish", shared, steps{get().forwarded(ok(minute)), get("Cache-Control: no-cache").forwarded(ok(minute)).saying("fwd=request")}},
-		promise{"RFC 9211 §2.2 what is stale", shared, steps{get().forwarded(ok(short, tagA)), get().after(second).forwarded(ok(minute)).saying("fwd=stale")}},
-		promise{"RFC 9211 §2.3 a validation's own status", shared, steps{
+		{"RFC 9211 §2.2 the client's wish", shared, steps{get().forwarded(ok(minute)), get("Cache-Control: no-cache").forwarded(ok(minute)).saying("fwd=request")}},
+		{"RFC 9211 §2.2 what is stale", shared, steps{get().forwarded(ok(short, tagA)), get().after(second).forwarded(ok(minute)).saying("fwd=stale")}},
+		{"RFC 9211 §2.3 a validation's own status", shared, steps{
 			get().forwarded(ok(short, tagA)), get().after(second).forwarded(notModified(tagA)).saying("fwd=stale", "fwd-status=304"),
 		}},
-		promise{"RFC 9211 §2.4 the lifetime of a stale answer is below nothing", shared, steps{
+		{"RFC 9211 §2.4 the lifetime of a stale answer is below nothing", shared, steps{
 			get().forwarded(ok(whileRevalidating)), get().after(second).refreshed(ok(minute)).saying("hit", "ttl=-"),
 		}},
-		promise{"RFC 9211 §2 what came from upstream stands before", shared, steps{
+		{"RFC 9211 §2 what came from upstream stands before", shared, steps{
 			get().forwarded(ok(up)).with(up + ", sidecar; fwd=…"),
 		}},
-		promise{"RFC 9211 §2 what came from upstream stands before, also with a write", shared, steps{
+		{"RFC 9211 §2 what came from upstream stands before, also with a write", shared, steps{
 			post().forwarded(ok(up)).with(up + ", sidecar; fwd=…"),
 		}},
-		promise{"RFC 9211 §2 errors of our own have one", shared, steps{get().forwarded(away()).fails().with("Cache-Status: sidecar…")}},
-	)
+		{"RFC 9211 §2 errors of our own have one", shared, steps{get().forwarded(away()).fails().with("Cache-Status: sidecar…")}},
+	}
 }
 
-func TestAnImmutableAnswerIsAnAnswerLikeOthersAsRFC8246Says(t *testing.T) {
-	keep(t, rfcPolicies,
-		promise{"RFC 8246 §2 it is reused, and says so", shared, steps{
+// immutable: an immutable answer is what RFC 8246 says.
+func immutable() []promise {
+	return []promise{
+		{"RFC 8246 §2 it is reused, and says so", shared, steps{
 			get().forwarded(ok("Cache-Control: max-age=60, immutable", tagA)), get().with("Cache-Control: max-age=60, immutable"),
 		}},
-		promise{"RFC 8246 §2 it makes nothing fresh", shared, neverReused(ok("Cache-Control: immutable"))},
-		promise{"RFC 8246 §2 when its lifetime is over it is stale", shared, steps{
+		{"RFC 8246 §2 it makes nothing fresh", shared, neverReused(ok("Cache-Control: immutable"))},
+		{"RFC 8246 §2 when its lifetime is over it is stale", shared, steps{
 			get().forwarded(ok("Cache-Control: max-age=1, immutable")), get().after(second).forwarded(ok("Cache-Control: no-store")),
 		}},
-		promise{"RFC 8246 §2 a validation is one all the same", shared, steps{
+		{"RFC 8246 §2 a validation is one all the same", shared, steps{
 			get().forwarded(ok("Cache-Control: max-age=1, immutable", tagA)), get().after(second).forwarded(notModified(tagA, "Cache-Control: max-age=60, immutable").to(ifA)), get(),
 		}},
-		promise{"RFC 8246 §2.1 no-store wins", shared, neverReused(ok("Cache-Control: immutable, no-store, max-age=60"))},
+		{"RFC 8246 §2.1 no-store wins", shared, neverReused(ok("Cache-Control: immutable, no-store, max-age=60"))},
 		stale("RFC 8246 §2 a lifetime of nothing", shared, "Cache-Control: max-age=0, immutable"),
-	)
+	}
 }
 
 func TestAGroupIsInvalidatedTogetherAsRFC9875Says(t *testing.T) {
@@ -130,7 +133,8 @@ func TestAGroupIsInvalidatedTogetherAsRFC9875Says(t *testing.T) {
 	)
 }
 
-func TestAQueryIsComparedAsNoVarySearchSays(t *testing.T) {
+// queries: a query is compared as No-Vary-Search says.
+func queries() []promise {
 	// same are the cases of queries that one answer serves, other those that it does not.
 	same := func(name, search, first string, others ...string) promise {
 		s := steps{get().at(first).forwarded(ok(minute, "No-Vary-Search: "+search))}
@@ -146,7 +150,7 @@ func TestAQueryIsComparedAsNoVarySearchSays(t *testing.T) {
 		}
 		return promise{"No-Vary-Search " + name, shared, append(s, get().at(first).bodyOf(1))}
 	}
-	keep(t, rfcPolicies,
+	return []promise{
 		same("params of a list", `params=("utm")`, "?id=1&utm=a", "?id=1&utm=b", "?utm=c&id=1", "?id=1", "?id=1&utm=a&utm=b"),
 		other("params of a list: what is not in it", `params=("utm")`, "?id=1&utm=a", "?id=2&utm=a", "?utm=a", "?id=1&utm=a&x=1"),
 		same("params of several", `params=("utm" "gclid")`, "?id=1", "?id=1&utm=b&gclid=c", "?gclid=d&id=1"),
@@ -168,17 +172,17 @@ func TestAQueryIsComparedAsNoVarySearchSays(t *testing.T) {
 		other("key-order that is no boolean spoils all of it", `key-order="x", params=("utm")`, "?utm=1", "?utm=2"),
 		other("except that is no list spoils all of it", `params, except="id"`, "?id=1&a=1", "?id=1&a=2"),
 		other("another path", "params", "/a?x=1", "/b?x=1"),
-		promise{"No-Vary-Search in a private cache", private, steps{
+		{"No-Vary-Search in a private cache", private, steps{
 			get().at("?id=1&utm=a").forwarded(ok(minute, `No-Vary-Search: params=("utm")`)), get().at("?id=1&utm=b"),
 			get("Authorization: Bearer other").at("?id=1&utm=b").forwarded(ok(minute)),
 		}},
-		promise{"No-Vary-Search and Vary both", shared, steps{
+		{"No-Vary-Search and Vary both", shared, steps{
 			get("X-A: 1").at("?utm=a").forwarded(ok(minute, `No-Vary-Search: params=("utm")`, "Vary: X-A")), get("X-A: 1").at("?utm=b"),
 			get("X-A: 2").at("?utm=b").forwarded(ok(minute, `No-Vary-Search: params=("utm")`, "Vary: X-A")), get("X-A: 1").at("?utm=c").bodyOf(1), get("X-A: 2").at("?utm=c").bodyOf(3),
 		}},
-		promise{"No-Vary-Search and a write to the same path and query", shared, steps{
+		{"No-Vary-Search and a write to the same path and query", shared, steps{
 			get().at("?id=1&utm=a").forwarded(ok(minute, `No-Vary-Search: params=("utm")`)), post().at("?id=1&utm=a").forwarded(answers(204)),
 			get().at("?id=1&utm=a").forwarded(ok(minute, `No-Vary-Search: params=("utm")`)), get().at("?id=1&utm=b").bodyOf(3),
 		}},
-	)
+	}
 }

@@ -1,8 +1,7 @@
 package e2e
 
-import "testing"
-
-func TestAVariantIsReusedAsRFC9111Section4_1Says(t *testing.T) {
+// variants: a variant is reused as RFC 9111 §4.1 says.
+func variants() []promise {
 	const onA, onBoth = "Vary: X-A", "Vary: X-A, X-B"
 	// same and other are the cases of a request with the second fields after one with the first.
 	same := func(name, vary string, first, second []string) promise {
@@ -14,7 +13,7 @@ func TestAVariantIsReusedAsRFC9111Section4_1Says(t *testing.T) {
 		}}
 	}
 	is := func(fields ...string) []string { return fields }
-	keep(t, rfcPolicies,
+	return []promise{
 		same("§4.1 the same value", onA, is("X-A: 1"), is("X-A: 1")),
 		same("§4.1 what Vary does not name may differ", onA, is("X-A: 1", "X-B: 1"), is("X-A: 1", "X-B: 2")),
 		same("§4.1 absent and absent", onA, nil, nil),
@@ -36,10 +35,10 @@ func TestAVariantIsReusedAsRFC9111Section4_1Says(t *testing.T) {
 		same("§4.1 several lines are one list", onA, is("X-A: 1", "X-A: 2"), is("X-A: 1, 2")),
 		other("§4.1 several lines in another order", onA, is("X-A: 1", "X-A: 2"), is("X-A: 2", "X-A: 1")),
 		other("§4.1 where one value ends and the next begins", onBoth, is("X-A: 1", "X-B: 23"), is("X-A: 12", "X-B: 3")),
-		promise{"§4.1 Vary in two lines is one list", shared, steps{
+		{"§4.1 Vary in two lines is one list", shared, steps{
 			get("X-A: 1", "X-B: 1").forwarded(ok(minute, "Vary: X-A", "Vary: X-B")), get("X-A: 1", "X-B: 2").forwarded(ok(minute, onBoth)), get("X-A: 1", "X-B: 1").bodyOf(1),
 		}},
-		promise{"§4.1 in a private cache", private, steps{
+		{"§4.1 in a private cache", private, steps{
 			get("X-A: 1").forwarded(ok(minute, onA)), get("X-A: 2").forwarded(ok(minute, onA)), get("X-A: 1").bodyOf(1), get("X-A: 2").bodyOf(2),
 		}},
 
@@ -56,42 +55,42 @@ func TestAVariantIsReusedAsRFC9111Section4_1Says(t *testing.T) {
 		other("§4.1 Accept: another type", "Vary: Accept", is("Accept: text/html"), is("Accept: application/json")),
 		other("§4.1 Cookie", "Vary: Cookie", is("Cookie: csrf=1"), is("Cookie: csrf=2")),
 
-		promise{"§4.1 * is never reused", shared, neverReused(ok(minute, "Vary: *"))},
-		promise{"§4.1 * among others", shared, neverReused(ok(minute, "Vary: X-A, *"))},
-		promise{"§4.1 * before others", shared, neverReused(ok(minute, "Vary: *, X-A"))},
-		promise{"§4.1 * in a line of its own", shared, neverReused(ok(minute, "Vary: X-A", "Vary: *"))},
-		promise{"§4.1 * in a private cache", private, neverReused(ok(minute, "Vary: *"))},
+		{"§4.1 * is never reused", shared, neverReused(ok(minute, "Vary: *"))},
+		{"§4.1 * among others", shared, neverReused(ok(minute, "Vary: X-A, *"))},
+		{"§4.1 * before others", shared, neverReused(ok(minute, "Vary: *, X-A"))},
+		{"§4.1 * in a line of its own", shared, neverReused(ok(minute, "Vary: X-A", "Vary: *"))},
+		{"§4.1 * in a private cache", private, neverReused(ok(minute, "Vary: *"))},
 
-		promise{"§4.1 many variants at once", shared, steps{
+		{"§4.1 many variants at once", shared, steps{
 			get("X-A: 1").forwarded(ok(minute, onA)), get("X-A: 2").forwarded(ok(minute, onA)), get("X-A: 3").forwarded(ok(minute, onA)), get().forwarded(ok(minute, onA)),
 			get("X-A: 1").bodyOf(1), get("X-A: 2").bodyOf(2), get("X-A: 3").bodyOf(3), get().bodyOf(4),
 		}},
-		promise{"§4.1 each answer's own Vary counts", shared, steps{
+		{"§4.1 each answer's own Vary counts", shared, steps{
 			get("X-A: 1", "X-B: 1").forwarded(ok(minute, onA)), get("X-A: 2", "X-B: 1").forwarded(ok(minute, "Vary: X-B")),
 			get("X-A: 2", "X-B: 2").forwarded(ok(minute, onBoth)),
 		}},
-		promise{"§4.1 an answer that varies is not hidden by what did not", shared, steps{
+		{"§4.1 an answer that varies is not hidden by what did not", shared, steps{
 			get("X-A: 1").forwarded(ok(short)), get("X-A: 1").after(second).forwarded(ok(minute, onA)), get("X-A: 2").forwarded(ok(minute, onA)), get("X-A: 1").bodyOf(2),
 		}},
-		promise{"§4.1 a 404 varies as well", shared, steps{
+		{"§4.1 a 404 varies as well", shared, steps{
 			get("X-A: 1").forwarded(answers(404, minute, onA)), get("X-A: 2").forwarded(ok(minute, onA)), get("X-A: 1").bodyOf(1), get("X-A: 2").bodyOf(2),
 		}},
-		promise{"§4.1 what names an origin varies on it", shared, steps{
+		{"§4.1 what names an origin varies on it", shared, steps{
 			get("Origin: https://one.example").forwarded(ok(minute, "Access-Control-Allow-Origin: https://one.example")),
 			get("Origin: https://two.example").forwarded(ok(minute, "Access-Control-Allow-Origin: https://two.example")).with("Access-Control-Allow-Origin: https://two.example"),
 			get("Origin: https://one.example").bodyOf(1).with("Access-Control-Allow-Origin: https://one.example"),
 		}},
-		promise{"§4.1 one variant is validated by itself", shared, steps{
+		{"§4.1 one variant is validated by itself", shared, steps{
 			get("X-A: 1").forwarded(ok(short, onA, tagA)), get("X-A: 2").forwarded(ok(minute, onA, tagB)),
 			get("X-A: 1").after(second).forwarded(notModified(onA, tagA)).bodyOf(1), get("X-A: 2").bodyOf(2),
 		}},
-		promise{"§4.3.1 all variants are validated by one request", shared, steps{
+		{"§4.3.1 all variants are validated by one request", shared, steps{
 			get("X-A: 1").forwarded(ok(minute, onA, tagA)), get("X-A: 2").forwarded(ok(minute, onA, tagB)),
 			get("X-A: 3").forwarded(notModified(onA, tagB).to(`If-None-Match: "a", "b"`)).bodyOf(2).with(tagB),
 		}},
-		promise{"§4.3.1 none of the variants is what is wanted", shared, steps{
+		{"§4.3.1 none of the variants is what is wanted", shared, steps{
 			get("X-A: 1").forwarded(ok(minute, onA, tagA)), get("X-A: 2").forwarded(ok(minute, onA, tagB)),
 			get("X-A: 3").forwarded(ok(minute, onA, `ETag: "c"`)), get("X-A: 3").with(`ETag: "c"`), get("X-A: 1").bodyOf(1), get("X-A: 2").bodyOf(2),
 		}},
-	)
+	}
 }
