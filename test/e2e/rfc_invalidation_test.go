@@ -60,13 +60,13 @@ func invalidations() []promise {
 		}},
 		promise{"§4.4 in a private cache", private, writes("PUT", answers(204))},
 		promise{"§4.4 on a route with a lifetime", lasting, writes("PUT", answers(204))},
-		promise{"§4.4 what comes after it for its HEAD too", shared, steps{
+		promise{"§4.4 for a HEAD too", shared, steps{
 			get().forwarded(ok(minute)), request("DELETE").forwarded(answers(204)), head().forwarded(answers(404)),
 		}},
 		promise{"§4.4 the old one is no answer to a condition", shared, steps{
 			get().forwarded(ok(minute, tagA)), request("PUT").forwarded(answers(204)), get(ifA).forwarded(ok(minute, tagB)).with(tagB), get(ifA).with(tagB),
 		}},
-		promise{"§4.4 an answer that was asked for before it does not come back", shared, steps{
+		promise{"§4.4 what it made old is not validated back to life", shared, steps{
 			get().forwarded(ok(short, tagA)), request("PUT").forwarded(answers(204)), get().after(second).forwarded(ok(minute, tagB)).with(tagB), get().with(tagB),
 		}},
 		promise{"§4.4 only this path", shared, steps{
