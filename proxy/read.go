@@ -43,7 +43,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		if use.Serve && serves(req, found.Entry) {
 			p.answerStored(x, req, found, use)
 			if use.Refresh {
-				p.refresh(x, req, found)
+				p.refresh(x, req, query, found.Key)
 			}
 			return
 		}

@@ -62,9 +62,9 @@ func (r *refreshes) close() {
 // Close ends the refreshes under way, and begins none any more. Call it when no more requests are served.
 func (p *Proxy) Close() { p.refreshes.close() }
 
-// refresh fetches anew what x was answered with, behind that answer. It is a fill like any other.
-func (p *Proxy) refresh(x *exchange, req httpfield.Request, found store.Found) {
-	ctx, over, ok := p.refreshes.begin(found.Key, x.r.Context())
+// refresh fetches anew what x was answered with, behind that answer: what lies under key. It is a fill like any other.
+func (p *Proxy) refresh(x *exchange, req httpfield.Request, query store.Query, key cachekeys.Digest) {
+	ctx, over, ok := p.refreshes.begin(key, x.r.Context())
 	if !ok {
 		return
 	}
@@ -74,9 +74,9 @@ func (p *Proxy) refresh(x *exchange, req httpfield.Request, found store.Found) {
 		delete(r.Header, name)
 	}
 	req.Method, req.Fields = http.MethodGet, httpfield.Header(r.Header)
+	query.Fields = req.Fields
 	own := &exchange{w: &recorder{ResponseWriter: nowhere{}}, r: r, plan: x.plan, table: x.table, budget: p.Redis.Budget(p.RedisTimeout)}
 	own.out = telemetry.Outcome{Start: time.Now(), Method: r.Method, Route: x.out.Route, Result: telemetry.ResultMiss, Reason: reason.Stale}
-	own.earlier = earlierOf(req, found)
 	go func() { // ends with the backend's answer or its time-out, or with Close, which waits for it
 		defer over()
 		defer func() {
@@ -84,10 +84,20 @@ func (p *Proxy) refresh(x *exchange, req httpfield.Request, found store.Found) {
 				slog.Error("a refresh panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			}
 		}()
-		if fill := p.begin(own, req, found.Query, found); fill != nil {
-			p.collapsed(own, req, found.Query, fill)
-		}
+		p.fetchStale(own, req, query)
 	}()
+}
+
+// fetchStale looks once more, for another refresh may have ended since, here or in another process, and fetches what is stale still.
+func (p *Proxy) fetchStale(x *exchange, req httpfield.Request, query store.Query) {
+	found := p.Store.Lookup(x.r.Context(), x.budget, query)
+	if found.Entry == nil || found.Entry.Fresh(time.Now()) > 0 {
+		return
+	}
+	x.earlier = earlierOf(req, found)
+	if fill := p.begin(x, req, found.Query, found); fill != nil {
+		p.collapsed(x, req, found.Query, fill)
+	}
 }
 
 // nowhere is a ResponseWriter for an answer that nobody waits for.

@@ -14,8 +14,8 @@ import (
 var errBodyClosed = errors.New("the answer's body is closed")
 
 // Suspect reports whether the answer's framing says two things, so that somebody on its way may have read another content than this package
-// did (RFC 9112 §6.1, §11.1): Transfer-Encoding with Content-Length or in HTTP/1.0, or a transfer coding that nobody knows. Such an answer is passed on as it was
-// read, and must not be stored.
+// did (RFC 9112 §6.1, §11.1): Transfer-Encoding with Content-Length or in HTTP/1.0. Such an answer is passed on as it was read, and
+// must not be stored.
 //
 // resp has its body as RoundTrip gave it.
 func Suspect(resp *http.Response) bool {

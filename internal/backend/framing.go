@@ -62,8 +62,8 @@ func frame(method string, h *responseHead) (framing, error) {
 	case isChunked: // rule 4
 		f.kind, f.trailer = chunked, announced(h.fields)
 	case coded:
-		// Rule 4 too. The coding is unknown and the field ends at this hop: what the content means to others cannot be told.
-		f.kind, f.suspect, f.reusable = untilClose, true, false
+		// Rule 4 too: what there is to the end of the connection is the content, as far as anybody can tell. The field ends at this hop.
+		f.kind, f.reusable = untilClose, false
 	case length > 0: // rule 6
 		f.kind, f.length = counted, length
 	case length == 0:

@@ -115,7 +115,7 @@ func (s stamp) lines() []string {
 	case "twice":
 		return []string{value, value}
 	case "bad":
-		return []string{strings.ToLower(value)}
+		return []string{strings.TrimSuffix(value, " GMT")}
 	}
 	return nil
 }

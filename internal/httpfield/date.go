@@ -8,8 +8,8 @@ import (
 // FormatDate writes t as an IMF-fixdate (RFC 9110 §5.6.7), the one form that is ever sent.
 func FormatDate(t time.Time) string { return t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") }
 
-// ParseDate reads an HTTP-date (RFC 9110 §5.6.7): the three forms of the grammar, letter by letter, and nothing else
-// (no other zone, no other case, no missing digit). now decides the century of the two-digit year of an rfc850-date: the
+// ParseDate reads an HTTP-date (RFC 9110 §5.6.7): the three forms of the grammar, letter by letter but for their case (RFC 9111 §4.2), and
+// nothing else (no other zone, no missing digit). now decides the century of the two-digit year of an rfc850-date: the
 // latest that lies no more than 50 years ahead.
 //
 // The name of the day has to be one, but need not be that of the date: the instant does not depend on it. A leap second
@@ -76,7 +76,7 @@ func dayIndex(word, names string) int {
 	for i := 0; names != ""; i++ {
 		var name string
 		name, names, _ = strings.Cut(names, " ")
-		if word == name {
+		if len(word) == len(name) && strings.EqualFold(word, name) { // as long, so no letter beyond ASCII folds into it
 			return i
 		}
 	}
@@ -102,7 +102,7 @@ func matches(s, shape string) bool {
 				return false
 			}
 		default:
-			if c != shape[i] {
+			if c != shape[i] && (!isAlpha(c) || c^0x20 != shape[i]) {
 				return false
 			}
 		}

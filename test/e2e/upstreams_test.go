@@ -24,27 +24,27 @@ type odd struct {
 	apart                bool // the connection carries nothing after it
 }
 
-const minute = "Cache-Control: max-age=60\r\n"
+const aMinute = "Cache-Control: max-age=60\r\n"
 
 var oddAnswers = []odd{
-	{"of HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\n" + minute + "\r\nhello", true, 200, "hello", true, true},
-	{"that ends with the connection", "GET", "HTTP/1.1 200 OK\r\n" + minute + "\r\nhello", true, 200, "hello", true, true},
-	{"in a coding that nobody knows", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: foo\r\n" + minute + "\r\nhello", true, 200, "hello", false, true},
-	{"in the coding identity", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n" + minute + "\r\nhello", true, 200, "hello", false, true},
-	{"in a coding that was not asked for", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n" + minute + "\r\n0\r\n\r\n", false, 502, "", false, true},
-	{"with two framings", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n" + minute + "\r\n5\r\nhello\r\n0\r\n\r\n", false, 200, "hello", false, true},
-	{"chunked, of HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n" + minute + "\r\n5\r\nhello\r\n0\r\n\r\n", false, 200, "hello", false, true},
-	{"with two lengths", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n" + minute + "\r\nhello!", false, 502, "", false, true},
-	{"with one length twice", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n" + minute + "\r\nhello", false, 200, "hello", true, false},
+	{"of HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\n" + aMinute + "\r\nhello", true, 200, "hello", true, true},
+	{"that ends with the connection", "GET", "HTTP/1.1 200 OK\r\n" + aMinute + "\r\nhello", true, 200, "hello", true, true},
+	{"in a coding that nobody knows", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: foo\r\n" + aMinute + "\r\nhello", true, 200, "hello", true, true},
+	{"in the coding identity", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n" + aMinute + "\r\nhello", true, 200, "hello", false, true},
+	{"in a coding that was not asked for", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n" + aMinute + "\r\n0\r\n\r\n", false, 502, "", false, true},
+	{"with two framings", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\n0\r\n\r\n", false, 200, "hello", false, true},
+	{"chunked, of HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\n0\r\n\r\n", false, 200, "hello", false, true},
+	{"with two lengths", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n" + aMinute + "\r\nhello!", false, 502, "", false, true},
+	{"with one length twice", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n" + aMinute + "\r\nhello", false, 200, "hello", true, false},
 	{"with folded lines", "GET", "HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\nCache-Control: public,\r\n\tmax-age=60\r\n\r\nhello", false, 200, "hello", true, false},
 	{"with white space before colons", "GET", "HTTP/1.1 200 OK\r\nContent-Length : 5\r\nCache-Control\t: max-age=60\r\n\r\nhello", false, 200, "hello", true, false},
 	{"with bare LFs", "GET", "HTTP/1.1 200 OK\nContent-Length: 5\nCache-Control: max-age=60\n\nhello", false, 200, "hello", true, false},
-	{"without a reason", "GET", "HTTP/1.1 200\r\nContent-Length: 5\r\n" + minute + "\r\nhello", false, 200, "hello", true, false},
-	{"with a bare CR", "GET", "HTTP/1.1 200 OK\r\nX-A: 1\rX-B: 2\r\nContent-Length: 5\r\n" + minute + "\r\nhello", false, 502, "", false, true},
+	{"without a reason", "GET", "HTTP/1.1 200\r\nContent-Length: 5\r\n" + aMinute + "\r\nhello", false, 200, "hello", true, false},
+	{"with a bare CR", "GET", "HTTP/1.1 200 OK\r\nX-A: 1\rX-B: 2\r\nContent-Length: 5\r\n" + aMinute + "\r\nhello", false, 502, "", false, true},
 	{"of 204 with a body", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", false, 204, "", false, true},
 	{"of 304 with a body", "GET", "HTTP/1.1 304 Not Modified\r\nEtag: \"x\"\r\n\r\nhello", false, 304, "", false, true},
 	{"to a HEAD with a body", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, 200, "", false, true},
-	{"with more than its length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + minute + "\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", false, 200, "hello", true, true},
+	{"with more than its length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + aMinute + "\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", false, 200, "hello", true, true},
 	{"with too many fields", "GET", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: 1\r\n", 1001) + "Content-Length: 5\r\n\r\nhello", false, 502, "", false, true},
 	{"with too much of a field", "GET", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 1<<20) + "\r\nContent-Length: 5\r\n\r\nhello", false, 502, "", false, true},
 	{"after too many informational ones", "GET", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 101) + "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, 502, "", false, true},
@@ -129,12 +129,12 @@ func TestInformationalFloodEndsForTheClientToo(t *testing.T) {
 
 func TestWhatEndsEarlyIsNeverStoredAndNeverLooksComplete(t *testing.T) {
 	answers := map[string]string{
-		"/length":     "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n" + minute + "\r\nhello",
-		"/chunk":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + minute + "\r\n6\r\nhello",
-		"/last-chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + minute + "\r\n5\r\nhello\r\n",
-		"/trailers":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + minute + "\r\n5\r\nhello\r\n0\r\nX-A: 1\r\n",
-		"/bad-chunk":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + minute + "\r\n5\r\nhello\r\nxyz\r\n",
-		"/bad-end":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + minute + "\r\n5\r\nhello0\r\n\r\n",
+		"/length":     "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n" + aMinute + "\r\nhello",
+		"/chunk":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n6\r\nhello",
+		"/last-chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\n",
+		"/trailers":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\n0\r\nX-A: 1\r\n",
+		"/bad-chunk":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\nxyz\r\n",
+		"/bad-end":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello0\r\n\r\n",
 	}
 	var mu sync.Mutex
 	var asked []string

@@ -158,12 +158,12 @@ func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
 	s.awaitCaching()
 	other.awaitCaching()
 	awaitThat(t, "there is a hit", func() bool { return s.get("/error/1").hit() })
-	stale(t, s.url+"/error/1", sameHost)
+	awaitStale(t, s.url+"/error/1", sameHost)
 	before := version.Load()
 	if a := s.get("/error/1"); !containsAll(a.cache(), "fwd=stale", "fwd-status=304") {
 		t.Fatalf("it is not validated: %q", a.cache())
 	}
-	stale(t, s.url+"/error/1", sameHost)
+	awaitStale(t, s.url+"/error/1", sameHost)
 
 	open := "evalsha"
 	m := watch(t, r)
@@ -209,8 +209,8 @@ func TestTheBackendPicksAStoredVariant(t *testing.T) {
 	}
 }
 
-// stale waits until what is stored for url is stale: until a request that takes nothing else than a stored answer gets none.
-func stale(t *testing.T, url string, fields ...string) {
+// awaitStale waits until what is stored for url is stale: until a request that takes nothing else than a stored answer gets none.
+func awaitStale(t *testing.T, url string, fields ...string) {
 	t.Helper()
 	awaitThat(t, url+" is stale", func() bool {
 		a := do(t, http.MethodGet, url, nil, append(fields, "Cache-Control: only-if-cached, min-fresh=0")...)
@@ -223,7 +223,7 @@ func TestStaleAnswersAreServedWhileTheyAreRefreshedAndNeverAfterAWrite(t *testin
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	url := s.url + "/behind/1"
 	awaitHit(t, url)
-	stale(t, url)
+	awaitStale(t, url)
 	d.new()
 	d.set(func() { d.version["/behind/1"]++ }) // past the sidecar
 	a := do(t, http.MethodGet, url, nil)
@@ -234,7 +234,7 @@ func TestStaleAnswersAreServedWhileTheyAreRefreshedAndNeverAfterAWrite(t *testin
 	if got, want := d.new(), `GET /behind/1 "0"`; got != want {
 		t.Errorf("the backend was asked %q, want once %q", got, want)
 	}
-	stale(t, url)
+	awaitStale(t, url)
 	do(t, http.MethodPut, s.url+"/behind/1", "x", sameHost)
 	if a := do(t, http.MethodGet, url, nil); string(a.body) != `/behind/1 is "2"` {
 		t.Errorf("after the write: %q %q", a.body, a.cache())
@@ -247,8 +247,8 @@ func TestStaleAnswersStandInForABackendThatFailsAndNeverAfterAWrite(t *testing.T
 	for _, id := range []string{"1", "2"} {
 		awaitHit(t, s.url+"/error/"+id)
 	}
-	stale(t, s.url+"/error/1")
-	stale(t, s.url+"/error/2")
+	awaitStale(t, s.url+"/error/1")
+	awaitStale(t, s.url+"/error/2")
 	do(t, http.MethodPut, s.url+"/error/2", "x", sameHost)
 	for _, fail := range []struct {
 		status int
@@ -278,7 +278,7 @@ func TestStaleAnswersEndWithTheirCaller(t *testing.T) {
 	url, who := s.url+"/private/1", "Authorization: Bearer opaque"
 	awaitThat(t, "there is a hit", func() bool { return do(t, http.MethodGet, url, nil, who).hit() })
 	began := time.Now()
-	stale(t, url, who)
+	awaitStale(t, url, who)
 	d.set(func() { d.fail = 503 })
 	if a := do(t, http.MethodGet, url, nil, who); a.status != 200 && time.Since(began) < 2*time.Second {
 		t.Fatalf("%d %q", a.status, a.cache())
