@@ -96,13 +96,16 @@ func naiveDate(s string, now time.Time) (time.Time, bool) {
 		}
 		return t, err == nil
 	}
-	if m := regexp.MustCompile(`\A` + day + `, (\d\d) ` + month + ` (\d{4}) ` + clock + ` GMT\z`).FindStringSubmatch(s); m != nil {
+	if strings.ContainsFunc(s, func(c rune) bool { return c > 0x7f }) { // some of which fold into ASCII
+		return time.Time{}, false
+	}
+	if m := regexp.MustCompile(`(?i)\A` + day + `, (\d\d) ` + month + ` (\d{4}) ` + clock + ` GMT\z`).FindStringSubmatch(s); m != nil {
 		return parse(m[3], m[2], m[1], m[4])
 	}
-	if m := regexp.MustCompile(`\A` + day + ` ` + month + ` ([ \d]\d) ` + clock + ` (\d{4})\z`).FindStringSubmatch(s); m != nil {
+	if m := regexp.MustCompile(`(?i)\A` + day + ` ` + month + ` ([ \d]\d) ` + clock + ` (\d{4})\z`).FindStringSubmatch(s); m != nil {
 		return parse(m[4], m[1], m[2], m[3])
 	}
-	m := regexp.MustCompile(`\A` + long + `, (\d\d)-` + month + `-(\d\d) ` + clock + ` GMT\z`).FindStringSubmatch(s)
+	m := regexp.MustCompile(`(?i)\A` + long + `, (\d\d)-` + month + `-(\d\d) ` + clock + ` GMT\z`).FindStringSubmatch(s)
 	if m == nil {
 		return time.Time{}, false
 	}
