@@ -1,5 +1,7 @@
 package cachekeys
 
+import "strconv"
+
 // Names makes every Redis key of the cache of one API. Braces hold the part that Redis Cluster hashes, so that what
 // one script touches lies on one slot.
 type Names struct {
@@ -43,6 +45,12 @@ var allDigest = All.Digest()
 
 // Entry holds a stored response, or the list of fields by which its variants are told apart.
 func (n Names) Entry(key Digest) string { return n.prefix + ":e:{" + key.String() + "}" }
+
+// Piece holds the nth part, from 0, of a body that is too long for one record. id is that of one store of one body, in hexadecimal digits, and is never
+// used again: pieces of two stores never mix. All pieces of a body lie on one slot.
+func (n Names) Piece(id string, nth int) string {
+	return n.prefix + ":p:{" + id + "}:" + strconv.Itoa(nth)
+}
 
 // Secret holds, in the job store, the HMAC key of caller digests where none is configured.
 func (n Names) Secret() string { return n.prefix + ":secret" }

@@ -132,7 +132,7 @@ func (s *sidecar) connect(names cachekeys.Names) (err error) {
 }
 
 func (s *sidecar) embed() (config.Redis, error) {
-	e, err := redisconn.StartEmbedded(s.cfg.KeyPrefix + ":e:")
+	e, err := redisconn.StartEmbedded(s.cfg.KeyPrefix+":e:", s.cfg.KeyPrefix+":p:")
 	if err != nil {
 		return config.Redis{}, err
 	}

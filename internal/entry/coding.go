@@ -12,13 +12,12 @@ type form byte
 const (
 	plain     form = 0 // as it is
 	zstandard form = 1 // zstd, a frame
-	// pieces: the record holds the sizes of pieces that lie under keys of their own. Nobody writes it yet.
-	pieces form = 2
+	pieces    form = 2 // in pieces, each a record of its own: this one says where
 )
 
 const (
 	codeAbove = 1 << 10 // bytes; a shorter body is not worth the time
-	// maxRatio bounds what a record may unpack to, in bytes for each of its own: no allocation is larger than
+	// maxRatio bounds what an entry may unpack to, in bytes for each of its own: no allocation is larger than
 	// what was stored justifies. A body that would shrink further is stored as it is.
 	maxRatio = 1 << 10
 	// window bounds what an encoder keeps of a long body, in bytes. The matches of JSON lie near.
@@ -30,14 +29,25 @@ const (
 // appendCoded appends the body coded to dst. ok is false if that is not worth it, or the backend has coded the body
 // already; what dst holds is unchanged then.
 func (e *Entry) appendCoded(dst []byte) (coded []byte, ok bool) {
-	if len(e.Body) <= codeAbove || hasLine(e.head, "Content-Encoding") {
+	if e.isCoded() {
+		return nil, false
+	}
+	coded, ok = appendCoded(dst, e.Body)
+	return coded, ok && len(e.Body) <= (len(coded)-len(dst))*maxRatio
+}
+
+// isCoded reports whether the backend has coded the body.
+func (e *Entry) isCoded() bool { return hasLine(e.head, "Content-Encoding") }
+
+// appendCoded appends content coded to dst. ok is false if that is not worth it; what dst holds is unchanged then.
+func appendCoded(dst, content []byte) (coded []byte, ok bool) {
+	if len(content) <= codeAbove {
 		return nil, false
 	}
 	z := encoders.Get().(*zstd.Encoder)
 	defer encoders.Put(z)
-	coded = z.EncodeAll(e.Body, dst)
-	size := len(coded) - len(dst)
-	return coded, size < len(e.Body) && len(e.Body) <= size*maxRatio
+	coded = z.EncodeAll(content, dst)
+	return coded, len(coded)-len(dst) < len(content)
 }
 
 // appendDecoded appends what coded unpacks to, to dst, which must have room for size and slack. ok is false if that is

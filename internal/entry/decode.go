@@ -12,9 +12,6 @@ import (
 // ErrDamaged is the error of a record that is not whole, or was never one.
 var ErrDamaged = errors.New("entry: damaged, or no entry")
 
-// ErrPieces is the error of an entry whose body lies in pieces, which this version cannot read.
-var ErrPieces = errors.New("entry: a body in pieces is not supported yet")
-
 // Decode reads an entry. It keeps b, which must not be changed any more, unless the body had to be unpacked: then all
 // that it keeps is an allocation of its own. It never allocates more than about maxRatio times len(b).
 func Decode(b []byte) (*Entry, error) {
@@ -34,15 +31,19 @@ func Decode(b []byte) (*Entry, error) {
 		Cookies:      r.names(),
 	}
 	headSize := r.int()
-	how, size := form(r.byte()), r.int()
+	how, size := form(r.byte()), r.size()
 	head := r.take(headSize)
 	if r.bad || !isFinal(e.Status) || !areTokens(e.Vary) || !isHead(head) {
 		return nil, ErrDamaged
 	}
 	if how == pieces {
-		return nil, ErrPieces
+		e.head, e.Pieces = head, r.pieces(size)
+		if e.Pieces == nil || e.Offset != 0 || e.Total != 0 { // a part is never in pieces
+			return nil, ErrDamaged
+		}
+		return e, nil
 	}
-	if !e.unpack(head, how, size, r.rest) || !e.isPlaced() {
+	if size > math.MaxInt32 || !e.unpack(head, how, int(size), r.rest) || !e.isPlaced() {
 		return nil, ErrDamaged
 	}
 	return e, nil
@@ -108,6 +109,17 @@ func (r *reader) int() int {
 	}
 	r.rest = r.rest[n:]
 	return int(v)
+}
+
+// size reads a number of bytes.
+func (r *reader) size() int64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 || v > math.MaxInt64 {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return int64(v)
 }
 
 func (r *reader) signed() int64 {

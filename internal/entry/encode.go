@@ -9,11 +9,12 @@ import (
 // A Kind is what a record is.
 type Kind byte
 
-// The kinds. Unknown is what is neither, or of another version.
+// The kinds. Unknown is what is none of them, or of another version.
 const (
 	Unknown   Kind = 0
 	KindEntry Kind = 'E'
 	KindIndex Kind = 'I'
+	KindPiece Kind = 'P'
 )
 
 const (
@@ -28,7 +29,7 @@ func KindOf(b []byte) Kind {
 		return Unknown
 	}
 	switch k := Kind(b[len(magic)]); k {
-	case KindEntry, KindIndex:
+	case KindEntry, KindIndex, KindPiece:
 		return k
 	}
 	return Unknown
@@ -53,9 +54,12 @@ func (e *Entry) Encode(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(e.head)))
 	form := len(dst) // patched below
 	dst = append(dst, byte(plain))
-	dst = binary.AppendUvarint(dst, uint64(len(e.Body)))
+	dst = binary.AppendUvarint(dst, uint64(e.Size()))
 	dst = append(dst, e.head...)
-	if coded, ok := e.appendCoded(dst); ok {
+	if e.Pieces != nil {
+		dst[form] = byte(pieces)
+		dst = e.Pieces.append(dst)
+	} else if coded, ok := e.appendCoded(dst); ok {
 		dst = coded
 		dst[form] = byte(zstandard)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,21 +24,21 @@ const (
 // Embedded is a Redis in this process, for a first look and for tests of a deployment: nothing is shared, nothing survives
 // a restart. It is safe for concurrent use.
 type Embedded struct {
-	server  *miniredis.Miniredis
-	entries string // prefix of the keys that may be dropped at any time
+	server *miniredis.Miniredis
+	drops  []string // prefixes of the keys that may be dropped at any time
 
 	mu      sync.Mutex
 	stopped bool
 }
 
-// StartEmbedded starts one on a free port of the loopback address. entries is the prefix of the keys that may be dropped when
+// StartEmbedded starts one on a free port of the loopback address. drops are prefixes of the keys that may be dropped when
 // they take too much memory.
-func StartEmbedded(entries string) (*Embedded, error) {
+func StartEmbedded(drops ...string) (*Embedded, error) {
 	server := miniredis.NewMiniRedis()
 	if err := server.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("embedded redis: %w", err)
 	}
-	return &Embedded{server: server, entries: entries}, nil
+	return &Embedded{server: server, drops: drops}, nil
 }
 
 // Config is how it is reached.
@@ -71,7 +72,7 @@ func (e *Embedded) bound(limit int) {
 	db, total := e.server.DB(0), 0
 	var entries []string
 	for _, key := range db.Keys() {
-		if !strings.HasPrefix(key, e.entries) {
+		if !slices.ContainsFunc(e.drops, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
 			continue
 		}
 		entries = append(entries, key)
