@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/http"
+	"slices"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/httpcache"
@@ -190,6 +191,11 @@ func (r *ReadPlan) Names(body Body) (names []cachekeys.Tag, why reason.Reason) {
 		return r.Guards, "" // likewise
 	}
 	return names, ""
+}
+
+// NamesFromBody reports whether Names needs the body.
+func (r *ReadPlan) NamesFromBody() bool {
+	return slices.ContainsFunc(r.Cache.Tags, func(t *cachekeys.Template) bool { return t.Has(cachekeys.FromResponseBody) })
 }
 
 // Given are the tags of what the answer's own fields name it: Cache-Groups (RFC 9875), Surrogate-Key, xkey and Cache-Tag. One with too many names carries

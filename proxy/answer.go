@@ -6,15 +6,13 @@ import (
 	"strings"
 	"time"
 
-	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
-	"sidecar/internal/httpfield"
 	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
 )
 
 // answerStored answers from the store.
-func (p *Proxy) answerStored(x *exchange, req httpfield.Request, found store.Found, use httpcache.Reuse) {
+func (p *Proxy) answerStored(x *exchange, r reply, found store.Found, use httpcache.Reuse) {
 	x.out.Result = telemetry.ResultHit
 	if use.Refresh {
 		x.out.Result = telemetry.ResultStale
@@ -24,7 +22,7 @@ func (p *Proxy) answerStored(x *exchange, req httpfield.Request, found store.Fou
 	if found.Memory {
 		x.out.Detail = telemetry.DetailMemory
 	}
-	p.answerEntry(x, req, found.Entry, age(use))
+	p.answerEntry(x, r, age(use))
 }
 
 // age is the Age field of what is served from the store (RFC 9111 §5.1).
@@ -32,31 +30,32 @@ func age(use httpcache.Reuse) []string {
 	return []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
 }
 
-// answerEntry answers with an entry: 304 to a condition that holds, a part to who wants one, no content to a HEAD (RFC 9110 §13.2.2, §14.2, §9.3.2). age is
+// answerEntry answers with an entry. A body of which a piece is lost in the middle ends so that it cannot be taken for complete. age is
 // the Age field; none for what the backend has just confirmed (RFC 9111 §5.1).
-func (p *Proxy) answerEntry(x *exchange, req httpfield.Request, e *entry.Entry, age []string) {
+func (p *Proxy) answerEntry(x *exchange, r reply, age []string) {
 	h := x.w.Header()
-	for name, values := range e.Fields() {
+	for name, values := range r.entry.Fields() {
 		h[name] = values
 	}
 	if len(age) > 0 {
 		h["Age"] = age
 	}
 	p.finishHead(x, h)
-	if httpcache.Conditional(req, stored(e)) {
+	if r.unchanged {
 		dropRepresentation(h)
 		x.w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	if answerRange(x.w, h, req, e) {
+	if r.ranges.Answer != httpcache.RangeIgnored {
+		abort(answerRange(x, h, r))
 		return
 	}
-	if bodyAllowed(e.Status) {
-		h["Content-Length"] = []string{strconv.Itoa(len(e.Body))}
+	if bodyAllowed(r.entry.Status) {
+		h["Content-Length"] = []string{strconv.FormatInt(r.entry.Size(), 10)}
 	}
-	x.w.WriteHeader(e.Status)
-	if x.r.Method != http.MethodHead && len(e.Body) > 0 {
-		_, _ = x.w.Write(e.Body) // a client that has gone is nobody's error
+	x.w.WriteHeader(r.entry.Status)
+	if r.body != nil {
+		abort(r.body.WriteRange(x.r.Context(), x.w, 0, r.entry.Size()))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 // mayJoin reports whether a request that found nothing for this reason may have the answer that another one fetches: not if it wants an answer of its own.
 func mayJoin(why reason.Reason) bool {
 	switch why {
-	case reason.Miss, reason.VaryMiss, reason.Stale, reason.Invalidated, reason.Undecodable:
+	case reason.Miss, reason.VaryMiss, reason.Stale, reason.Invalidated, reason.Undecodable, reason.BodyLost:
 		return true
 	}
 	return false
@@ -54,14 +54,14 @@ func (p *Proxy) lead(x *exchange, req httpfield.Request, fill *store.Fill, fligh
 // follow waits for the answer of another request of this process.
 func (p *Proxy) follow(x *exchange, req httpfield.Request, query store.Query, fill *store.Fill, flight *store.Flight) {
 	landing, ok := flight.Wait(x.r.Context())
-	use, stale := x.stale(req, landing.Failed)
+	stale, substituted := p.substitute(x, req, landing.Failed)
 	switch {
 	case !ok:
 		fill.Abandon()
 		panic(http.ErrAbortHandler) // nobody is there to read an answer
-	case stale:
+	case substituted:
 		fill.Abandon()
-		p.answerStale(x, req, use, landing.Failed, 0)
+		p.answerStale(x, stale, landing.Failed, 0)
 		return
 	case landing.Err != nil:
 		fill.Abandon()
@@ -80,13 +80,17 @@ func (p *Proxy) follow(x *exchange, req httpfield.Request, query store.Query, fi
 	p.fetch(x, req, fill, nil)
 }
 
-// serveCollapsed answers with what another request fetched. It reports whether the rules allow that.
+// serveCollapsed answers with what another request fetched. It reports whether the rules allow that, and it is all there.
 func (p *Proxy) serveCollapsed(x *exchange, req httpfield.Request, e *entry.Entry) bool {
 	use := httpcache.Use(x.plan.Read.Rules, req, stored(e), time.Now())
 	if !use.Serve || !serves(req, e) {
 		return false
 	}
+	r, lost := p.reply(x, req, e)
+	if lost != "" {
+		return false
+	}
 	x.out.Result, x.out.Collapsed = telemetry.ResultMiss, true
-	p.answerEntry(x, req, e, age(use))
+	p.answerEntry(x, r, age(use))
 	return true
 }

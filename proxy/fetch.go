@@ -42,9 +42,9 @@ func (p *Proxy) fetch(x *exchange, req httpfield.Request, fill *store.Fill, flig
 func (p *Proxy) unreachable(x *exchange, req httpfield.Request, fill *store.Fill, flight *store.Flight, err error) {
 	flight.Land(store.Landing{Err: err, Failed: store.Unreachable})
 	fill.Abandon()
-	if use, ok := x.stale(req, store.Unreachable); ok {
+	if stale, ok := p.substitute(x, req, store.Unreachable); ok {
 		x.out.Err = err
-		p.answerStale(x, req, use, store.Unreachable, 0)
+		p.answerStale(x, stale, store.Unreachable, 0)
 		return
 	}
 	p.backendFailed(x, err)
@@ -80,11 +80,11 @@ func (p *Proxy) answerFetched(x *exchange, req httpfield.Request, fill *store.Fi
 	if httpcache.IsError(resp.StatusCode) {
 		failure = store.Error
 	}
-	if use, ok := x.stale(req, failure); ok {
+	if stale, ok := p.substitute(x, req, failure); ok {
 		_ = resp.Body.Close()
 		flight.Land(store.Landing{Failed: failure})
 		fill.Abandon()
-		p.answerStale(x, req, use, failure, resp.StatusCode)
+		p.answerStale(x, stale, failure, resp.StatusCode)
 		return
 	}
 	if req.Method == http.MethodHead && fill != nil {

@@ -26,6 +26,8 @@ type keeping struct {
 	given  []cachekeys.Tag        // what the answer's own fields name it
 	part   httpfield.ContentRange // of an answer that is a part; zero for a whole one
 	flight *store.Flight          // those who wait for the answer; nil: nobody
+
+	spilling *spilling // the pump's; nil: the body is taken in hand
 }
 
 // timing is when a backend request was sent and when its answer's head came (RFC 9111 §4.2.3).
@@ -138,6 +140,12 @@ func (k *keeping) follow(resp *http.Response) io.Closer {
 		k.fill.Abandon()
 	})
 	t := newTail(resp.Body, resp.ContentLength, k.x.plan.Read.Cache.MaxBody, func() { stalled.Reset(min(bodyStall, time.Until(end))) })
+	if !k.x.plan.Read.NamesFromBody() && k.part.Total == 0 { // else it is needed whole
+		backend := resp.Body
+		t.spillAbove(store.SpillAbove, func(content []byte, err error) (io.ReadCloser, reason.Reason) {
+			return k.spill(resp, backend, content, err)
+		})
+	}
 	resp.Body = t
 	go func() { // ends with the body, which ends with the flight's context or with that of the one client
 		why := t.pump(func(content []byte) {
@@ -151,6 +159,7 @@ func (k *keeping) follow(resp *http.Response) io.Closer {
 		if why != "" {
 			k.drop(why)
 		}
+		k.spilling.run()
 	}()
 	return t
 }
@@ -179,7 +188,6 @@ func (k *keeping) storePassed(content []byte) {
 
 // store hands the complete answer over, to be stored behind it, and to those who wait.
 func (k *keeping) store(content []byte) {
-	metrics, route := k.proxy.Metrics, k.x.plan.Route
 	k.entry.Body = content
 	read := k.x.plan.Read
 	body := policy.Body{Content: content, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: true}
@@ -188,13 +196,7 @@ func (k *keeping) store(content []byte) {
 			names, why := read.Names(body)
 			return append(names, k.given...), why
 		},
-		func(why reason.Reason) {
-			if why == "" {
-				metrics.Stored(route)
-			} else {
-				metrics.Refused(why)
-			}
-		})
+		k.kept)
 	switch {
 	case len(k.given) > 0 && !k.fill.Guards(cachekeys.Guard("")):
 		k.flight.Land(store.Landing{}) // those who wait have not proved that nothing was written to what it names
@@ -205,6 +207,15 @@ func (k *keeping) store(content []byte) {
 		return
 	}
 	k.flight.Land(store.Landing{Entry: k.entry})
+}
+
+// kept counts an answer that was stored, or was to be and is not for this reason.
+func (k *keeping) kept(why reason.Reason) {
+	if why == "" {
+		k.proxy.Metrics.Stored(k.x.plan.Route)
+	} else {
+		k.proxy.Metrics.Refused(why)
+	}
 }
 
 // refused counts an answer that is not stored, and why.

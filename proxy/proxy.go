@@ -62,7 +62,8 @@ type exchange struct {
 	budget *redisconn.Budget
 	out    telemetry.Outcome
 
-	earlier earlier // what is stored for a read and is not served as it stands
+	earlier earlier       // what is stored for a read and is not served as it stands
+	lost    reason.Reason // why what was found and may be served cannot be sent; "" if that is not so
 }
 
 // ServeHTTP implements http.Handler.

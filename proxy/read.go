@@ -40,16 +40,15 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 	why := found.Why
 	if found.Entry != nil {
 		use := httpcache.Use(read.Rules, req, stored(found.Entry), time.Now())
-		if use.Serve && serves(req, found.Entry) {
-			p.answerStored(x, req, found, use)
-			if use.Refresh {
-				p.refresh(x, req, query, found.Key)
-			}
+		if p.serveFound(x, req, query, found, use) {
 			return
 		}
 		if why = use.Why; use.Serve {
 			why = reason.Miss
 		}
+	}
+	if x.lost != "" {
+		why = x.lost
 	}
 	x.out.Result, x.out.Reason = telemetry.ResultMiss, why
 	if httpcache.OnlyIfCached(read.Rules, req) {
@@ -57,12 +56,31 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		return
 	}
 	x.earlier, query = earlierOf(req, found), found.Query
+	if x.lost != "" {
+		x.earlier.entry = nil // it could not be sent, whatever the backend says of it
+	}
 	fill := p.begin(x, req, query, found)
 	if fill == nil {
 		p.fetch(x, req, nil, nil)
 		return
 	}
 	p.collapsed(x, req, query, fill)
+}
+
+// serveFound answers with what was found, if it may be served to this request and is all there.
+func (p *Proxy) serveFound(x *exchange, req httpfield.Request, query store.Query, found store.Found, use httpcache.Reuse) bool {
+	if !use.Serve || !serves(req, found.Entry) {
+		return false
+	}
+	r, lost := p.reply(x, req, found.Entry)
+	if x.lost = lost; lost != "" {
+		return false
+	}
+	p.answerStored(x, r, found, use)
+	if use.Refresh {
+		p.refresh(x, req, query, found.Key)
+	}
+	return true
 }
 
 // begin opens the tokens of a fill. It returns nil where nothing can be kept: for a HEAD where nothing is stored that it could say something of, while a
@@ -102,7 +120,7 @@ func stored(e *entry.Entry) httpcache.Stored {
 
 // serves reports whether an entry can answer a request, as far as its bytes and its cookies go.
 func serves(req httpfield.Request, e *entry.Entry) bool {
-	return bringsCookies(req, e.Cookies) && httpcache.Covers(req, stored(e), int64(len(e.Body)))
+	return bringsCookies(req, e.Cookies) && httpcache.Covers(req, stored(e), e.Size())
 }
 
 // bringsCookies reports whether the request brings each cookie that was dropped from the entry: one that does not still

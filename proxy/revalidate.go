@@ -9,6 +9,7 @@ import (
 	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
 	"sidecar/internal/store"
 )
 
@@ -66,7 +67,7 @@ var conditions = []string{"If-None-Match", "If-Modified-Since"}
 type confirmed struct {
 	held   *entry.Entry // what is stored
 	fields http.Header  // with those of the 304
-	answer *entry.Entry // held with fields
+	answer reply        // what is sent of held, with fields
 }
 
 // confirmed is what a 304 says still holds, with the fields that it brings (RFC 9111 §4.3.4); nil if it is about nothing that is stored, or nothing any more.
@@ -81,11 +82,15 @@ func (p *Proxy) confirmed(x *exchange, req httpfield.Request, resp *http.Respons
 		return nil
 	}
 	c := &confirmed{held: held, fields: httpcache.Updated(stored(held), fields)}
-	var err error
-	if c.answer, err = entry.New(held.Status, c.fields); err != nil {
+	answer, err := entry.New(held.Status, c.fields)
+	if err != nil {
 		return nil
 	}
-	c.answer.Body, c.answer.Offset, c.answer.Total = held.Body, held.Offset, held.Total
+	answer.Body, answer.Pieces, answer.Offset, answer.Total = held.Body, held.Pieces, held.Offset, held.Total
+	var lost reason.Reason
+	if c.answer, lost = p.reply(x, req, answer); lost != "" {
+		return nil
+	}
 	return c
 }
 
@@ -112,7 +117,7 @@ func (p *Proxy) answerConfirmed(x *exchange, req httpfield.Request, fill *store.
 		flight.Land(store.Landing{})
 		fill.Abandon()
 	}
-	p.answerEntry(x, req, got.confirmed.answer, got.resp.Header["Age"])
+	p.answerEntry(x, got.confirmed.answer, got.resp.Header["Age"])
 }
 
 // heard takes what the answer to a HEAD says of the stored answer to a GET (RFC 9111 §4.3.5): its fields are brought up to date, or it is dropped.
@@ -120,7 +125,7 @@ func (p *Proxy) heard(x *exchange, req httpfield.Request, fill *store.Fill, got 
 	held, fields := x.earlier.entry, httpfield.Header(got.resp.Header)
 	switch {
 	case got.resp.StatusCode != http.StatusOK || held.Status != http.StatusOK:
-	case !httpcache.Agrees(stored(held), int64(len(held.Body)), fields, x.earlier.dead):
+	case !httpcache.Agrees(stored(held), held.Size(), fields, x.earlier.dead):
 		p.Store.Drop(x.r.Context(), x.budget, x.earlier.key)
 	case p.keepUpdated(x, req, fill, nil, held, httpcache.Updated(stored(held), fields), got.at):
 		return
@@ -132,7 +137,7 @@ func (p *Proxy) heard(x *exchange, req httpfield.Request, fill *store.Fill, got 
 func (p *Proxy) keepUpdated(x *exchange, req httpfield.Request, fill *store.Fill, flight *store.Flight, held *entry.Entry, fields http.Header, at timing) bool {
 	req.Method = http.MethodGet
 	if held.Total > 0 {
-		part := httpcache.Part{First: held.Offset, Last: held.Offset + int64(len(held.Body)) - 1}
+		part := httpcache.Part{First: held.Offset, Last: held.Offset + held.Size() - 1}
 		fields["Content-Range"] = []string{httpcache.ContentRange(part, held.Total)}
 	}
 	kept := p.keepAs(x, req, fill, held.Status, fields, at)
@@ -144,7 +149,7 @@ func (p *Proxy) keepUpdated(x *exchange, req httpfield.Request, fill *store.Fill
 			kept.entry.Cookies = append(kept.entry.Cookies, name)
 		}
 	}
-	kept.flight = flight
+	kept.flight, kept.entry.Pieces = flight, held.Pieces
 	kept.store(held.Body)
 	return true
 }

@@ -88,7 +88,7 @@ func anEntry(t *rapid.T) *Entry {
 		e.Total = e.Offset + int64(len(e.Body)) + rapid.Int64Range(1, 1<<40).Draw(t, "rest")
 	} else if rapid.Bool().Draw(t, "pieces") {
 		each := rapid.IntRange(1, MaxPiece).Draw(t, "each")
-		e.Body, e.Pieces = nil, &Pieces{Size: rapid.Int64Range(1, int64(each)*maxPieces).Draw(t, "size"), Each: each}
+		e.Body, e.Pieces = nil, &Pieces{Size: rapid.Int64Range(1, int64(each)*MaxPieces).Draw(t, "size"), Each: each}
 		copy(e.Pieces.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 	}
 	return e

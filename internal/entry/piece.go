@@ -21,7 +21,7 @@ type Pieces struct {
 // Bounds of what is believed of a record.
 const (
 	MaxPiece  = 4 << 20 // bytes
-	maxPieces = 1 << 16
+	MaxPieces = 1 << 16
 )
 
 // Count is how many pieces there are.
@@ -46,7 +46,7 @@ func (r *reader) pieces(size int64) *Pieces {
 	p := &Pieces{Size: size}
 	copy(p.ID[:], r.take(len(p.ID)))
 	p.Each = r.int()
-	if r.bad || len(r.rest) > 0 || size < 1 || p.Each < 1 || p.Each > MaxPiece || (size-1)/int64(p.Each) >= maxPieces {
+	if r.bad || len(r.rest) > 0 || size < 1 || p.Each < 1 || p.Each > MaxPiece || (size-1)/int64(p.Each) >= MaxPieces {
 		return nil
 	}
 	return p
@@ -75,9 +75,9 @@ func (e *Entry) EncodePiece(dst []byte, id PieceID, nth int, content []byte) []b
 	return seal(dst, begin)
 }
 
-// Decode reads the nth piece. content is a view of b, or lies in buf if that has room for it and it had to be unpacked; neither may be changed while it is in
-// use. The error is ErrDamaged for everything but this very piece. At most MaxPiece bytes are allocated, and a few.
-func (p *Pieces) Decode(b []byte, nth int, buf []byte) (content []byte, err error) {
+// Decode reads the nth piece. content is a view of b or, if it had to be unpacked, of room, which is made larger where needed: it holds until either
+// is used for the next. The error is ErrDamaged for everything but this very piece. At most MaxPiece bytes are allocated, and a few.
+func (p *Pieces) Decode(b []byte, nth int, room *[]byte) (content []byte, err error) {
 	if KindOf(b) != KindPiece || !isWhole(b) {
 		return nil, ErrDamaged
 	}
@@ -91,10 +91,10 @@ func (p *Pieces) Decode(b []byte, nth int, buf []byte) (content []byte, err erro
 	case how == plain && size == len(r.rest):
 		return r.rest[:size:size], nil
 	case how == zstandard:
-		if cap(buf) < size+slack {
-			buf = make([]byte, 0, size+slack)
+		if cap(*room) < size+slack {
+			*room = make([]byte, 0, size+slack)
 		}
-		if content, ok := appendDecoded(buf[:0], r.rest, size); ok {
+		if content, ok := appendDecoded((*room)[:0], r.rest, size); ok {
 			return content, nil
 		}
 	}

@@ -50,6 +50,7 @@ const (
 	Invalidated Reason = "invalidated" // one of its tags has been invalidated since
 	NoCache     Reason = "no-cache"    // the response wants validation before every use (§5.2.2.4)
 	Undecodable Reason = "undecodable" // what Redis holds is of another format or damaged
+	BodyLost    Reason = "body-lost"   // a piece of its body is gone
 )
 
 // Why a response was not stored.

@@ -120,11 +120,16 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 		return reason.StoreFailed
 	}
 	placed := f.query.placed(e)
+	replaced, err := s.keepPieces(ctx, placed, e, lifetime)
+	if err != nil {
+		return reason.StoreFailed
+	}
 	variants, err := s.write(ctx, f, placed, e, rec, lifetime)
 	if err != nil {
 		s.log.Debug("an answer could not be stored", "error", err)
 		return reason.StoreFailed
 	}
+	s.retire(ctx, replaced)
 	s.hints.set(placed.Primary, hint{vary: e.Vary, names: names, variants: variants})
 	if why == "" {
 		s.toMemory(placed, s.variantOf(e.Vary, placed), f.began, e, rec.stamp)

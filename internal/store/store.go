@@ -25,6 +25,7 @@ type Store struct {
 	searches atomic.Bool // some path is known to have a rule for its queries
 	pending  *pending
 	flights  *flights
+	spills   *spills
 	memory   *memory.Cache[*held] // nil: there is no memory tier
 	timeout  time.Duration
 	log      *slog.Logger
@@ -58,7 +59,7 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(), flights: &flights{open: map[flightID]*Flight{}},
+	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(), flights: &flights{open: map[flightID]*Flight{}}, spills: newSpills(),
 		timeout: o.StoreTimeout, log: o.Log, slots: make(chan struct{}, o.MaxStores)}
 	if o.Memory > 0 {
 		s.memory = memory.New[*held](o.Memory)

@@ -187,6 +187,29 @@ func (p *Proc) RSS() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
+// PeakRSS is the most resident memory, in bytes, that the process has had since it began, or since ResetPeak.
+func (p *Proc) PeakRSS() int64 {
+	p.t.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	m := regexp.MustCompile(`VmHWM:\s+(\d+) kB`).FindSubmatch(content)
+	if m == nil {
+		p.t.Fatal("the kernel does not say how much memory a process had")
+	}
+	kib, _ := strconv.ParseInt(string(m[1]), 10, 64)
+	return kib << 10
+}
+
+// ResetPeak makes PeakRSS begin anew.
+func (p *Proc) ResetPeak() {
+	p.t.Helper()
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 // end ends the process as an operator would, and fails the test if it does not obey.
 func (p *Proc) end() {
 	if !p.Exited() {

@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sidecar/internal/entry"
+)
+
+// readingTTL is how much longer pieces live than the record that refers to them, and how long after another record has taken its place: for those who
+// have begun to read.
+const readingTTL = 5 * time.Minute
+
+// keepPieces makes the pieces of e's body live for as long as the record that is about to refer to them, and a little longer. They may have been written for
+// this record, or for an earlier one with the same body; placed is the query under the key where it belongs. It returns the pieces that the record now under its key refers to, if they are others: retire them
+// when that is replaced. It does nothing where the body does not lie in pieces, and gives ErrBodyLost where one is gone already.
+func (s *Store) keepPieces(ctx context.Context, placed Query, e *entry.Entry, ttl time.Duration) (replaced *entry.Pieces, err error) {
+	if e.Pieces == nil {
+		return nil, nil
+	}
+	kept := make([]*redis.BoolCmd, 0, e.Pieces.Count())
+	var old *redis.StringCmd
+	err = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
+		pipe := c.Pipeline()
+		for _, key := range s.pieceKeys(e.Pieces.ID, e.Pieces.Count()) {
+			kept = append(kept, pipe.PExpire(ctx, key, ttl+readingTTL))
+		}
+		old = pipe.Get(ctx, s.names.Entry(s.variantOf(e.Vary, placed))) // the last: its redis.Nil hides no other's error
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case slices.ContainsFunc(kept, func(c *redis.BoolCmd) bool { return !c.Val() }):
+		return nil, ErrBodyLost
+	}
+	if replaced = piecesOf(old.Val()); replaced != nil && replaced.ID == e.Pieces.ID {
+		replaced = nil
+	}
+	return replaced, nil
+}
+
+// piecesOf are the pieces that a record refers to; nil if it refers to none.
+func piecesOf(value string) *entry.Pieces {
+	if rec := parse(value); rec != nil {
+		if e, err := entry.Decode(rec.payload); err == nil {
+			return e.Pieces
+		}
+	}
+	return nil
+}
+
+// retire lets pieces go that no record refers to any more, but not from under those who are reading them. Where it fails they go with their time.
+func (s *Store) retire(ctx context.Context, p *entry.Pieces) {
+	if p == nil {
+		return
+	}
+	_ = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
+		pipe := c.Pipeline()
+		for _, key := range s.pieceKeys(p.ID, p.Count()) {
+			pipe.PExpire(ctx, key, readingTTL)
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+}
+
+// deletePieces deletes the first n pieces of a body that nobody reads yet. Where it fails they go with their time.
+func (s *Store) deletePieces(ctx context.Context, id entry.PieceID, n int) {
+	if n == 0 {
+		return
+	}
+	_ = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
+		return c.Del(ctx, s.pieceKeys(id, n)...).Err() // they lie on one slot
+	})
+}
+
+// pieceKeys are the keys of the first n pieces of a body.
+func (s *Store) pieceKeys(id entry.PieceID, n int) []string {
+	keys, text := make([]string, n), id.String()
+	for i := range keys {
+		keys[i] = s.names.Piece(text, i)
+	}
+	return keys
+}

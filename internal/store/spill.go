@@ -1,0 +1,227 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/entry"
+	"sidecar/internal/reason"
+)
+
+// SpillAbove is up to how many bytes a body is held in memory and stored in one record; a longer one goes into pieces. It is the default of max_body.
+const SpillAbove = 1 << 20
+
+const (
+	pieceSize = 256 << 10 // bytes
+	// spillPieces is how many pieces of one body are in hand: the one that fills, and those on their way to Redis, of which one at a time is written.
+	spillPieces = 3
+	// maxSpills is how many bodies are stored in pieces at once. One more is not stored.
+	maxSpills = 16
+	// fillingTTL is how long a piece lives unless the record comes that refers to it: what a sidecar leaves behind that dies in mid-body goes with it, and a
+	// body that takes longer is not stored.
+	fillingTTL = 10 * time.Minute
+)
+
+// A Spill is a body on its way into the store piece by piece, at its reader's pace, while nobody holds it whole. Run writes what Write takes, until
+// Finish, Discard or a failure; then it is kept, or Discard is called. The three may be called by one goroutine at a time, and
+// Run, Wait and Discard by others beside it.
+type Spill struct {
+	store    *Store
+	entry    *entry.Entry // for its fields
+	pieces   entry.Pieces
+	patience time.Duration
+	release  func()
+
+	inHand  []byte      // whole pieces, the first to be written; Run's
+	filling []byte      // the next piece, as far as it has come; nil: a free one is taken when the next byte comes
+	queue   chan []byte // full pieces, and at the end one that is not; closed by Finish
+	free    chan []byte // pieces to be filled again
+
+	begun   int           // pieces that may have reached Redis; Run's, and to be read when written is closed
+	written chan struct{} // closed when Run is over
+	stop    sync.Once
+	stopped chan struct{}
+	why     reason.Reason // to be read when stopped is closed
+	discard sync.Once
+}
+
+// Spill begins to store the body of e in pieces, with what is in hand of it: that is not changed any more, and at least one byte. patience is how long
+// Write may wait for Redis. It returns nil where too many bodies are being stored so, or one under the same key: nothing is to be stored then.
+func (f *Fill) Spill(e *entry.Entry, inHand []byte, patience time.Duration) *Spill {
+	release := f.store.spills.begin(f.key)
+	if release == nil {
+		return nil
+	}
+	s := &Spill{
+		store: f.store, entry: e, pieces: entry.Pieces{Size: int64(len(inHand)), Each: pieceSize}, patience: patience, release: release,
+		queue: make(chan []byte, spillPieces), free: make(chan []byte, spillPieces), written: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	_, _ = rand.Read(s.pieces.ID[:]) // never fails; it ends the process where the system has no randomness
+	for range spillPieces {
+		s.free <- make([]byte, 0, pieceSize)
+	}
+	whole := len(inHand) - len(inHand)%pieceSize
+	s.inHand = inHand[:whole]
+	s.fill(inHand[whole:])
+	return s
+}
+
+// Write takes the next bytes of the body; it does not keep b. Where Redis is behind it waits, at most for patience: a body that comes faster than Redis takes
+// it is given up, and its reader goes on. Once it is given up, Write does nothing.
+func (s *Spill) Write(b []byte) {
+	s.pieces.Size += int64(len(b))
+	if s.pieces.Size > entry.MaxPieces*pieceSize {
+		s.giveUp(reason.TooLarge)
+	}
+	s.fill(b)
+}
+
+func (s *Spill) fill(b []byte) {
+	for len(b) > 0 && (s.filling != nil || s.take()) {
+		n := min(len(b), pieceSize-len(s.filling))
+		s.filling, b = append(s.filling, b[:n]...), b[n:]
+		if len(s.filling) == pieceSize {
+			s.pass()
+		}
+	}
+}
+
+// pass hands the piece over. It never waits: the queue has a place for each.
+func (s *Spill) pass() { s.queue <- s.filling; s.filling = nil }
+
+// take takes a free piece. It reports whether there is one.
+func (s *Spill) take() bool {
+	select {
+	case <-s.stopped:
+		return false
+	case s.filling = <-s.free:
+		return true
+	default:
+	}
+	late := time.NewTimer(s.patience)
+	defer late.Stop()
+	select {
+	case <-s.stopped:
+		return false
+	case s.filling = <-s.free:
+		return true
+	case <-late.C:
+		s.giveUp(reason.StoreFailed)
+		return false
+	}
+}
+
+// Finish says that the body is complete: nothing is written any more after it. It returns where the pieces will lie.
+func (s *Spill) Finish() *entry.Pieces {
+	if len(s.filling) > 0 {
+		s.pass()
+	}
+	close(s.queue)
+	pieces := s.pieces
+	return &pieces
+}
+
+// Run writes the pieces, one at a time and each bounded by the store's time-out. It has to be called, once; it ends when the body is written, given up or discarded.
+func (s *Spill) Run() {
+	defer s.release()
+	defer close(s.written)
+	var room []byte
+	for ; len(s.inHand) > 0; s.inHand = s.inHand[pieceSize:] {
+		if !s.writePiece(&room, s.inHand[:pieceSize]) {
+			return
+		}
+	}
+	s.inHand = nil // not to be held for as long as a slow reader takes
+	for {
+		select {
+		case <-s.stopped:
+			return
+		case content, more := <-s.queue:
+			if !more || !s.writePiece(&room, content) {
+				return
+			}
+			s.free <- content[:0]
+		}
+	}
+}
+
+// writePiece writes the next piece, coded in room. It reports whether Redis took it.
+func (s *Spill) writePiece(room *[]byte, content []byte) bool {
+	select {
+	case <-s.stopped:
+		return false
+	default:
+	}
+	ctx, cancel := context.WithTimeout(s.store.closing, s.store.timeout)
+	defer cancel()
+	*room = s.entry.EncodePiece((*room)[:0], s.pieces.ID, s.begun, content)
+	key := s.store.names.Piece(s.pieces.ID.String(), s.begun)
+	s.begun++
+	err := s.store.conn.Do(ctx, nil, "piece", func(ctx context.Context, c redis.UniversalClient) error {
+		return c.Set(ctx, key, *room, fillingTTL).Err()
+	})
+	if err != nil {
+		s.store.log.Debug("a piece of an answer could not be stored", "error", err)
+		s.giveUp(reason.StoreFailed)
+	}
+	return err == nil
+}
+
+func (s *Spill) giveUp(why reason.Reason) {
+	s.stop.Do(func() {
+		s.why = why
+		close(s.stopped)
+	})
+}
+
+// Wait waits for the end of Run. why is not empty where not all of the body is in Redis.
+func (s *Spill) Wait() (why reason.Reason) {
+	<-s.written
+	select {
+	case <-s.stopped:
+		return s.why
+	default:
+		return ""
+	}
+}
+
+// Discard gives the body up, if it was not yet, and deletes what is written of it. It waits for nothing.
+func (s *Spill) Discard(why reason.Reason) {
+	s.giveUp(why)
+	s.discard.Do(func() {
+		s.store.stores.Go(func() { // Close waits for it, the time-out ends it
+			<-s.written
+			ctx, cancel := context.WithTimeout(s.store.closing, s.store.timeout)
+			defer cancel()
+			s.store.deletePieces(ctx, s.pieces.ID, s.begun)
+		})
+	})
+}
+
+// spills are the bodies that are being stored in pieces: a bounded number, and one of each key, since one is all that can be found.
+type spills struct {
+	mu   sync.Mutex
+	open map[cachekeys.Digest]struct{}
+}
+
+func newSpills() *spills { return &spills{open: map[cachekeys.Digest]struct{}{}} }
+
+// begin takes a place for the key; nil if there is none.
+func (s *spills) begin(key cachekeys.Digest) (release func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, same := s.open[key]; same || len(s.open) >= maxSpills {
+		return nil
+	}
+	s.open[key] = struct{}{}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.open, key)
+	}
+}
