@@ -1,8 +1,8 @@
 // Package proxy takes each request along its path: what is to be done with it (policy), what is stored for it (store),
 // the backend's answer (backend), what is kept of it and what it invalidates (httpcache, coherence).
 //
-// The path can be read from the file names: proxy and view for all; read, fetch, keep, answer for a GET, revalidate, stale and refresh where what is stored
-// may not be served as it stands; write for what changes something; pass and upgrade for everything else; head and relay send an answer on. Nothing is decided here that a pure package
+// The path can be read from the file names: proxy and view for all; read, fetch, keep, tail and spill, reply and answer for a GET, revalidate, stale and
+// refresh where what is stored may not be served as it stands; write for what changes something; pass and upgrade for everything else; head and relay send an answer on. Nothing is decided here that a pure package
 // could decide.
 package proxy
 

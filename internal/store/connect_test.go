@@ -20,9 +20,14 @@ func connect(t *testing.T, server *redisd.Server) *redisconn.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return connectTo(t, config.Redis{Host: host, Port: port})
+}
+
+func connectTo(t *testing.T, r config.Redis) *redisconn.Conn {
+	t.Helper()
 	conn, err := redisconn.New(redisconn.Options{
 		Name:    "cache",
-		Redis:   config.Redis{Host: host, Port: port},
+		Redis:   r,
 		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
 		Names:   cachekeys.NewNames("test"),
 	})

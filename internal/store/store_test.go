@@ -38,10 +38,13 @@ func newWorld(t *testing.T) *world {
 
 // another is one more sidecar on the same Redis.
 func another(t *testing.T, server *redisd.Server) *world {
-	conn := connect(t, server)
+	return on(t, server, connect(t, server))
+}
+
+func on(t *testing.T, server *redisd.Server, conn *redisconn.Conn) *world {
 	names := cachekeys.NewNames("test")
 	keyspace := coherence.New(coherence.Options{Conn: conn, Names: names})
-	s := store.New(store.Options{Conn: conn, Keyspace: keyspace, Names: names, Secret: func() []byte { return secret }})
+	s := store.New(store.Options{Conn: conn, Keyspace: keyspace, Names: names, Secret: func() []byte { return secret }, Memory: 64 << 20})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()

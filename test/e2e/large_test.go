@@ -15,7 +15,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"sidecar/test/redisd"
 )
@@ -114,6 +113,9 @@ func opened(t *testing.T, ctx context.Context, url string, fields ...string) *ht
 	req.Header.Set("Cookie", "csrf_token=given-before")
 	for _, f := range fields {
 		name, value, _ := strings.Cut(f, ": ")
+		if name == "Host" {
+			req.Host = value
+		}
 		req.Header.Set(name, value)
 	}
 	resp, err := client.Do(req)
@@ -257,199 +259,73 @@ func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
 	}
 }
 
-func TestABackendThatDiesInALargeBodyLeavesABrokenTransferAndNothingStored(t *testing.T) {
-	content := noise(50 * mib)
-	for _, chunked := range []bool{false, true} {
-		t.Run(fmt.Sprintf("chunked %v", chunked), func(t *testing.T) {
-			b := startLarge(t, content)
-			b.chunked.Store(chunked)
-			b.dieAt.Store(40 * mib)
-			s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
-			if got := read(t, s.url+"/large/1"); got.err == nil {
-				t.Errorf("%d bytes that look complete", got.size)
-			}
-			awaitThat(t, "what was stored is deleted", func() bool { return len(pieces(t, s.redis)) == 0 })
-			b.dieAt.Store(0)
-			got := read(t, s.url+"/large/1")
-			got.is(t, "the next one", content)
-			if got.hit() {
-				t.Errorf("%q", got.cache())
-			}
-		})
-	}
-}
-
-// stalled reads the beginning of an answer and then nothing, until the backend is held back too.
-func stalled(t *testing.T, b *large, url string) (resp *http.Response, leave func()) {
-	t.Helper()
-	ctx, leave := context.WithCancel(t.Context())
-	resp = opened(t, ctx, url)
-	if _, err := io.ReadFull(resp.Body, make([]byte, 64<<10)); err != nil {
-		t.Fatal(err)
-	}
-	return resp, leave
-}
-
-func TestASlowClientOfALargeBodyHoldsTheBackendBackAndFillsNoMemory(t *testing.T) {
-	content := noise(50 * mib)
-	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
-	before := s.sidecar.RSS()
-	s.sidecar.ResetPeak()
-	resp, leave := stalled(t, b, s.url+"/large/1")
-	defer leave()
-	defer resp.Body.Close()
-	awaitThat(t, "the beginning is in pieces", func() bool { return len(pieces(t, s.redis)) >= 4 })
-	// Others are not held up by it.
-	fast := read(t, s.url+"/large/1")
-	fast.is(t, "beside it", content)
-	if fast.hit() {
-		t.Errorf("beside it: %q", fast.cache())
-	}
-	if n := len(pieces(t, s.redis)); n > 100 {
-		t.Errorf("%d pieces while the client reads nothing", n)
-	}
-	if grown := s.sidecar.PeakRSS() - before; grown > 25*mib {
-		t.Errorf("the sidecar has grown by %d bytes", grown)
-	}
-	if got := rest(resp); got.err != nil || got.size != int64(len(content))-64<<10 {
-		t.Errorf("the slow one gets %d bytes more, %v", got.size, got.err)
-	}
-	if again := read(t, s.url+"/large/1"); !again.hit() {
-		t.Errorf("after it: %q", again.cache())
-	} else {
-		again.is(t, "after it", content)
-	}
-}
-
-func TestAClientThatLeavesALargeBodyEndsTheBackendRequestAndWhatIsStored(t *testing.T) {
-	content := noise(50 * mib)
-	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
-	resp, leave := stalled(t, b, s.url+"/large/1")
-	awaitThat(t, "the beginning is in pieces", func() bool { return len(pieces(t, s.redis)) >= 4 })
-	leave()
-	_ = resp.Body.Close()
-	awaitThat(t, "the backend request has ended", func() bool { return b.canceled.Load() == 1 })
-	awaitThat(t, "what was stored is deleted", func() bool { return len(pieces(t, s.redis)) == 0 })
-	got := read(t, s.url+"/large/1")
-	got.is(t, "the next one", content)
-	if got.hit() {
-		t.Errorf("%q", got.cache())
-	}
-}
-
-func TestALargeBodyThatHasLostAPieceIsNeverServedAsComplete(t *testing.T) {
-	content := noise(50 * mib)
-	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
-	url, redis := s.url+"/large/1", s.redis.Client()
-	store(t, url, content)
-	lose := func(nth string) {
-		for _, key := range pieces(t, s.redis) {
-			if strings.HasSuffix(key, ":"+nth) {
-				redis.Del(t.Context(), key)
-			}
+// What is longer than 1 MiB, by a byte, goes into pieces, whether its length is announced or not; what is longer than max_body is not stored.
+func TestWhichBodiesGoIntoPieces(t *testing.T) {
+	content := noise(4 * mib)
+	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // path: /route/size/chunked
+		parts := strings.Split(r.URL.Path, "/")
+		size, _ := strconv.Atoi(parts[2])
+		if parts[3] == "false" {
+			w.Header().Set("Content-Length", parts[2])
 		}
-	}
-	for _, nth := range []string{"0", "7", "199"} {
-		lose(nth)
-		got := read(t, url)
-		got.is(t, "without piece "+nth, content)
-		if got.hit() || !containsAll(got.cache(), "detail=body-lost") {
-			t.Errorf("without piece %s: %q", nth, got.cache())
-		}
-		if again := read(t, url); !again.hit() {
-			t.Errorf("stored anew: %q", again.cache())
-		}
-	}
-	for name, damage := range map[string]func(key string){
-		"lost":    func(key string) { redis.Del(t.Context(), key) },
-		"damaged": func(key string) { redis.SetRange(t.Context(), key, 1000, "damage") },
-		"swapped": func(key string) {
-			redis.Set(t.Context(), key, redis.Get(t.Context(), strings.TrimSuffix(key, "199")+"198").Val(), time.Hour)
-		},
+		_, _ = w.Write(content[:size])
+	}))
+	t.Cleanup(b.Close)
+	s := startBefore(t, b.URL, policiesFile(t, `version: 1
+routes:
+  - {name: large, match: "GET /large/{size}/{chunked}", cache: {scope: shared, ttl: 1h, max_body: 3MiB}}
+  - {name: usual, match: "GET /usual/{size}/{chunked}", cache: {scope: shared, ttl: 1h}}
+`), patient...)
+	for _, c := range []struct {
+		route  string
+		size   int
+		stored bool
+		pieces int
+	}{
+		{"large", mib - 1, true, 0},
+		{"large", mib, true, 0},
+		{"large", mib + 1, true, 5},
+		{"large", mib + mib/4, true, 5},
+		{"large", mib + mib/4 + 1, true, 6},
+		{"large", 3*mib - 1, true, 12},
+		{"large", 3 * mib, true, 12},
+		{"large", 3*mib + 1, false, 0},
+		{"usual", mib, true, 0},
+		{"usual", mib + 1, false, 0},
 	} {
-		resp := opened(t, t.Context(), url)
-		if _, err := io.ReadFull(resp.Body, make([]byte, 1000)); err != nil {
-			t.Fatal(err)
+		for _, chunked := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%d/%v", c.route, c.size, chunked), func(t *testing.T) {
+				s.redis.Do("FLUSHALL")
+				url := fmt.Sprintf("%s/%s/%d/%v", s.url, c.route, c.size, chunked)
+				awaitThat(t, "it is fetched with the cache in order", func() bool { // FLUSHALL is another Redis
+					got := read(t, url)
+					got.is(t, "fetched", content[:c.size])
+					again := read(t, url)
+					again.is(t, "read again", content[:c.size])
+					return again.hit() == c.stored
+				})
+				awaitThat(t, fmt.Sprintf("%d pieces", c.pieces), func() bool { return len(pieces(t, s.redis)) == c.pieces })
+			})
 		}
-		for _, key := range pieces(t, s.redis) {
-			if strings.HasSuffix(key, ":199") {
-				damage(key)
-			}
-		}
-		if got := rest(resp); got.err == nil {
-			t.Errorf("the last piece was %s meanwhile: %d bytes that look complete", name, got.size)
-		}
-		_ = resp.Body.Close()
-		if name != "lost" { // to be found only when it is reached
-			for _, key := range pieces(t, s.redis) {
-				redis.Del(t.Context(), key)
-			}
-		}
-		store(t, url, content)
 	}
 }
 
-func TestARedisThatFreezesInALargeBodyCostsItsReaderNextToNothing(t *testing.T) {
-	content := noise(20 * mib)
+// An answer that names its tags in its body is needed whole.
+func TestABodyThatNamesItsTagsIsHeldWhole(t *testing.T) {
+	content := append(append([]byte(`{"id": 7, "text": "`), bytes.Repeat([]byte("x"), 2*mib)...), `"}`...)
 	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), "BREAKER_TIMEOUT=300ms")
-	resp, leave := stalled(t, b, s.url+"/large/1")
-	defer leave()
-	awaitThat(t, "the beginning is in pieces", func() bool { return len(pieces(t, s.redis)) >= 4 })
-	s.redis.Freeze()
-	began := time.Now()
-	got := rest(resp)
-	took := time.Since(began)
-	_ = resp.Body.Close()
-	s.redis.Thaw()
-	if got.err != nil || got.size != int64(len(content))-64<<10 || took > 3*time.Second { // 100 ms, and a busy machine
-		t.Errorf("%d bytes more in %v, %v", got.size, took, got.err)
-	}
-	awaitThat(t, "it is stored once Redis is back", func() bool { return read(t, s.url+"/large/1").hit() })
-	read(t, s.url+"/large/1").is(t, "a hit", content)
-}
-
-func TestWhatTurnsOutToBeLargerThanMaxBodyStreamsThrough(t *testing.T) {
-	content := noise(65 * mib)
-	b := startLarge(t, content)
-	b.chunked.Store(true)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
-	for range 2 {
-		got := read(t, s.url+"/large/1")
-		got.is(t, "too large", content)
-		if got.hit() {
-			t.Errorf("%q", got.cache())
-		}
-	}
-	awaitThat(t, "what was stored is deleted", func() bool { return len(pieces(t, s.redis)) == 0 })
-}
-
-func TestAWriteMakesALargeBodyOldAndItsPiecesGoWithTheNextStore(t *testing.T) {
-	content := noise(2 * mib)
-	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+	s := startBefore(t, b.URL, policiesFile(t, `version: 1
+routes:
+  - {name: large, match: "GET /large/{id}", cache: {scope: shared, ttl: 1h, max_body: 64MiB, tags: ["large:{response.body.id}"]}}
+  - {match: "PUT /named/{id}", invalidate: ["large:{id}"]}
+`), patient...)
 	url := s.url + "/large/1"
 	store(t, url, content)
-	old := pieces(t, s.redis)
-	do(t, http.MethodPut, url, "x")
+	if n := len(pieces(t, s.redis)); n != 0 {
+		t.Errorf("%d pieces", n)
+	}
+	do(t, http.MethodPut, s.url+"/named/7", "x")
 	if got := read(t, url); got.hit() {
-		t.Errorf("after a write: %q", got.cache())
-	}
-	if got := read(t, url); !got.hit() {
-		t.Errorf("stored anew: %q", got.cache())
-	}
-	awaitThat(t, "what is replaced goes soon", func() bool {
-		for _, key := range old {
-			if ttl := s.redis.Client().PTTL(t.Context(), key).Val(); ttl > 5*time.Minute {
-				return false
-			}
-		}
-		return true
-	})
-	if n := len(pieces(t, s.redis)); n != 2*len(old) {
-		t.Errorf("%d pieces: who reads the old one is cut off", n)
+		t.Errorf("after a write to what it names: %q", got.cache())
 	}
 }
