@@ -49,7 +49,9 @@ func (t *tail) pump(complete func(content []byte)) reason.Reason {
 	buf := chunks.Get().(*[chunk]byte)
 	defer chunks.Put(buf)
 	if t.length > 0 {
+		t.mu.Lock()
 		t.content = make([]byte, 0, min(t.length, t.limit, t.hand+chunk))
+		t.mu.Unlock()
 	}
 	for {
 		n, err := t.body.Read(buf[:])

@@ -28,8 +28,11 @@ func (s *Store) keepPieces(ctx context.Context, placed Query, e *entry.Entry, tt
 		for _, key := range s.pieceKeys(e.Pieces.ID, e.Pieces.Count()) {
 			kept = append(kept, pipe.PExpire(ctx, key, ttl+readingTTL))
 		}
-		old = pipe.Get(ctx, s.names.Entry(s.variantOf(e.Vary, placed))) // the last: its redis.Nil hides no other's error
+		old = pipe.Get(ctx, s.names.Entry(s.variantOf(e.Vary, placed))) // the last: its own error hides no other's
 		_, err := pipe.Exec(ctx)
+		if redis.HasErrorPrefix(err, "WRONGTYPE") {
+			return nil // a stranger's, to be overwritten
+		}
 		return err
 	})
 	switch {

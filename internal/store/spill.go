@@ -28,8 +28,8 @@ const (
 )
 
 // A Spill is a body on its way into the store piece by piece, at its reader's pace, while nobody holds it whole. Run writes what Write takes, until
-// Finish, Discard or a failure; then it is kept, or Discard is called. The three may be called by one goroutine at a time, and
-// Run, Wait and Discard by others beside it.
+// Finish, Discard or a failure; in the end the answer is kept, or Discard is called. Write and Finish are for one goroutine at a time; Run, Wait and Discard may be called
+// by others meanwhile.
 type Spill struct {
 	store    *Store
 	entry    *entry.Entry // for its fields

@@ -203,7 +203,7 @@ func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
 	b := startLarge(t, content)
 	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
 	url, size := s.url+"/large/1", len(content)
-	read(t, url).is(t, "stored", content)
+	store(t, url, content)
 	m := watch(t, s.redis)
 	for _, c := range []struct {
 		what, method string
