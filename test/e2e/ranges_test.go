@@ -95,7 +95,16 @@ func TestWhatIsSaidToThisCacheAloneCounts(t *testing.T) {
 routes:
   - {name: obey, match: GET /obey, cache: {scope: shared}}
   - {name: ignore, match: GET /ignore, cache: {scope: shared, request_directives: ignore}}
+  - {name: strip, match: GET /strip, cache: {scope: shared, strip: [sidecar-cache-control]}}
 `))
+	// Stripped, it counts all the same, and no client sees it, from the API or from the store.
+	if a := do(t, http.MethodGet, s.url+"/strip", nil); a.fields.Get("Sidecar-Cache-Control") != "" || !containsAll(a.cache(), "stored") {
+		t.Errorf("from the API: %q", a.fields)
+	}
+	awaitHit(t, s.url+"/strip")
+	if a := do(t, http.MethodGet, s.url+"/strip", nil); a.fields.Get("Sidecar-Cache-Control") != "" || a.fields.Get("Cache-Control") != "no-store" {
+		t.Errorf("from the store: %q", a.fields)
+	}
 	awaitHit(t, s.url+"/obey")
 	awaitHit(t, s.url+"/ignore")
 	for path, want := range map[string]bool{"/obey": false, "/ignore": true} {
