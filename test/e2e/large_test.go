@@ -157,7 +157,7 @@ func pieces(t *testing.T, r *redisd.Server) []string {
 var patient = []string{"REDIS_TIMEOUT=5s", "REDIS_STORE_TIMEOUT=10s"}
 
 func TestALargeBodyIsNeverHeldWholeNeitherWhenItIsStoredNorWhenItIsServed(t *testing.T) {
-	const bound = 25 * mib
+	const bound = 40 * mib // with what the race detector takes; a body held whole takes over 50
 	for _, c := range []struct {
 		name    string
 		content []byte
