@@ -41,7 +41,7 @@ func (p *Proxy) collapsed(x *exchange, req httpfield.Request, query store.Query,
 // lead fetches, unless another process does: then all look there.
 func (p *Proxy) lead(x *exchange, req httpfield.Request, fill *store.Fill, flight *store.Flight) {
 	if fill.Waits() {
-		if found := fill.Await(flight); found.Entry != nil {
+		if found := fill.Await(flight); found.Entry != nil && found.Entry.Fresh(time.Now()) > 0 { // what is stale was there before
 			flight.Land(store.Landing{Again: true})
 			if p.serveCollapsed(x, req, found.Entry) {
 				return
