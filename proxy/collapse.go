@@ -67,7 +67,7 @@ func (p *Proxy) follow(x *exchange, req httpfield.Request, query store.Query, fi
 		fill.Abandon()
 		p.backendFailed(x, landing.Err)
 		return
-	case landing.Entry != nil && flight.Selects(landing.Entry.Vary, req.Fields) && p.serveCollapsed(x, req, landing.Entry):
+	case landing.Entry != nil && fill.Shares(flight, landing.Entry) && p.serveCollapsed(x, req, landing.Entry):
 		fill.Abandon()
 		return
 	case landing.Again:

@@ -53,6 +53,9 @@ func (p *Proxy) keep(x *exchange, req httpfield.Request, fill *store.Fill, resp 
 	return nil
 }
 
+// maxPart is how many bytes of a representation are stored as a part of it: one that lies in one record, and is held whole.
+const maxPart = store.SpillAbove
+
 // keepAs is keep for an answer with this status and these fields, whose content is or will be complete.
 func (p *Proxy) keepAs(x *exchange, req httpfield.Request, fill *store.Fill, status int, fields http.Header, at timing) *keeping {
 	read := x.plan.Read
@@ -65,7 +68,10 @@ func (p *Proxy) keepAs(x *exchange, req httpfield.Request, fill *store.Fill, sta
 			x.out.Stored = true
 			k := &keeping{proxy: p, x: x, fill: fill, entry: e, retain: decision.Retain, given: read.Given(answer.Fields)}
 			k.part, _ = httpcache.PartOf(req, answer)
-			return k
+			if k.part.Total == 0 || k.part.Last-k.part.First < maxPart {
+				return k
+			}
+			x.out.Stored, why = false, reason.TooLarge
 		}
 	}
 	p.refused(x, why)
@@ -76,7 +82,10 @@ func (p *Proxy) keepAs(x *exchange, req httpfield.Request, fill *store.Fill, sta
 // policy, or the form of its fields, keeps it out.
 func newEntry(read *policy.ReadPlan, decision httpcache.Storing, answer httpcache.Response) (*entry.Entry, reason.Reason) {
 	fields := httpcache.StorableFields(read.Rules, answer.Fields, read.Cache.Strip)
-	delete(fields, "Content-Range") // what is stored of a part says where it lies, and each answer from it anew
+	if answer.Status == http.StatusPartialContent { // what is stored of a part says where it lies, and each answer from it anew; it is soon another part
+		delete(fields, "Content-Range")
+		dropDigests(fields)
+	}
 	dropped, why := dropCookies(fields, read.Cache.SetCookie)
 	if why != "" {
 		return nil, why
@@ -126,6 +135,15 @@ func dropCookies(fields http.Header, rule policy.SetCookie) (dropped []string, w
 	return dropped, ""
 }
 
+// bringCookies adds the cookies that were dropped from what is stored, and of which something is kept.
+func (k *keeping) bringCookies(held *entry.Entry) {
+	for _, name := range held.Cookies {
+		if !slices.Contains(k.entry.Cookies, name) {
+			k.entry.Cookies = append(slices.Clip(k.entry.Cookies), name)
+		}
+	}
+}
+
 // How long others wait for a body: for its next piece, and for its end. Then each asks the backend for itself.
 const (
 	bodyStall = 2 * time.Second
@@ -139,7 +157,15 @@ func (k *keeping) follow(resp *http.Response) io.Closer {
 		k.flight.Land(store.Landing{})
 		k.fill.Abandon()
 	})
-	t := newTail(resp.Body, resp.ContentLength, k.x.plan.Read.Cache.MaxBody, func() { stalled.Reset(min(bodyStall, time.Until(end))) })
+	length := resp.ContentLength
+	if resp.ProtoMajor != 1 {
+		length = -1 // trailers may follow though the content is complete
+	}
+	limit := k.x.plan.Read.Cache.MaxBody
+	if k.part.Total > 0 {
+		limit = min(limit, maxPart)
+	}
+	t := newTail(resp.Body, length, limit, func() { stalled.Reset(min(bodyStall, time.Until(end))) })
 	if !k.x.plan.Read.NamesFromBody() && k.part.Total == 0 { // else it is needed whole
 		backend := resp.Body
 		t.spillAbove(store.SpillAbove, func(content []byte, err error) (io.ReadCloser, reason.Reason) {
@@ -190,7 +216,7 @@ func (k *keeping) storePassed(content []byte) {
 func (k *keeping) store(content []byte) {
 	k.entry.Body = content
 	read := k.x.plan.Read
-	body := policy.Body{Content: content, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: true}
+	body := policy.Body{Content: content, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: k.entry.Total == 0}
 	k.fill.Keep(k.entry, k.retain,
 		func() ([]cachekeys.Tag, reason.Reason) {
 			names, why := read.Names(body)

@@ -27,7 +27,7 @@ func (k *keeping) join(content []byte) []byte {
 // joined is what held and content are together, under fields of both. ok is false if they are not to be put together, or are too much.
 func (k *keeping) joined(held *entry.Entry, content []byte) (body []byte, ok bool) {
 	before, behind, ok := httpcache.Combine(stored(held), int64(len(held.Body)), k.entry, k.part)
-	if !ok || before+int64(len(content))+behind > k.x.plan.Read.Cache.MaxBody {
+	if !ok || before+int64(len(content))+behind > min(k.x.plan.Read.Cache.MaxBody, maxPart) {
 		return nil, false
 	}
 	e, err := entry.New(k.entry.Status, httpcache.Updated(stored(held), k.entry))
@@ -35,8 +35,10 @@ func (k *keeping) joined(held *entry.Entry, content []byte) (body []byte, ok boo
 		return nil, false
 	}
 	e.Vary, e.Cookies = k.entry.Vary, k.entry.Cookies
+	k.given = k.x.plan.Read.Given(e) // of the stored part, too
 	e.ResponseTime, e.InitialAge, e.Lifetime, e.Until = k.entry.ResponseTime, k.entry.InitialAge, k.entry.Lifetime, k.entry.Until
 	e.Offset, e.Total = min(held.Offset, k.part.First), k.part.Total
 	k.entry = e
+	k.bringCookies(held)
 	return slices.Concat(held.Body[:before], content, held.Body[int64(len(held.Body))-behind:]), true
 }

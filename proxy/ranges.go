@@ -15,14 +15,15 @@ import (
 // error means that not all of it was sent.
 func answerRange(x *exchange, h http.Header, r reply) error {
 	size, parts := wholeSize(r.entry), r.ranges.Parts
-	switch {
-	case r.ranges.Answer == httpcache.RangeUnsatisfiable:
+	if r.ranges.Answer == httpcache.RangeUnsatisfiable {
 		dropRepresentation(h)
 		h["Content-Range"] = []string{httpcache.UnsatisfiedRange(size)}
 		h["Content-Length"] = []string{"0"}
 		x.w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 		return nil
-	case len(parts) == 1:
+	}
+	dropDigests(h)
+	if len(parts) == 1 {
 		h["Content-Range"] = []string{httpcache.ContentRange(parts[0], size)}
 		h["Content-Length"] = []string{strconv.FormatInt(parts[0].Len(), 10)}
 		x.w.WriteHeader(http.StatusPartialContent)
@@ -66,4 +67,10 @@ func (r reply) write(x *exchange, p httpcache.Part) error {
 // spanOf is where a part lies in the entry's body.
 func spanOf(e *entry.Entry, p httpcache.Part) store.Span {
 	return store.Span{First: p.First - e.Offset, End: p.Last + 1 - e.Offset}
+}
+
+// dropDigests takes out what is said of the bytes of all the content, where others are sent or stored (RFC 9530 §2).
+func dropDigests(h http.Header) {
+	delete(h, "Content-Digest")
+	delete(h, "Content-Md5")
 }

@@ -33,7 +33,7 @@ func (p *Proxy) read(x *exchange, req httpfield.Request) {
 		TTL: read.Cache.Rules.Expected(), Search: read,
 	}
 	found := p.Store.Lookup(x.r.Context(), x.budget, query)
-	if found.Bypass != "" {
+	if found.Bypass != "" && !httpcache.OnlyIfCached(read.Rules, req) {
 		p.bypass(x, found.Bypass)
 		return
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/backend"
 	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
@@ -75,7 +76,7 @@ func (p *Proxy) confirmed(x *exchange, req httpfield.Request, resp *http.Respons
 	fields, held := httpfield.Header(resp.Header), x.earlier.entry
 	if held == nil {
 		held = p.confirmedVariant(x, req, fields)
-	} else if !httpcache.Confirms(stored(held), fields, true) {
+	} else if confirms := confirming(x.earlier.dead); !confirms(stored(held), fields, true) {
 		held = nil
 	}
 	if held == nil {
@@ -94,17 +95,29 @@ func (p *Proxy) confirmed(x *exchange, req httpfield.Request, resp *http.Respons
 	return c
 }
 
-// confirmedVariant is the variant that a 304 names by its ETag, unless its content is in a coding that this request may not have asked for.
+// confirming is the rule by which a 304 confirms what is stored.
+func confirming(dead bool) func(s httpcache.Stored, f httpfield.Fields, alone bool) bool {
+	if dead {
+		return httpcache.ConfirmsDead
+	}
+	return httpcache.Confirms
+}
+
+// confirmedVariant is the variant that a 304 names by its ETag, unless its content is in a coding that this request may not have asked for,
+// or lies in pieces, which belong to one record alone.
 func (p *Proxy) confirmedVariant(x *exchange, req httpfield.Request, fields httpfield.Header) *entry.Entry {
 	i := slices.IndexFunc(x.earlier.variants, func(v entry.Variant) bool {
 		tagged := httpcache.Stored{Fields: httpfield.Header{"Etag": {v.ETag}}}
-		return httpcache.Confirms(tagged, fields, len(x.earlier.variants) == 1)
+		return httpcache.ConfirmsDead(tagged, fields, len(x.earlier.variants) == 1)
 	})
 	if i < 0 {
 		return nil
 	}
 	held := p.Store.Variant(x.r.Context(), x.budget, x.earlier.variants[i])
-	if held == nil || !httpcache.Confirms(stored(held), fields, true) || httpcache.Coded(held) || !serves(req, held) {
+	if held == nil {
+		return nil
+	}
+	if tag, _ := httpcache.StrongTag(held); tag != x.earlier.variants[i].ETag || held.Pieces != nil || httpcache.Coded(held) || !serves(req, held) {
 		return nil
 	}
 	return held
@@ -113,7 +126,7 @@ func (p *Proxy) confirmedVariant(x *exchange, req httpfield.Request, fields http
 // answerConfirmed answers with what is stored and still holds, and keeps it with the fields that the backend's 304 brought.
 func (p *Proxy) answerConfirmed(x *exchange, req httpfield.Request, fill *store.Fill, flight *store.Flight, got fetched) {
 	x.out.FwdStatus = http.StatusNotModified
-	if !p.keepUpdated(x, req, fill, flight, got.confirmed.held, got.confirmed.fields, got.at) {
+	if backend.Suspect(got.resp) || !p.keepUpdated(x, req, fill, flight, got.confirmed.held, got.confirmed.fields, got.at) {
 		flight.Land(store.Landing{})
 		fill.Abandon()
 	}
@@ -123,9 +136,10 @@ func (p *Proxy) answerConfirmed(x *exchange, req httpfield.Request, fill *store.
 // heard takes what the answer to a HEAD says of the stored answer to a GET (RFC 9111 §4.3.5): its fields are brought up to date, or it is dropped.
 func (p *Proxy) heard(x *exchange, req httpfield.Request, fill *store.Fill, got fetched) {
 	held, fields := x.earlier.entry, httpfield.Header(got.resp.Header)
-	switch {
-	case got.resp.StatusCode != http.StatusOK || held.Status != http.StatusOK:
-	case !httpcache.Agrees(stored(held), held.Size(), fields, x.earlier.dead):
+	switch agreement := httpcache.Agrees(stored(held), held.Size(), fields, x.earlier.dead); {
+	case got.resp.StatusCode != http.StatusOK || held.Status != http.StatusOK || backend.Suspect(got.resp):
+	case agreement == httpcache.Silent:
+	case agreement == httpcache.Other:
 		p.Store.Drop(x.r.Context(), x.budget, x.earlier.key)
 	case p.keepUpdated(x, req, fill, nil, held, httpcache.Updated(stored(held), fields), got.at):
 		return
@@ -144,12 +158,9 @@ func (p *Proxy) keepUpdated(x *exchange, req httpfield.Request, fill *store.Fill
 	if kept == nil {
 		return false
 	}
-	for _, name := range held.Cookies {
-		if !slices.Contains(kept.entry.Cookies, name) {
-			kept.entry.Cookies = append(kept.entry.Cookies, name)
-		}
-	}
-	kept.flight, kept.entry.Pieces = flight, held.Pieces
+	kept.bringCookies(held)
+	kept.flight = flight
+	kept.entry.Pieces, kept.entry.Offset, kept.entry.Total = held.Pieces, held.Offset, held.Total
 	kept.store(held.Body)
 	return true
 }

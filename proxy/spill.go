@@ -72,7 +72,7 @@ func (s *spilling) passed(b []byte, err error) {
 		s.drop(reason.TooLarge)
 	case err != nil && err != io.EOF:
 		s.drop(reason.Incomplete)
-	case err == nil && s.size != s.resp.ContentLength:
+	case err == nil && (s.size != s.resp.ContentLength || s.resp.ProtoMajor != 1):
 		s.pieces.Write(b)
 	case len(s.resp.Trailer) > 0: // nobody announced them
 		s.drop(reason.Trailers)

@@ -42,6 +42,9 @@ func splitTarget(target string) (path, query string, hasQuery, ok bool) {
 		}
 	}
 	path, query, hasQuery = strings.Cut(target, "?")
-	// A fragment never belongs in a target: where a backend would cut it off is not certain.
-	return path, query, hasQuery, strings.HasPrefix(path, "/") && !strings.Contains(target, "#")
+	// A fragment never belongs in a target: where a backend would cut it off is not certain. Nor does white space, which HTTP/2 lets pass and at which a
+	// request line of HTTP/1.1 ends.
+	return path, query, hasQuery, strings.HasPrefix(path, "/") && !strings.Contains(target, "#") && !strings.ContainsFunc(target, isSpaceOrControl)
 }
+
+func isSpaceOrControl(r rune) bool { return r <= ' ' || r == 0x7f }

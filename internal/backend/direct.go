@@ -2,6 +2,7 @@ package backend
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ func (b *Backend) isDirect(out *http.Request) bool {
 	return b.idle != nil && (out.Method == http.MethodGet || out.Method == http.MethodHead) &&
 		out.ContentLength == 0 && (out.Body == nil || out.Body == http.NoBody) &&
 		len(out.Trailer) == 0 && len(out.TransferEncoding) == 0 && out.Header["Upgrade"] == nil &&
-		isPlainHost(out.Host)
+		isPlainHost(cmp.Or(out.Host, b.host))
 }
 
 // direct sends the request and reads the answer's head, both in the caller's goroutine. connected is false if there was no

@@ -127,7 +127,7 @@ func parseTransferEncoding(values []string) (isChunked bool, err error) {
 		return false, malformed("a Transfer-Encoding that is no coding")
 	case name == "chunked" && hasParameters: // it has none (§7.1)
 		return false, malformed("chunked with parameters")
-	case name == "gzip", name == "x-gzip", name == "deflate", name == "compress", name == "x-compress":
+	case name == "gzip", name == "x-gzip", name == "deflate", name == "compress", name == "x-compress", name == "br", name == "zstd":
 		return false, malformed("a transfer coding that was not asked for")
 	}
 	return name == "chunked", nil

@@ -64,6 +64,9 @@ func noReplay(out *http.Request) {
 
 // target makes a URL that net/http writes as the request target came, byte by byte, with query in the place of its query.
 func (b *Backend) target(raw, query string) (*url.URL, bool) {
+	if strings.ContainsFunc(raw+query, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return nil, false // it would end the request line, or more
+	}
 	if !strings.HasPrefix(raw, "/") && raw != "*" { // absolute form: the authority is in Host
 		scheme, rest, ok := strings.Cut(raw, "://")
 		if !ok || strings.ContainsAny(scheme, ":/?") { // none there: what is to be sent is not certain

@@ -54,7 +54,7 @@ func Ranges(req httpfield.Request, s Stored, size int64) RangeDecision {
 	switch s.Status {
 	case http.StatusPartialContent:
 		parts, ok := parseRange(lines[0], s.Total)
-		if !ok || len(parts) == 0 || overlapping(parts) > maxOverlapping || !within(parts, s.Offset, s.Offset+size) {
+		if s.Total <= 0 || !ok || len(parts) == 0 || overlapping(parts) > maxOverlapping || !within(parts, s.Offset, s.Offset+size) {
 			return RangeDecision{}
 		}
 		return RangeDecision{RangePartial, parts}

@@ -73,8 +73,14 @@ func Confirms(s Stored, f httpfield.Fields, alone bool) bool {
 	return alone
 }
 
+// ConfirmsDead is Confirms for a response that was written to since: an ETag has to be the same strong one.
+func ConfirmsDead(s Stored, f httpfield.Fields, alone bool) bool {
+	_, strong := StrongTag(f)
+	return Confirms(s, f, alone) && (strong || len(f.Values("Etag")) == 0)
+}
+
 // Updated are the fields of a stored response after an answer that updates it (§3.2): each field of that answer stands in the place of the stored ones of its name.
-// Those that describe the bytes of the content stay as they are, for the bytes do: its length, its coding, its range. So do those that are not stored at all.
+// Those that describe the bytes of the content stay as they are, for the bytes do: its length, its coding, its range, its digest. So do those that are not stored at all.
 func Updated(s Stored, update httpfield.Fields) http.Header {
 	fields := http.Header{}
 	for name, values := range s.Fields.All() {
@@ -84,7 +90,7 @@ func Updated(s Stored, update httpfield.Fields) http.Header {
 	hop := httpfield.HopOf(update)
 	for name, values := range update.All() {
 		switch name {
-		case "Content-Length", "Content-Encoding", "Content-Range", "Trailer":
+		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Digest", "Content-Md5", "Trailer":
 		default:
 			if !hop.Has(name) {
 				fields[name] = values
@@ -94,17 +100,39 @@ func Updated(s Stored, update httpfield.Fields) http.Header {
 	return fields
 }
 
-// Agrees reports whether the answer to a HEAD is about the stored response, whose body has size bytes (§4.3.5): each validator that it names is that one's, and so is its
-// Content-Length. If not, the stored one is old. One that is dead needs a strong ETag to say so.
-func Agrees(s Stored, size int64, f httpfield.Fields, dead bool) bool {
+// An Agreement is what the answer to a HEAD says of a stored response.
+type Agreement int
+
+// The agreements.
+const (
+	Silent Agreement = iota // nothing for certain
+	Same                    // it is the same still
+	Other                   // it is old
+)
+
+// Agrees says what the answer to a HEAD says of the stored response, whose body has size bytes (§4.3.5). That one is old if a validator or Content-Length is not its own, and
+// the same if one of them says so at the least; of one that is dead, a strong ETag. An answer that names none of them could be about anything: to update by it
+// would keep an old body fresh for as long as somebody asks.
+func Agrees(s Stored, size int64, f httpfield.Fields, dead bool) Agreement {
+	named := 0
 	for _, name := range [...]string{"Etag", "Last-Modified"} {
-		if named := f.Values(name); len(named) > 0 && !slices.Equal(named, s.Fields.Values(name)) {
-			return false
+		switch values := f.Values(name); {
+		case len(values) == 0:
+		case !slices.Equal(values, s.Fields.Values(name)):
+			return Other
+		default:
+			named++
 		}
 	}
-	if length := f.Values("Content-Length"); len(length) > 0 && (len(length) > 1 || length[0] != strconv.FormatInt(size, 10)) {
-		return false
+	switch length := f.Values("Content-Length"); {
+	case len(length) == 0:
+	case len(length) > 1 || length[0] != strconv.FormatInt(size, 10):
+		return Other
+	default:
+		named++
 	}
-	_, tagged := StrongTag(f)
-	return tagged || !dead
+	if _, tagged := StrongTag(f); named == 0 || dead && !tagged {
+		return Silent
+	}
+	return Same
 }

@@ -122,23 +122,25 @@ func TestAnUpdateIsAsOldAsItself(t *testing.T) { // §4.2.3 with the update's Da
 	}
 }
 
-func TestTheAnswerToAHeadAgrees(t *testing.T) { // §4.3.5
+func TestTheAnswerToAHead(t *testing.T) { // §4.3.5
+	const silent, same, other = httpcache.Silent, httpcache.Same, httpcache.Other
 	a, b := "Last-Modified: "+ago(time.Hour), "Last-Modified: "+ago(2*time.Hour)
 	for _, tt := range []struct {
 		rule       string
 		stored     []string
 		head       []string
-		want, dead bool // dead: the same if it was written to since
+		want, dead httpcache.Agreement // dead: the same if it was written to since
 	}{
-		{"with everything", []string{`ETag: "a"`, a}, []string{`ETag: "a"`, a, "Content-Length: 5"}, true, true},
-		{"where it says nothing", []string{`ETag: "a"`, a}, nil, true, false},
-		{"another ETag", []string{`ETag: "a"`, a}, []string{`ETag: "b"`, a}, false, false},
-		{"an ETag where none was", []string{a}, []string{`ETag: "a"`, a}, false, false},
-		{"another Last-Modified", []string{`ETag: "a"`, a}, []string{`ETag: "a"`, b}, false, false},
-		{"Last-Modified alone", []string{`ETag: "a"`, a}, []string{a}, true, false},
-		{"a weak ETag", []string{`ETag: W/"a"`}, []string{`ETag: W/"a"`}, true, false},
-		{"another length", []string{`ETag: "a"`}, []string{`ETag: "a"`, "Content-Length: 6"}, false, false},
-		{"two lengths", nil, []string{"Content-Length: 5", "Content-Length: 5"}, false, false},
+		{"names everything", []string{`ETag: "a"`, a}, []string{`ETag: "a"`, a, "Content-Length: 5"}, same, same},
+		{"names nothing", []string{`ETag: "a"`, a}, nil, silent, silent},
+		{"names its length alone", []string{`ETag: "a"`, a}, []string{"Content-Length: 5"}, same, silent},
+		{"names another ETag", []string{`ETag: "a"`, a}, []string{`ETag: "b"`, a}, other, other},
+		{"names an ETag where none was", []string{a}, []string{`ETag: "a"`, a}, other, other},
+		{"names another Last-Modified", []string{`ETag: "a"`, a}, []string{`ETag: "a"`, b}, other, other},
+		{"names Last-Modified alone", []string{`ETag: "a"`, a}, []string{a}, same, silent},
+		{"names a weak ETag", []string{`ETag: W/"a"`}, []string{`ETag: W/"a"`}, same, silent},
+		{"names another length", []string{`ETag: "a"`}, []string{`ETag: "a"`, "Content-Length: 6"}, other, other},
+		{"names two lengths", nil, []string{"Content-Length: 5", "Content-Length: 5"}, other, other},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			if got := httpcache.Agrees(held(tt.stored...), 5, fields(tt.head...), false); got != tt.want {

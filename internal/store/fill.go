@@ -121,6 +121,10 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 	}
 	placed := f.query.placed(e)
 	replaced, err := s.keepPieces(ctx, placed, e, lifetime)
+	if errors.Is(err, ErrBodyLost) {
+		f.giveBack(ctx)
+		return reason.BodyLost
+	}
 	if err != nil {
 		return reason.StoreFailed
 	}

@@ -9,7 +9,6 @@ import (
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
 	"sidecar/internal/entry"
-	"sidecar/internal/httpfield"
 )
 
 // A Flight is one backend request for all who miss the same answer with the same tokens: equal tokens prove that no write was
@@ -17,7 +16,7 @@ import (
 type Flight struct {
 	flights *flights
 	id      flightID
-	fields  httpfield.Fields // of the request that leads
+	query   Query // of the request that leads
 	ctx     context.Context
 	cancel  context.CancelFunc
 	landed  chan struct{}
@@ -76,7 +75,7 @@ func (f *Fill) Join(ctx context.Context) (flight *Flight, lead bool, leave func(
 	defer s.flights.mu.Unlock()
 	flight, found := s.flights.open[id]
 	if !found {
-		flight = &Flight{flights: s.flights, id: id, fields: f.query.Fields, landed: make(chan struct{}), handed: make(chan struct{})}
+		flight = &Flight{flights: s.flights, id: id, query: f.query, landed: make(chan struct{}), handed: make(chan struct{})}
 		flight.ctx, flight.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		s.flights.open[id] = flight
 	}
@@ -136,12 +135,12 @@ func (f *Flight) Wait(ctx context.Context) (l Landing, ok bool) {
 	}
 }
 
-// Selects reports whether an answer that varies by these fields, and was given to the request that led, is also that of a request
-// with other fields (RFC 9111 §4.1).
-func (f *Flight) Selects(vary []string, other httpfield.Fields) bool {
-	key := cachekeys.Digest{1}
-	secret := []byte{} // only compared
-	return cachekeys.Variant(secret, key, cachekeys.SelectVary(vary, f.fields)) == cachekeys.Variant(secret, key, cachekeys.SelectVary(vary, other))
+// Shares reports whether an answer that was given to the request that leads flight is also that of f's request: it does not vary by what they differ in, neither
+// in their fields (RFC 9111 §4.1) nor in their queries (No-Vary-Search), by its own word.
+func (f *Fill) Shares(flight *Flight, e *entry.Entry) bool {
+	s := f.store
+	theirs, ours := flight.query.placed(e), f.query.placed(e)
+	return s.variantOf(e.Vary, theirs) == s.variantOf(e.Vary, ours)
 }
 
 // soloTime is how long nobody waits for an answer of a key that turned out to be one that cannot be shared.

@@ -37,6 +37,11 @@ func newHints() *hints { return &hints{young: map[cachekeys.Digest]hint{}} }
 func (h *hints) get(primary cachekeys.Digest) hint {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	return h.find(primary)
+}
+
+// find is get. mu is held.
+func (h *hints) find(primary cachekeys.Digest) hint {
 	got, ok := h.young[primary]
 	if !ok {
 		if got, ok = h.old[primary]; ok {
@@ -48,15 +53,20 @@ func (h *hints) get(primary cachekeys.Digest) hint {
 
 // alone remembers until when answers under the key are not shared.
 func (h *hints) alone(primary cachekeys.Digest, until time.Time) {
-	got := h.get(primary)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	got := h.find(primary)
 	got.solo = until
-	h.set(primary, got)
+	h.put(primary, got)
 }
 
-// set remembers got; an empty hint is not worth remembering, but replaces one.
+// set remembers got; an empty hint is not worth remembering, but replaces one. Until when answers are not shared is not forgotten for it.
 func (h *hints) set(primary cachekeys.Digest, got hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if old := h.find(primary); old.solo.After(got.solo) && time.Now().Before(old.solo) {
+		got.solo = old.solo
+	}
 	if len(got.vary) == 0 && len(got.names) == 0 && got.solo.IsZero() && got.search.String() == "" {
 		delete(h.young, primary)
 		delete(h.old, primary)

@@ -229,7 +229,7 @@ func TestPiecesLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 
 	w.raw().Del(t.Context(), cachekeys.NewNames("test").Piece(second.Pieces.ID.String(), 1))
 	again.Pieces = second.Pieces
-	if why := w.keep(w.begin(q), again, noNames); why != reason.StoreFailed {
+	if why := w.keep(w.begin(q), again, noNames); why != reason.BodyLost {
 		t.Errorf("a record of pieces that are gone: %q", why)
 	}
 }

@@ -22,8 +22,10 @@ const (
 	spillPieces = 3
 	// maxSpills is how many bodies are stored in pieces at once. One more is not stored.
 	maxSpills = 16
-	// fillingTTL is how long a piece lives unless the record comes that refers to it: what a sidecar leaves behind that dies in mid-body goes with it, and a
-	// body that takes longer is not stored.
+	// spillTime is how long a body may take: a slow reader holds one of the places for no longer.
+	spillTime = 2 * time.Minute
+	// fillingTTL is how long a piece lives unless the record comes that refers to it: what a sidecar leaves behind that dies in mid-body goes
+	// with it. It is longer than spillTime by far.
 	fillingTTL = 10 * time.Minute
 )
 
@@ -137,9 +139,14 @@ func (s *Spill) Run() {
 		}
 	}
 	s.inHand = nil // not to be held for as long as a slow reader takes
+	late := time.NewTimer(spillTime)
+	defer late.Stop()
 	for {
 		select {
 		case <-s.stopped:
+			return
+		case <-late.C:
+			s.giveUp(reason.StoreFailed)
 			return
 		case content, more := <-s.queue:
 			if !more || !s.writePiece(&room, content) {

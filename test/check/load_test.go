@@ -177,6 +177,8 @@ func (c *client) run(ctx context.Context) {
 			c.read(ctx, sidecar, register, fmt.Sprintf("/m/%d", register))
 		case c.class.dated:
 			c.read(ctx, sidecar, register, fmt.Sprintf("/s/%d", register))
+		case c.class.off == "" && register%2 == 1: // else what is missing would soon be made good
+			c.read(ctx, sidecar, register, fmt.Sprintf("/b/%d", register))
 		default:
 			c.read(ctx, sidecar, register, fmt.Sprintf("/r/%d", register))
 		}

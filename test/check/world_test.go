@@ -39,8 +39,8 @@ type sidecar struct {
 	ops      string
 }
 
-// policies are those of all sidecars; other's tags are not theirs. Registers soon grow stale, and are then served while they are validated: what a
-// write made old never is.
+// policies are those of all sidecars; other's tags are not theirs. Behind, registers soon grow stale, and are then served while they are validated: what
+// a write made old never is.
 func policies(strict, other bool) string {
 	tag, consistency := "reg", "available"
 	if other {
@@ -51,7 +51,8 @@ func policies(strict, other bool) string {
 	}
 	return strings.NewReplacer("TAG", tag, "CONSISTENCY", consistency).Replace(`version: 1
 routes:
-  - {name: register, match: "GET /r/{id}", cache: {scope: shared, ttl: 1s, stale_while_revalidate: 1h, stale_if_error: 1h, tags: ["TAG:{id}"]}}
+  - {name: register, match: "GET /r/{id}", cache: {scope: shared, ttl: 1h, tags: ["TAG:{id}"]}}
+  - {name: behind, match: "GET /b/{id}", cache: {scope: shared, ttl: 1s, stale_while_revalidate: 1h, stale_if_error: 1h, tags: ["TAG:{id}"]}}
   - {name: memory, match: "GET /m/{id}", cache: {scope: shared, ttl: 1h, tags: ["TAG:{id}"], memory: 10s}}
   - {name: dated, match: "GET /s/{id}", cache: {scope: shared, tags: ["TAG:{id}"]}}
   - {name: list, match: GET /list, cache: {scope: shared, ttl: 1h, tags: ["TAG:{response.body.items.#.id}"]}}

@@ -5,8 +5,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sidecar/test/redisd"
 )
@@ -89,4 +91,34 @@ routes:
 	if a := first.get("/tagged/2?trace=1&utm=2"); !a.hit() {
 		t.Errorf("tagged by another parameter: %q", a.cache())
 	}
+}
+
+// Those who wait for one answer have it only if it says so itself: what an earlier one said of queries may hold no more.
+func TestWhatWasSaidOfQueriesDoesNotHoldForAnAnswerThatDoesNotSayIt(t *testing.T) {
+	var said atomic.Bool
+	said.Store(true)
+	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "max-age=1")
+		if said.Load() {
+			w.Header().Set("No-Vary-Search", `params=("x")`)
+		} else {
+			w.Header().Set("Cache-Control", "max-age=3600")
+			time.Sleep(500 * time.Millisecond) // the others come meanwhile
+		}
+		fmt.Fprintf(w, "answer to %s", r.URL.RawQuery)
+	}))
+	t.Cleanup(b.Close)
+	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, stale_if_unreachable: 0s}}\n"), "REDIS_TIMEOUT=5s")
+	awaitHit(t, s.url+"/a?x=0")
+	awaitStale(t, s.url+"/a?x=0")
+	said.Store(false)
+	var running sync.WaitGroup
+	for i := range 6 {
+		running.Go(func() {
+			if a := do(t, http.MethodGet, fmt.Sprintf("%s/a?x=%d", s.url, i+1), nil); string(a.body) != fmt.Sprintf("answer to x=%d", i+1) {
+				t.Errorf("x=%d: %q %q", i+1, a.cache(), a.body)
+			}
+		})
+	}
+	running.Wait()
 }

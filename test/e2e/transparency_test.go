@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -366,6 +368,38 @@ func TestHTTP2WithoutTLSIsSpokenToClients(t *testing.T) {
 	defer resp.Body.Close()
 	if resp.ProtoMajor != 2 || resp.StatusCode != http.StatusOK {
 		t.Errorf("%s %s", resp.Proto, resp.Status)
+	}
+}
+
+// In HTTP/2 a path may have a space, at which a request line of HTTP/1.1 would end: what is denied could be asked for so.
+func TestATargetThatWouldEndItsLineIsRefused(t *testing.T) {
+	var asked atomic.Int64
+	b := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	t.Cleanup(b.Close)
+	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: /admin, deny: true}\n  - {match: GET /x, cache: {scope: shared}}\n"))
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	defer transport.CloseIdleConnections()
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for path, want := range map[string]int{"/admin HTTP/1.1": 400, "/admin": 404} {
+			req, err := http.NewRequestWithContext(t.Context(), method, s.url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.URL.Opaque = path
+			resp, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("%s %q: %s", method, path, resp.Status)
+			}
+		}
+	}
+	if n := asked.Load(); n != 0 {
+		t.Errorf("the backend was asked %d times", n)
 	}
 }
 

@@ -372,3 +372,33 @@ func TestPartsAreStoredAndPutTogether(t *testing.T) {
 	part("/plain/3", "0-9", false)
 	part("/plain/3", "0-19", true)
 }
+
+// A part that is confirmed is the part that it was; one that is too long for one record is not stored.
+func TestAPartThatIsConfirmedStaysAPartAndALongOneIsNotStored(t *testing.T) {
+	content := strings.Repeat("0123456789", 300<<10) // 3 MB
+	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Etag", `"v"`)
+		w.Header().Set("Cache-Control", "max-age=1")
+		if r.Header.Get("If-None-Match") != "" {
+			w.Header().Set("Cache-Control", "max-age=3600")
+		}
+		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(content))
+	}))
+	t.Cleanup(b.Close)
+	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, max_body: 64MiB}}\n"))
+	get := func(path, ranges string) answer {
+		t.Helper()
+		return do(t, http.MethodGet, s.url+path, nil, "Range: bytes="+ranges)
+	}
+	get("/part", "0-9")
+	awaitThat(t, "the part is confirmed", func() bool { return containsAll(get("/part", "2-4").cache(), "fwd-status=304") })
+	if a := get("/part", "5-9"); !a.hit() || a.status != 206 || string(a.body) != "56789" {
+		t.Errorf("within it: %d %q %q", a.status, a.cache(), a.body)
+	}
+	if a := get("/part", "-5"); a.hit() || a.status != 206 || string(a.body) != "56789" || a.fields.Get("Content-Range") != fmt.Sprintf("bytes %d-%d/%d", len(content)-5, len(content)-1, len(content)) {
+		t.Errorf("the end of the whole: %d %q %q %q", a.status, a.cache(), a.fields.Get("Content-Range"), a.body)
+	}
+	if a := get("/long", "1-"); a.status != 206 || len(a.body) != len(content)-1 || !containsAll(a.cache(), "detail=too-large") {
+		t.Errorf("a long part: %d, %d bytes, %q", a.status, len(a.body), a.cache())
+	}
+}

@@ -2,6 +2,7 @@
 // with delays where they hurt, and writes that end in every way that a write can end.
 //
 //	GET  /r/{id}          {"id": "3", "v": 17}
+//	GET  /b/{id}          the same, for a route that is served while it is validated
 //	GET  /m/{id}          the same, for a route that is answered from memory too
 //	GET  /s/{id}          the same, known by Last-Modified alone, and stale at once
 //	GET  /list            all of them, which only the answer names
@@ -70,6 +71,7 @@ func run(file string, n int, delay time.Duration) error {
 	s := &server{db: db, delay: delay}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /r/{id}", s.read)
+	mux.HandleFunc("GET /b/{id}", s.read)
 	mux.HandleFunc("GET /m/{id}", s.read)
 	mux.HandleFunc("GET /s/{id}", s.dated)
 	mux.HandleFunc("GET /list", s.list)
