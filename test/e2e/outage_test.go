@@ -66,7 +66,7 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 	if posted < 20 {
 		t.Fatalf("only %d POSTs were sent: that proves nothing", posted)
 	}
-	proc.Await(t, 60*time.Second, func() error {
+	proc.Await(t, 150*time.Second, func() error {
 		if done := game.Count(`"path":"/api/v1/npc/generate".*"status":201`); done < posted {
 			return fmt.Errorf("%d of %d are done", done, posted)
 		}

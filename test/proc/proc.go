@@ -23,7 +23,7 @@ import (
 const endTimeout = 40 * time.Second
 
 // maxLines bounds how many lines of a process's output are kept.
-const maxLines = 20_000
+const maxLines = 400_000
 
 // A Cmd says what to run. The process gets PATH, HOME and Env, and nothing else of the test's environment.
 type Cmd struct {
