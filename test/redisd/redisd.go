@@ -50,32 +50,70 @@ func AOF(fsync string) Option { return Config("appendonly yes", "appendfsync "+f
 // Start starts a server that is stopped when the test ends.
 func Start(t testing.TB, opts ...Option) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Fatal("redis-server is missing: install Debian's redis-server, or run make test")
-	}
-	s := &Server{t: t, dir: t.TempDir()}
-	for _, o := range opts {
-		o(s)
-	}
+	s, err := start(t.TempDir(), opts)
+	s.t = t
 	t.Cleanup(func() { s.end(syscall.SIGKILL) })
-	for range 5 { // the port may be taken between the look and the start
-		s.port = freePort(t)
-		if s.launch() == nil {
-			return s
-		}
-	}
-	t.Fatalf("redis-server does not start:\n%s", s.Log())
-	return nil
-}
-
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return s
+}
+
+// StartShared starts a server that all tests of a package share. TestMain calls it, and stop before
+// the process ends. A test uses it through For, with a key prefix of its own.
+func StartShared(opts ...Option) (s *Server, stop func(), err error) {
+	dir, err := os.MkdirTemp("", "redisd-")
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err = start(dir, opts)
+	stop = func() {
+		s.end(syscall.SIGKILL)
+		_ = os.RemoveAll(dir)
+	}
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return s, stop, nil
+}
+
+// For returns the same shared server for one test: its errors fail t. A test that stops, freezes or
+// restarts a server starts its own.
+func (s *Server) For(t testing.TB) *Server {
+	other := *s
+	other.t = t
+	return &other
+}
+
+// start starts a server in dir. The caller ends it, also after an error.
+func start(dir string, opts []Option) (*Server, error) {
+	s := &Server{dir: dir}
+	for _, o := range opts {
+		o(s)
+	}
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		return s, errors.New("redis-server is missing: install Debian's redis-server, or run make test")
+	}
+	var err error
+	for range 5 { // the port may be taken between the look and the start
+		if s.port, err = freePort(); err != nil {
+			return s, err
+		}
+		if err = s.launch(); err == nil {
+			return s, nil
+		}
+	}
+	return s, fmt.Errorf("redis-server does not start: %w\n%s", err, s.Log())
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
 	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // launch starts the process and waits until it answers, if only with an error that says that it is there.
