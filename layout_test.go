@@ -16,7 +16,7 @@ import (
 var rows = [][]string{
 	{"cmd/sidecar"},
 	{"proxy", "jobhook", "internal/ops", "internal/demo"},
-	{"internal/store", "internal/jobs"},
+	{"internal/store", "internal/jobs", "internal/invalidation"},
 	{"internal/coherence", "internal/keysecret", "internal/entry", "internal/backend", "policy"},
 	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory"},
 	{"cachekeys", "internal/telemetry", "internal/config", "internal/problem"},

@@ -1,6 +1,6 @@
 // Package jobhook is the HTTP side of jobs: it turns requests into jobs, and answers for them under JOBS_PATH.
 //
-// One request by file names: accept, capture, accepted for the POST; status, result for who asks later; owner decides who
+// accept and capture make the job of a POST; status and result answer whoever asks later; owner decides who
 // may see a job.
 package jobhook
 
@@ -28,9 +28,10 @@ type Options struct {
 	Path string // JOBS_PATH; "" for "/_jobs". A trailing slash is dropped
 	// CacheStatus is the Cache-Status of an answer that the hook makes, for why; nil, or an empty string: none.
 	CacheStatus func(why reason.Reason) string
-	// Stranger is called when a job is refused that is not there, or not the caller's; nil: nobody counts.
-	Stranger func()
-	Log      *slog.Logger // nil: slog.Default
+	// AuthFailed is called when somebody asks for a job that is not there, or not theirs; nil: nobody
+	// counts.
+	AuthFailed func()
+	Log        *slog.Logger // nil: slog.Default
 }
 
 // A Hook implements proxy.JobHook. It is safe for concurrent use.
@@ -47,8 +48,8 @@ func New(o Options) *Hook {
 	if o.CacheStatus == nil {
 		o.CacheStatus = func(reason.Reason) string { return "" }
 	}
-	if o.Stranger == nil {
-		o.Stranger = func() {}
+	if o.AuthFailed == nil {
+		o.AuthFailed = func() {}
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()

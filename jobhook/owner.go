@@ -23,14 +23,14 @@ func (h *Hook) find(w http.ResponseWriter, r *http.Request, id string, who calle
 	record, err := h.Jobs.Job(ctx, nil, id)
 	switch {
 	case errors.Is(err, jobs.ErrNotFound):
-		h.Stranger()
+		h.AuthFailed()
 		h.refuse(w, http.StatusNotFound, "", noSuchJob)
 	case err != nil:
 		h.unavailable(w, reason.JobStoreAway, storeAway)
 	case mayNotBeKnown(record, who):
 		h.unavailable(w, reason.KeySecretUnknown, "It cannot be told yet who is asking. Ask again.")
 	case !owns(record, who):
-		h.Stranger()
+		h.AuthFailed()
 		h.refuse(w, http.StatusNotFound, "", noSuchJob)
 	default:
 		return record, true

@@ -81,7 +81,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.plan = x.table.Plan(req, x.out.Start)
 	x.out.Route = x.plan.Route
 	if x.plan.Caller.Bypass == reason.TokenInvalid {
-		p.Metrics.Stranger(telemetry.StrangerToken)
+		p.Metrics.AuthFailed(telemetry.AuthFailureToken)
 	}
 	if p.Jobs != nil && p.Jobs.Serves(req.Path) {
 		x.out.Result, x.out.Route = telemetry.ResultJob, ""

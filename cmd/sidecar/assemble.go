@@ -19,6 +19,7 @@ import (
 	"sidecar/internal/coherence"
 	"sidecar/internal/config"
 	"sidecar/internal/entry"
+	"sidecar/internal/invalidation"
 	"sidecar/internal/jobs"
 	"sidecar/internal/keysecret"
 	"sidecar/internal/ops"
@@ -46,6 +47,7 @@ type sidecar struct {
 	backend     *backend.Backend
 	incarnation *coherence.Incarnation // nil for an embedded Redis, which never comes back with older data
 	keyspace    *coherence.Keyspace
+	invalidator *invalidation.Invalidator
 	store       *store.Store
 	jobs        *jobs.Jobs
 	proxy       *proxy.Proxy
@@ -88,6 +90,10 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 		return err
 	}
 	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Incarnation: s.incarnation, Log: s.log, Guards: guards()})
+	s.invalidator = &invalidation.Invalidator{
+		Keyspace: s.keyspace, Table: s.policies.Table,
+		Done: func(tags int, err error) { s.metrics.Invalidated("", tags, err) },
+	}
 	s.store = store.New(store.Options{
 		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value, Memory: int64(s.cfg.Memory),
 		StoreTimeout: s.cfg.Store, Log: s.log,
@@ -202,7 +208,7 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 	s.jobs, err = jobs.New(jobs.Options{
 		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer,
 		Plan:    s.policies.Plan,
-		Backend: replaying{s}, Refused: backend.IsRefused, Invalidator: invalidating{s},
+		Backend: replaying{s}, Unsent: backend.IsRefused, Invalidator: s.invalidator,
 		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency, MaxInspectBody: int64(s.cfg.MaxInspect),
 		DrainTimeout: s.cfg.Shutdown * 2 / 3,
 		Queued:       s.metrics.JobQueued,
@@ -248,7 +254,7 @@ func (s *sidecar) listen() (err error) {
 			o := telemetry.Outcome{Result: telemetry.ResultJob, Reason: why}
 			return o.CacheStatus(mode)
 		},
-		Stranger: func() { s.metrics.Stranger(telemetry.StrangerJob) },
+		AuthFailed: func() { s.metrics.AuthFailed(telemetry.AuthFailureJob) },
 	})
 	s.proxy = &proxy.Proxy{
 		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache, Backend: s.backend, Jobs: hook,
@@ -278,29 +284,6 @@ func (r replaying) RoundTrip(ctx context.Context, in *http.Request) (*http.Respo
 	}
 	return r.backend.RoundTrip(ctx, out, nil)
 }
-
-// invalidating drops what a job changed.
-type invalidating struct{ *sidecar }
-
-// Invalidate implements jobs.Invalidator.
-func (i invalidating) Invalidate(ctx context.Context, tags []cachekeys.Tag) error {
-	return i.invalidate(ctx, i.policies.Table().Rules(), tags)
-}
-
-// invalidate drops tags; under rules, or by their names alone.
-func (i invalidating) invalidate(ctx context.Context, rules cachekeys.Tag, tags []cachekeys.Tag) error {
-	err := i.keyspace.Invalidate(ctx, nil, rules, tags, i.policies.Table().Guards(tags), 0)
-	i.metrics.Invalidated("", len(tags), err)
-	return err
-}
-
-// Purge implements ops.Purger.
-func (i invalidating) Purge(ctx context.Context, tags []cachekeys.Tag) error {
-	return i.invalidate(ctx, cachekeys.Tag{}, tags)
-}
-
-// Family implements ops.Purger.
-func (i invalidating) Family(prefix string) bool { return i.policies.Table().Family(prefix) }
 
 // run serves until ctx is done, and then ends in order, within SHUTDOWN_TIMEOUT.
 func (s *sidecar) run(ctx context.Context) error {
@@ -406,12 +389,12 @@ func (s *sidecar) opsHandler() http.Handler {
 		Ready:      s.ready,
 		Redis:      s.cache.Healthy,
 		Reporters:  s.reporters(),
-		Purger:     invalidating{s},
+		Purger:     s.invalidator,
 		Policies:   s.policiesInForce,
 		Reload:     s.policies.Reload,
 		AdminToken: s.cfg.AdminToken.Value,
 		Metrics:    telemetry.Handler(s.registry),
-		Refused:    func() { s.metrics.Stranger(telemetry.StrangerAdmin) },
+		AuthFailed: func() { s.metrics.AuthFailed(telemetry.AuthFailureAdmin) },
 		Log:        s.log,
 	})
 }

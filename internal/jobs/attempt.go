@@ -38,7 +38,7 @@ func (j *Jobs) attempt(ctx, attempts context.Context, r Record, req *Request) er
 	}
 
 	a := j.replay(ctx, attempts, r, req)
-	if a.refused {
+	if a.unsent {
 		j.gate.shut(time.Now())
 		return j.giveBack(ctx, attempts, r, n, n-1)
 	}
@@ -146,7 +146,7 @@ func (j *Jobs) invalidate(ctx context.Context, r Record, tags []cachekeys.Tag) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	if err := j.Invalidator.Invalidate(ctx, tags); err != nil {
+	if err := j.Invalidator.Changed(ctx, tags); err != nil {
 		j.Log.Warn("what a job changed is not invalidated yet", "job_type", r.Type, "error", err)
 	}
 }

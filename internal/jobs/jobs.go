@@ -32,10 +32,11 @@ type Backend interface {
 	RoundTrip(ctx context.Context, in *http.Request) (*http.Response, error)
 }
 
-// An Invalidator makes everything that carries one of the tags dead.
+// An Invalidator drops the entries that a job may have changed.
 type Invalidator interface {
-	// Invalidate gives an error where that is not certain, and then remembers the tags and goes on trying by itself.
-	Invalidate(ctx context.Context, tags []cachekeys.Tag) error
+	// Changed drops what carries one of the tags. On an error it remembers the tags, and goes on
+	// trying by itself.
+	Changed(ctx context.Context, tags []cachekeys.Tag) error
 }
 
 // Options of Jobs. What has no default is required, but for a Jobs of which only Submit, Job and Result are used: those need
@@ -50,7 +51,7 @@ type Options struct {
 	// held then still names its claims.
 	Plan        func(httpfield.Request, time.Time) *policy.Plan
 	Backend     Backend
-	Refused     func(error) bool // the error means that no connection was made; nil: none does
+	Unsent      func(error) bool // the error means that nothing was sent; nil: none does
 	Invalidator Invalidator
 
 	Queues         map[string]int // as in the policies, with their weights
@@ -97,8 +98,8 @@ func New(o Options) (*Jobs, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	if o.Refused == nil {
-		o.Refused = func(error) bool { return false }
+	if o.Unsent == nil {
+		o.Unsent = func(error) bool { return false }
 	}
 	if o.Queued == nil {
 		o.Queued = func(string, string) {}

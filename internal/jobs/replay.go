@@ -18,8 +18,8 @@ const maxResult = 8 << 20
 // A replayed attempt is an attempt as far as the connection to the backend tells.
 type replayed struct {
 	attempt
-	refused bool // no connection was made: no attempt
-	cutOff  bool // this process ends, or asynq took the task away: whether the backend did the work is not known
+	unsent bool // no connection was made: no attempt
+	cutOff bool // this process ends, or asynq took the task away: whether the backend did the work is not known
 }
 
 // replay sends the request and reads the whole answer.
@@ -54,8 +54,8 @@ func (j *Jobs) replay(ctx, attempts context.Context, r Record, req *Request) rep
 func (j *Jobs) fault(ctx context.Context, r Record, err error, what string) replayed {
 	j.Log.Info("an attempt of a job failed", "job_type", r.Type, "error", err)
 	switch {
-	case j.Refused(err):
-		return replayed{refused: true}
+	case j.Unsent(err):
+		return replayed{unsent: true}
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return replayed{attempt: attempt{fault: fmt.Sprintf("the backend did not answer within %v", r.timeout)}}
 	case ctx.Err() != nil:

@@ -11,17 +11,8 @@ import (
 	"net/http"
 	"strings"
 
-	"sidecar/cachekeys"
 	"sidecar/internal/problem"
 )
-
-// A Purger invalidates. Its errors say what was not invalidated at once and when it will be.
-type Purger interface {
-	// Purge drops what carries one of the tags.
-	Purge(ctx context.Context, tags []cachekeys.Tag) error
-	// Family reports whether entries carry the family with this prefix; another cannot be purged.
-	Family(prefix string) bool
-}
 
 // A Reporter writes one part of /status.
 type Reporter interface {
@@ -39,7 +30,7 @@ type Options struct {
 	Reload     func() error           // read the policies again
 	AdminToken func() (string, error) // "": /admin/ answers 403; read anew for every request, so that a rotated token counts
 	Metrics    http.Handler
-	Refused    func() // called for each admin request that is refused; nil: nobody counts
+	AuthFailed func() // called for each admin request without the token; nil: nobody counts
 	Log        *slog.Logger
 }
 
@@ -79,8 +70,8 @@ func (o Options) admin(next http.HandlerFunc) http.Handler {
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(given))
 		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
-			if o.Refused != nil {
-				o.Refused()
+			if o.AuthFailed != nil {
+				o.AuthFailed()
 			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sidecar"`)
 			problem.Write(w, http.StatusUnauthorized, "This wants Authorization: Bearer with the ADMIN_TOKEN.")

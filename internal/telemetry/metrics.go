@@ -27,7 +27,7 @@ type Metrics struct {
 	invalidatedTags *prometheus.CounterVec // route
 	stored          *prometheus.CounterVec // route
 	refused         *prometheus.CounterVec // reason
-	strangers       *prometheus.CounterVec // kind
+	authFailures    *prometheus.CounterVec // kind
 	policyReloads   *prometheus.CounterVec // result
 	buildInfo       *prometheus.GaugeVec   // version, revision, goversion
 
@@ -68,7 +68,7 @@ func New(registry prometheus.Registerer) *Metrics {
 		invalidatedTags: counter("sidecar_invalidated_tags_total", "Tags in these invalidations.", "route"),
 		stored:          counter("sidecar_stored_responses_total", "Responses stored.", "route"),
 		refused:         counter("sidecar_refused_responses_total", "Responses of cached routes that were not stored, and why.", "reason"),
-		strangers:       counter("sidecar_refused_strangers_total", "Requests refused for who made them.", "kind"),
+		authFailures:    counter("sidecar_auth_failures_total", "Requests whose caller was not authorized, by kind.", "kind"),
 		policyReloads:   counter("sidecar_policy_reloads_total", "Attempts to read the policies again: ok, or refused.", "result"),
 		buildInfo:       gauge("sidecar_build_info", "Always 1.", "version", "revision", "goversion"),
 
@@ -110,8 +110,8 @@ const (
 
 // startAtZero makes the series whose first increment is an alarm: what appears with its first value has no rate.
 func (m *Metrics) startAtZero() {
-	for _, s := range []Stranger{StrangerJob, StrangerAdmin, StrangerToken} {
-		m.strangers.WithLabelValues(string(s))
+	for _, s := range []AuthFailure{AuthFailureJob, AuthFailureAdmin, AuthFailureToken} {
+		m.authFailures.WithLabelValues(string(s))
 	}
 	m.policyReloads.WithLabelValues("ok")
 	m.policyReloads.WithLabelValues("refused")
@@ -146,18 +146,19 @@ func (m *Metrics) JobProcessed(jobType, status string) {
 	m.jobsProcessed.WithLabelValues(label(jobType), label(status)).Inc()
 }
 
-// A Stranger is a kind of request that is refused for who made it: a label, so there are only these.
-type Stranger string
+// An AuthFailure is a kind of request whose caller was not authorized. It is a label: there are no
+// other kinds.
+type AuthFailure string
 
 // The kinds.
 const (
-	StrangerJob   Stranger = "job_404"   // asks for a job of another caller, or one that is not
-	StrangerAdmin Stranger = "admin_401" // has not the admin token
-	StrangerToken Stranger = "token"     // brings a token that fails verification
+	AuthFailureJob   AuthFailure = "job_404"   // asked for another caller's job, or for none
+	AuthFailureAdmin AuthFailure = "admin_401" // without the admin token
+	AuthFailureToken AuthFailure = "token"     // with a token that failed verification
 )
 
-// Stranger counts one.
-func (m *Metrics) Stranger(kind Stranger) { m.strangers.WithLabelValues(string(kind)).Inc() }
+// AuthFailed counts one.
+func (m *Metrics) AuthFailed(kind AuthFailure) { m.authFailures.WithLabelValues(string(kind)).Inc() }
 
 // PolicyReload counts an attempt to read the policies again; with an error the old ones stayed.
 func (m *Metrics) PolicyReload(err error) {

@@ -51,7 +51,7 @@ func exercised(t *testing.T) recorder {
 	m.Invalidated("character", 3, nil)
 	m.JobQueued("npc_generation", "default")
 	m.JobProcessed("npc_generation", "succeeded")
-	m.Stranger(StrangerJob)
+	m.AuthFailed(AuthFailureJob)
 	m.PolicyReload(nil)
 	m.Build("1.0", "abc", "go1.26")
 	r := m.Redis("cache")
@@ -243,18 +243,18 @@ func TestAlarmsStartAtZero(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := New(registry)
 	m.Redis("cache")
-	for name, want := range map[string]int{"sidecar_refused_strangers_total": 3, "sidecar_policy_reloads_total": 2, "sidecar_breaker_trips_total": 1} {
+	for name, want := range map[string]int{"sidecar_auth_failures_total": 3, "sidecar_policy_reloads_total": 2, "sidecar_breaker_trips_total": 1} {
 		if n, err := testutil.GatherAndCount(registry, name); err != nil || n != want {
 			t.Errorf("%s has %d series, %v; want %d", name, n, err, want)
 		}
 	}
 	m.PolicyReload(errors.New("bad"))
-	m.Stranger(StrangerAdmin)
+	m.AuthFailed(AuthFailureAdmin)
 	if got := value(t, registry, "sidecar_policy_reloads_total", "result=refused"); got != 1 {
 		t.Errorf("%v reloads refused", got)
 	}
-	if got := value(t, registry, "sidecar_refused_strangers_total", "kind=admin_401"); got != 1 {
-		t.Errorf("%v strangers", got)
+	if got := value(t, registry, "sidecar_auth_failures_total", "kind=admin_401"); got != 1 {
+		t.Errorf("%v failures", got)
 	}
 }
 
