@@ -197,7 +197,7 @@ func (k *keeping) drop(why reason.Reason) {
 	}
 	k.fill.Abandon()
 	k.flight.Land(store.Landing{})
-	k.proxy.Metrics.Refused(why)
+	k.proxy.Metrics.NotStored(why)
 }
 
 // storePassed stores what has passed, if it is as long as it said.
@@ -240,12 +240,12 @@ func (k *keeping) kept(why reason.Reason) {
 	if why == "" {
 		k.proxy.Metrics.Stored(k.x.plan.Route)
 	} else {
-		k.proxy.Metrics.Refused(why)
+		k.proxy.Metrics.NotStored(why)
 	}
 }
 
 // refused counts an answer that is not stored, and why.
 func (p *Proxy) refused(x *exchange, why reason.Reason) {
 	x.out.NotStored = why
-	p.Metrics.Refused(why)
+	p.Metrics.NotStored(why)
 }

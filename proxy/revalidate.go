@@ -87,7 +87,7 @@ func (p *Proxy) confirmed(x *exchange, req httpfield.Request, resp *http.Respons
 	if err != nil {
 		return nil
 	}
-	answer.Body, answer.Pieces, answer.Offset, answer.Total = held.Body, held.Pieces, held.Offset, held.Total
+	answer.Body, answer.Chunks, answer.Offset, answer.Total = held.Body, held.Chunks, held.Offset, held.Total
 	var lost reason.Reason
 	if c.answer, lost = p.reply(x, req, answer); lost != "" {
 		return nil
@@ -117,7 +117,7 @@ func (p *Proxy) confirmedVariant(x *exchange, req httpfield.Request, fields http
 	if held == nil {
 		return nil
 	}
-	if tag, _ := httpcache.StrongTag(held); tag != x.earlier.variants[i].ETag || held.Pieces != nil || httpcache.Coded(held) || !serves(req, held) {
+	if tag, _ := httpcache.StrongTag(held); tag != x.earlier.variants[i].ETag || held.Chunks != nil || httpcache.Coded(held) || !serves(req, held) {
 		return nil
 	}
 	return held
@@ -160,7 +160,7 @@ func (p *Proxy) keepUpdated(x *exchange, req httpfield.Request, fill *store.Fill
 	}
 	kept.bringCookies(held)
 	kept.flight = flight
-	kept.entry.Pieces, kept.entry.Offset, kept.entry.Total = held.Pieces, held.Offset, held.Total
+	kept.entry.Chunks, kept.entry.Offset, kept.entry.Total = held.Chunks, held.Offset, held.Total
 	kept.store(held.Body)
 	return true
 }

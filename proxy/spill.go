@@ -86,7 +86,7 @@ func (s *spilling) passed(b []byte, err error) {
 // keep stores the complete answer behind its pieces.
 func (s *spilling) keep() {
 	k := s.keeping
-	k.entry.Pieces = s.pieces.Finish()
+	k.entry.Chunks = s.pieces.Finish()
 	k.fill.Keep(k.entry, k.retain,
 		func() ([]cachekeys.Tag, reason.Reason) { return k.given, s.pieces.Wait() },
 		func(why reason.Reason) {

@@ -12,7 +12,7 @@ type form byte
 const (
 	plain     form = 0 // as it is
 	zstandard form = 1 // zstd, a frame
-	pieces    form = 2 // in pieces, each a record of its own: this one says where
+	chunks    form = 2 // in chunks, each a record of its own: this one says where
 )
 
 const (

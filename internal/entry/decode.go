@@ -36,9 +36,9 @@ func Decode(b []byte) (*Entry, error) {
 	if r.bad || !isFinal(e.Status) || !areTokens(e.Vary) || !isHead(head) {
 		return nil, ErrDamaged
 	}
-	if how == pieces {
-		e.head, e.Pieces = head, r.pieces(size)
-		if e.Pieces == nil || e.Offset != 0 || e.Total != 0 { // a part is never in pieces
+	if how == chunks {
+		e.head, e.Chunks = head, r.chunks(size)
+		if e.Chunks == nil || e.Offset != 0 || e.Total != 0 { // a part is never in chunks
 			return nil, ErrDamaged
 		}
 		return e, nil

@@ -54,7 +54,7 @@ func record(numbers []int64, vary string, headSize int, how form, size int, rest
 	return seal(append(b, rest...), 0)
 }
 
-// anID is that of a body in pieces.
+// anID is that of a body in chunks.
 const anID = "0123456789abcdef"
 
 func TestWholeRecordsThatSayNonsense(t *testing.T) {
@@ -102,15 +102,15 @@ func TestWholeRecordsThatSayNonsense(t *testing.T) {
 		{"a part that begins behind it", record([]int64{206, 1, 2, 3, 0, 7, 6}, "\x00", 0, plain, 0, ""), ErrDamaged},
 		{"a part of nothing", record([]int64{206, 1, 2, 3, 0, 1, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
 		{"a form that nobody knows", record(fine, "\x00", 0, 7, 0, ""), ErrDamaged},
-		{"a body in pieces", record(fine, "\x00", 0, pieces, 50<<20, anID+"\x80\x80\x10"), nil},
-		{"in as many as there may be", record(fine, "\x00", 0, pieces, MaxPieces, anID+"\x01"), nil},
-		{"in one more", record(fine, "\x00", 0, pieces, MaxPieces+1, anID+"\x01"), ErrDamaged},
-		{"in none", record(fine, "\x00", 0, pieces, 0, anID+"\x80\x80\x10"), ErrDamaged},
-		{"in pieces of nothing", record(fine, "\x00", 0, pieces, 1, anID+"\x00"), ErrDamaged},
-		{"in pieces of any size", record(fine, "\x00", 0, pieces, 50<<20, anID+"\x80\x80\x80\x02"), nil},
-		{"in pieces that are too large", record(fine, "\x00", 0, pieces, 50<<20, anID+"\x81\x80\x80\x02"), ErrDamaged},
-		{"in pieces of a short id", record(fine, "\x00", 0, pieces, 50<<20, anID[2:]+"\x01"), ErrDamaged},
-		{"something behind where the pieces are", record(fine, "\x00", 0, pieces, 50<<20, anID+"\x80\x80\x10x"), ErrDamaged},
+		{"a body in chunks", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x10"), nil},
+		{"in as many as there may be", record(fine, "\x00", 0, chunks, MaxChunks, anID+"\x01"), nil},
+		{"in one more", record(fine, "\x00", 0, chunks, MaxChunks+1, anID+"\x01"), ErrDamaged},
+		{"in none", record(fine, "\x00", 0, chunks, 0, anID+"\x80\x80\x10"), ErrDamaged},
+		{"in chunks of nothing", record(fine, "\x00", 0, chunks, 1, anID+"\x00"), ErrDamaged},
+		{"in chunks of any size", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x80\x02"), nil},
+		{"in chunks that are too large", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x81\x80\x80\x02"), ErrDamaged},
+		{"in chunks of a short id", record(fine, "\x00", 0, chunks, 50<<20, anID[2:]+"\x01"), ErrDamaged},
+		{"something behind where the chunks are", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x10x"), ErrDamaged},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			e, err := Decode(tt.b)
@@ -184,8 +184,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(made(f, []byte("body")).Encode(nil))
 	f.Add(made(f, bytes.Repeat([]byte("long body "), 200)).Encode(nil))
 	f.Add(Index{Vary: []string{"A"}, Variants: []Variant{{ETag: `"b"`}}}.Encode(nil))
-	f.Add(record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, pieces, 50, "x"))
-	f.Add(record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, pieces, 50<<20, anID+"\x80\x80\x10"))
+	f.Add(record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, chunks, 50, "x"))
+	f.Add(record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x10"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < metaStart {
 			b = append(b, make([]byte, metaStart)...)

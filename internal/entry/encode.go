@@ -14,7 +14,7 @@ const (
 	Unknown   Kind = 0
 	KindEntry Kind = 'E'
 	KindIndex Kind = 'I'
-	KindPiece Kind = 'P'
+	KindChunk Kind = 'P'
 )
 
 const (
@@ -29,7 +29,7 @@ func KindOf(b []byte) Kind {
 		return Unknown
 	}
 	switch k := Kind(b[len(magic)]); k {
-	case KindEntry, KindIndex, KindPiece:
+	case KindEntry, KindIndex, KindChunk:
 		return k
 	}
 	return Unknown
@@ -56,9 +56,9 @@ func (e *Entry) Encode(dst []byte) []byte {
 	dst = append(dst, byte(plain))
 	dst = binary.AppendUvarint(dst, uint64(e.Size()))
 	dst = append(dst, e.head...)
-	if e.Pieces != nil {
-		dst[form] = byte(pieces)
-		dst = e.Pieces.append(dst)
+	if e.Chunks != nil {
+		dst[form] = byte(chunks)
+		dst = e.Chunks.append(dst)
 	} else if coded, ok := e.appendCoded(dst); ok {
 		dst = coded
 		dst[form] = byte(zstandard)

@@ -33,17 +33,17 @@ func TestForm(t *testing.T) {
 	if got := hex.EncodeToString(e.Encode(nil)); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
-	e.Body, e.Pieces = nil, &Pieces{ID: PieceID([]byte(anID)), Size: 50 << 20, Each: 256 << 10}
-	const inPieces = "7363" + "45" + "32" + "a2afe1e8" +
+	e.Body, e.Chunks = nil, &Chunks{ID: BodyID([]byte(anID)), Size: 50 << 20, Each: 256 << 10}
+	const inChunks = "7363" + "45" + "32" + "a2afe1e8" +
 		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + "00" + "00" + "01" + "06" + "416363657074" + "00" +
-		"0b" + "02" + "80808019" + // head of 11 bytes, a body of 50 MiB in pieces
+		"0b" + "02" + "80808019" + // head of 11 bytes, a body of 50 MiB in chunks
 		"457461673a202278220d0a" + "30313233343536373839616263646566" + "808010"
-	if got := hex.EncodeToString(e.Encode(nil)); got != inPieces {
-		t.Errorf("got  %s\nwant %s", got, inPieces)
+	if got := hex.EncodeToString(e.Encode(nil)); got != inChunks {
+		t.Errorf("got  %s\nwant %s", got, inChunks)
 	}
-	const piece = "7363" + "50" + "32" + "dcceda9d" + "30313233343536373839616263646566" + "c801" + "00" + "02" + "6e6f" // the 200th: plain, of 2 bytes
-	if got := hex.EncodeToString(e.EncodePiece(nil, e.Pieces.ID, 200, []byte("no"))); got != piece {
-		t.Errorf("got  %s\nwant %s", got, piece)
+	const chunk = "7363" + "50" + "32" + "dcceda9d" + "30313233343536373839616263646566" + "c801" + "00" + "02" + "6e6f" // the 200th: plain, of 2 bytes
+	if got := hex.EncodeToString(e.EncodeChunk(nil, e.Chunks.ID, 200, []byte("no"))); got != chunk {
+		t.Errorf("got  %s\nwant %s", got, chunk)
 	}
 	const index = "7363" + "49" + "32" + "9d8eb4fa" + "00" + "01" + "06" + "416363657074" + "01" + "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b" + "03" + "226122"
 	variant := Variant{Key: [16]byte([]byte("kkkkkkkkkkkkkkkk")), ETag: `"a"`}
@@ -86,10 +86,10 @@ func anEntry(t *rapid.T) *Entry {
 	if rapid.Bool().Draw(t, "part") {
 		e.Offset = rapid.Int64Range(0, 1<<40).Draw(t, "offset")
 		e.Total = e.Offset + int64(len(e.Body)) + rapid.Int64Range(1, 1<<40).Draw(t, "rest")
-	} else if rapid.Bool().Draw(t, "pieces") {
-		each := rapid.IntRange(1, MaxPiece).Draw(t, "each")
-		e.Body, e.Pieces = nil, &Pieces{Size: rapid.Int64Range(1, int64(each)*MaxPieces).Draw(t, "size"), Each: each}
-		copy(e.Pieces.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+	} else if rapid.Bool().Draw(t, "chunks") {
+		each := rapid.IntRange(1, MaxChunk).Draw(t, "each")
+		e.Body, e.Chunks = nil, &Chunks{Size: rapid.Int64Range(1, int64(each)*MaxChunks).Draw(t, "size"), Each: each}
+		copy(e.Chunks.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 	}
 	return e
 }

@@ -4,16 +4,16 @@
 // # The form
 //
 //	0  magic    "sc"
-//	2  kind     'E' an entry, 'I' an index, 'P' a piece of a body
+//	2  kind     'E' an entry, 'I' an index, 'P' a chunk of a body
 //	3  version  '2'
 //	4  checksum CRC-32C of everything but itself, little-endian
 //	8  meta     an entry: status, response time (ns since 1970), initial age, lifetime (ns), its end (ns since 1970, or 0), where
 //	            its bytes begin and how many the whole has (0 and 0 for the whole), the names of Vary, the names of dropped cookies,
 //	            the head's length, the body's form and its length
 //	            an index: how queries are told apart, the names of Vary, the variants, each its key and its ETag
-//	            a piece: its body's id, its number, its form and its length
+//	            a chunk: its body's id, its number, its form and its length
 //	   head     "Name: value\r\n" for each field line, ready to send
-//	   body     as its form says, up to the end; of one in pieces, their id and the length of each but the last
+//	   body     as its form says, up to the end; of one in chunks, their id and the length of each but the last
 //
 // Numbers are varints (those that may be negative zigzag), a list of names is their number and each with its length.
 // What is damaged, cut, longer than it says or of another version is not decoded, and nothing of it is trusted.
@@ -57,8 +57,8 @@ type Entry struct {
 
 	// Body is the content in the coding in which the backend sent it. That of a decoded entry is a view of what was decoded.
 	Body []byte
-	// Pieces, if not nil, say where the content lies that is too long for one record. Body is nil then.
-	Pieces *Pieces
+	// Chunks, if not nil, say where the content lies that is too long for one record. Body is nil then.
+	Chunks *Chunks
 
 	head  []byte
 	parse sync.Once
@@ -89,8 +89,8 @@ func isFinal(status int) bool { return 200 <= status && status <= 999 }
 
 // Size is the length of the content in bytes, wherever it lies.
 func (e *Entry) Size() int64 {
-	if e.Pieces != nil {
-		return e.Pieces.Size
+	if e.Chunks != nil {
+		return e.Chunks.Size
 	}
 	return int64(len(e.Body))
 }

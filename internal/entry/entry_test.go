@@ -47,8 +47,8 @@ func same(t interface{ Errorf(string, ...any) }, got, want *Entry) {
 	if string(got.Head()) != string(want.Head()) || !reflect.DeepEqual(got.Fields(), want.Fields()) {
 		t.Errorf("got head %q %q; want %q %q", got.Head(), got.Fields(), want.Head(), want.Fields())
 	}
-	if !reflect.DeepEqual(got.Pieces, want.Pieces) || got.Size() != want.Size() {
-		t.Errorf("got %d bytes in %+v; want %d in %+v", got.Size(), got.Pieces, want.Size(), want.Pieces)
+	if !reflect.DeepEqual(got.Chunks, want.Chunks) || got.Size() != want.Size() {
+		t.Errorf("got %d bytes in %+v; want %d in %+v", got.Size(), got.Chunks, want.Size(), want.Chunks)
 	}
 	if string(got.Body) != string(want.Body) {
 		t.Errorf("got a body of %d bytes; want %d: %.60q, %.60q", len(got.Body), len(want.Body), got.Body, want.Body)

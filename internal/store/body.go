@@ -30,7 +30,7 @@ type Body struct {
 // that the others are there, in one round trip on b. An error, which is ErrBodyLost or Redis's, means that it cannot be sent; nothing is held then.
 func (s *Store) Open(ctx context.Context, b *redisconn.Budget, e *entry.Entry, parts ...Span) (*Body, error) {
 	body := &Body{store: s, entry: e}
-	if e.Pieces == nil {
+	if e.Chunks == nil {
 		return body, nil
 	}
 	first, others := body.needed(parts)
@@ -38,7 +38,7 @@ func (s *Store) Open(ctx context.Context, b *redisconn.Budget, e *entry.Entry, p
 	there := &redis.IntCmd{}
 	err := s.conn.Do(ctx, b, "piece", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
-		got = pipe.Get(ctx, s.names.Piece(e.Pieces.ID.String(), first))
+		got = pipe.Get(ctx, s.names.Piece(e.Chunks.ID.String(), first))
 		if len(others) > 0 {
 			there = pipe.Exists(ctx, others...) // they lie on one slot
 		}
@@ -56,7 +56,7 @@ func (s *Store) Open(ctx context.Context, b *redisconn.Budget, e *entry.Entry, p
 
 // needed says which pieces the parts are in: the first one that is sent, and the keys of the others.
 func (b *Body) needed(parts []Span) (first int, others []string) {
-	p := b.entry.Pieces
+	p := b.entry.Chunks
 	id, seen := p.ID.String(), make([]bool, p.Count())
 	first = p.Of(parts[0].First)
 	seen[first] = true
@@ -73,7 +73,7 @@ func (b *Body) needed(parts []Span) (first int, others []string) {
 // WriteRange writes the bytes from first up to end, which it leaves out. Of a body in pieces it reads one after the other, each bounded by the store's time-out and
 // by ctx. After an error, which is w's, Redis's or ErrBodyLost, w has got a part of them.
 func (b *Body) WriteRange(ctx context.Context, w io.Writer, first, end int64) error {
-	p := b.entry.Pieces
+	p := b.entry.Chunks
 	if p == nil {
 		_, err := w.Write(b.entry.Body[first:end])
 		return err
@@ -102,7 +102,7 @@ func (b *Body) fetch(ctx context.Context, nth int) error {
 	defer cancel()
 	var got *redis.StringCmd
 	err := b.store.conn.Do(ctx, nil, "piece", func(ctx context.Context, c redis.UniversalClient) error {
-		got = c.Get(ctx, b.store.names.Piece(b.entry.Pieces.ID.String(), nth))
+		got = c.Get(ctx, b.store.names.Piece(b.entry.Chunks.ID.String(), nth))
 		return got.Err()
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func (b *Body) take(nth int, got *redis.StringCmd) error {
 	if err != nil {
 		return ErrBodyLost
 	}
-	content, err := b.entry.Pieces.Decode(record, nth, &b.room)
+	content, err := b.entry.Chunks.Decode(record, nth, &b.room)
 	if err != nil {
 		return ErrBodyLost
 	}

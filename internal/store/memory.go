@@ -38,7 +38,7 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 
 // toMemory holds e, which must not be changed any more, while it is fresh: what is to be validated is looked for where another process may have done so. A body in pieces is not held.
 func (s *Store) toMemory(q Query, variant cachekeys.Digest, began moment, e *entry.Entry, stamp coherence.Stamp) {
-	if q.Memory <= 0 || s.memory == nil || e.Pieces != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.noted, stamp) {
+	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.noted, stamp) {
 		return
 	}
 	s.memory.Put(variant, &held{began, stamp, e}, weight(e, stamp))

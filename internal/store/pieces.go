@@ -17,15 +17,15 @@ const readingTTL = 5 * time.Minute
 // keepPieces makes the pieces of e's body live for as long as the record that is about to refer to them, and a little longer. They may have been written for
 // this record, or for an earlier one with the same body; placed is the query under the key where it belongs. It returns the pieces that the record now under its key refers to, if they are others: retire them
 // when that is replaced. It does nothing where the body does not lie in pieces, and gives ErrBodyLost where one is gone already.
-func (s *Store) keepPieces(ctx context.Context, placed Query, e *entry.Entry, ttl time.Duration) (replaced *entry.Pieces, err error) {
-	if e.Pieces == nil {
+func (s *Store) keepPieces(ctx context.Context, placed Query, e *entry.Entry, ttl time.Duration) (replaced *entry.Chunks, err error) {
+	if e.Chunks == nil {
 		return nil, nil
 	}
-	kept := make([]*redis.BoolCmd, 0, e.Pieces.Count())
+	kept := make([]*redis.BoolCmd, 0, e.Chunks.Count())
 	var old *redis.StringCmd
 	err = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
-		for _, key := range s.pieceKeys(e.Pieces.ID, e.Pieces.Count()) {
+		for _, key := range s.pieceKeys(e.Chunks.ID, e.Chunks.Count()) {
 			kept = append(kept, pipe.PExpire(ctx, key, ttl+readingTTL))
 		}
 		old = pipe.Get(ctx, s.names.Entry(s.variantOf(e.Vary, placed))) // the last: its own error hides no other's
@@ -41,24 +41,24 @@ func (s *Store) keepPieces(ctx context.Context, placed Query, e *entry.Entry, tt
 	case slices.ContainsFunc(kept, func(c *redis.BoolCmd) bool { return !c.Val() }):
 		return nil, ErrBodyLost
 	}
-	if replaced = piecesOf(old.Val()); replaced != nil && replaced.ID == e.Pieces.ID {
+	if replaced = piecesOf(old.Val()); replaced != nil && replaced.ID == e.Chunks.ID {
 		replaced = nil
 	}
 	return replaced, nil
 }
 
 // piecesOf are the pieces that a record refers to; nil if it refers to none.
-func piecesOf(value string) *entry.Pieces {
+func piecesOf(value string) *entry.Chunks {
 	if rec := parse(value); rec != nil {
 		if e, err := entry.Decode(rec.payload); err == nil {
-			return e.Pieces
+			return e.Chunks
 		}
 	}
 	return nil
 }
 
 // retire lets pieces go that no record refers to any more, but not from under those who are reading them. Where it fails they go with their time.
-func (s *Store) retire(ctx context.Context, p *entry.Pieces) {
+func (s *Store) retire(ctx context.Context, p *entry.Chunks) {
 	if p == nil {
 		return
 	}
@@ -73,7 +73,7 @@ func (s *Store) retire(ctx context.Context, p *entry.Pieces) {
 }
 
 // deletePieces deletes the first n pieces of a body that nobody reads yet. Where it fails they go with their time.
-func (s *Store) deletePieces(ctx context.Context, id entry.PieceID, n int) {
+func (s *Store) deletePieces(ctx context.Context, id entry.BodyID, n int) {
 	if n == 0 {
 		return
 	}
@@ -83,7 +83,7 @@ func (s *Store) deletePieces(ctx context.Context, id entry.PieceID, n int) {
 }
 
 // pieceKeys are the keys of the first n pieces of a body.
-func (s *Store) pieceKeys(id entry.PieceID, n int) []string {
+func (s *Store) pieceKeys(id entry.BodyID, n int) []string {
 	keys, text := make([]string, n), id.String()
 	for i := range keys {
 		keys[i] = s.names.Piece(text, i)

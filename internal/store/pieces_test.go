@@ -45,7 +45,7 @@ func (w *world) spilled(q store.Query, body []byte, inHand int) (*entry.Entry, r
 		spill.Write(rest[:n])
 		rest = rest[n:]
 	}
-	e.Pieces = spill.Finish()
+	e.Chunks = spill.Finish()
 	why := w.keep(fill, e, func() ([]cachekeys.Tag, reason.Reason) { return nil, spill.Wait() })
 	if why != "" {
 		spill.Discard(why)
@@ -135,7 +135,7 @@ func TestAPieceThatIsGoneOrDamagedIsNoticed(t *testing.T) {
 	w := newWorld(t)
 	q, body := query("/large", nil), content(4*each, 1)
 	e, _ := w.spilled(q, body, each)
-	key := func(nth int) string { return cachekeys.NewNames("test").Piece(e.Pieces.ID.String(), nth) }
+	key := func(nth int) string { return cachekeys.NewNames("test").Piece(e.Chunks.ID.String(), nth) }
 	redis, all := w.raw(), store.Span{End: 4 * each}
 	set := func(nth int, value string) {
 		if err := redis.Set(t.Context(), key(nth), value, time.Minute).Err(); err != nil {
@@ -197,8 +197,8 @@ func TestPiecesLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 	q, body := query("/large", nil), content(2*each, 1)
 	ttls := func(e *entry.Entry) (least, most time.Duration) {
 		least = 100 * hour
-		for nth := range e.Pieces.Count() {
-			ttl := w.raw().PTTL(t.Context(), cachekeys.NewNames("test").Piece(e.Pieces.ID.String(), nth)).Val()
+		for nth := range e.Chunks.Count() {
+			ttl := w.raw().PTTL(t.Context(), cachekeys.NewNames("test").Piece(e.Chunks.ID.String(), nth)).Val()
 			least, most = min(least, ttl), max(most, ttl)
 		}
 		return least, most
@@ -210,7 +210,7 @@ func TestPiecesLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 
 	// The same body under a new record, as after a 304.
 	again := answer("")
-	again.Body, again.Pieces, again.Lifetime = nil, first.Pieces, 3*hour
+	again.Body, again.Chunks, again.Lifetime = nil, first.Chunks, 3*hour
 	if why := w.keep(w.begin(q), again, noNames); why != "" {
 		t.Fatalf("stored anew: %q", why)
 	}
@@ -227,8 +227,8 @@ func TestPiecesLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 		t.Errorf("those that replace them live %v", least)
 	}
 
-	w.raw().Del(t.Context(), cachekeys.NewNames("test").Piece(second.Pieces.ID.String(), 1))
-	again.Pieces = second.Pieces
+	w.raw().Del(t.Context(), cachekeys.NewNames("test").Piece(second.Chunks.ID.String(), 1))
+	again.Chunks = second.Chunks
 	if why := w.keep(w.begin(q), again, noNames); why != reason.BodyLost {
 		t.Errorf("a record of pieces that are gone: %q", why)
 	}
@@ -335,7 +335,7 @@ func TestPiecesInACluster(t *testing.T) {
 		}
 	}
 	e := w.lookup(query("/large/0", nil)).Entry
-	cluster.Client(t).Del(t.Context(), cachekeys.NewNames("test").Piece(e.Pieces.ID.String(), 3))
+	cluster.Client(t).Del(t.Context(), cachekeys.NewNames("test").Piece(e.Chunks.ID.String(), 3))
 	if _, err := w.read(query("/large/0", nil), store.Span{End: e.Size()}); !errors.Is(err, store.ErrBodyLost) {
 		t.Errorf("without a piece: %v", err)
 	}

@@ -35,7 +35,7 @@ const (
 type Spill struct {
 	store    *Store
 	entry    *entry.Entry // for its fields
-	pieces   entry.Pieces
+	pieces   entry.Chunks
 	patience time.Duration
 	release  func()
 
@@ -60,7 +60,7 @@ func (f *Fill) Spill(e *entry.Entry, inHand []byte, patience time.Duration) *Spi
 		return nil
 	}
 	s := &Spill{
-		store: f.store, entry: e, pieces: entry.Pieces{Size: int64(len(inHand)), Each: pieceSize}, patience: patience, release: release,
+		store: f.store, entry: e, pieces: entry.Chunks{Size: int64(len(inHand)), Each: pieceSize}, patience: patience, release: release,
 		queue: make(chan []byte, spillPieces), free: make(chan []byte, spillPieces), written: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	_, _ = rand.Read(s.pieces.ID[:]) // never fails; it ends the process where the system has no randomness
@@ -77,7 +77,7 @@ func (f *Fill) Spill(e *entry.Entry, inHand []byte, patience time.Duration) *Spi
 // it is given up, and its reader goes on. Once it is given up, Write does nothing.
 func (s *Spill) Write(b []byte) {
 	s.pieces.Size += int64(len(b))
-	if s.pieces.Size > entry.MaxPieces*pieceSize {
+	if s.pieces.Size > entry.MaxChunks*pieceSize {
 		s.giveUp(reason.TooLarge)
 	}
 	s.fill(b)
@@ -119,7 +119,7 @@ func (s *Spill) take() bool {
 }
 
 // Finish says that the body is complete: nothing is written any more after it. It returns where the pieces will lie.
-func (s *Spill) Finish() *entry.Pieces {
+func (s *Spill) Finish() *entry.Chunks {
 	if len(s.filling) > 0 {
 		s.pass()
 	}
@@ -166,7 +166,7 @@ func (s *Spill) writePiece(room *[]byte, content []byte) bool {
 	}
 	ctx, cancel := context.WithTimeout(s.store.closing, s.store.timeout)
 	defer cancel()
-	*room = s.entry.EncodePiece((*room)[:0], s.pieces.ID, s.begun, content)
+	*room = s.entry.EncodeChunk((*room)[:0], s.pieces.ID, s.begun, content)
 	key := s.store.names.Piece(s.pieces.ID.String(), s.begun)
 	s.begun++
 	err := s.store.conn.Do(ctx, nil, "piece", func(ctx context.Context, c redis.UniversalClient) error {

@@ -26,7 +26,7 @@ type Metrics struct {
 	invalidations   *prometheus.CounterVec // route, result
 	invalidatedTags *prometheus.CounterVec // route
 	stored          *prometheus.CounterVec // route
-	refused         *prometheus.CounterVec // reason
+	notStored       *prometheus.CounterVec // reason
 	authFailures    *prometheus.CounterVec // kind
 	policyReloads   *prometheus.CounterVec // result
 	buildInfo       *prometheus.GaugeVec   // version, revision, goversion
@@ -67,7 +67,7 @@ func New(registry prometheus.Registerer) *Metrics {
 			"Invalidations after writes: done, or deferred while Redis is away.", "route", "result"),
 		invalidatedTags: counter("sidecar_invalidated_tags_total", "Tags in these invalidations.", "route"),
 		stored:          counter("sidecar_stored_responses_total", "Responses stored.", "route"),
-		refused:         counter("sidecar_refused_responses_total", "Responses of cached routes that were not stored, and why.", "reason"),
+		notStored:       counter("sidecar_refused_responses_total", "Responses of cached routes that were not stored, and why.", "reason"),
 		authFailures:    counter("sidecar_auth_failures_total", "Requests whose caller was not authorized, by kind.", "kind"),
 		policyReloads:   counter("sidecar_policy_reloads_total", "Attempts to read the policies again: ok, or refused.", "result"),
 		buildInfo:       gauge("sidecar_build_info", "Always 1.", "version", "revision", "goversion"),
@@ -123,8 +123,8 @@ func (m *Metrics) Finished(o *Outcome, now time.Time) { m.Route(o.Route).finishe
 // Stored counts a response that the store has taken.
 func (m *Metrics) Stored(route string) { m.stored.WithLabelValues(label(route)).Inc() }
 
-// Refused counts a response that is not stored.
-func (m *Metrics) Refused(why reason.Reason) { m.refused.WithLabelValues(label(string(why))).Inc() }
+// NotStored counts a response that is not stored.
+func (m *Metrics) NotStored(why reason.Reason) { m.notStored.WithLabelValues(label(string(why))).Inc() }
 
 // Invalidated counts an invalidation of so many tags for a write of this route. With an error it is deferred.
 func (m *Metrics) Invalidated(route string, tags int, err error) {

@@ -47,7 +47,7 @@ func exercised(t *testing.T) recorder {
 	m.Finished(&Outcome{Start: start, Method: "GET", Route: "character", Result: ResultHit, Status: 200, BytesOut: 5}, start.Add(time.Millisecond))
 	m.Finished(&Outcome{Start: start, Method: "GET", Route: "character", Result: ResultMiss, Status: 200}, start.Add(time.Second))
 	m.Stored("character")
-	m.Refused(reason.SetCookie)
+	m.NotStored(reason.SetCookie)
 	m.Invalidated("character", 3, nil)
 	m.JobQueued("npc_generation", "default")
 	m.JobProcessed("npc_generation", "succeeded")

@@ -11,39 +11,39 @@ import (
 	"pgregory.net/rapid"
 )
 
-func piecesOf(size int64, each int) *Pieces {
-	return &Pieces{ID: PieceID([]byte(anID)), Size: size, Each: each}
+func chunksOf(size int64, each int) *Chunks {
+	return &Chunks{ID: BodyID([]byte(anID)), Size: size, Each: each}
 }
 
-// TestPiecesAreTheWholeBody cuts bodies in every way, and puts them together again.
-func TestPiecesAreTheWholeBody(t *testing.T) {
+// TestChunksAreTheWholeBody cuts bodies in every way, and puts them together again.
+func TestChunksAreTheWholeBody(t *testing.T) {
 	e := made(t, nil)
 	rapid.Check(t, func(t *rapid.T) {
 		body := bytes.Repeat(rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "part"), rapid.IntRange(1, 300).Draw(t, "repeat"))
-		p := piecesOf(int64(len(body)), rapid.IntRange(max(1, len(body)/50), len(body)+2).Draw(t, "each"))
+		p := chunksOf(int64(len(body)), rapid.IntRange(max(1, len(body)/50), len(body)+2).Draw(t, "each"))
 		var got, room []byte
 		for n := range p.Count() {
 			begin := p.Begin(n)
-			b := e.EncodePiece([]byte("before"), p.ID, n, body[begin:begin+int64(p.Len(n))])[len("before"):]
+			b := e.EncodeChunk([]byte("before"), p.ID, n, body[begin:begin+int64(p.Len(n))])[len("before"):]
 			content, err := p.Decode(b, n, &room)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if p.Of(begin) != n || p.Of(begin+int64(len(content))-1) != n {
-				t.Fatalf("piece %d has the bytes from %d on, of %d and %d", n, begin, p.Of(begin), p.Of(begin+int64(len(content))-1))
+				t.Fatalf("chunk %d has the bytes from %d on, of %d and %d", n, begin, p.Of(begin), p.Of(begin+int64(len(content))-1))
 			}
 			got = append(got, content...)
 		}
 		if !bytes.Equal(got, body) || p.Begin(p.Count()) < p.Size {
-			t.Fatalf("got %d bytes in %d pieces; want %d", len(got), p.Count(), len(body))
+			t.Fatalf("got %d bytes in %d chunks; want %d", len(got), p.Count(), len(body))
 		}
 	})
 }
 
-func TestADamagedPieceIsFound(t *testing.T) {
-	e, p := made(t, nil), piecesOf(10_000, 2000)
+func TestADamagedChunkIsFound(t *testing.T) {
+	e, p := made(t, nil), chunksOf(10_000, 2000)
 	for _, content := range [][]byte{bytes.Repeat([]byte("x"), 2000), noise(2000)} {
-		whole := e.EncodePiece(nil, p.ID, 3, content)
+		whole := e.EncodeChunk(nil, p.ID, 3, content)
 		if _, err := p.Decode(whole, 3, new([]byte)); err != nil {
 			t.Fatal(err)
 		}
@@ -62,15 +62,15 @@ func TestADamagedPieceIsFound(t *testing.T) {
 	}
 }
 
-func TestAnotherPieceIsNotTakenForThisOne(t *testing.T) {
-	e, p := made(t, nil), piecesOf(9_000, 2000)
+func TestAnotherChunkIsNotTakenForThisOne(t *testing.T) {
+	e, p := made(t, nil), chunksOf(9_000, 2000)
 	other := *p
 	other.ID[15]++
 	content := noise(2000)
 	for rule, b := range map[string][]byte{
-		"of another body":     e.EncodePiece(nil, other.ID, 3, content),
-		"another of the same": e.EncodePiece(nil, p.ID, 2, content),
-		"shorter":             e.EncodePiece(nil, p.ID, 3, content[:1999]),
+		"of another body":     e.EncodeChunk(nil, other.ID, 3, content),
+		"another of the same": e.EncodeChunk(nil, p.ID, 2, content),
+		"shorter":             e.EncodeChunk(nil, p.ID, 3, content[:1999]),
 		"an entry":            e.Encode(nil),
 		"nothing":             nil,
 	} {
@@ -78,16 +78,16 @@ func TestAnotherPieceIsNotTakenForThisOne(t *testing.T) {
 			t.Errorf("%s: %v", rule, err)
 		}
 	}
-	if _, err := p.Decode(e.EncodePiece(nil, p.ID, 4, content[:1000]), 4, new([]byte)); err != nil {
+	if _, err := p.Decode(e.EncodeChunk(nil, p.ID, 4, content[:1000]), 4, new([]byte)); err != nil {
 		t.Errorf("the last one, which is shorter: %v", err)
 	}
-	if _, err := Decode(e.EncodePiece(nil, p.ID, 3, content)); !errors.Is(err, ErrDamaged) {
-		t.Errorf("a piece was decoded as an entry: %v", err)
+	if _, err := Decode(e.EncodeChunk(nil, p.ID, 3, content)); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a chunk was decoded as an entry: %v", err)
 	}
 }
 
-func TestPieceCoding(t *testing.T) {
-	p := piecesOf(1<<20, 256<<10)
+func TestChunkCoding(t *testing.T) {
+	p := chunksOf(1<<20, 256<<10)
 	for _, tt := range []struct {
 		rule, coding string
 		content      []byte
@@ -107,9 +107,9 @@ func TestPieceCoding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			b := e.EncodePiece(nil, p.ID, 0, tt.content)
+			b := e.EncodeChunk(nil, p.ID, 0, tt.content)
 			if isCoded := len(b) < len(tt.content); isCoded != tt.coded || len(b) > len(tt.content)+40 {
-				t.Errorf("a piece of %d bytes became a record of %d", len(tt.content), len(b))
+				t.Errorf("a chunk of %d bytes became a record of %d", len(tt.content), len(b))
 			}
 			if got, err := p.Decode(b, 0, new([]byte)); err != nil || !bytes.Equal(got, tt.content) {
 				t.Errorf("got %d bytes, %v", len(got), err)
@@ -125,11 +125,11 @@ func noise(n int) []byte {
 	return b
 }
 
-func FuzzDecodePiece(f *testing.F) {
-	e, p := made(f, nil), piecesOf(5000, 2000)
-	f.Add(e.EncodePiece(nil, p.ID, 1, noise(2000)))
-	f.Add(e.EncodePiece(nil, p.ID, 1, make([]byte, 2000)))
-	f.Add(e.EncodePiece(nil, p.ID, 2, make([]byte, 1000)))
+func FuzzDecodeChunk(f *testing.F) {
+	e, p := made(f, nil), chunksOf(5000, 2000)
+	f.Add(e.EncodeChunk(nil, p.ID, 1, noise(2000)))
+	f.Add(e.EncodeChunk(nil, p.ID, 1, make([]byte, 2000)))
+	f.Add(e.EncodeChunk(nil, p.ID, 2, make([]byte, 1000)))
 	f.Add(e.Encode(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < metaStart {
@@ -143,7 +143,7 @@ func FuzzDecodePiece(f *testing.F) {
 		if len(content) != p.Len(1) {
 			t.Fatalf("%d bytes", len(content))
 		}
-		if again, err := p.Decode(e.EncodePiece(nil, p.ID, 1, content), 1, new([]byte)); err != nil || !bytes.Equal(again, content) {
+		if again, err := p.Decode(e.EncodeChunk(nil, p.ID, 1, content), 1, new([]byte)); err != nil || !bytes.Equal(again, content) {
 			t.Fatalf("encoded anew: %v", err)
 		}
 	})
