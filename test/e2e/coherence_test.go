@@ -16,12 +16,15 @@ import (
 	"sidecar/test/redisd"
 )
 
-// A gate stands between sidecar and backend and can hold answers to GETs back, after the backend has made them.
+// A gate stands between sidecar and backend. It counts requests, and can hold answers to GETs
+// back after the backend has made them.
 type gate struct {
 	*httptest.Server
-	mu   sync.Mutex
-	hold chan struct{} // answers wait until it is closed; nil: nothing is held
-	held chan struct{} // has an element for each answer that waits
+	mu       sync.Mutex
+	requests map[string]int // by method and path
+	statuses map[string]int // by method, path and status
+	hold     chan struct{}  // answers wait until it is closed; nil: nothing is held
+	held     chan struct{}  // has an element for each answer that waits
 }
 
 func newGate(t *testing.T, backend string) *gate {
@@ -30,10 +33,14 @@ func newGate(t *testing.T, backend string) *gate {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gate{held: make(chan struct{}, 16)}
+	g := &gate{
+		requests: map[string]int{}, statuses: map[string]int{}, held: make(chan struct{}, 16),
+	}
 	through := httputil.NewSingleHostReverseProxy(target)
 	through.ModifyResponse = func(resp *http.Response) error {
+		asked := resp.Request.Method + " " + resp.Request.URL.Path
 		g.mu.Lock()
+		g.statuses[fmt.Sprint(asked, " ", resp.StatusCode)]++
 		hold := g.hold
 		g.mu.Unlock()
 		if hold != nil && resp.Request.Method == http.MethodGet {
@@ -42,9 +49,28 @@ func newGate(t *testing.T, backend string) *gate {
 		}
 		return nil
 	}
-	g.Server = httptest.NewServer(through)
+	g.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.mu.Lock()
+		g.requests[r.Method+" "+r.URL.Path]++
+		g.mu.Unlock()
+		through.ServeHTTP(w, r)
+	}))
 	t.Cleanup(g.Server.Close)
 	return g
+}
+
+// asked is how many requests to this method and path have come.
+func (g *gate) asked(what string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.requests[what]
+}
+
+// answered is how many requests to this method and path the backend has answered with status.
+func (g *gate) answered(what string, status int) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.statuses[fmt.Sprint(what, " ", status)]
 }
 
 // shut holds answers from now on; the function that it returns lets them go.

@@ -22,7 +22,8 @@ func sidecar(t *testing.T, env []string, args ...string) (status int, output str
 	defer cancel()
 	cmd := exec.CommandContext(ctx, proc.Build(t, "../../cmd/sidecar"), args...)
 	var out bytes.Buffer
-	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = env, t.TempDir(), &out, &out
+	cmd.Env, cmd.Dir = append(proc.Env(), env...), t.TempDir()
+	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {

@@ -50,6 +50,9 @@ func (s *stack) awaitJob(accepted answer, who string) (j job) {
 	return j
 }
 
+// generation is the request that becomes a job.
+const generation = "POST /api/v1/npc/generate"
+
 func generate(t *testing.T, base, prompt, who string, fields ...string) answer {
 	t.Helper()
 	return do(t, http.MethodPost, base+"/api/v1/npc/generate", map[string]string{"prompt": prompt}, append(fields, who)...)
@@ -138,8 +141,9 @@ func TestWhatAJobHoldsIsSealedWhereThereIsAKey(t *testing.T) {
 }
 
 func TestAnIdempotencyKeyLeadsToOneJob(t *testing.T) {
-	game, api := startGame(t)
-	s := startBefore(t, api, shippedPolicies(t))
+	_, api := startGame(t)
+	g := newGate(t, api)
+	s := startBefore(t, g.URL, shippedPolicies(t))
 	thorin, lyra := login(t, s.url, "thorin"), login(t, s.url, "lyra")
 	first := generate(t, s.url, "a baker", thorin, "Idempotency-Key: k1")
 	second := generate(t, s.url, "a baker", thorin, "Idempotency-Key: k1")
@@ -155,14 +159,15 @@ func TestAnIdempotencyKeyLeadsToOneJob(t *testing.T) {
 		t.Errorf("the same key with another body: %d %s", a.status, a.body)
 	}
 	s.awaitJob(first, thorin)
-	if n := game.Count(`"path":"/api/v1/npc/generate"`); n != 2 {
+	if n := g.asked(generation); n != 2 {
 		t.Errorf("the backend was asked %d times, want 2", n)
 	}
 }
 
 func TestAGracefulEndFinishesTheJobThatRuns(t *testing.T) {
-	game, api := startGame(t, "NPC_DELAY=1s")
-	s := startBefore(t, api, shippedPolicies(t))
+	_, api := startGame(t, "NPC_DELAY=1s")
+	g := newGate(t, api)
+	s := startBefore(t, g.URL, shippedPolicies(t))
 	thorin := login(t, s.url, "thorin")
 	a := generate(t, s.url, "a ghost", thorin)
 	proc.Await(t, 10*time.Second, func() error {
@@ -175,10 +180,10 @@ func TestAGracefulEndFinishesTheJobThatRuns(t *testing.T) {
 	if status := s.sidecar.Wait(25 * time.Second); status != 0 {
 		t.Fatalf("exit status %d", status)
 	}
-	if n := game.Count(`"path":"/api/v1/npc/generate".*"status":201`); n != 1 {
+	if n := g.answered(generation, http.StatusCreated); n != 1 {
 		t.Errorf("the job that ran at the end was answered %d times", n)
 	}
-	s.sidecar, s.url, s.ops = startSidecar(t, api, s.redis.Addr(), shippedPolicies(t))
+	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(), shippedPolicies(t))
 	s.awaitCaching()
 	if j := s.awaitJob(a, thorin); j.Status != "succeeded" {
 		t.Errorf("after a graceful end the job is %+v", j)

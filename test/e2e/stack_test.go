@@ -62,7 +62,8 @@ func startGame(t *testing.T, env ...string) (*proc.Proc, string) {
 		Path: proc.Build(t, "../../examples/gameapi"),
 		Env: append([]string{
 			"GAME_ADDR=127.0.0.1:0", "GAME_DB=" + filepath.Join(t.TempDir(), "game.db"),
-			"JWT_SECRET=" + jwtSecret, "NPC_DELAY=50ms", "RATE_LIMIT=1000000", "CLEANUP_TOKEN=cleanup-token-for-tests",
+			"JWT_SECRET=" + jwtSecret, "NPC_DELAY=50ms", "RATE_LIMIT=1000000",
+			"CLEANUP_TOKEN=cleanup-token-for-tests", "PASSWORD_COST=4", // else a start hashes for seconds
 		}, env...),
 	})
 	return game, game.AwaitLine(30*time.Second, `listening on (http://\S+)`)[1]

@@ -41,14 +41,20 @@ type Proc struct {
 
 	mu    sync.Mutex
 	lines []string
+	race  bool          // the race detector has reported one
 	more  chan struct{} // closed and replaced when lines come
 }
+
+// exitTime is how many milliseconds a program with the race detector stays when its main
+// function has returned, so that goroutines that it left behind are still watched. The
+// detector's own second would be most of the run time of short programs.
+const exitTime = "100"
 
 // Start starts a process, which is ended when the test ends.
 func Start(t testing.TB, c Cmd) *Proc {
 	t.Helper()
 	p := &Proc{t: t, cmd: exec.Command(c.Path, c.Args...), exited: make(chan struct{}), more: make(chan struct{})}
-	p.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, c.Env...)
+	p.cmd.Env = append(Env(), c.Env...)
 	p.cmd.Dir = c.Dir
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	out, err := p.cmd.StdoutPipe()
@@ -75,11 +81,19 @@ func Start(t testing.TB, c Cmd) *Proc {
 	return p
 }
 
+// Env is what every process gets of the environment.
+func Env() []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=atexit_sleep_ms=" + exitTime,
+	}
+}
+
 func (p *Proc) read(r io.Reader) {
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
 		p.mu.Lock()
+		p.race = p.race || strings.Contains(scanner.Text(), "WARNING: DATA RACE")
 		if len(p.lines) < maxLines {
 			p.lines = append(p.lines, scanner.Text())
 		}
@@ -222,6 +236,12 @@ func (p *Proc) end() {
 			_ = p.cmd.Process.Kill()
 			<-p.exited
 		}
+	}
+	p.mu.Lock()
+	race := p.race
+	p.mu.Unlock()
+	if race {
+		p.t.Errorf("%s has a data race", p.name())
 	}
 	if p.t.Failed() {
 		p.t.Logf("%s:\n%s", p.name(), p.tail())
