@@ -1,0 +1,132 @@
+package proxy_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/backend"
+	"sidecar/internal/coherence"
+	"sidecar/internal/config"
+	"sidecar/internal/redisconn"
+	"sidecar/internal/store"
+	"sidecar/internal/telemetry"
+	"sidecar/policy"
+	"sidecar/proxy"
+	"sidecar/test/redisd"
+)
+
+// shared is the Redis of every test that does not break it: each has a key prefix of its own.
+var shared *redisd.Server
+
+var prefixes atomic.Int64
+
+func TestMain(m *testing.M) { os.Exit(redisd.Run(m, &shared)) }
+
+// A sidecar is a Proxy on a server of its own, put together as cmd/sidecar does it.
+type sidecar struct {
+	t      *testing.T
+	url    string
+	prefix string
+	redis  *redisd.Server
+	keys   *coherence.Keyspace
+	mu     sync.Mutex
+	done   map[string]int // Redis operations, by name
+}
+
+// A setup is what a test may want otherwise than start has it.
+type setup struct {
+	redis   *redisd.Server
+	prefix  string
+	away    bool          // Redis is not waited for
+	budget  time.Duration // of Redis, for one request
+	inspect int64
+	backend backend.Options
+	wrap    func(http.Handler) http.Handler
+}
+
+// start serves the routes, one a line, before the backend. It ends with the test.
+func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar {
+	t.Helper()
+	o := setup{redis: shared, prefix: fmt.Sprint("t", prefixes.Add(1)), budget: 10 * time.Second, inspect: 1 << 20,
+		backend: backend.Options{URL: b.URL, Timeout: 20 * time.Second, Dial: time.Second}}
+	for _, f := range change {
+		f(&o)
+	}
+	s := &sidecar{t: t, prefix: o.prefix, redis: o.redis, done: map[string]int{}}
+	secret := func() []byte { return []byte("a key for the tests of this package") }
+	table, _, err := policy.Load([]byte("version: 1\n"+routes), policy.Options{Secret: secret, MaxInspect: o.inspect})
+	check(t, err)
+	log, names := slog.New(slog.DiscardHandler), cachekeys.NewNames(o.prefix)
+	incarnation := coherence.NewIncarnation(names, log)
+	conn, err := redisconn.New(redisconn.Options{
+		Name: "cache", Redis: config.Redis{Host: o.redis.Host(), Port: o.redis.Port()}, Names: names, Log: log,
+		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 50 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
+		Greet:   incarnation.Greet, Observe: s.operated,
+	})
+	check(t, err)
+	s.keys = coherence.New(coherence.Options{Conn: conn, Names: names, Incarnation: incarnation, Log: log})
+	kept := store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret, Memory: 8 << 20, Log: log})
+	transport, err := backend.New(o.backend)
+	check(t, err)
+	p := &proxy.Proxy{
+		Table: func() *policy.Table { return table }, Store: kept, Keyspace: s.keys, Redis: conn, Backend: transport,
+		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, ""),
+		RedisTimeout: o.budget, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
+	}
+	handler := http.Handler(p)
+	if o.wrap != nil {
+		handler = o.wrap(p)
+	}
+	server := httptest.NewUnstartedServer(handler)
+	server.Config.DisableGeneralOptionsHandler, server.Config.ErrorLog = true, slog.NewLogLogger(log.Handler(), 0)
+	server.Start()
+	s.url = server.URL
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { conn.Run(ctx) })
+	running.Go(func() { s.keys.Run(ctx) })
+	t.Cleanup(func() {
+		server.Close()
+		p.Close()
+		kept.Close(ctx)
+		transport.Close()
+		cancel()
+		running.Wait()
+		_ = conn.Close()
+	})
+	if !o.away {
+		// A server that is met during a fill makes its store void.
+		await(t, "the sidecar has met its Redis", func() bool { return conn.Healthy() == nil && s.keys.Current() })
+	}
+	return s
+}
+
+func (s *sidecar) operated(op string, _ time.Duration, _ bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done[op]++
+}
+
+// awaitOpens waits until n requests have opened their tokens: each of them fetches then, or waits.
+func (s *sidecar) awaitOpens(n int) {
+	s.t.Helper()
+	await(s.t, fmt.Sprint(n, " requests opened their tokens"), func() bool { return s.operations("open") >= n })
+}
+
+// operations is how often Redis was asked for this.
+func (s *sidecar) operations(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done[name]
+}
