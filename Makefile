@@ -6,7 +6,7 @@ FUZZTIME   ?= 10s
 CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
 
-.PHONY: test tools check unit modules fuzz check-coherence check-model build demo clean
+.PHONY: test tools check unit modules fuzz check-rfc check-coherence check-model build demo clean
 
 test: tools check unit modules
 
@@ -35,6 +35,10 @@ fuzz:
 	@for p in $$(go list ./...); do \
 	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
 	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; done; done
+
+# Every case of the RFC tables against the binary; make test runs them in process.
+check-rfc:
+	go test -race -count=1 -timeout 10m ./test/e2e -run TestTheBinaryKeepsTheCachingRFCs -rfc.all
 
 # The promise after a write, long: every class of faults with CHECK_OPS checked operations, and every guard switched off once. CI runs a short form
 # with the other tests.

@@ -1,4 +1,4 @@
-package e2e
+package rfc
 
 // heads: a HEAD is answered from a stored GET, and updates it.
 func heads() []promise {

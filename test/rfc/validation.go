@@ -1,4 +1,4 @@
-package e2e
+package rfc
 
 // Fields that the cases of validation share.
 const (

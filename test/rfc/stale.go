@@ -1,4 +1,4 @@
-package e2e
+package rfc
 
 import (
 	"fmt"
@@ -152,7 +152,8 @@ routes:
   - {match: GET /never/, cache: {scope: shared, stale_if_unreachable: 0s}}
 `
 
-func TestAPolicySaysHowLongAnAnswerMayBeUsedStale(t *testing.T) {
+// APolicySaysHowLongAnAnswerMayBeUsedStale runs the table of what a policy permits of itself.
+func APolicySaysHowLongAnAnswerMayBeUsedStale(t *testing.T, start Start) {
 	revalidating, moment, failing := route{prefix: "/revalidating"}, route{prefix: "/moment"}, route{prefix: "/error"}
 	unreachable, own, never := route{prefix: "/unreachable"}, route{"/own", private.fields}, route{prefix: "/never"}
 	cases := []promise{
@@ -187,5 +188,5 @@ func TestAPolicySaysHowLongAnAnswerMayBeUsedStale(t *testing.T) {
 			promise{"stale_if_unreachable: not with " + forbidden, unreachable, steps{get().forwarded(ok(control)), get().after(second).forwarded(away()).fails()}},
 		)
 	}
-	keep(t, stalePolicies, cases...)
+	keep(t, start, stalePolicies, cases...)
 }

@@ -1,4 +1,4 @@
-package e2e
+package rfc
 
 // requestDirectives: a client's directives are obeyed as RFC 9111 §5.2.1 says.
 func requestDirectives() []promise {

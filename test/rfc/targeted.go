@@ -1,4 +1,4 @@
-package e2e
+package rfc
 
 import "testing"
 
@@ -98,7 +98,8 @@ func immutable() []promise {
 	}
 }
 
-func TestAGroupIsInvalidatedTogetherAsRFC9875Says(t *testing.T) {
+// AGroupIsInvalidatedTogether runs the table of RFC 9875, one case after another.
+func AGroupIsInvalidatedTogether(t *testing.T, start Start) {
 	// ends is the case of a write whose answer has these fields and makes old what is stored with the first ones, at another path.
 	ends := func(name, groups, method string, answer reply) promise {
 		return promise{name, shared, steps{
@@ -112,7 +113,7 @@ func TestAGroupIsInvalidatedTogetherAsRFC9875Says(t *testing.T) {
 	}
 	const all = `Cache-Group-Invalidation: `
 	// While groups are invalidated, what is fetched and names some need not be stored.
-	keepInTurn(t, rfcPolicies,
+	keepInTurn(t, start, rfcPolicies,
 		ends("RFC 9875 §3 what a POST names", `"{path}"`, "POST", ok(all+`"{path}"`)),
 		ends("RFC 9875 §3 what a DELETE names", `"{path}"`, "DELETE", answers(204, all+`"{path}"`)),
 		ends("RFC 9875 §2 one of several", `"{path}x", "{path}"`, "POST", ok(all+`"{path}y", "{path}"`)),

@@ -1,4 +1,4 @@
-package e2e
+package rfc
 
 // variants: a variant is reused as RFC 9111 §4.1 says.
 func variants() []promise {
