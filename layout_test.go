@@ -18,8 +18,8 @@ var rows = [][]string{
 	{"proxy", "jobhook", "internal/ops", "internal/demo"},
 	{"internal/store", "internal/jobs", "internal/invalidation"},
 	{"internal/coherence", "internal/keysecret", "internal/entry", "internal/backend", "policy"},
-	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory"},
-	{"cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
+	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory", "policy/yamldoc"},
+	{"policy/pattern", "cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
 	{"internal/httpfield"},
 	{"internal/reason", "internal/nearest"},
 }

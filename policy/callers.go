@@ -4,35 +4,34 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/goccy/go-yaml/ast"
-
 	"sidecar/cachekeys"
 	"sidecar/internal/caller"
+	"sidecar/policy/yamldoc"
 )
 
 // callers reads the caller block.
-func (l *loader) callers(n ast.Node) {
+func (l *loader) callers(n yamldoc.Node) {
 	c := &l.caller
-	var id ast.Node
-	l.mapping(n, "caller",
-		field{"credentials", func(n ast.Node) { c.Credentials = l.credentials(n) }},
-		field{"not_credentials", func(n ast.Node) { c.NotCredentials = plain(l.texts(n, "not_credentials")) }},
-		field{"ignore_cookies", func(n ast.Node) { c.IgnoreCookies = plain(l.texts(n, "ignore_cookies")) }},
-		field{"jwt", func(n ast.Node) { l.token(n) }},
-		field{"id", func(n ast.Node) { id = n }},
-		field{"max_age", func(n ast.Node) { c.MaxAge = l.positive(n, "max_age") }},
+	var id yamldoc.Node
+	l.Mapping(n, "caller",
+		field("credentials", func(n yamldoc.Node) { c.Credentials = l.credentials(n) }),
+		field("not_credentials", func(n yamldoc.Node) { c.NotCredentials = l.Strings(n, "not_credentials") }),
+		field("ignore_cookies", func(n yamldoc.Node) { c.IgnoreCookies = l.Strings(n, "ignore_cookies") }),
+		field("jwt", func(n yamldoc.Node) { l.token(n) }),
+		field("id", func(n yamldoc.Node) { id = n }),
+		field("max_age", func(n yamldoc.Node) { c.MaxAge = l.Positive(n, "max_age") }),
 	)
-	if id != nil {
+	if !id.Absent() {
 		l.callerID(id)
 	}
 }
 
-func (l *loader) credentials(n ast.Node) []caller.Credential {
+func (l *loader) credentials(n yamldoc.Node) []caller.Credential {
 	out := []caller.Credential{} // none at all: everybody is the same caller, and who says otherwise bypasses
-	for _, s := range l.texts(n, "credentials") {
-		credential, err := caller.ParseCredential(s.text)
+	for _, s := range l.Texts(n, "credentials") {
+		credential, err := caller.ParseCredential(s.Text)
 		if err != nil {
-			l.fault(s.at, "%v", err)
+			l.Fault(s, "%v", err)
 			continue
 		}
 		out = append(out, credential)
@@ -41,31 +40,31 @@ func (l *loader) credentials(n ast.Node) []caller.Credential {
 }
 
 // token reads the jwt block.
-func (l *loader) token(n ast.Node) {
+func (l *loader) token(n yamldoc.Node) {
 	j := &caller.JWT{}
 	l.jwt = true
-	text := func(to *string, what string) func(ast.Node) {
-		return func(n ast.Node) { *to, _ = l.text(n, what) }
+	text := func(to *string, what string) func(yamldoc.Node) {
+		return func(n yamldoc.Node) { *to, _ = l.Text(n, what) }
 	}
 	secret := ""
-	before := len(l.findings.List)
-	l.mapping(n, "jwt",
-		field{"secret_env", func(n ast.Node) {
-			secret, _ = l.text(n, "secret_env")
+	before := l.Count()
+	l.Mapping(n, "jwt",
+		field("secret_env", func(n yamldoc.Node) {
+			secret, _ = l.Text(n, "secret_env")
 			j.Secret = l.secret(n, secret)
-		}},
-		field{"public_key_file", text(&j.PublicKeyFile, "public_key_file")},
-		field{"jwks_file", text(&j.JWKSFile, "jwks_file")},
-		field{"jwks_url", text(&j.JWKSURL, "jwks_url")},
-		field{"algorithms", func(n ast.Node) { j.Algorithms = plain(l.texts(n, "algorithms")) }},
-		field{"issuer", text(&j.Issuer, "issuer")},
-		field{"audience", text(&j.Audience, "audience")},
+		}),
+		field("public_key_file", text(&j.PublicKeyFile, "public_key_file")),
+		field("jwks_file", text(&j.JWKSFile, "jwks_file")),
+		field("jwks_url", text(&j.JWKSURL, "jwks_url")),
+		field("algorithms", func(n yamldoc.Node) { j.Algorithms = l.Strings(n, "algorithms") }),
+		field("issuer", text(&j.Issuer, "issuer")),
+		field("audience", text(&j.Audience, "audience")),
 	)
-	if l.faultySince(before) {
+	if l.FaultySince(before) {
 		return // what follows would only repeat it
 	}
 	if err := j.Check(); err != nil {
-		l.fault(n, "jwt: %v", err)
+		l.Fault(n, "jwt: %v", err)
 		return
 	}
 	if l.options.Env != nil { // else what the file refers to is not looked at
@@ -77,38 +76,42 @@ func (l *loader) token(n ast.Node) {
 const minSecret = 32
 
 // secret looks up the variable that holds a shared secret. Its value never reaches a finding.
-func (l *loader) secret(n ast.Node, name string) []byte {
+func (l *loader) secret(n yamldoc.Node, name string) []byte {
 	if l.options.Env == nil {
 		return []byte("unknown")
 	}
 	value, ok := l.options.Env(name)
 	if !ok || value == "" {
-		l.fault(n, "the variable %s is not set: it holds the secret of the API's tokens", name)
+		l.Fault(n, "the variable %s is not set: it holds the secret of the API's tokens", name)
 		return nil
 	}
 	if len(value) < minSecret {
-		l.smell(n, "the secret in %s is shorter than %d bytes: it can be guessed from one token (RFC 7518 §3.2)", name, minSecret)
+		l.Smell(n, "the secret in %s is shorter than %d bytes: it can be guessed from one token (RFC 7518 §3.2)", name, minSecret)
 	}
 	return []byte(value)
 }
 
 // callerID reads the id template.
-func (l *loader) callerID(n ast.Node) {
-	t := l.template(n)
+func (l *loader) callerID(n yamldoc.Node) {
+	text, ok := l.Text(n, "a template")
+	if !ok {
+		return
+	}
+	t := l.template(yamldoc.Located{Text: text, Place: n.At()})
 	if t == nil {
 		return
 	}
 	if !l.jwt {
-		l.fault(n, "id is made of claims, which need jwt")
+		l.Fault(n, "id is made of claims, which need jwt")
 		return
 	}
 	if len(t.Placeholders()) == 0 || t.IsFamily() {
-		l.fault(n, "id names at least one claim, like %q", "{claim.user_id}")
+		l.Fault(n, "id names at least one claim, like %q", "{claim.user_id}")
 		return
 	}
 	for _, p := range t.Placeholders() {
 		if p.Source != cachekeys.FromClaim {
-			l.fault(n, "id is made of claims alone, like %q: nothing else is verified", "{claim.user_id}")
+			l.Fault(n, "id is made of claims alone, like %q: nothing else is verified", "{claim.user_id}")
 			return
 		}
 	}
@@ -119,10 +122,10 @@ func (l *loader) callerID(n ast.Node) {
 // deciding are claims that often decide what an answer holds.
 var deciding = []string{"role", "roles", "scope", "scp", "permissions", "groups", "org", "tenant"}
 
-func (l *loader) smellOfID(n ast.Node, t *cachekeys.Template) {
+func (l *loader) smellOfID(n yamldoc.Node, t *cachekeys.Template) {
 	names := claimsOf(t)
 	if !slices.ContainsFunc(deciding, func(c string) bool { return slices.Contains(names, c) }) && !slices.Contains(names, "jti") {
-		l.smell(n, "id leaves out claims like %s: two roles of one user would share private entries", strings.Join(deciding[:3], ", "))
+		l.Smell(n, "id leaves out claims like %s: two roles of one user would share private entries", strings.Join(deciding[:3], ", "))
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"sidecar/policy/yamldoc"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata/*.want")
@@ -49,11 +51,11 @@ func TestFaultsAreToldWithPlaceAndRemedy(t *testing.T) {
 			if err == nil || table != nil {
 				t.Fatalf("loaded as %v without a fault", table)
 			}
-			if as, ok := errors.AsType[*Findings](err); !ok || as != found {
+			if as, ok := errors.AsType[*yamldoc.Findings](err); !ok || as != found {
 				t.Errorf("the error is %T and not the findings", err)
 			}
 			var got bytes.Buffer
-			if err := found.Write(&got, Text); err != nil {
+			if err := found.Write(&got, yamldoc.Text); err != nil {
 				t.Fatal(err)
 			}
 			want := strings.TrimSuffix(file, ".yaml") + ".want"
@@ -88,7 +90,7 @@ routes:
     deny: true
 `
 
-func findings(t *testing.T, file, content string) *Findings {
+func findings(t *testing.T, file, content string) *yamldoc.Findings {
 	t.Helper()
 	o := testOptions()
 	o.File = file
@@ -98,7 +100,7 @@ func findings(t *testing.T, file, content string) *Findings {
 
 func TestFindingsAsJSONAreAnArrayOfObjects(t *testing.T) {
 	var b bytes.Buffer
-	if err := findings(t, "a.yaml", mixed).Write(&b, JSON); err != nil {
+	if err := findings(t, "a.yaml", mixed).Write(&b, yamldoc.JSON); err != nil {
 		t.Fatal(err)
 	}
 	type object struct {
@@ -122,14 +124,14 @@ func TestFindingsAsJSONAreAnArrayOfObjects(t *testing.T) {
 
 func TestNoFindingsAsJSONAreAnEmptyArray(t *testing.T) {
 	var b bytes.Buffer
-	if err := findings(t, "a.yaml", "version: 1\n").Write(&b, JSON); err != nil || b.String() != "[]\n" {
+	if err := findings(t, "a.yaml", "version: 1\n").Write(&b, yamldoc.JSON); err != nil || b.String() != "[]\n" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
 }
 
 func TestFindingsForGitHubAreEscapedWorkflowCommands(t *testing.T) {
 	var b bytes.Buffer
-	if err := findings(t, "a,b:c%.yaml", mixed).Write(&b, GitHub); err != nil {
+	if err := findings(t, "a,b:c%.yaml", mixed).Write(&b, yamldoc.GitHub); err != nil {
 		t.Fatal(err)
 	}
 	want := `::warning file=a%2Cb%3Ac%25.yaml,line=3,col=5::nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route
@@ -199,7 +201,7 @@ func TestTheValueOfASecretIsNeverTold(t *testing.T) {
 	o.Env = env(map[string]string{"S": "hunter2"})
 	_, found, _ := Load([]byte("version: 1\ncaller: {jwt: {secret_env: S, algorithms: [RS256]}}\n"), o)
 	var b bytes.Buffer
-	if err := found.Write(&b, Text); err != nil {
+	if err := found.Write(&b, yamldoc.Text); err != nil {
 		t.Fatal(err)
 	}
 	if len(found.List) != 2 || strings.Contains(b.String(), "hunter2") {

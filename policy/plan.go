@@ -8,6 +8,7 @@ import (
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
+	"sidecar/policy/pattern"
 )
 
 // A Kind is what is to be done with a request.
@@ -61,24 +62,26 @@ type ReadPlan struct {
 	query  cachekeys.Query // as it is sent on
 }
 
-// A Cache is a compiled cache block.
+// A Cache is a compiled cache block. Of its fields the tags alone decide what a write invalidates;
+// the others decide how entries are made, which is the matter of Digest.
 type Cache struct {
-	Rules     httpcache.Rules
-	Scope     Scope
-	MaxBody   int64         // bytes; larger answers stream through
-	Strip     []string      // field names in canonical form, or prefixes that end in '*'; never stored
-	SetCookie SetCookie     // what becomes of Set-Cookie
-	Memory    time.Duration // how long the process may answer from its own memory; 0: never
+	Rules     httpcache.Rules `digest:"-"`
+	Scope     Scope           `digest:"-"`
+	MaxBody   int64           `digest:"-"` // bytes; larger answers stream through
+	Strip     []string        `digest:"-"` // canonical field names, or prefixes with '*'; never stored
+	SetCookie SetCookie       `digest:"-"` // what becomes of Set-Cookie
+	Memory    time.Duration   `digest:"-"` // how long the process may answer from its own memory; 0: never
 	Tags      []*cachekeys.Template
-	Vary      []string // canonical
-	Digest    string   // of the block as it is in force: part of every key
-	// StrippedTargets are fields that speak to this cache alone (RFC 9213) and that Strip matches: stored for what they say, and in no answer.
-	StrippedTargets []string
+	Vary      []string `digest:"-"` // canonical
+	Digest    string   `digest:"-"` // of the block as it is in force: part of every key
+	// StrippedTargets are fields that speak to this cache alone (RFC 9213) and that Strip matches:
+	// stored for what they say, and in no answer.
+	StrippedTargets []string `digest:"-"`
 
-	partition *cachekeys.Template
-	query     queryRule
-	tagFields []string // canonical: request fields that tags are made of
-	tagParams []string // parameters that tags are made of
+	partition *cachekeys.Template `digest:"-"`
+	query     queryRule           `digest:"-"`
+	tagFields []string            `digest:"-"` // canonical: request fields that tags are made of
+	tagParams []string            `digest:"-"` // parameters that tags are made of
 }
 
 // A Scope says for whom an entry is.
@@ -114,6 +117,9 @@ type WritePlan struct {
 	values  requestValues
 	matches []match // each route that the forms of the path match
 }
+
+// match is a route with the values of its wildcards.
+type match = pattern.Match[*route]
 
 // A Body is content as far as it is in hand.
 type Body struct {

@@ -8,6 +8,7 @@ import (
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
+	"sidecar/policy/pattern"
 )
 
 // Bounds of what one request or answer may name.
@@ -20,20 +21,20 @@ const (
 
 // planRead plans a GET or HEAD without a body.
 func (t *Table) planRead(plan *Plan, req httpfield.Request) {
-	m, ok := t.matcher.find(http.MethodGet, split(req.Path))
+	m, ok := t.matcher.Find(http.MethodGet, pattern.Split(req.Path))
 	if !ok {
 		plan.Bypass = reason.NoRoute
 		return
 	}
-	plan.Route = m.route.name
+	plan.Route = m.Target.name
 	switch {
-	case m.route.kind == Write && len(m.route.patterns) > 0 && namesGET(m.route):
+	case m.Target.kind == Write && len(m.Target.patterns) > 0 && namesGET(m.Target):
 		t.planWrite(plan, req, nil)
 		return
-	case m.route.kind != Read:
+	case m.Target.kind != Read:
 		plan.Route, plan.Bypass = "", reason.NoRoute
 		return
-	case !t.matcher.certain(http.MethodGet, req.Path, m):
+	case !t.matcher.Certain(http.MethodGet, req.Path, m):
 		plan.Bypass = reason.BadTarget
 		return
 	}
@@ -41,7 +42,7 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request) {
 		plan.Bypass = why
 		return
 	}
-	query, ok := m.route.cache.query.apply(req.Query)
+	query, ok := m.Target.cache.query.apply(req.Query)
 	if !ok {
 		plan.Bypass = reason.QueryNotListed
 		return
@@ -57,7 +58,7 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request) {
 // namesGET reports whether the route's patterns say GET: one for any method is about unsafe ones.
 func namesGET(r *route) bool {
 	for _, p := range r.patterns {
-		if p.method == http.MethodGet {
+		if p.Method() == http.MethodGet {
 			return true
 		}
 	}
@@ -66,8 +67,8 @@ func namesGET(r *route) bool {
 
 // read makes the plan of a read. ok is false if a template cannot be filled.
 func (t *Table) read(plan *Plan, req httpfield.Request, m match, query cachekeys.Query) (*ReadPlan, bool) {
-	c, who := m.route.cache, plan.Caller
-	values := requestValues{path: m.values, query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: who}
+	c, who := m.Target.cache, plan.Caller
+	values := requestValues{path: m.Values, query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: who}
 	r := &ReadPlan{
 		Cache: c, Rules: c.Rules, table: t, values: values, query: query,
 		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},

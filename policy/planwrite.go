@@ -7,6 +7,7 @@ import (
 	"sidecar/cachekeys"
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
+	"sidecar/policy/pattern"
 )
 
 // planWrite plans a request that may change something. It is matched on every form of its path, since the backend may take one
@@ -17,36 +18,36 @@ func (t *Table) planWrite(plan *Plan, req httpfield.Request, overrides []string)
 		values: requestValues{query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: plan.Caller},
 	}
 	plan.Kind, plan.Write, plan.Route = Write, w, ""
-	for i, segments := range forms(req.Path) {
+	for i, segments := range pattern.Forms(req.Path) {
 		for _, method := range append([]string{req.Method}, overrides...) {
-			if m, ok := t.matcher.find(method, segments); ok && m.writes(method) {
-				if i == 0 && m.route.kind == Job && len(overrides) == 0 {
-					plan.Kind, plan.Job = Job, m.route.job
+			if m, ok := t.matcher.Find(method, segments); ok && writes(m, method) {
+				if i == 0 && m.Target.kind == Job && len(overrides) == 0 {
+					plan.Kind, plan.Job = Job, m.Target.job
 				}
 				w.add(m)
 			}
-			if m, ok := t.matcher.findEmpty(method, segments); ok && m.writes(method) {
+			if m, ok := t.matcher.FindEmpty(method, segments); ok && writes(m, method) {
 				w.add(m)
 			}
 		}
 	}
 	if len(w.matches) > 0 {
-		plan.Route = w.matches[0].route.name
+		plan.Route = w.matches[0].Target.name
 	}
 }
 
-// writes reports whether the route is about requests of this method that change something.
-func (m match) writes(method string) bool {
-	return (m.route.kind == Write || m.route.kind == Job) && (!isSafe(method) || namesGET(m.route))
+// writes reports whether the match is about requests of this method that change something.
+func writes(m match, method string) bool {
+	return (m.Target.kind == Write || m.Target.kind == Job) && (!isSafe(method) || namesGET(m.Target))
 }
 
 func (w *WritePlan) add(m match) {
-	if slices.ContainsFunc(w.matches, func(have match) bool { return have.route == m.route && sameValues(have.values, m.values) }) {
+	if slices.ContainsFunc(w.matches, m.Equal) {
 		return
 	}
 	w.matches = append(w.matches, m)
-	w.Matched, w.Strict, w.Settle = true, w.Strict || m.route.strict, max(w.Settle, m.route.settle)
-	for _, t := range m.route.writes {
+	w.Matched, w.Strict, w.Settle = true, w.Strict || m.Target.strict, max(w.Settle, m.Target.settle)
+	for _, t := range m.Target.writes {
 		w.NeedsRequestBody = w.NeedsRequestBody || t.Has(cachekeys.FromRequestBody)
 		w.NeedsResponseBody = w.NeedsResponseBody || t.Has(cachekeys.FromResponseBody)
 	}
@@ -58,8 +59,8 @@ func (w *WritePlan) Announced(sent Body) (tags, guards []cachekeys.Tag) {
 	values := w.values
 	values.request = document{body: sent, limit: w.table.maxInspect}
 	for _, m := range w.matches {
-		values.path = m.values
-		for _, t := range m.route.writes {
+		values.path = m.Values
+		for _, t := range m.Target.writes {
 			x := t.Expand(&values, maxTags)
 			prefix, _, early := t.Known(&values)
 			if !t.Has(cachekeys.FromResponseBody) || !early || w.Strict {
@@ -105,7 +106,7 @@ func (w *WritePlan) Unknown(sent Body) []cachekeys.Tag {
 func (w *WritePlan) fill(sent, answer Body, refused bool) []cachekeys.Tag {
 	matches := w.matches
 	if refused {
-		matches = slices.DeleteFunc(slices.Clone(matches), func(m match) bool { return !m.route.refusal })
+		matches = slices.DeleteFunc(slices.Clone(matches), func(m match) bool { return !m.Target.refusal })
 		if len(matches) == 0 {
 			return nil
 		}
@@ -123,8 +124,8 @@ func (w *WritePlan) fill(sent, answer Body, refused bool) []cachekeys.Tag {
 // expand fills all templates of matches; where one yields more than limit tags, it yields their family.
 func expand(matches []match, values requestValues, limit int) (tags []cachekeys.Tag) {
 	for _, m := range matches {
-		values.path = m.values
-		for _, t := range m.route.writes {
+		values.path = m.Values
+		for _, t := range m.Target.writes {
 			x := t.Expand(&values, limit)
 			tags = append(append(tags, x.Tags...), x.Unfilled...)
 		}

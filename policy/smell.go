@@ -14,41 +14,41 @@ func (l *loader) smells() {
 			l.smellOfWrite(r, w, i)
 		}
 		if r.cache != nil && !l.invalidated(r) {
-			l.smell(r.at, "nothing invalidates %q: after a write its answers are old until they expire. Name its tags in the invalidate of a route", r.name)
+			l.Smell(r.at, "nothing invalidates %q: after a write its answers are old until they expire. Name its tags in the invalidate of a route", r.name)
 		}
 		if r.cache != nil && r.cache.Memory > 0 && l.invalidated(r) {
-			l.smell(r.memoryNode, "after a write another sidecar answers %q from its memory until it hears of it: milliseconds, and at most %v. memory: off waits for nobody", r.name, r.cache.Memory)
+			l.Smell(r.memoryAt, "after a write another sidecar answers %q from its memory until it hears of it: milliseconds, and at most %v. memory: off waits for nobody", r.name, r.cache.Memory)
 		}
 		if r.kind == Job && !l.jwt {
-			l.smell(r.at, "%q takes credentials that nobody verifies: who has a new token no longer sees the jobs of the old one. Add jwt to the caller block", r.name)
+			l.Smell(r.at, "%q takes credentials that nobody verifies: who has a new token no longer sees the jobs of the old one. Add jwt to the caller block", r.name)
 		}
 	}
 }
 
-func (l *loader) smellOfWrite(r *route, w *cachekeys.Template, i int) {
-	at := r.writeNodes[i]
+func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {
+	at := r.writesAt[i]
 	switch {
 	case w.String() == "caller:{caller}":
 		if l.jwt && (l.caller.ID == nil || !slices.Contains(claimsOf(l.caller.ID), "jti")) {
-			l.smell(at, "while caller.id leaves out jti, another token of the same caller refills what this drops, and a token that was logged out can read it until it expires")
+			l.Smell(at, "while caller.id leaves out jti, another token of the same caller refills what this drops, and a token that was logged out can read it until it expires")
 		}
 	case strings.HasPrefix(w.String(), "caller:"): // every private entry carries it
 	case !l.carried(w):
-		l.smell(at, "no cached route carries %q: it invalidates nothing", w.String())
+		l.Smell(at, "no cached route carries %q: it invalidates nothing", w.String())
 	case w.Has(cachekeys.FromClaim):
-		l.smell(at, "%q names the one who writes, and the owner of what is written may be another: take the id from the path or the answer", w.String())
+		l.Smell(at, "%q names the one who writes, and the owner of what is written may be another: take the id from the path or the answer", w.String())
 	}
 }
 
 // carried reports whether some cached route carries what w names.
 func (l *loader) carried(w *cachekeys.Template) bool {
-	return slices.ContainsFunc(l.routes, func(r *route) bool {
+	return slices.ContainsFunc(l.routes, func(r *draft) bool {
 		return r.cache != nil && slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return touches(w, t) })
 	})
 }
 
 // invalidated reports whether some route names what r carries, or writes to the paths of r.
-func (l *loader) invalidated(r *route) bool {
+func (l *loader) invalidated(r *draft) bool {
 	for _, other := range l.routes {
 		for _, w := range other.writes {
 			if slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return touches(w, t) }) {
@@ -60,7 +60,7 @@ func (l *loader) invalidated(r *route) bool {
 		}
 		for _, p := range other.patterns {
 			for _, q := range r.patterns {
-				if meetsPath(p.segments, q.segments) {
+				if p.MeetsPath(q) {
 					return true
 				}
 			}

@@ -2,9 +2,6 @@ package policy
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +11,7 @@ import (
 	"sidecar/internal/caller"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
+	"sidecar/policy/pattern"
 )
 
 // A Table is a policies file in force. It is immutable and safe for concurrent use.
@@ -21,7 +19,7 @@ type Table struct {
 	version    string
 	rules      cachekeys.Tag
 	routes     []*route
-	matcher    matcher
+	matcher    pattern.Matcher[*route]
 	denies     bool
 	identifier *caller.Identifier
 	secret     func() []byte
@@ -32,8 +30,14 @@ type Table struct {
 
 // table makes the table of what was read without a fault.
 func (l *loader) table(version string) *Table {
-	t := &Table{version: version, rules: cachekeys.Rules(l.rulesDigest()), routes: l.routes, matcher: l.matcher, secret: l.options.Secret, maxInspect: l.options.MaxInspect}
-	for _, r := range l.routes {
+	t := &Table{
+		version: version, rules: cachekeys.Rules(l.rulesDigest()), routes: l.liveRoutes(),
+		secret: l.options.Secret, maxInspect: l.options.MaxInspect,
+	}
+	for _, r := range t.routes {
+		for _, p := range r.patterns {
+			t.matcher.Add(p, r)
+		}
 		t.denies = t.denies || r.kind == Deny
 		for _, w := range r.writes {
 			t.families = addPrefixes(t.families, w, func(cachekeys.Placeholder) bool { return true })
@@ -52,41 +56,13 @@ func (l *loader) table(version string) *Table {
 	return t
 }
 
-// rulesDigest is that of all that decides what a write invalidates and what an entry carries.
-func (l *loader) rulesDigest() string {
-	type rule struct {
-		Kind          Kind
-		Match, Writes []string
-		Tags          []string
-		Refusal       bool
-		Settle        time.Duration
+// liveRoutes are the routes without their places in the file.
+func (l *loader) liveRoutes() []*route {
+	routes := make([]*route, len(l.routes))
+	for i, d := range l.routes {
+		routes[i] = d.route
 	}
-	rules := make([]rule, len(l.routes))
-	for i, r := range l.routes {
-		rules[i] = rule{Kind: r.kind, Match: r.sources, Refusal: r.refusal, Settle: r.settle}
-		for _, w := range r.writes {
-			rules[i].Writes = append(rules[i].Writes, w.String())
-		}
-		if r.cache != nil {
-			for _, t := range r.cache.Tags {
-				rules[i].Tags = append(rules[i].Tags, t.String())
-			}
-		}
-	}
-	id := ""
-	if l.caller.ID != nil {
-		id = l.caller.ID.String()
-	}
-	text, _ := json.Marshal(struct { // nothing here fails to marshal
-		Version  int // of the code that reads them
-		Rules    []rule
-		Callers  any
-		Issuer   string
-		Audience string
-		Inspect  int64
-	}{1, rules, []any{l.caller.Credentials, l.caller.NotCredentials, l.caller.IgnoreCookies, id}, l.issuer(), l.audience(), l.options.MaxInspect})
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:16])
+	return routes
 }
 
 // addPrefixes adds the family of what stands before each placeholder of t that is wanted.
@@ -139,7 +115,7 @@ type RouteInfo struct {
 func (t *Table) Routes() []RouteInfo {
 	out := make([]RouteInfo, len(t.routes))
 	for i, r := range t.routes {
-		info := RouteInfo{Name: r.name, Match: r.sources, Kind: map[Kind]string{Read: "cache", Write: "invalidate", Job: "job", Deny: "deny"}[r.kind]}
+		info := RouteInfo{Name: r.name, Match: sources(r), Kind: map[Kind]string{Read: "cache", Write: "invalidate", Job: "job", Deny: "deny"}[r.kind]}
 		for _, w := range r.writes {
 			info.Invalidate = append(info.Invalidate, w.String())
 		}
@@ -155,6 +131,14 @@ func (t *Table) Routes() []RouteInfo {
 			info.Queue = r.job.Queue
 		}
 		out[i] = info
+	}
+	return out
+}
+
+func sources(r *route) []string {
+	out := make([]string, len(r.patterns))
+	for i, p := range r.patterns {
+		out[i] = p.String()
 	}
 	return out
 }
@@ -267,13 +251,13 @@ func (t *Table) denied(req httpfield.Request) bool { return t.denies && t.denied
 
 func (t *Table) deniedBy(req httpfield.Request) string {
 	methods := append(methodOverrides(req.Fields), req.Method)
-	for _, segments := range forms(req.Path) {
+	for _, segments := range pattern.Forms(req.Path) {
 		for _, method := range methods {
-			if m, ok := t.matcher.find(method, segments); ok && m.route.kind == Deny {
-				return m.route.name
+			if m, ok := t.matcher.Find(method, segments); ok && m.Target.kind == Deny {
+				return m.Target.name
 			}
-			if m, ok := t.matcher.findEmpty(method, segments); ok && m.route.kind == Deny {
-				return m.route.name
+			if m, ok := t.matcher.FindEmpty(method, segments); ok && m.Target.kind == Deny {
+				return m.Target.name
 			}
 		}
 	}

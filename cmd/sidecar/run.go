@@ -12,6 +12,7 @@ import (
 	"sidecar/internal/config"
 	"sidecar/internal/telemetry"
 	"sidecar/policy"
+	"sidecar/policy/yamldoc"
 )
 
 // runCommand runs the proxy until ctx is done.
@@ -37,9 +38,9 @@ func start(ctx context.Context, c console, cfg config.Config) int {
 	}
 	s, err := assemble(cfg, environment(c.env), log)
 	if err != nil {
-		var findings *policy.Findings
+		var findings *yamldoc.Findings
 		if errors.As(err, &findings) {
-			_ = findings.Write(c.stderr, policy.Text)
+			_ = findings.Write(c.stderr, yamldoc.Text)
 		} else {
 			fmt.Fprintln(c.stderr, prefixed("sidecar: ", err))
 		}
@@ -130,7 +131,7 @@ func validateCommand(_ context.Context, c console, args []string) int {
 	case flags.NArg() > 1:
 		fmt.Fprintln(c.stderr, "sidecar validate: one file at a time")
 		return exitUsage
-	case *format != string(policy.Text) && *format != string(policy.JSON) && *format != string(policy.GitHub):
+	case *format != string(yamldoc.Text) && *format != string(yamldoc.JSON) && *format != string(yamldoc.GitHub):
 		fmt.Fprintf(c.stderr, "sidecar validate: --format is text, json or github, not %q\n", *format)
 		return exitUsage
 	}
@@ -147,10 +148,10 @@ func validateCommand(_ context.Context, c console, args []string) int {
 		return exitFaulty
 	}
 	_, found, err := policy.Load(content, policy.Options{File: file})
-	if werr := found.Write(c.stdout, policy.Format(*format)); werr != nil || err != nil {
+	if werr := found.Write(c.stdout, yamldoc.Format(*format)); werr != nil || err != nil {
 		return exitFaulty
 	}
-	if *format == string(policy.Text) {
+	if *format == string(yamldoc.Text) {
 		fmt.Fprintf(c.stdout, "%s: %d warnings, no faults\n", file, len(found.Smells()))
 	}
 	return exitDone

@@ -30,7 +30,7 @@ type Credential struct {
 
 // A JWT says where tokens' keys come from and what a token has to hold. Exactly one source of keys is set.
 type JWT struct {
-	Secret        []byte // of HS256, HS384, HS512
+	Secret        []byte `digest:"-"` // of HS256, HS384, HS512; never part of a digest of the policies
 	PublicKeyFile string // PEM
 	JWKSFile      string
 	JWKSURL       string

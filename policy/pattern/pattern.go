@@ -1,4 +1,4 @@
-package policy
+package pattern
 
 import (
 	"errors"
@@ -10,15 +10,21 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// A pattern is what `match` holds, in the syntax and with the meaning of net/http.ServeMux: a method, literal segments, {name} for
-// one segment, {rest...} for all that follow, {$} for a trailing slash alone.
-type pattern struct {
+// A Pattern has the syntax and the meaning of net/http.ServeMux: a method, literal segments, {name}
+// for one segment, {rest...} for all that follow, {$} for a trailing slash alone. It is immutable.
+type Pattern struct {
 	source   string
 	method   string // "": any
 	segments []segment
 }
 
-// A segment is what stands between two slashes. A path that ends in a slash ends in an empty one.
+// String is the pattern as written.
+func (p *Pattern) String() string { return p.source }
+
+// Method is the method that the pattern names; "" for any.
+func (p *Pattern) Method() string { return p.method }
+
+// A segment is the part between two slashes. A path that ends in a slash ends in an empty one.
 type segment struct {
 	kind segmentKind
 	text string // a literal, decoded; else the name of the wildcard, which may be ""
@@ -32,9 +38,9 @@ const (
 	rest                 // all that follow, at least one, which may be empty; the last of its pattern
 )
 
-// parsePattern reads a pattern.
-func parsePattern(s string) (*pattern, error) {
-	p := &pattern{source: s}
+// Parse reads a pattern.
+func Parse(s string) (*Pattern, error) {
+	p := &Pattern{source: s}
 	path := s
 	if method, after, found := strings.Cut(s, " "); found {
 		if !httpfield.IsToken(method) {
@@ -116,20 +122,20 @@ func isIdentifier(s string) bool {
 	return s != ""
 }
 
-// wildcards are the names of the pattern's wildcards.
-func (p *pattern) wildcards() map[string]bool {
-	names := map[string]bool{}
+// Wildcards are the names of the pattern's wildcards, in order.
+func (p *Pattern) Wildcards() []string {
+	var names []string
 	for _, s := range p.segments {
 		if s.kind != literal && s.text != "" {
-			names[s.text] = true
+			names = append(names, s.text)
 		}
 	}
 	return names
 }
 
-// bind matches path, whose segments are decoded, and gives the values of the wildcards. A {name} does not match an empty segment,
-// unless empty is true: then its value is empty.
-func (p *pattern) bind(path []string, empty bool) (values map[string]string, ok bool) {
+// bind matches path, whose segments are decoded, and gives the values of the wildcards. A {name}
+// does not match an empty segment, unless empty is true: then its value is empty.
+func (p *Pattern) bind(path []string, empty bool) (values map[string]string, ok bool) {
 	for i, s := range p.segments {
 		switch {
 		case s.kind == rest && i < len(path):
@@ -158,7 +164,7 @@ func with(values map[string]string, name, value string) map[string]string {
 }
 
 // covers reports whether p matches every request that q matches.
-func (p *pattern) covers(q *pattern) bool {
+func (p *Pattern) covers(q *Pattern) bool {
 	return (p.method == "" || p.method == q.method || p.method == http.MethodGet && q.method == http.MethodHead) &&
 		coversPath(p.segments, q.segments)
 }
@@ -181,7 +187,7 @@ func coversPath(p, q []segment) bool {
 }
 
 // meets reports whether some request is matched by both.
-func (p *pattern) meets(q *pattern) bool {
+func (p *Pattern) meets(q *Pattern) bool {
 	method := p.method == "" || q.method == "" || p.method == q.method ||
 		p.method == http.MethodGet && q.method == http.MethodHead || p.method == http.MethodHead && q.method == http.MethodGet
 	return method && meetsPath(p.segments, q.segments)
@@ -202,8 +208,11 @@ func meetsPath(p, q []segment) bool {
 	}
 }
 
-// conflicts reports whether neither pattern is more specific than the other although both match some request: then which one
-// applies would not be certain.
-func (p *pattern) conflicts(q *pattern) bool {
+// MeetsPath reports whether some path is matched by both.
+func (p *Pattern) MeetsPath(q *Pattern) bool { return meetsPath(p.segments, q.segments) }
+
+// conflicts reports whether both patterns match some request and neither is more specific than the
+// other: then it is not certain which one applies.
+func (p *Pattern) conflicts(q *Pattern) bool {
 	return p.meets(q) && p.covers(q) == q.covers(p)
 }

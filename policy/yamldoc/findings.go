@@ -1,4 +1,4 @@
-package policy
+package yamldoc
 
 import (
 	"encoding/json"
@@ -8,7 +8,8 @@ import (
 	"strings"
 )
 
-// A Finding is one thing about a policies file: a fault, or a smell, which is legal and probably not what was meant.
+// A Finding is one thing about a file: a fault, or a smell, which is legal and probably not what was
+// meant.
 type Finding struct {
 	Line, Column int    // from 1; the column in characters
 	Msg          string // what is wrong and what would be right
@@ -25,7 +26,7 @@ type Findings struct {
 // A Format is how findings are written.
 type Format string
 
-// The formats.
+// The formats of findings.
 const (
 	Text   Format = "text"   // file:line:col: what, and the source line under it
 	JSON   Format = "json"   // an array of objects
@@ -47,7 +48,7 @@ func (f *Findings) Faulty() bool {
 	return slices.ContainsFunc(f.List, func(x Finding) bool { return !x.Smell })
 }
 
-// Smells are the findings that are none of a fault.
+// Smells are the findings that are no faults.
 func (f *Findings) Smells() []Finding {
 	var out []Finding
 	for _, x := range f.List {
@@ -108,7 +109,7 @@ func (f *Findings) writeText(w io.Writer) error {
 	return nil
 }
 
-// indent is what stands before the column, as blanks of the same width.
+// indent is blank space as wide as the text before the column.
 func indent(line string, column int) string {
 	var b strings.Builder
 	for i, r := range []rune(line) {
@@ -142,12 +143,14 @@ func (f *Findings) writeJSON(w io.Writer) error {
 	return e.Encode(list)
 }
 
-// writeGitHub escapes as the workflow commands want it.
+// writeGitHub escapes values as workflow commands require.
 func (f *Findings) writeGitHub(w io.Writer) error {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	for _, x := range f.List {
-		if _, err := fmt.Fprintf(w, "::%s file=%s,line=%d,col=%d::%s\n", severity(x), property.Replace(f.File), x.Line, x.Column, data.Replace(x.Msg)); err != nil {
+		_, err := fmt.Fprintf(w, "::%s file=%s,line=%d,col=%d::%s\n",
+			severity(x), property.Replace(f.File), x.Line, x.Column, data.Replace(x.Msg))
+		if err != nil {
 			return err
 		}
 	}

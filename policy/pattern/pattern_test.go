@@ -1,4 +1,4 @@
-package policy
+package pattern
 
 import (
 	"maps"
@@ -45,8 +45,8 @@ func register(mux *http.ServeMux, pattern string, handler http.HandlerFunc) (tak
 	return
 }
 
-func mustPattern(t interface{ Fatal(...any) }, source string) *pattern {
-	p, err := parsePattern(source)
+func mustPattern(t interface{ Fatal(...any) }, source string) *Pattern {
+	p, err := Parse(source)
 	if err != nil {
 		t.Fatal(source, err)
 	}
@@ -55,22 +55,22 @@ func mustPattern(t interface{ Fatal(...any) }, source string) *pattern {
 
 func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		mux, m := http.NewServeMux(), &matcher{}
+		mux, m := http.NewServeMux(), &Matcher[string]{}
 		chosen, values := "", map[string]string{}
 		for _, source := range rapid.SliceOfN(rapid.Custom(drawPattern), 1, 8).Draw(t, "patterns") {
 			p := mustPattern(t, source)
 			taken := register(mux, source, func(_ http.ResponseWriter, r *http.Request) {
 				chosen = source
-				for name := range p.wildcards() {
+				for _, name := range p.Wildcards() {
 					values[name] = r.PathValue(name)
 				}
 			})
-			other, conflict := m.conflict(p)
-			if taken == conflict {
-				t.Fatalf("%q: ServeMux takes it: %t, here it conflicts with %v: %t", source, taken, other.pattern, conflict)
+			other, _ := m.Conflict(p)
+			if taken == (other != nil) {
+				t.Fatalf("%q: ServeMux takes it: %t, here it conflicts with %v: %t", source, taken, other, other != nil)
 			}
 			if taken {
-				m.add(p, &route{name: source})
+				m.Add(p, source)
 			}
 		}
 		for range 10 {
@@ -84,12 +84,12 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 				continue // ServeMux adds a slash and has the client ask again, where the sidecar asks the backend
 			}
 			got := ""
-			found, ok := m.find(method, split(path))
+			found, ok := m.Find(method, Split(path))
 			if ok {
-				got = found.route.name
+				got = found.Target
 			}
-			if got != chosen || !maps.Equal(found.values, values) {
-				t.Fatalf("%s %s: found %q with %v, ServeMux chooses %q with %v", method, path, got, found.values, chosen, values)
+			if got != chosen || !maps.Equal(found.Values, values) {
+				t.Fatalf("%s %s: found %q with %v, ServeMux chooses %q with %v", method, path, got, found.Values, chosen, values)
 			}
 		}
 	})
@@ -99,7 +99,7 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 func TestWhatCoversAPatternMatchesAllThatItMatches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, q := mustPattern(t, drawPattern(t)), mustPattern(t, drawPattern(t))
-		path := split(drawPath(t))
+		path := Split(drawPath(t))
 		_, inP := p.bind(path, false)
 		_, inQ := q.bind(path, false)
 		if coversPath(p.segments, q.segments) && inQ && !inP {
@@ -139,7 +139,7 @@ func TestAPatternBindsWhatItsWildcardsStandFor(t *testing.T) {
 		{"GET /a%2Fb", "/a/b", false, nil},
 		{"GET /a", "/A", false, nil},
 	} {
-		got, ok := mustPattern(t, c.pattern).bind(split(c.path), c.empty)
+		got, ok := mustPattern(t, c.pattern).bind(Split(c.path), c.empty)
 		if ok != (c.want != nil) || ok && !maps.Equal(got, c.want) {
 			t.Errorf("%s binds %s (empty %t) to %v, %t; want %v", c.pattern, c.path, c.empty, got, ok, c.want)
 		}

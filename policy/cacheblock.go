@@ -1,0 +1,164 @@
+package policy
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"sidecar/internal/httpfield"
+	"sidecar/policy/yamldoc"
+)
+
+// A cacheBlock is a cache block as it is written, defaults filled in. Every field is part of the
+// block's digest unless its tag says otherwise: entries under blocks that differ in it never meet.
+type cacheBlock struct {
+	scope       string
+	ttl         time.Duration
+	hasTTL      bool
+	tags        []string
+	maxBody     int64
+	query       []string
+	listed      bool // query is a list
+	ignoreQuery []string
+	vary        []string
+	authorized  string
+	setCookie   SetCookie
+	strip       []string
+	override    bool
+	status      map[int]time.Duration
+
+	staleWhileRevalidate time.Duration
+	staleIfError         time.Duration
+	staleIfUnreachable   time.Duration
+	hasUnreachable       bool
+
+	// These decide how a stored response is used, and not what is stored.
+	memory           time.Duration `digest:"-"`
+	ignoreDirectives bool          `digest:"-"`
+
+	at blockPlaces `digest:"-"`
+}
+
+// blockPlaces are the places of the fields that are checked after the whole block is read.
+type blockPlaces struct {
+	scope, ttl, authorized, override, memory yamldoc.Place
+	tags                                     []yamldoc.Place
+}
+
+func defaultCache() cacheBlock {
+	return cacheBlock{
+		maxBody: 1 << 20, authorized: "refuse",
+		strip: []string{
+			"X-Request-Id", "X-Correlation-Id", "X-RateLimit-*", "RateLimit*", "Server-Timing",
+			"traceparent", "tracestate", "traceresponse",
+		},
+	}
+}
+
+// cacheFields reads a cache block; fields that it does not have keep their value in b.
+func (l *loader) cacheFields(n yamldoc.Node, b *cacheBlock, defaults bool) {
+	fields := []yamldoc.Field{
+		field("scope", func(n yamldoc.Node) { b.at.scope = n.At(); b.scope, _ = l.Text(n, "scope") }),
+		field("ttl", func(n yamldoc.Node) { b.ttl, b.hasTTL, b.at.ttl = l.Positive(n, "ttl"), true, n.At() }),
+		field("tags", func(n yamldoc.Node) { b.tags, b.at.tags = split(l.Texts(n, "tags")) }),
+		field("max_body", func(n yamldoc.Node) { b.maxBody = l.Size(n, "max_body") }),
+		field("query", func(n yamldoc.Node) { b.query, b.listed = l.query(n) }),
+		field("ignore_query", func(n yamldoc.Node) { b.ignoreQuery = l.Strings(n, "ignore_query") }),
+		field("vary", func(n yamldoc.Node) { b.vary = l.fieldNames(n) }),
+		field("authorized", func(n yamldoc.Node) {
+			b.authorized, b.at.authorized = l.Choice(n, "authorized", "refuse", "verified", "public"), n.At()
+		}),
+		field("set_cookie", func(n yamldoc.Node) { b.setCookie = l.setCookie(n) }),
+		field("strip", func(n yamldoc.Node) { b.strip = l.Strings(n, "strip") }),
+		field("memory", func(n yamldoc.Node) { b.memory, b.at.memory = l.memory(n), n.At() }),
+		field("override", func(n yamldoc.Node) { b.override, b.at.override = l.Boolean(n, "override"), n.At() }),
+		field("status", func(n yamldoc.Node) { b.status = l.statuses(n) }),
+		field("request_directives", func(n yamldoc.Node) {
+			b.ignoreDirectives = l.Choice(n, "request_directives", "obey", "ignore") == "ignore"
+		}),
+		field("stale_while_revalidate", func(n yamldoc.Node) {
+			b.staleWhileRevalidate = l.Duration(n, "stale_while_revalidate")
+		}),
+		field("stale_if_error", func(n yamldoc.Node) { b.staleIfError = l.Duration(n, "stale_if_error") }),
+		field("stale_if_unreachable", func(n yamldoc.Node) {
+			b.staleIfUnreachable, b.hasUnreachable = l.Duration(n, "stale_if_unreachable"), true
+		}),
+		field("verify", l.verify),
+	}
+	isMapping := l.Mapping(n, "cache", fields...)
+	if isMapping && !defaults && b.scope == "" && (b.at.scope == yamldoc.Place{} || !l.Faulty(b.at.scope)) {
+		l.Fault(n, "scope must be stated: private (an entry for each caller), shared, or a verified value like %q", "{claim.org}")
+	}
+}
+
+// split separates texts from their places.
+func split(list []yamldoc.Located) (texts []string, places []yamldoc.Place) {
+	for _, s := range list {
+		texts, places = append(texts, s.Text), append(places, s.Place)
+	}
+	return texts, places
+}
+
+// query reads the parameters in the key; listed is false if they are all.
+func (l *loader) query(n yamldoc.Node) (names []string, listed bool) {
+	if n.IsText() && n.Raw() == "all" {
+		return nil, false
+	}
+	return l.Strings(n, "query"), true
+}
+
+func (l *loader) memory(n yamldoc.Node) time.Duration {
+	if text := n.Raw(); text == "off" || text == "false" {
+		return 0
+	}
+	return l.Positive(n, "memory")
+}
+
+func (l *loader) verify(n yamldoc.Node) {
+	share := ""
+	l.Mapping(n, "verify",
+		field("share", func(n yamldoc.Node) { share = n.Raw() }),
+		field("ignore", func(n yamldoc.Node) { l.Texts(n, "ignore") }))
+	l.NotBuilt(n, "verify", share == "" || share == "0%" || share == "0")
+}
+
+// statuses reads lifetimes by status.
+func (l *loader) statuses(n yamldoc.Node) map[int]time.Duration {
+	pairs, _ := l.Pairs(n, "status")
+	out := make(map[int]time.Duration, len(pairs))
+	for _, p := range pairs {
+		status, err := strconv.Atoi(p.Key)
+		if err != nil || status < 200 || status > 599 {
+			l.Fault(p, "%q is no status of a final answer, like 404", p.Key)
+			continue
+		}
+		out[status] = l.Duration(p.Value(), "the lifetime of a status")
+	}
+	return out
+}
+
+// fieldNames reads the names of request fields.
+func (l *loader) fieldNames(n yamldoc.Node) []string {
+	var out []string
+	for _, s := range l.Texts(n, "vary") {
+		if !httpfield.IsToken(s.Text) || s.Text == "*" {
+			l.Fault(s, "%q is no field name", s.Text)
+			continue
+		}
+		out = append(out, http.CanonicalHeaderKey(s.Text))
+	}
+	return out
+}
+
+func (l *loader) setCookie(n yamldoc.Node) SetCookie {
+	if n.IsText() {
+		return SetCookie{Store: l.Choice(n, "set_cookie", "refuse", "store") == "store"}
+	}
+	var rule SetCookie
+	l.Mapping(n, "set_cookie",
+		field("drop", func(n yamldoc.Node) { rule.Drop = l.Strings(n, "drop") }))
+	if len(rule.Drop) == 0 {
+		l.Fault(n, "set_cookie is refuse, store, or {drop: [csrf_token]}")
+	}
+	return rule
+}

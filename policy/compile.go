@@ -1,0 +1,105 @@
+package policy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/httpcache"
+	"sidecar/policy/yamldoc"
+)
+
+// compileCache makes of a block what plans need.
+func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
+	c := &Cache{
+		Rules: httpcache.Rules{
+			TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status, IgnoreDirectives: b.ignoreDirectives,
+			StaleWhileRevalidate: b.staleWhileRevalidate, StaleIfError: b.staleIfError, StaleIfUnreachable: b.staleIfUnreachable,
+		},
+		MaxBody:   b.maxBody,
+		Memory:    b.memory,
+		SetCookie: b.setCookie,
+		Vary:      slices.Clone(b.vary),
+		query:     queryRule{listed: b.listed, names: b.query, ignored: b.ignoreQuery},
+	}
+	for _, s := range b.strip {
+		c.Strip = append(c.Strip, canonicalPattern(s))
+	}
+	c.StrippedTargets = httpcache.StrippedTargets(c.Strip)
+	l.scope(b, c)
+	if c.Scope == Shared && !b.hasTTL && !b.hasUnreachable {
+		c.Rules.StaleIfUnreachable = staleIfUnreachable
+	}
+	for i, s := range b.tags {
+		if t := l.tag(r, c, yamldoc.Located{Text: s, Place: b.at.tags[i]}); t != nil {
+			c.Tags = append(c.Tags, t)
+		}
+	}
+	if c.Scope == Private && !l.jwt && b.hasTTL && b.ttl > l.caller.MaxAge {
+		l.Smell(b.at.ttl, "no entry lives longer than max_age (%v) without jwt: credentials are then never verified", l.caller.MaxAge)
+	}
+	switch {
+	case b.override && !b.hasTTL && len(b.status) == 0:
+		l.Fault(b.at.override, "override needs a ttl, or lifetimes by status: it lets them win over the answer's own")
+	case b.override && c.Scope != Private:
+		l.Smell(b.at.override, "override lets ttl win over what the API says of an answer that many share: see that it never shortens a lifetime for a reason")
+	}
+	r.memoryAt = b.at.memory
+	c.Digest = l.blockDigest(b)
+	return c
+}
+
+// staleIfUnreachable is the default of a shared route without ttl, which is a cache as RFC 9111 §4.2.4 has it.
+const staleIfUnreachable = time.Hour
+
+func canonicalPattern(s string) string {
+	prefix, open := strings.CutSuffix(s, "*")
+	if open {
+		return http.CanonicalHeaderKey(prefix) + "*"
+	}
+	return http.CanonicalHeaderKey(s)
+}
+
+func (l *loader) scope(b cacheBlock, c *Cache) {
+	switch {
+	case b.scope == "private":
+		c.Scope = Private
+		if b.authorized != "refuse" {
+			l.Fault(b.at.authorized, "authorized is for shared routes: in a private one every answer may be kept for its own caller")
+		}
+	case b.scope == "shared":
+		c.Scope, c.Rules.Shared = Shared, true
+		c.Rules.Authorized = map[string]httpcache.Authorized{
+			"verified": httpcache.AuthorizedVerified, "public": httpcache.AuthorizedPublic,
+		}[b.authorized]
+		if b.authorized == "verified" && !l.jwt {
+			l.Fault(b.at.authorized, "authorized: verified needs jwt in the caller block: without it no token is verified")
+		}
+	case strings.Contains(b.scope, "{"):
+		c.Scope, c.Rules.Shared = Partition, true
+		c.Rules.Authorized = httpcache.AuthorizedVerified
+		c.partition = l.partition(b.at.scope, b.scope)
+	case b.scope != "":
+		l.Fault(b.at.scope, "scope %q is none of private, shared, and a verified value like %q", b.scope, "{claim.org}")
+	}
+}
+
+func (l *loader) partition(at yamldoc.Place, s string) *cachekeys.Template {
+	t, err := cachekeys.ParseTemplate(s)
+	if err != nil {
+		l.Fault(at, "scope %q: %v", s, err)
+		return nil
+	}
+	for _, p := range t.Placeholders() {
+		if p.Source != cachekeys.FromClaim {
+			l.Fault(at, "scope %q: a partition is made of claims, since nothing else is verified", s)
+			return nil
+		}
+	}
+	if !l.jwt {
+		l.Fault(at, "scope %q: claims need jwt in the caller block", s)
+	}
+	return t
+}

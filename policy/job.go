@@ -1,0 +1,81 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"sidecar/policy/yamldoc"
+)
+
+// jobFields reads a job block; fields that it does not have keep their value in b.
+func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
+	fields := []yamldoc.Field{
+		field("queue", func(n yamldoc.Node) {
+			var ok bool
+			b.Queue, ok = l.Text(n, "queue")
+			if ok && len(l.options.Queues) > 0 && !slices.Contains(l.options.Queues, b.Queue) {
+				l.Fault(n, "no worker serves the queue %q: JOBS_QUEUES has %s", b.Queue, strings.Join(l.options.Queues, ", "))
+			}
+		}),
+		field("max_retry", func(n yamldoc.Node) { b.MaxRetry = l.Integer(n, "max_retry", 0) }),
+		field("retention", func(n yamldoc.Node) { b.Retention = l.Positive(n, "retention") }),
+		field("timeout", func(n yamldoc.Node) { b.Timeout = l.Positive(n, "timeout") }),
+		field("max_body", func(n yamldoc.Node) { b.MaxBody = l.Size(n, "max_body") }),
+		field("after", func(n yamldoc.Node) { l.NotBuilt(n, "after", l.Duration(n, "after") < 0) }),
+		field("unique_for", func(n yamldoc.Node) { l.NotBuilt(n, "unique_for", l.Duration(n, "unique_for") == 0) }),
+		field("max_pending", func(n yamldoc.Node) { l.NotBuilt(n, "max_pending", l.Integer(n, "max_pending", 0) == 0) }),
+		field("max_pending_per_caller", func(n yamldoc.Node) {
+			l.NotBuilt(n, "max_pending_per_caller", l.Integer(n, "max_pending_per_caller", 0) == 0)
+		}),
+		field("over_body", func(n yamldoc.Node) {
+			l.NotBuilt(n, "over_body: refuse", l.Choice(n, "over_body", "pass", "refuse") != "refuse")
+		}),
+		field("access", func(n yamldoc.Node) { l.NotBuilt(n, "access: link", l.Choice(n, "access", "caller", "link") != "link") }),
+		field("retry_on", func(n yamldoc.Node) {
+			statuses := l.List(n, "retry_on")
+			for _, s := range statuses {
+				l.Integer(s, "a status of retry_on", 400)
+			}
+			l.NotBuilt(n, "retry_on", len(statuses) == 0)
+		}),
+		field("cors", func(n yamldoc.Node) {
+			l.Mapping(n, "cors",
+				field("origins", func(n yamldoc.Node) { l.Texts(n, "origins") }),
+				field("credentials", func(n yamldoc.Node) { l.Boolean(n, "credentials") }))
+			l.NotBuilt(n, "cors", false)
+		}),
+	}
+	fields = append(fields, field("mode", func(n yamldoc.Node) {
+		b.Mode = l.Choice(n, "mode", "always", "prefer", "after")
+		l.NotBuilt(n, "mode: "+b.Mode, b.Mode == "always" || b.Mode == "")
+		if b.Mode == "" {
+			b.Mode = "?"
+		}
+	}))
+	if l.Mapping(n, "job", fields...) && !defaults && b.Mode == "" {
+		l.Fault(n, "mode must be stated: mode: always")
+	}
+}
+
+func defaultJob() JobPlan {
+	return JobPlan{Queue: "default", MaxRetry: 3, Retention: 24 * time.Hour, Timeout: 2 * time.Minute, MaxBody: 1 << 20}
+}
+
+// schedules are checked as far as their types go, and refused: they are not built yet.
+func (l *loader) schedules(n yamldoc.Node) {
+	if n.IsEmptyList() {
+		return
+	}
+	text := func(what string) func(yamldoc.Node) { return func(n yamldoc.Node) { l.Text(n, what) } }
+	for _, s := range l.List(n, "schedules") {
+		l.Mapping(s, "a schedule",
+			field("name", text("name")), field("cron", text("cron")), field("timezone", text("timezone")), field("queue", text("queue")),
+			field("request", func(n yamldoc.Node) {
+				l.Mapping(n, "request",
+					field("method", text("method")), field("path", text("path")),
+					field("headers", func(n yamldoc.Node) { l.Pairs(n, "headers") }), field("body", func(yamldoc.Node) {}))
+			}))
+	}
+	l.Fault(n, "schedules are not built yet: take them out")
+}

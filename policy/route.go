@@ -1,0 +1,180 @@
+package policy
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/policy/pattern"
+	"sidecar/policy/yamldoc"
+)
+
+// maxSettle bounds settle.
+const maxSettle = 10 * time.Minute
+
+// A route is one element of routes. Every field is part of the digest of the rules unless its tag
+// says otherwise.
+type route struct {
+	name     string `digest:"-"`
+	patterns []*pattern.Pattern
+	kind     Kind
+	cache    *Cache                // of which the tags are part of the digest
+	job      *JobPlan              `digest:"-"`
+	writes   []*cachekeys.Template // the templates of invalidate
+	refusal  bool                  // a 4xx invalidates too
+	strict   bool
+	settle   time.Duration
+}
+
+// A draft is a route and the places of its parts in the file.
+type draft struct {
+	*route
+	at       yamldoc.Place
+	writesAt []yamldoc.Place
+	memoryAt yamldoc.Place
+}
+
+func (l *loader) route(n yamldoc.Node) {
+	r := &draft{route: &route{kind: Pass}, at: n.At()}
+	before := l.Count()
+	var match, cache, invalidate, job, deny, consistency, settle yamldoc.Node
+	if !l.Mapping(n, "a route",
+		field("name", func(n yamldoc.Node) { r.name = l.routeName(n) }),
+		field("match", yamldoc.Keep(&match)), field("cache", yamldoc.Keep(&cache)), field("invalidate", yamldoc.Keep(&invalidate)),
+		field("job", yamldoc.Keep(&job)), field("deny", yamldoc.Keep(&deny)),
+		field("invalidate_on_refusal", func(n yamldoc.Node) { r.refusal = l.Boolean(n, "invalidate_on_refusal") }),
+		field("consistency", func(n yamldoc.Node) {
+			consistency, r.strict = n, l.Choice(n, "consistency", "available", "strict") == "strict"
+		}),
+		field("settle", func(n yamldoc.Node) {
+			settle, r.settle = n, l.Duration(n, "settle")
+			if r.settle > maxSettle {
+				l.Fault(n, "settle is at most %v: as long as that nothing that is read is stored", maxSettle)
+			}
+		}),
+	) {
+		return
+	}
+	if match.Absent() {
+		l.Fault(n, "a route has a match, like match: GET /api/characters/{id}")
+		return
+	}
+	if !deny.Absent() && l.Boolean(deny, "deny") {
+		r.kind = Deny
+	}
+	if !l.kindOf(r, cache, invalidate, job) && !l.FaultySince(before) { // else it may be what is at fault that says what it does
+		l.Fault(n, "the route does nothing: it has cache, invalidate, job, or deny: true")
+	}
+	if r.kind != Write && r.kind != Job {
+		for name, n := range map[string]yamldoc.Node{"consistency": consistency, "settle": settle} {
+			if !n.Absent() {
+				l.Fault(n, "%s is about writes: it belongs to a route with invalidate", name)
+			}
+		}
+	}
+	l.patterns(r, match)
+	if len(r.patterns) == 0 {
+		return
+	}
+	if r.name == "" {
+		r.name = nameOf(r.patterns[0])
+	}
+	if i := slices.IndexFunc(l.routes, func(o *draft) bool { return o.name == r.name }); i >= 0 {
+		l.Fault(n, "the name %q is taken by the route in line %d: give this one another name", r.name, l.routes[i].at.Line)
+	}
+	if !cache.Absent() {
+		block := l.cache
+		l.cacheFields(cache, &block, false)
+		r.cache = l.compileCache(r, block)
+	}
+	if !invalidate.Absent() {
+		l.invalidate(r, invalidate)
+	}
+	if !job.Absent() {
+		block := l.job
+		l.jobFields(job, &block, false)
+		r.job = &block
+	}
+	l.routes = append(l.routes, r)
+}
+
+// kindOf decides what the route does, of which there is one thing. It reports whether there is any.
+func (l *loader) kindOf(r *draft, cache, invalidate, job yamldoc.Node) bool {
+	switch {
+	case r.kind == Deny && (!cache.Absent() || !invalidate.Absent() || !job.Absent()):
+		l.Fault(r.at, "a denied route never reaches the API: take deny out, or cache, invalidate and job")
+	case r.kind == Deny:
+	case !cache.Absent() && !job.Absent():
+		l.Fault(job, "a route is cached or becomes a job: make two of it")
+	case !cache.Absent() && !invalidate.Absent():
+		l.Fault(invalidate, "a cached route reads and changes nothing: make two of it")
+	case !cache.Absent():
+		r.kind = Read
+	case !job.Absent():
+		r.kind = Job
+	case !invalidate.Absent() || r.refusal:
+		r.kind = Write
+	default:
+		return false
+	}
+	return true
+}
+
+func (l *loader) patterns(r *draft, n yamldoc.Node) {
+	if n.IsEmptyList() {
+		l.Fault(n, "match is empty: name a pattern, like GET /api/characters/{id}")
+	}
+	for _, s := range l.Texts(n, "match") {
+		p, err := pattern.Parse(s.Text)
+		if err != nil {
+			l.Fault(s, "%q is no pattern: %v", s.Text, err)
+			continue
+		}
+		if msg := methodFault(r.kind, p); msg != "" {
+			l.Fault(s, "%s", msg)
+			continue
+		}
+		if other, target := l.matcher.Conflict(p); other != nil {
+			l.Fault(s, "%q and %q (the route in line %d) match the same requests, and neither is more specific: make one of them so",
+				s.Text, other, target.at.Line)
+			continue
+		}
+		l.matcher.Add(p, r)
+		r.patterns = append(r.patterns, p)
+	}
+}
+
+// methodFault says why a pattern's method does not fit what its route does.
+func methodFault(kind Kind, p *pattern.Pattern) string {
+	switch {
+	case kind == Read && p.Method() != http.MethodGet:
+		return fmt.Sprintf("%q: a cached route matches GET, which includes HEAD", p.String())
+	case kind == Job && p.Method() != http.MethodPost:
+		return fmt.Sprintf("%q: a job route matches POST", p.String())
+	}
+	return ""
+}
+
+// routeName reads a name that can be a metric's label.
+func (l *loader) routeName(n yamldoc.Node) string {
+	s, ok := l.Text(n, "name")
+	valid := s != "" && len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool {
+		return c != '_' && c != '-' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+	})
+	if ok && !valid {
+		l.Fault(n, "%q is no name for metrics: it is made of letters, digits, '_', '-' and '.'", s)
+	}
+	return s
+}
+
+// nameOf makes a name from a pattern: "GET /api/characters/{id}" is get_api_characters_id.
+func nameOf(p *pattern.Pattern) string {
+	words := strings.FieldsFunc(strings.ToLower(p.String()), func(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'z') })
+	if len(words) == 0 {
+		return "all"
+	}
+	return strings.Join(words, "_")
+}
