@@ -1,22 +1,22 @@
-// Package config reads the environment: every variable, its default and its meaning, all faults at once and each with its remedy.
-// Reading it changes nothing and connects to nothing.
+// Package config reads the environment: every variable, its default and its meaning. It reports all
+// faults at once, each with its remedy. It changes nothing and opens no connection.
 package config
 
 import "time"
 
-// A Config is the sidecar's configuration. It is a value and is not changed once loaded.
+// A Config is the sidecar's configuration. It does not change once loaded.
 type Config struct {
 	Backend  Backend `envPrefix:"BACKEND_"`
-	Ready    string  `env:"READY_REQUIRES_BACKEND" envDefault:"started" help:"when the backend has to answer for /readyz: started (once), always or never"`
+	Ready    string  `env:"READY_REQUIRES_BACKEND" envDefault:"started" help:"whether /readyz waits for the backend: started (until it has answered once), always or never"`
 	Listen   string  `env:"LISTEN_ADDR" envDefault:":8080" help:"address of the data plane"`
 	Ops      string  `env:"OPS_ADDR" envDefault:":9090" help:"address of health, metrics and administration"`
 	Policies string  `env:"POLICIES_FILE" envDefault:"policies.yaml" help:"the policies; read again when the file changes and on SIGHUP"`
 
 	Redis     Redis         `envPrefix:"REDIS_"`
 	JobsRedis Redis         `envPrefix:"JOBS_REDIS_"`
-	KeyPrefix string        `env:"REDIS_KEY_PREFIX" envDefault:"sidecar" help:"first part of every cache key: one API's name on a Redis that several share"`
-	Timeout   time.Duration `env:"REDIS_TIMEOUT" envDefault:"100ms" help:"what all Redis operations of one request together may add to it"`
-	Store     time.Duration `env:"REDIS_STORE_TIMEOUT" envDefault:"2s" help:"bound of a store behind an answer"`
+	KeyPrefix string        `env:"REDIS_KEY_PREFIX" envDefault:"sidecar" help:"first part of every cache key: this API's name on a shared Redis"`
+	Timeout   time.Duration `env:"REDIS_TIMEOUT" envDefault:"100ms" help:"time limit of all Redis operations of one request together"`
+	Store     time.Duration `env:"REDIS_STORE_TIMEOUT" envDefault:"2s" help:"time limit of storing one response"`
 	Breaker   Breaker       `envPrefix:"BREAKER_"`
 
 	Memory Size `env:"MEMORY_CACHE_SIZE" envDefault:"64MiB" help:"in-process tier in front of Redis, for routes that allow it; 0 turns it off"`
@@ -33,15 +33,15 @@ type Config struct {
 	Idle           time.Duration `env:"IDLE_TIMEOUT" envDefault:"2m" help:"for a connection without a request"`
 	MaxHeader      Size          `env:"MAX_HEADER_BYTES" envDefault:"64KiB" help:"bound of a request's head"`
 	MaxConns       int           `env:"MAX_CONNECTIONS" envDefault:"0" help:"bound of client connections; 0: none"`
-	MaxInspect     Size          `env:"MAX_INSPECT_BODY" envDefault:"1MiB" help:"how much of a body is read to fill templates"`
+	MaxInspect     Size          `env:"MAX_INSPECT_BODY" envDefault:"1MiB" help:"size up to which a body is read to fill templates"`
 	CacheStatus    string        `env:"CACHE_STATUS" envDefault:"short" help:"the Cache-Status field: off, short (no detail) or full"`
 	Via            bool          `env:"VIA" envDefault:"true" help:"send Via to the backend"`
 	LogLevel       Level         `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat      string        `env:"LOG_FORMAT" help:"json or text; unset: text on a terminal, else json"`
-	Shutdown       time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" help:"bound of the end after SIGTERM"`
+	Shutdown       time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" help:"time limit of the shutdown after SIGTERM"`
 }
 
-// Backend is how the API is reached.
+// Backend configures the connection to the API.
 type Backend struct {
 	URL        string        `env:"URL" envDefault:"http://127.0.0.1:3000" help:"the API: http, https, h2c or unix"`
 	Timeout    time.Duration `env:"TIMEOUT" envDefault:"5m" help:"to the first byte of an answer"`
@@ -49,7 +49,7 @@ type Backend struct {
 	HealthPath string        `env:"HEALTH_PATH" help:"asked for readiness; unset: a TCP connect"`
 }
 
-// Redis names one Redis. Exactly one of Host, URL and Embedded is set in a Config that was loaded.
+// Redis configures one Redis. A loaded Config has exactly one of Host, URL and Embedded.
 type Redis struct {
 	Host     string `env:"HOST" help:"one server"`
 	Port     string `env:"PORT" envDefault:"6379" help:"its port"`
@@ -58,11 +58,11 @@ type Redis struct {
 	DB       int    `env:"DB" envDefault:"0" help:"database number"`
 	URL      Secret `env:"URL" help:"the same in one line: redis://user:password@host:port/db"`
 	Embedded bool   `env:"EMBEDDED" envDefault:"false" help:"an in-process Redis instead: nothing is shared, nothing survives a restart"`
-	Cluster  string `env:"-"` // comma list of some nodes, host:port; no variable names them yet
+	Cluster  string `env:"-"` // comma list of some nodes, host:port; no variable yet
 	PoolSize int    `env:"POOL_SIZE" envDefault:"0" help:"connections; 0: the library's default"`
 }
 
-// Breaker are the settings of the circuit breaker of a Redis.
+// Breaker configures the circuit breaker of a Redis.
 type Breaker struct {
 	MaxRequests  uint32        `env:"MAX_REQUESTS" envDefault:"10" help:"probes that must succeed before it closes"`
 	Interval     time.Duration `env:"INTERVAL" envDefault:"10s" help:"over which failures are counted"`

@@ -11,13 +11,12 @@ import (
 	"github.com/caarlos0/env/v11"
 )
 
-// A Fault is one thing that is wrong with the environment.
+// A Fault is one fault of the environment.
 type Fault struct {
-	Variable string // "" if it is about several
-	Msg      string // what is wrong and what would be right; never a secret
+	Variable string // "" if several are concerned
+	Msg      string // the fault and its remedy; never a secret
 }
 
-// Error implements error.
 func (f Fault) Error() string {
 	if f.Variable == "" {
 		return f.Msg
@@ -25,10 +24,10 @@ func (f Fault) Error() string {
 	return f.Variable + ": " + f.Msg
 }
 
-// Faults are all that is wrong, in the order of the variables' names.
+// Faults are in the order of the variables' names.
 type Faults []Fault
 
-// Error implements error: a line for each fault.
+// Error has a line for each fault.
 func (fs Faults) Error() string {
 	lines := make([]string, len(fs))
 	for i, f := range fs {
@@ -37,8 +36,8 @@ func (fs Faults) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// Load reads environ, a list of KEY=value. overrides are what flags say: variables that win over the environment. An error is of
-// type Faults.
+// Load reads environ, a list of KEY=value. overrides are the variables that flags set; they win
+// over the environment. An error is of type Faults.
 func Load(environ []string, overrides map[string]string) (Config, error) {
 	vars := map[string]string{}
 	for _, kv := range environ {
@@ -66,7 +65,7 @@ func Load(environ []string, overrides map[string]string) (Config, error) {
 	return c, nil
 }
 
-// overrideRedis lets --embedded win over whatever Redis the environment names.
+// overrideRedis lets --embedded win over any Redis of the environment.
 func overrideRedis(vars, overrides map[string]string) {
 	if overrides["REDIS_EMBEDDED"] == "true" {
 		delete(vars, "REDIS_HOST")
@@ -79,7 +78,7 @@ func parse(c *Config, vars map[string]string) error {
 	return env.ParseWithOptions(c, env.Options{Environment: vars})
 }
 
-// malformed tries each variable by itself, so that each fault can name its variable.
+// malformed parses each variable separately, so that each fault can name its variable.
 func malformed(vars map[string]string) Faults {
 	var faults Faults
 	for _, v := range Variables() {
@@ -96,7 +95,7 @@ func malformed(vars map[string]string) Faults {
 	return faults
 }
 
-// cause is what the innermost parser said.
+// cause is the message of the innermost parser.
 func cause(err error) string {
 	var aggregate env.AggregateError
 	if errors.As(err, &aggregate) && len(aggregate.Errors) > 0 {
@@ -109,7 +108,8 @@ func cause(err error) string {
 	return err.Error()
 }
 
-// finish fills in what one variable alone does not say, and checks what several say together.
+// finish derives the values that need several variables, and checks those variables against each
+// other.
 func (c *Config) finish(vars map[string]string) Faults {
 	c.files(vars)
 	var faults Faults
@@ -137,7 +137,7 @@ func (c *Config) finish(vars map[string]string) Faults {
 	return append(faults, c.bounds()...)
 }
 
-// bounds checks numbers that would make no sense.
+// bounds checks the ranges of numbers.
 func (c *Config) bounds() Faults {
 	var faults Faults
 	for _, b := range []struct {
@@ -171,7 +171,7 @@ func (c *Config) bounds() Faults {
 	return faults
 }
 
-// files takes the …_FILE forms of secrets.
+// files sets the secrets that are given as files (…_FILE).
 func (c *Config) files(vars map[string]string) {
 	for name, secret := range c.secrets() {
 		if file := vars[name+"_FILE"]; file != "" {
@@ -188,7 +188,7 @@ func (c *Config) secrets() map[string]*Secret {
 	}
 }
 
-// kinds is how many kinds of Redis are named.
+// kinds counts the kinds of Redis that are configured.
 func (r Redis) kinds() int {
 	n := 0
 	for _, named := range []bool{r.Host != "", r.URL.IsSet(), r.Embedded} {

@@ -9,7 +9,7 @@ import (
 	"text/tabwriter"
 )
 
-// A Variable is one variable of the environment.
+// A Variable is one environment variable.
 type Variable struct {
 	Name    string
 	Default string // "" for unset
@@ -17,14 +17,14 @@ type Variable struct {
 	Secret  bool // it has a …_FILE form too
 }
 
-// later are variables that the product will have and that are refused until it does.
+// later lists variables of features that are not built yet; setting one is a fault.
 var later = []string{
 	"REDIS_SENTINEL_HOSTS", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_USERNAME", "REDIS_SENTINEL_PASSWORD", "REDIS_SENTINEL_PASSWORD_FILE",
 	"REDIS_CLUSTER_HOSTS",
 	"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE", "REDIS_TLS_SERVER_NAME",
 }
 
-// Variables are all variables, by name, made from the struct tags of Config: what is read is what is documented.
+// Variables returns all variables, sorted by name, from the struct tags of Config.
 func Variables() []Variable {
 	vars := variablesOf(reflect.TypeFor[Config](), "")
 	slices.SortFunc(vars, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })

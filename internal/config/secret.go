@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// A Secret is a value that no log, error or metric ever shows. It is given as such, or as the name of a file that is read
-// anew each time the value is asked for, so that a rotated secret needs no restart. The zero value is no secret.
+// A Secret is a value that no log, error or metric ever shows. It holds the value, or the name of a
+// file that each call of Value reads, so that a rotated secret needs no restart. The zero value is
+// no secret.
 type Secret struct {
 	value string
 	file  string
@@ -21,8 +22,7 @@ func NewSecret(value string) Secret { return Secret{value: value} }
 // IsSet reports whether there is a secret.
 func (s Secret) IsSet() bool { return s.value != "" || s.file != "" }
 
-// Value is the secret, without the line end that editors put at the end of a file. An error names the file and says what
-// is wrong with it.
+// Value is the secret, without a line end after it. An error names the file and its fault.
 func (s Secret) Value() (string, error) {
 	if s.file == "" {
 		return s.value, nil
@@ -39,7 +39,7 @@ func (s Secret) Value() (string, error) {
 	return strings.TrimRight(string(content), "\r\n"), nil
 }
 
-// String says whether there is a secret, and nothing of it.
+// String says whether there is a secret, and nothing else about it.
 func (s Secret) String() string {
 	if !s.IsSet() {
 		return ""
@@ -59,7 +59,7 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 // MarshalText implements encoding.TextMarshaler, which encoding/json uses too.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText takes the value from the environment.
+// UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Secret) UnmarshalText(text []byte) error {
 	s.value = string(text)
 	return nil

@@ -10,14 +10,16 @@ import (
 	"sidecar/internal/nearest"
 )
 
-// ours are the prefixes under which an unknown variable stops the start: it is a misspelling, and to run without it would be
-// to run with what the user did not want.
+// ours are the prefixes under which an unknown variable is a fault. It is probably misspelt, and
+// the sidecar would run without a setting that the user wanted.
 var ours = []string{"REDIS_", "JOBS_", "BREAKER_", "BACKEND_"}
 
-// kubernetesPort is what Kubernetes makes of a Service's port for every container of the namespace.
+// kubernetesPort matches the port variables that Kubernetes sets in every container of the
+// namespace for each Service.
 var kubernetesPort = regexp.MustCompile(`_PORT_\d+_(TCP|UDP|SCTP)`)
 
-// withoutKubernetes takes out what Kubernetes makes for Services; a Service called redis makes REDIS_PORT=tcp://…
+// withoutKubernetes removes the variables that Kubernetes sets for Services; a Service named redis
+// sets REDIS_PORT=tcp://…
 func withoutKubernetes(vars map[string]string) {
 	for name, value := range vars {
 		isOurs := slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) })
@@ -40,7 +42,7 @@ func isKnown(name string) bool {
 	return slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name || v.Secret && v.Name+"_FILE" == name })
 }
 
-// unknown finds variables under our prefixes that are none, and those that are not built yet.
+// unknown reports unknown variables under ours, and the variables of later.
 func unknown(vars map[string]string) Faults {
 	var faults Faults
 	for name := range vars {
@@ -60,7 +62,7 @@ func unknown(vars map[string]string) Faults {
 	return faults
 }
 
-// nearestTo is the known variable that was probably meant.
+// nearestTo is the known variable with the most similar name.
 func nearestTo(name string) string {
 	var names []string
 	for _, v := range Variables() {

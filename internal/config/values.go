@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// A Size is a number of bytes, written as 1048576, 512KiB, 64MiB, 1GiB, or with KB, MB, GB for powers of ten.
+// A Size is a number of bytes, written as 1048576, 512KiB, 64MiB, 1GiB, or with KB, MB, GB for
+// powers of ten.
 type Size int64
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -33,7 +34,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Queues are queues with their weights, written as critical=6,default=3,low=1.
+// Queues are weights by queue, written as critical=6,default=3,low=1.
 type Queues map[string]int
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -56,7 +57,6 @@ func (q *Queues) UnmarshalText(text []byte) error {
 // Prefixes are networks, written as CIDRs, addresses, or the words loopback and private.
 type Prefixes []netip.Prefix
 
-// named are the networks that have a name.
 var named = map[string][]string{
 	"loopback": {"127.0.0.0/8", "::1/128"},
 	"private":  {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fe80::/10"},

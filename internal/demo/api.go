@@ -1,5 +1,5 @@
-// Package demo is what `sidecar demo` shows the sidecar with: a small game API, policies for it, and a tour of curl
-// lines. It knows nothing of the sidecar's inside.
+// Package demo is the content of `sidecar demo`: a small game API, its policies, and a tour of curl
+// lines. It does not import the parts of the sidecar.
 package demo
 
 import (
@@ -13,14 +13,14 @@ import (
 	"time"
 )
 
-// Policies are the policies of the demo's API, as a user would write them.
+// Policies is the policies file for the API.
 //
 //go:embed policies.yaml
 var Policies []byte
 
-// An API is a game API of a few routes that keeps its data in memory and takes its time. It is safe for concurrent use.
+// An API is an in-memory game API with a few slow routes. It is safe for concurrent use.
 type API struct {
-	// ReadDelay and GenerateDelay are how long a read and the generator of characters take.
+	// ReadDelay delays each read, GenerateDelay each generated NPC.
 	ReadDelay, GenerateDelay time.Duration
 
 	mu         sync.Mutex
@@ -40,10 +40,10 @@ type npc struct {
 	Name string `json:"name"`
 }
 
-// users are the demo's bearer tokens.
+// users maps the demo's bearer tokens to players.
 var users = map[string]string{"demo-thorin": "thorin", "demo-lyra": "lyra"}
 
-// NewAPI returns an API with two players' characters.
+// NewAPI returns an API with the characters of two players.
 func NewAPI() *API {
 	return &API{
 		ReadDelay:     300 * time.Millisecond,
@@ -55,7 +55,6 @@ func NewAPI() *API {
 	}
 }
 
-// Handler returns the API's routes.
 func (a *API) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/v1/characters", a.authenticated(a.list))
@@ -143,7 +142,7 @@ func (a *API) listNPCs(w http.ResponseWriter, r *http.Request, _ string) {
 	success(w, http.StatusOK, append([]npc{}, a.npcs...))
 }
 
-// maxNPCs bounds what the generator keeps.
+// maxNPCs bounds the stored NPCs.
 const maxNPCs = 1000
 
 func (a *API) generate(w http.ResponseWriter, r *http.Request, _ string) {
@@ -159,7 +158,7 @@ func (a *API) generate(w http.ResponseWriter, r *http.Request, _ string) {
 	success(w, http.StatusCreated, made)
 }
 
-// pause waits d, and reports false if the client has left meanwhile.
+// pause waits d. It reports false if the client has left meanwhile.
 func pause(r *http.Request, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -5,14 +5,14 @@ import (
 	"net/http"
 )
 
-// A Redis can be pulled out and plugged in again. Both methods may be called in any state.
+// A Redis can be stopped and started again. Both methods are safe in any state.
 type Redis interface {
 	Stop() error
 	Restart() error
 }
 
-// Control returns the handler by which the demo's Redis is pulled and plugged. It is no part of the product: it listens
-// on loopback, and only in the demo.
+// Control returns the handler that stops and starts the demo's Redis. It is not part of the
+// product: it listens on loopback, and only in the demo.
 func Control(redis Redis) http.Handler {
 	mux := http.NewServeMux()
 	act := func(done string, do func() error) http.HandlerFunc {

@@ -6,12 +6,12 @@ import (
 	"text/template"
 )
 
-// Addresses are where the demo's parts listen, as host:port.
+// Addresses are the listening addresses of the demo's parts, as host:port.
 type Addresses struct {
 	Sidecar, Ops, API, Control string
 }
 
-// Tour writes what to try to w.
+// Tour writes to w the commands to try.
 func Tour(w io.Writer, at Addresses) error {
 	if err := tour.Execute(w, at); err != nil {
 		return fmt.Errorf("demo: tour: %w", err)

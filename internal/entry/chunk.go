@@ -5,43 +5,44 @@ import (
 	"encoding/hex"
 )
 
-// A BodyID is that of one store of one body. It is random: no two stores have the same one.
+// A BodyID identifies one stored body. It is random, so two stores never share chunks.
 type BodyID [16]byte
 
-// String is the id as it stands in keys.
+// String is the id in hex, as in keys.
 func (id BodyID) String() string { return hex.EncodeToString(id[:]) }
 
-// Chunks say where a body lies that is too long for one record: in chunks of Each bytes and a last one of what is left, each under a key of its own.
+// Chunks locates a body that is too long for one record: chunks of Each bytes and a shorter last
+// one, each under a key of its own.
 type Chunks struct {
 	ID   BodyID
 	Size int64 // bytes of the whole body; 1 or more
 	Each int   // bytes of a chunk; 1 to MaxChunk
 }
 
-// Bounds of what is believed of a record.
+// Bounds that a decoded record must keep.
 const (
 	MaxChunk  = 4 << 20 // bytes
 	MaxChunks = 1 << 16
 )
 
-// Count is how many chunks there are.
+// Count is the number of chunks.
 func (p *Chunks) Count() int { return int((p.Size + int64(p.Each) - 1) / int64(p.Each)) }
 
-// Of is the number of the chunk that has the byte at this offset.
+// Of is the number of the chunk with the byte at this offset.
 func (p *Chunks) Of(offset int64) int { return int(offset / int64(p.Each)) }
 
-// Begin is the offset of a chunk's first byte; of Count, it is beyond the last one.
+// Begin is the offset of a chunk's first byte. Begin(Count()) lies beyond the last byte.
 func (p *Chunks) Begin(nth int) int64 { return int64(nth) * int64(p.Each) }
 
-// Len is how many bytes a chunk has.
+// Len is the length of a chunk in bytes.
 func (p *Chunks) Len(nth int) int { return int(min(int64(p.Each), p.Size-p.Begin(nth))) }
 
-// append writes what an entry's record holds instead of its body; Size stands before it.
+// append writes the part of an entry's record that replaces the body; Size stands before it.
 func (p *Chunks) append(b []byte) []byte {
 	return binary.AppendUvarint(append(b, p.ID[:]...), uint64(p.Each))
 }
 
-// chunks reads what append has written; nil if it says what cannot be.
+// chunks is the inverse of append; nil if a value is out of bounds.
 func (r *reader) chunks(size int64) *Chunks {
 	p := &Chunks{Size: size}
 	copy(p.ID[:], r.take(len(p.ID)))
@@ -52,8 +53,9 @@ func (r *reader) chunks(size int64) *Chunks {
 	return p
 }
 
-// EncodeChunk appends the nth chunk of a body of e's, in its stored form, to dst: coded, where that pays and the backend has not coded the body. Beyond
-// content it takes about 35 bytes.
+// EncodeChunk appends the record of the nth chunk of e's body to dst. The content is compressed if
+// that pays and the backend has not coded it. The record is at most about 35 bytes longer than
+// content.
 func (e *Entry) EncodeChunk(dst []byte, id BodyID, nth int, content []byte) []byte {
 	begin := len(dst)
 	dst = appendPreamble(dst, KindChunk)
@@ -75,8 +77,9 @@ func (e *Entry) EncodeChunk(dst []byte, id BodyID, nth int, content []byte) []by
 	return seal(dst, begin)
 }
 
-// Decode reads the nth chunk. content is a view of b or, if it had to be unpacked, of room, which is made larger where needed: it holds until either
-// is used for the next. The error is ErrDamaged for everything but this very chunk. At most MaxChunk bytes are allocated, and a few.
+// Decode reads the nth chunk. content is a view of b or, if it was compressed, of room, which grows
+// as needed; it is valid until either is reused. The error is ErrDamaged for any record but this
+// chunk's. Decode allocates at most about MaxChunk bytes.
 func (p *Chunks) Decode(b []byte, nth int, room *[]byte) (content []byte, err error) {
 	if KindOf(b) != KindChunk || !isWhole(b) {
 		return nil, ErrDamaged

@@ -6,28 +6,28 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// A form says how the body stands in the record.
+// A form says how a record holds the body.
 type form byte
 
 const (
-	plain     form = 0 // as it is
-	zstandard form = 1 // zstd, a frame
-	chunks    form = 2 // in chunks, each a record of its own: this one says where
+	plain     form = 0 // unchanged
+	zstandard form = 1 // one zstd frame
+	chunks    form = 2 // in chunks, each a record of its own; this one names them
 )
 
 const (
-	codeAbove = 1 << 10 // bytes; a shorter body is not worth the time
-	// maxRatio bounds what an entry may unpack to, in bytes for each of its own: no allocation is larger than
-	// what was stored justifies. A body that would shrink further is stored as it is.
+	codeAbove = 1 << 10 // bytes; compressing a shorter body does not pay
+	// maxRatio bounds the compression ratio, and with it the memory that a record can make Decode
+	// allocate. A body that compresses further is stored uncompressed.
 	maxRatio = 1 << 10
-	// window bounds what an encoder keeps of a long body, in bytes. The matches of JSON lie near.
+	// window is the size of the compression window, in bytes. The repetitions of JSON lie near.
 	window = 256 << 10
-	// slack is what the decoder wants behind its output to copy in whole words.
+	// slack is the spare room behind its output that lets the decoder copy whole words.
 	slack = 16
 )
 
-// appendCoded appends the body coded to dst. ok is false if that is not worth it, or the backend has coded the body
-// already; what dst holds is unchanged then.
+// appendCoded appends the compressed body to dst. ok is false if compressing does not pay or the
+// backend has coded the body; dst's own bytes are unchanged in any case.
 func (e *Entry) appendCoded(dst []byte) (coded []byte, ok bool) {
 	if e.isCoded() {
 		return nil, false
@@ -36,10 +36,10 @@ func (e *Entry) appendCoded(dst []byte) (coded []byte, ok bool) {
 	return coded, ok && len(e.Body) <= (len(coded)-len(dst))*maxRatio
 }
 
-// isCoded reports whether the backend has coded the body.
 func (e *Entry) isCoded() bool { return hasLine(e.head, "Content-Encoding") }
 
-// appendCoded appends content coded to dst. ok is false if that is not worth it; what dst holds is unchanged then.
+// appendCoded appends the compressed content to dst. ok is false if that does not pay; dst's own
+// bytes are unchanged in any case.
 func appendCoded(dst, content []byte) (coded []byte, ok bool) {
 	if len(content) <= codeAbove {
 		return nil, false
@@ -50,8 +50,8 @@ func appendCoded(dst, content []byte) (coded []byte, ok bool) {
 	return coded, len(coded)-len(dst) < len(content)
 }
 
-// appendDecoded appends what coded unpacks to, to dst, which must have room for size and slack. ok is false if that is
-// not size bytes.
+// appendDecoded appends the decompressed content to dst, which must have room for size and slack.
+// ok is false if the content is not exactly size bytes long.
 func appendDecoded(dst, coded []byte, size int) (decoded []byte, ok bool) {
 	z := decoders.Get().(*zstd.Decoder)
 	defer decoders.Put(z)
@@ -60,7 +60,7 @@ func appendDecoded(dst, coded []byte, size int) (decoded []byte, ok bool) {
 	return dst, err == nil && len(dst)-begin == size
 }
 
-// The pools hold codecs without state between uses; what nobody uses is collected as garbage.
+// The codecs keep no state between uses.
 var (
 	encoders = sync.Pool{New: func() any {
 		return must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
@@ -71,7 +71,7 @@ var (
 	}}
 )
 
-// must is for options that are constants: an error is a fault in this file.
+// must panics on an error: the options are constants, so it would be a fault in this file.
 func must[T any](codec T, err error) T {
 	if err != nil {
 		panic(err)

@@ -9,11 +9,12 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// ErrDamaged is the error of a record that is not whole, or was never one.
+// ErrDamaged is returned for bytes that are not one complete, undamaged record of the wanted kind.
 var ErrDamaged = errors.New("entry: damaged, or no entry")
 
-// Decode reads an entry. It keeps b, which must not be changed any more, unless the body had to be unpacked: then all
-// that it keeps is an allocation of its own. It never allocates more than about maxRatio times len(b).
+// Decode reads an entry. The entry refers to b, which must not change any more, unless the body had
+// to be decompressed: then it has an allocation of its own. Decode allocates at most about maxRatio
+// times len(b).
 func Decode(b []byte) (*Entry, error) {
 	if KindOf(b) != KindEntry || !isWhole(b) {
 		return nil, ErrDamaged
@@ -49,7 +50,7 @@ func Decode(b []byte) (*Entry, error) {
 	return e, nil
 }
 
-// unpack gives e its head and its body, of size bytes, from what is stored of it. It reports whether it could.
+// unpack sets the head and the body of size bytes. It reports success.
 func (e *Entry) unpack(head []byte, how form, size int, stored []byte) bool {
 	switch {
 	case how == plain && size == len(stored):
@@ -66,7 +67,7 @@ func (e *Entry) unpack(head []byte, how form, size int, stored []byte) bool {
 	return false
 }
 
-// isPlaced reports whether the body lies where it says.
+// isPlaced reports whether the body lies within the limits of Offset and Total.
 func (e *Entry) isPlaced() bool {
 	if e.Total == 0 {
 		return e.Offset == 0
@@ -74,7 +75,7 @@ func (e *Entry) isPlaced() bool {
 	return e.Offset >= 0 && e.Offset <= e.Total && int64(len(e.Body)) <= e.Total-e.Offset
 }
 
-// atEpoch is what sinceEpoch was made of.
+// atEpoch is the inverse of sinceEpoch.
 func atEpoch(ns int64) time.Time {
 	if ns == 0 {
 		return time.Time{}
@@ -82,7 +83,7 @@ func atEpoch(ns int64) time.Time {
 	return time.Unix(0, ns)
 }
 
-// isWhole reports whether a record, which has a preamble, has its checksum.
+// isWhole reports whether the checksum of a record with a complete preamble is right.
 func isWhole(b []byte) bool { return binary.LittleEndian.Uint32(b[preamble:]) == checksum(b) }
 
 func areTokens(names []string) bool {
@@ -94,13 +95,14 @@ func areTokens(names []string) bool {
 	return true
 }
 
-// A reader takes values off the front of a record. Once something was not there, bad is set and all that follows is zero.
+// A reader cuts values off the front of a record. After the first value that is missing or
+// malformed, bad is set and all further values are zero.
 type reader struct {
 	rest []byte
 	bad  bool
 }
 
-// int reads a number that is not negative and fits any machine's int.
+// int reads a non-negative number that fits the int of any machine.
 func (r *reader) int() int {
 	v, n := binary.Uvarint(r.rest)
 	if n <= 0 || v > math.MaxInt32 {
@@ -111,7 +113,6 @@ func (r *reader) int() int {
 	return int(v)
 }
 
-// size reads a number of bytes.
 func (r *reader) size() int64 {
 	v, n := binary.Uvarint(r.rest)
 	if n <= 0 || v > math.MaxInt64 {
@@ -150,10 +151,10 @@ func (r *reader) take(n int) []byte {
 	return b
 }
 
-// names reads a list of names, none of which is empty; nil if it is.
+// names reads a list of non-empty names; nil if the list is empty.
 func (r *reader) names() []string {
 	n := r.int()
-	if n > len(r.rest)/2 { // each takes a length and a byte at the least
+	if n > len(r.rest)/2 { // a name takes two bytes at least: its length and one byte
 		r.fail()
 	}
 	if r.bad || n == 0 {

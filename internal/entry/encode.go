@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A Kind is what a record is.
+// A Kind is the kind of a record.
 type Kind byte
 
-// The kinds. Unknown is what is none of them, or of another version.
+// The kinds. Unknown also stands for records of another version.
 const (
 	Unknown   Kind = 0
 	KindEntry Kind = 'E'
@@ -19,11 +19,11 @@ const (
 
 const (
 	magic     = "sc"
-	preamble  = len(magic) + 1 + len(Version) // magic, kind, version
+	preamble  = len(magic) + 1 + len(Version)
 	metaStart = preamble + crc32.Size
 )
 
-// KindOf says what b begins with. It does not look whether b is whole.
+// KindOf reads the kind from the preamble of b. It does not check the rest of b.
 func KindOf(b []byte) Kind {
 	if len(b) < metaStart || string(b[:len(magic)]) != magic || string(b[len(magic)+1:preamble]) != Version {
 		return Unknown
@@ -35,7 +35,8 @@ func KindOf(b []byte) Kind {
 	return Unknown
 }
 
-// Encode appends e in its stored form to dst. Beyond head and body it takes about 50 bytes, and the names.
+// Encode appends the record of e to dst. The record is about 50 bytes longer than head, body and
+// names.
 func (e *Entry) Encode(dst []byte) []byte {
 	if dst == nil {
 		dst = make([]byte, 0, metaStart+128+len(e.head)+len(e.Body))
@@ -92,13 +93,13 @@ func appendNames(b []byte, names []string) []byte {
 	return b
 }
 
-// seal writes the checksum of the record that begins at begin, when everything else of it is written.
+// seal writes the checksum into the complete record that begins at begin.
 func seal(b []byte, begin int) []byte {
 	binary.LittleEndian.PutUint32(b[begin+preamble:], checksum(b[begin:]))
 	return b
 }
 
-// checksum is that of a whole record, without the place where it stands.
+// checksum covers the whole record but the checksum itself.
 func checksum(b []byte) uint32 {
 	table := crc32.MakeTable(crc32.Castagnoli) // the library's own table, made once
 	return crc32.Update(crc32.Checksum(b[:preamble], table), table, b[metaStart:])

@@ -11,7 +11,7 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// appendHead appends the field lines, by name, those of one name in their order.
+// appendHead appends the field lines, sorted by name; lines of one name keep their order.
 func appendHead(b []byte, fields http.Header) ([]byte, error) {
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
 		if !isName(name) {
@@ -21,7 +21,7 @@ func appendHead(b []byte, fields http.Header) ([]byte, error) {
 			continue
 		}
 		for _, value := range fields[name] {
-			value = strings.Trim(value, " \t") // no part of the value (RFC 9110 §5.5)
+			value = strings.Trim(value, " \t") // not part of the value (RFC 9110 §5.5)
 			if !isValue(value) {
 				return nil, fmt.Errorf("%w: a control byte in %s", ErrFields, name)
 			}
@@ -34,8 +34,8 @@ func appendHead(b []byte, fields http.Header) ([]byte, error) {
 	return b, nil
 }
 
-// isHead reports whether b is a head as appendHead writes one: nothing in it can end the head early, frame a message or
-// be read in two ways.
+// isHead reports whether b is a head as appendHead writes it: nothing in it can end the head early,
+// frame a message or be read in two ways.
 func isHead(b []byte) bool {
 	for len(b) > 0 {
 		line, rest, ok := bytes.Cut(b, []byte("\r\n"))
@@ -51,7 +51,6 @@ func isHead(b []byte) bool {
 	return true
 }
 
-// parseHead reads a head.
 func parseHead(text string) http.Header {
 	n := strings.Count(text, "\r\n")
 	h := make(http.Header, n)
@@ -70,19 +69,18 @@ func parseHead(text string) http.Header {
 	return h
 }
 
-// hasLine reports whether the head has a field of this name.
 func hasLine(head []byte, name string) bool {
 	return bytes.HasPrefix(head, []byte(name+": ")) || bytes.Contains(head, []byte("\r\n"+name+": "))
 }
 
-// isPerAnswer reports whether the field is written anew for each answer: it frames the message, belongs to one hop, or
-// is Age.
+// isPerAnswer reports whether the field is written anew for each response: framing, hop-by-hop
+// fields and Age.
 func isPerAnswer(name string) bool {
 	return name == "Age" || name == "Content-Length" || name == "Trailer" || httpfield.IsHopByHop(name)
 }
 
-// isName reports whether s is a field name in the form of http.CanonicalHeaderKey: without this, a stored
-// "content-length" would be none to isPerAnswer and be one to who receives it.
+// isName reports whether s is a field name in the form of http.CanonicalHeaderKey. Any other
+// spelling, such as "content-length", would pass isPerAnswer and still frame the message.
 func isName(s string) bool {
 	start := true
 	for i := range len(s) {
@@ -95,7 +93,8 @@ func isName(s string) bool {
 	return httpfield.IsToken(s)
 }
 
-// isValue reports whether s can stand in a field line: no control byte but a tab, and no space at either end (RFC 9110 §5.5).
+// isValue reports whether s can stand in a field line: no control byte but a tab, and no space at
+// either end (RFC 9110 §5.5).
 func isValue(s string) bool {
 	if s == "" {
 		return true

@@ -2,29 +2,32 @@ package entry
 
 import "encoding/binary"
 
-// An Index is what stands under a primary key whose variants lie under keys of their own, or under the bare key of a path.
+// An Index stands under a primary key whose variants have keys of their own, or under the bare key
+// of a path whose queries do.
 type Index struct {
-	// Search is how the queries of the path are told apart, where the backend said so (No-Vary-Search), in its canonical form; "" under other keys.
+	// Search is the canonical No-Vary-Search of the path, where the backend gave one; else "".
 	Search string
-	// Vary are the names of the request fields by which the variants are told apart, canonical.
+	// Vary has the canonical names of the request fields that select a variant.
 	Vary []string
-	// Variants are those that the backend can be asked about by their ETags (RFC 9111 §4.3.1): the latest first, at most MaxVariants.
+	// Variants are those that a conditional request can name by ETag (RFC 9111 §4.3.1): the latest
+	// first, at most MaxVariants.
 	Variants []Variant
 }
 
 // A Variant is one of the responses under a key.
 type Variant struct {
-	Key  [16]byte // under which it lies
-	ETag string   // as its response had it; not empty
+	Key  [16]byte
+	ETag string // as in its response; not empty
 }
 
-// MaxVariants is how many variants an index names.
+// MaxVariants bounds the variants of an index.
 const MaxVariants = 8
 
-// maxETag is how long an ETag may be in an index, in bytes.
+// maxETag bounds an ETag in an index, in bytes.
 const maxETag = 256
 
-// With returns x's variants with v before them, in the place of an earlier one of the same key. v is left out if its ETag is empty or too long.
+// With returns x's variants with v as the first, replacing an earlier one of the same key. v is
+// left out if its ETag is empty or too long.
 func (x Index) With(v Variant) []Variant {
 	variants := make([]Variant, 0, MaxVariants)
 	if v.ETag != "" && len(v.ETag) <= maxETag {
@@ -38,7 +41,7 @@ func (x Index) With(v Variant) []Variant {
 	return variants
 }
 
-// Encode appends x in its stored form to dst.
+// Encode appends the record of x to dst.
 func (x Index) Encode(dst []byte) []byte {
 	begin := len(dst)
 	dst = appendPreamble(dst, KindIndex)
@@ -54,7 +57,7 @@ func (x Index) Encode(dst []byte) []byte {
 	return seal(dst, begin)
 }
 
-// DecodeIndex reads an index. ok is false for everything else, and for a damaged one.
+// DecodeIndex reads an index. ok is false for any other or damaged record.
 func DecodeIndex(b []byte) (x Index, ok bool) {
 	if KindOf(b) != KindIndex || !isWhole(b) {
 		return Index{}, false

@@ -8,11 +8,13 @@ import (
 	"sidecar/cachekeys"
 )
 
-// An index finds nodes by digest. It is a hash table by linear hashing (Litwin, VLDB 1980): it grows and shrinks by one bucket at a
-// time, so no Put stops to move everything. Go's own map would do but for its memory: it never shrinks, and where as much
-// is deleted as is inserted, it was measured to grow for as long as it was watched, to four slots an entry and more.
+// An index finds nodes by digest. It is a hash table by linear hashing (Litwin, VLDB 1980): it
+// grows and shrinks by one bucket at a time, so no Put pauses to move every node.
+//
+// A Go map takes more memory: it never shrinks, and with as many deletions as insertions it was
+// measured to grow to four slots an entry and more.
 type index[V any] struct {
-	seed    maphash.Seed // whoever chooses digests cannot choose their bucket
+	seed    maphash.Seed // unknown to clients, so none can choose a bucket
 	buckets []*node[V]   // at least one; about as many as nodes
 	nodes   int
 }
@@ -21,8 +23,9 @@ func newIndex[V any]() index[V] {
 	return index[V]{seed: maphash.MakeSeed(), buckets: make([]*node[V], 1)}
 }
 
-// bucket is the number of key's bucket: its hash modulo the power of two at or above the number of buckets or, where there
-// is no such bucket yet, modulo the power below, which is the bucket that will be split to make it.
+// bucket is the number of key's bucket: its hash modulo the power of two at or above the number of
+// buckets. If that bucket does not exist yet, it is the hash modulo the power below: the bucket
+// that will be split to make it.
 func (x *index[V]) bucket(key *cachekeys.Digest) int {
 	hash := maphash.Bytes(x.seed, key[:])
 	mask := uint64(1)<<bits.Len(uint(len(x.buckets)-1)) - 1
@@ -32,7 +35,7 @@ func (x *index[V]) bucket(key *cachekeys.Digest) int {
 	return int(hash & (mask >> 1))
 }
 
-// splitFrom is the bucket that bucket i is split from, and merges into: i without its highest bit.
+// splitFrom is the bucket that bucket i is split from, and merged into: i without its highest bit.
 func splitFrom(i int) int { return i &^ (1 << (bits.Len(uint(i)) - 1)) }
 
 // find returns nil if there is no node of key.
@@ -44,7 +47,7 @@ func (x *index[V]) find(key cachekeys.Digest) *node[V] {
 	return n
 }
 
-// insert adds n, of whose key there is no node yet.
+// insert adds n. There must be no node of its key yet.
 func (x *index[V]) insert(n *node[V]) {
 	x.link(n)
 	x.nodes++
@@ -58,7 +61,7 @@ func (x *index[V]) link(n *node[V]) {
 	n.next, *head = *head, n
 }
 
-// remove takes n out, which is there.
+// remove removes n, which must be in the index.
 func (x *index[V]) remove(n *node[V]) {
 	at := &x.buckets[x.bucket(&n.key)]
 	for *at != n {
@@ -66,13 +69,12 @@ func (x *index[V]) remove(n *node[V]) {
 	}
 	*at, n.next = n.next, nil
 	x.nodes--
-	// A quarter to spare, so that a node that comes for each that goes does not split and merge each time.
+	// The quarter keeps a steady exchange of nodes from splitting and merging each time.
 	for len(x.buckets) > x.nodes+x.nodes/4+1 {
 		x.merge()
 	}
 }
 
-// split adds a bucket.
 func (x *index[V]) split() {
 	from := splitFrom(len(x.buckets))
 	x.buckets = append(x.buckets, nil)
@@ -97,7 +99,7 @@ func (x *index[V]) merge() {
 	}
 }
 
-// relink puts each node of bucket i where it belongs now.
+// relink moves each node of bucket i to its present bucket.
 func (x *index[V]) relink(i int) {
 	n := x.buckets[i]
 	x.buckets[i] = nil

@@ -10,12 +10,12 @@ import (
 type home uint8
 
 const (
-	small home = iota // entries that have yet to prove themselves
-	main              // entries that did
-	ghost             // no entries: digests of those that left the small queue last
+	small home = iota // new entries
+	main              // entries with enough hits
+	ghost             // digests of the entries that the small queue evicted last
 )
 
-// A node is an entry or a digest in the ghost. With a V of 8 bytes it has 64.
+// A node is an entry, or a digest in the ghost. With a V of 8 bytes it takes 64 bytes.
 type node[V any] struct {
 	older, newer *node[V] // in its queue
 	next         *node[V] // in its bucket of the index
@@ -23,18 +23,18 @@ type node[V any] struct {
 	cost         int64         // bytes: weight plus Overhead; 0 in the ghost
 	hits         atomic.Uint32 // 0 to maxHits; written under a read lock too
 	home         home
-	value        V // none in the ghost
+	value        V // zero in the ghost
 }
 
-// hit counts a hit. Once there are enough it only reads, so that those who ask for the same entry do not fight for its cache
-// line; a hit that is lost to a simultaneous one does not matter.
+// hit counts a hit, up to maxHits. From then on it only reads, so that concurrent readers of one
+// entry do not contend for its cache line. Concurrent hits may count as one.
 func (n *node[V]) hit() {
 	if hits := n.hits.Load(); hits < maxHits {
 		n.hits.CompareAndSwap(hits, hits+1)
 	}
 }
 
-// A queue is a doubly linked list of nodes, so that one can leave from the middle at once and nothing keeps its value alive.
+// A queue is a doubly linked list, so that a node can leave from the middle in constant time.
 type queue[V any] struct {
 	oldest, newest *node[V]
 	nodes          int

@@ -6,15 +6,15 @@ import (
 	"sidecar/cachekeys"
 )
 
-// The numbers of S3-FIFO, as in the paper.
+// The parameters of S3-FIFO, as in the paper.
 const (
-	smallPart   = 10 // the small queue is to have one in so many bytes
+	smallPart   = 10 // the small queue has one byte in so many
 	promoteHits = 2  // hits that move an entry from the small queue to the main queue
-	maxHits     = 3  // hits beyond these are not counted
+	maxHits     = 3  // more hits are not counted
 )
 
-// A shard is an S3-FIFO cache of share bytes. Every node of its index is in exactly one of its queues. Whoever changes either
-// holds the lock for writing.
+// A shard is an S3-FIFO cache of share bytes. Every node of its index is in exactly one of its
+// queues. Changes to either need the write lock.
 type shard[V any] struct {
 	share int64 // bytes
 
@@ -45,7 +45,7 @@ func (s *shard[V]) put(key cachekeys.Digest, value V, weight int64) {
 		}
 		return
 	}
-	// While room is made n is in no queue, so that it is not evicted itself.
+	// n stays out of the queues while makeRoom runs, so that it is not evicted itself.
 	if n == nil {
 		n = &node[V]{key: key, home: small}
 		s.index.insert(n)
@@ -61,7 +61,7 @@ func (s *shard[V]) put(key cachekeys.Digest, value V, weight int64) {
 	s.trimGhost()
 }
 
-// deleteIf deletes in any case if f is nil.
+// deleteIf deletes unconditionally if f is nil.
 func (s *shard[V]) deleteIf(key cachekeys.Digest, f func(V) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *shard[V]) clear() {
 	s.reset()
 }
 
-// reset empties the shard; its evictions stay counted.
+// reset empties the shard; its count of evictions stays.
 func (s *shard[V]) reset() {
 	s.index = newIndex[V]()
 	s.queues = [3]queue[V]{}
@@ -92,8 +92,9 @@ func (s *shard[V]) bytes() int64 { return s.queues[small].bytes + s.queues[main]
 
 func (s *shard[V]) entries() int { return s.queues[small].nodes + s.queues[main].nodes }
 
-// makeRoom evicts until cost more bytes fit. It ends: every step takes an entry from the small queue, or a hit or an entry from the
-// main queue, and no hit comes while the shard is locked for writing.
+// makeRoom evicts until cost more bytes fit. It terminates: every step removes an entry from the
+// small queue, or a hit or an entry from the main queue, and no hit is counted under the write
+// lock.
 func (s *shard[V]) makeRoom(cost int64) {
 	for s.bytes() > s.share-cost {
 		if s.queues[main].nodes == 0 || s.queues[small].nodes > 0 && s.queues[small].bytes >= s.share/smallPart {
@@ -104,7 +105,7 @@ func (s *shard[V]) makeRoom(cost int64) {
 	}
 }
 
-// stepSmall moves n, the oldest of the small queue, to the main queue or evicts it to the ghost.
+// stepSmall moves n, the oldest of the small queue, to the main queue, or evicts it to the ghost.
 func (s *shard[V]) stepSmall(n *node[V]) {
 	s.queues[small].remove(n)
 	if n.hits.Load() >= promoteHits {
@@ -131,7 +132,8 @@ func (s *shard[V]) stepMain(n *node[V]) {
 	s.queues[main].push(n)
 }
 
-// trimGhost keeps the ghost as long as there are entries, each of which pays for one digest there.
+// trimGhost bounds the ghost by the number of entries, each of which has a digest there in its
+// Overhead.
 func (s *shard[V]) trimGhost() {
 	for s.queues[ghost].nodes > s.entries() {
 		s.forget(s.queues[ghost].oldest)

@@ -1,8 +1,8 @@
-// Package nearest finds what somebody probably meant.
+// Package nearest suggests the right spelling of a misspelt name.
 package nearest
 
-// To is the candidate with the smallest edit distance to name, or "" if there is none that is near: at most a third of the name
-// may differ.
+// To returns the candidate with the smallest edit distance to name, or "" if more than a third of
+// the name differs from each.
 func To(name string, candidates []string) string {
 	best, least := "", len(name)/3+2
 	for _, c := range candidates {
@@ -13,7 +13,7 @@ func To(name string, candidates []string) string {
 	return best
 }
 
-// distance is Levenshtein's, in bytes.
+// distance is the Levenshtein distance in bytes.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

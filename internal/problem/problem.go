@@ -1,4 +1,4 @@
-// Package problem writes the errors that the sidecar itself makes as problem documents (RFC 9457).
+// Package problem writes the sidecar's own errors as problem documents (RFC 9457).
 package problem
 
 import (
@@ -10,16 +10,16 @@ import (
 // ContentType is the media type of a problem document.
 const ContentType = "application/problem+json"
 
-// document has no type: "about:blank" is the default, and says that the status tells all (RFC 9457 §4.2.1).
+// document has no type: the default "about:blank" says that the status tells all (RFC 9457 §4.2.1).
 type document struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 }
 
-// Write answers with a problem document. detail is one or two sentences for the person who reads it, and is shown to any
-// client: it holds no secret. Fields that w has already, such as Cache-Status or Retry-After, are sent with it; those that
-// describe the content are replaced. To a HEAD net/http sends the same fields and no content.
+// Write sends a problem document. detail is one or two sentences for a human reader. Any client may
+// read it, so it holds no secret. Fields that are set on w already, such as Cache-Status or
+// Retry-After, are sent too; those that describe the content are replaced.
 func Write(w http.ResponseWriter, status int, detail string) {
 	// Strings and a number always marshal.
 	body, _ := json.Marshal(document{Title: http.StatusText(status), Status: status, Detail: detail})
@@ -32,5 +32,5 @@ func Write(w http.ResponseWriter, status int, detail string) {
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	h["Cache-Control"] = []string{"no-store"}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone is nobody's error
+	_, _ = w.Write(body) // fails if the client has left
 }

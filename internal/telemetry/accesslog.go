@@ -12,23 +12,24 @@ import (
 // maxPath bounds a path in the log, in bytes.
 const maxPath = 512
 
-// An AccessLog writes one line for each request: at debug, or at warn if something went wrong between the sidecar and
-// the backend. No line has a query, a field or a body. It is safe for concurrent use.
+// An AccessLog writes one line for each request: at debug, or at warn after a failure between the
+// sidecar and the backend. No line has a query, a field or a body. It is safe for concurrent use.
 type AccessLog struct {
 	log     *slog.Logger
 	secrets string
 }
 
-// NewAccessLog returns an access log. Of a path below secrets, such as "/_jobs", no more than that is written: a job's id may
-// be all that it takes to read its result. "" is no path.
+// NewAccessLog returns an access log. It cuts paths off after secrets, such as "/_jobs", because a
+// job's id may be enough to read its result. "" is no path.
 func NewAccessLog(log *slog.Logger, secrets string) *AccessLog {
 	return &AccessLog{log: log, secrets: strings.TrimSuffix(secrets, "/")}
 }
 
-// Write logs a request that is over. path is the target's path, without an authority; a query behind it is left out.
+// Write logs a finished request. path is the target's path, without an authority; a query after it
+// is left out.
 func (a *AccessLog) Write(ctx context.Context, o *Outcome, path string, now time.Time) {
 	level, err := slog.LevelDebug, cause(o.Err)
-	if err != nil && !errors.Is(err, context.Canceled) { // cancelled: the client left, which is nobody's fault
+	if err != nil && !errors.Is(err, context.Canceled) { // the client left
 		level = slog.LevelWarn
 	}
 	if !a.log.Enabled(ctx, level) {
@@ -69,7 +70,7 @@ func (a *AccessLog) Write(ctx context.Context, o *Outcome, path string, now time
 	a.log.LogAttrs(ctx, level, "request", attrs...)
 }
 
-// path is what may be written of a request target.
+// path returns the part of a request target that may be logged.
 func (a *AccessLog) path(target string) string {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
 		target = target[:i]
@@ -83,7 +84,7 @@ func (a *AccessLog) path(target string) string {
 	return target
 }
 
-// cause takes the URL, whose query may hold a credential, off an error of a http.Client.
+// cause removes the URL, whose query may hold a credential, from an error of an http.Client.
 func cause(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		return u.Err

@@ -8,7 +8,7 @@ import (
 // cacheName is the sidecar's name in Cache-Status.
 const cacheName = "sidecar"
 
-// A StatusMode says what Cache-Status tells (CACHE_STATUS).
+// A StatusMode selects the content of Cache-Status (CACHE_STATUS).
 type StatusMode int
 
 // The modes.
@@ -18,7 +18,7 @@ const (
 	StatusFull                    // with detail
 )
 
-// ParseStatusMode reads a mode as it is configured: "short", "off" or "full".
+// ParseStatusMode reads "short", "off" or "full".
 func ParseStatusMode(s string) (mode StatusMode, ok bool) {
 	switch s {
 	case "short":
@@ -31,8 +31,8 @@ func ParseStatusMode(s string) (mode StatusMode, ok bool) {
 	return StatusShort, false
 }
 
-// CacheStatus is the sidecar's member of the Cache-Status field (RFC 9211), as far as the outcome is known when the
-// answer's head is sent; "" if there is to be none.
+// CacheStatus is the sidecar's member of the Cache-Status field (RFC 9211), as far as the outcome
+// is known when the response head is sent; "" if there is none.
 func (o *Outcome) CacheStatus(mode StatusMode) string {
 	if mode == StatusOff {
 		return ""
@@ -49,7 +49,7 @@ func (o *Outcome) CacheStatus(mode StatusMode) string {
 	return status.String()
 }
 
-// fwd is why the request was forwarded, in the words of RFC 9211 §2.2; "" if it was not.
+// fwd is the fwd parameter (RFC 9211 §2.2); "" if the request was not forwarded.
 func (o *Outcome) fwd() string {
 	switch o.Result {
 	case ResultMiss:
@@ -65,14 +65,14 @@ func (o *Outcome) fwd() string {
 		return "bypass"
 	case ResultWrite:
 		if o.Reason == reason.RequestBody || o.Reason == reason.MethodOverride {
-			return "bypass" // a GET: its method would not have wanted it
+			return "bypass" // not "method": a GET
 		}
 		return "method"
 	}
 	return ""
 }
 
-// fwdOf is the word for why nothing that is stored was used.
+// fwdOf maps the reason why no stored response was used.
 func fwdOf(why reason.Reason) string {
 	switch why {
 	case reason.Miss:
@@ -84,10 +84,10 @@ func fwdOf(why reason.Reason) string {
 	case reason.RequestNoStore, reason.RequestNoCache, reason.RequestMaxAge, reason.RequestMinFresh, reason.BadDirectives:
 		return "request"
 	}
-	return "miss" // something may be stored, but nothing that can be used: invalidated, damaged
+	return "miss" // something may be stored, but it is unusable: invalidated, damaged
 }
 
-// detail is the most telling thing that fwd does not say already.
+// detail is the most specific reason that fwd does not express already.
 func (o *Outcome) detail(fwd string) reason.Reason {
 	switch {
 	case o.Detail != "":

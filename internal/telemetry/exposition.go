@@ -8,17 +8,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// maxScrapes bounds how many may ask for metrics at once; one more gets 503.
+// maxScrapes bounds the concurrent scrapes; one more gets 503.
 const maxScrapes = 4
 
-// NewRegistry returns a registry that has the metrics of the process and of Go's runtime.
+// NewRegistry returns a registry with the metrics of the process and of the Go runtime.
 func NewRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
 }
 
-// Handler answers GET /metrics. A collector that fails takes nothing else with it.
+// Handler answers GET /metrics. A collector that fails leaves the others' metrics in place.
 func Handler(r *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: maxScrapes})
 }

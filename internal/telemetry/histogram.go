@@ -8,7 +8,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// histogram is a native one that has classic buckets too, with these upper bounds. Each series is bounded to 100 native buckets.
+// histogram returns the options of a native histogram, of at most 100 buckets a series, that also
+// has classic buckets with these upper bounds.
 func histogram(name, help, bounds string) prometheus.HistogramOpts {
 	opts := prometheus.HistogramOpts{
 		Name: name, Help: help,

@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-// NewLogger returns a logger for LOG_LEVEL and LOG_FORMAT: "json", "text", or "" for text on a terminal and JSON elsewhere.
+// NewLogger returns a logger for LOG_LEVEL and LOG_FORMAT: "json", "text", or "" for text on a
+// terminal and JSON elsewhere.
 func NewLogger(w io.Writer, level slog.Leveler, format string) (*slog.Logger, error) {
 	opts := &slog.HandlerOptions{Level: level}
 	switch {
@@ -19,7 +20,7 @@ func NewLogger(w io.Writer, level slog.Leveler, format string) (*slog.Logger, er
 	return nil, fmt.Errorf("log format %q is neither json nor text", format)
 }
 
-// isTerminal takes every character device for a terminal; of the others only /dev/null is common.
+// isTerminal takes every character device for a terminal; the only other common one is /dev/null.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {

@@ -2,14 +2,14 @@ package telemetry
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// MemoryStats are those of the in-process tier.
+// MemoryStats describe the in-process tier.
 type MemoryStats struct {
 	Bytes, Limit, Entries int64  // now
 	Evictions             uint64 // since the start
 }
 
-// Memory reads the in-process tier whenever metrics are asked for. read is called from any goroutine and must not wait. It panics when
-// called twice.
+// Memory registers read, which every scrape calls, from any goroutine. read must not block. A
+// second call panics.
 func (m *Metrics) Memory(read func() MemoryStats) {
 	desc := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
 	m.registry.MustRegister(&memoryCollector{

@@ -11,7 +11,8 @@ import (
 	"sidecar/internal/reason"
 )
 
-// Metrics are all metrics of the sidecar; every name is in this file. It is safe for concurrent use.
+// Metrics has all metrics of the sidecar; this file has all their names. It is safe for concurrent
+// use.
 type Metrics struct {
 	registry prometheus.Registerer
 
@@ -40,7 +41,7 @@ type Metrics struct {
 	routes atomic.Pointer[map[string]*RouteMetrics]
 }
 
-// New registers the metrics, and panics if the registry has one of these names already.
+// New registers the metrics. It panics if the registry has one of these names already.
 func New(registry prometheus.Registerer) *Metrics {
 	f := promauto.With(registry)
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
@@ -83,7 +84,7 @@ func New(registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-// Names of the collected metrics, which are read where they are when somebody asks.
+// Names of the metrics that are collected at each scrape.
 const (
 	poolHits        = "sidecar_redis_pool_hits_total"
 	poolMisses      = "sidecar_redis_pool_misses_total"
@@ -101,14 +102,15 @@ const (
 	queueOldest = "sidecar_queue_oldest_job_seconds"
 )
 
-// Upper bounds in seconds, for those who do not scrape native histograms. A hit takes a fraction of a millisecond, a
-// generated answer minutes.
+// Upper bounds in seconds, for scrapers without native histograms. A hit takes a fraction of a
+// millisecond, a generated response minutes.
 const (
 	requestBuckets = "0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 120"
 	redisBuckets   = "0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5"
 )
 
-// startAtZero makes the series whose first increment is an alarm: what appears with its first value has no rate.
+// startAtZero makes the series whose first increment should raise an alarm: a series that appears
+// with its first value has no rate.
 func (m *Metrics) startAtZero() {
 	for _, s := range []AuthFailure{AuthFailureJob, AuthFailureAdmin, AuthFailureToken} {
 		m.authFailures.WithLabelValues(string(s))
@@ -117,16 +119,17 @@ func (m *Metrics) startAtZero() {
 	m.policyReloads.WithLabelValues("refused")
 }
 
-// Finished counts a request that is over.
+// Finished counts a finished request.
 func (m *Metrics) Finished(o *Outcome, now time.Time) { m.Route(o.Route).finished(o, now) }
 
-// Stored counts a response that the store has taken.
+// Stored counts a stored response.
 func (m *Metrics) Stored(route string) { m.stored.WithLabelValues(label(route)).Inc() }
 
 // NotStored counts a response that is not stored.
 func (m *Metrics) NotStored(why reason.Reason) { m.notStored.WithLabelValues(label(string(why))).Inc() }
 
-// Invalidated counts an invalidation of so many tags for a write of this route. With an error it is deferred.
+// Invalidated counts an invalidation of this number of tags for a write of this route. With an
+// error it is deferred.
 func (m *Metrics) Invalidated(route string, tags int, err error) {
 	result := "done"
 	if err != nil {
@@ -136,18 +139,18 @@ func (m *Metrics) Invalidated(route string, tags int, err error) {
 	m.invalidatedTags.WithLabelValues(label(route)).Add(float64(tags))
 }
 
-// JobQueued counts a job that was accepted. jobType is a route's or schedule's name, queue one of the policies' queues.
+// JobQueued counts an accepted job. jobType is the name of a route or schedule, queue one of the
+// policies' queues.
 func (m *Metrics) JobQueued(jobType, queue string) {
 	m.jobsQueued.WithLabelValues(label(jobType), label(queue)).Inc()
 }
 
-// JobProcessed counts a job's outcome. status is one of the few words that jobs has for that.
+// JobProcessed counts the outcome of a job. status is from the short list of package jobs.
 func (m *Metrics) JobProcessed(jobType, status string) {
 	m.jobsProcessed.WithLabelValues(label(jobType), label(status)).Inc()
 }
 
-// An AuthFailure is a kind of request whose caller was not authorized. It is a label: there are no
-// other kinds.
+// An AuthFailure is a kind of failed authentication or authorization: a label from a closed list.
 type AuthFailure string
 
 // The kinds.
@@ -157,10 +160,9 @@ const (
 	AuthFailureToken AuthFailure = "token"     // with a token that failed verification
 )
 
-// AuthFailed counts one.
 func (m *Metrics) AuthFailed(kind AuthFailure) { m.authFailures.WithLabelValues(string(kind)).Inc() }
 
-// PolicyReload counts an attempt to read the policies again; with an error the old ones stayed.
+// PolicyReload counts an attempt to reload the policies; with an error the old ones stayed.
 func (m *Metrics) PolicyReload(err error) {
 	result := "ok"
 	if err != nil {
@@ -169,12 +171,12 @@ func (m *Metrics) PolicyReload(err error) {
 	m.policyReloads.WithLabelValues(result).Inc()
 }
 
-// Build says what is running.
+// Build sets the labels of the running build.
 func (m *Metrics) Build(version, revision, goVersion string) {
 	m.buildInfo.WithLabelValues(version, revision, goVersion).Set(1)
 }
 
-// label is the value for what may have no name.
+// label is the label value for a name that may be empty.
 func label(name string) string {
 	if name == "" {
 		return "none"

@@ -1,6 +1,8 @@
-// Package telemetry is what the sidecar tells about its work: the outcome of each request, metrics and the log.
+// Package telemetry is the record of the sidecar's work: the outcome of each request, metrics and
+// the log.
 //
-// What a client chooses never becomes a metric's label, and credentials, queries and bodies never reach a metric or the log.
+// A value that a client chooses never becomes a metric's label. Credentials, queries and bodies
+// never reach a metric or the log.
 package telemetry
 
 import (
@@ -9,48 +11,48 @@ import (
 	"sidecar/internal/reason"
 )
 
-// An Outcome is what happened to one request, filled in along its path. It belongs to the goroutine that answers the
-// request. The zero value is a request of which nothing is known yet.
+// An Outcome records one request, step by step. It belongs to the goroutine that answers the
+// request. The zero value is a request at its start.
 type Outcome struct {
-	Start  time.Time // when the request came
-	Method string    // as sent; metrics and log have only the usual ones
+	Start  time.Time // arrival of the request
+	Method string    // as sent; metrics and log map unusual ones to "other"
 	Route  string    // the route's name in the policies; "" if none matched
 
 	Result    Result
-	Reason    reason.Reason // why this result; "" where it needs no explanation, as a hit
-	NotStored reason.Reason // why the answer was not stored; "" if it was, or if there was no question of it
-	Detail    reason.Reason // what Cache-Status gives as detail before any of these: DetailRedis, DetailMemory, or a reason
-	TTL       time.Duration // of a hit: what is left of its freshness lifetime; negative if it is stale
+	Reason    reason.Reason // why this result; "" where it needs no explanation, as for a hit
+	NotStored reason.Reason // why the response was not stored; "" if it was, or was no candidate
+	Detail    reason.Reason // precedes these as detail: DetailRedis, DetailMemory, or a reason
+	TTL       time.Duration // of a hit: remaining freshness lifetime; negative if stale
 	FwdStatus int           // the backend's status where the client got another; else 0
-	Stored    bool          // the answer is being stored
-	Collapsed bool          // the answer is that of another request's backend request
+	Stored    bool          // the response is being stored
+	Collapsed bool          // the response came from another request's backend request
 
-	Status            int           // of the answer; 0 if there was none
+	Status            int           // of the response; 0 if there was none
 	BytesIn, BytesOut int64         // content, without heads and framing
-	Redis             time.Duration // spent waiting for Redis
-	Err               error         // what went wrong between the sidecar and the backend; nil if nothing did
+	Redis             time.Duration // time spent waiting for Redis
+	Err               error         // failure between the sidecar and the backend
 }
 
-// A Result is what became of a request: a label of metrics, so there are only these.
+// A Result is the result of a request: a label from a closed list.
 type Result string
 
 // The results. The zero value counts as ResultRefused.
 const (
 	ResultHit     Result = "hit"     // answered from the store
 	ResultMiss    Result = "miss"    // a cached route, answered by the backend
-	ResultStale   Result = "stale"   // answered from the store beyond its lifetime; with a Reason, after the backend was asked
+	ResultStale   Result = "stale"   // a stale response from the store; with a Reason, after the backend was asked
 	ResultBypass  Result = "bypass"  // sent past the cache
 	ResultWrite   Result = "write"   // a request that may change something
-	ResultJob     Result = "job"     // taken as a job, or a question about one
-	ResultDeny    Result = "deny"    // a route that is denied
-	ResultRefused Result = "refused" // answered with an error by the sidecar itself, and nothing was sent
+	ResultJob     Result = "job"     // accepted as a job, or a request about one
+	ResultDeny    Result = "deny"    // a denied route
+	ResultRefused Result = "refused" // an error of the sidecar itself; nothing was sent
 )
 
-// Where a hit came from.
+// The tiers of a hit, as details.
 const (
 	DetailRedis  reason.Reason = "redis"
 	DetailMemory reason.Reason = "memory"
 )
 
-// Duration is how long the request took until now; 0 if the clock went back.
+// Duration is the time since Start; 0 if the clock went back.
 func (o *Outcome) Duration(now time.Time) time.Duration { return max(0, now.Sub(o.Start)) }

@@ -6,15 +6,16 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// QueueStats are those of one queue, at one moment.
+// QueueStats describe one queue at one moment.
 type QueueStats struct {
-	Queue                                       string // as the policies name it
+	Queue                                       string // its name in the policies
 	Pending, Active, Scheduled, Retry, Archived int    // jobs
 	Oldest                                      time.Duration
 }
 
-// Queues reads the queues whenever metrics are asked for. read is called from any goroutine, must end within a second
-// or so even if Redis does not answer, gives each queue once, and gives nothing where nothing is known. It panics if it is called twice.
+// Queues registers read, which every scrape calls, from any goroutine. read must end within about a
+// second even if Redis does not answer, and return each queue once, or nothing if the numbers are
+// unknown. A second call panics.
 func (m *Metrics) Queues(read func() []QueueStats) {
 	m.registry.MustRegister(&queueCollector{
 		read:   read,

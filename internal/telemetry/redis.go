@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// RedisMetrics are those of one connection to Redis. It is safe for concurrent use.
+// RedisMetrics are the metrics of one connection to Redis. It is safe for concurrent use.
 type RedisMetrics struct {
 	metrics *Metrics
 	name    string
@@ -16,7 +16,7 @@ type RedisMetrics struct {
 	state   prometheus.Gauge
 	trips   prometheus.Counter
 	breaker atomic.Int32
-	ops     sync.Map // of string to *opMetrics; as many as the code has names for operations
+	ops     sync.Map // string to *opMetrics; bounded by the operation names in the code
 }
 
 type opMetrics struct {
@@ -32,7 +32,7 @@ func (m *Metrics) Redis(name string) *RedisMetrics {
 	}
 }
 
-// Operation records one operation in Redis. op is a name that the code gives it.
+// Operation records one Redis operation. op is a constant of the code.
 func (r *RedisMetrics) Operation(op string, took time.Duration, failed bool) {
 	found, ok := r.ops.Load(op)
 	if !ok {
@@ -48,7 +48,7 @@ func (r *RedisMetrics) Operation(op string, took time.Duration, failed bool) {
 	}
 }
 
-// A BreakerState is the state of a circuit breaker, with the numbers that gobreaker has for them.
+// A BreakerState is the state of a circuit breaker, with gobreaker's numbers.
 type BreakerState int32
 
 // The states.
@@ -58,7 +58,8 @@ const (
 	BreakerOpen
 )
 
-// Breaker says in which state the connection's breaker is now. One that tries in vain and opens again has not tripped anew.
+// Breaker records the state of the connection's breaker. From half-open back to open counts as no
+// new trip.
 func (r *RedisMetrics) Breaker(s BreakerState) {
 	r.state.Set(float64(s))
 	if before := BreakerState(r.breaker.Swap(int32(s))); before == BreakerClosed && s == BreakerOpen {
@@ -66,14 +67,14 @@ func (r *RedisMetrics) Breaker(s BreakerState) {
 	}
 }
 
-// PoolStats are those of a connection pool.
+// PoolStats describe a connection pool.
 type PoolStats struct {
 	Hits, Misses, Timeouts, Stale uint64 // since the start
 	Connections, Idle             int    // now
 }
 
-// Pool reads a connection's pool whenever metrics are asked for. read is called from any goroutine and must not wait. It panics
-// if the connection with this name has a pool already.
+// Pool registers read, which every scrape calls, from any goroutine. read must not block. A second
+// call for the same connection panics.
 func (r *RedisMetrics) Pool(read func() PoolStats) {
 	labels := prometheus.Labels{"redis": r.name}
 	desc := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, labels) }

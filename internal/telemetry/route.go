@@ -9,8 +9,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Route returns the metrics of the route with this name, which comes from the policies; "" is for requests that no
-// route matched. The names are as many as the operator writes; those of routes that are gone stay.
+// Route returns the metrics of a route of the policies; "" is for requests that no route matched.
+// The policies bound the number of names; those of removed routes stay.
 func (m *Metrics) Route(name string) *RouteMetrics {
 	if r, ok := (*m.routes.Load())[name]; ok {
 		return r
@@ -29,7 +29,7 @@ func (m *Metrics) Route(name string) *RouteMetrics {
 	return r
 }
 
-// RouteMetrics are the series of one route, each made when it is first needed and then found without a search.
+// RouteMetrics are the series of one route, each made on first use and then found without a search.
 type RouteMetrics struct {
 	metrics *Metrics
 	name    string
@@ -42,7 +42,7 @@ type RouteMetrics struct {
 // resultMetrics are the series of one route and result.
 type resultMetrics struct {
 	duration prometheus.Observer
-	cache    prometheus.Counter // of hits or misses; nil for a result that is neither
+	cache    prometheus.Counter // hits or misses; nil for a result that is neither
 }
 
 func (r *RouteMetrics) finished(o *Outcome, now time.Time) {
@@ -56,7 +56,7 @@ func (r *RouteMetrics) finished(o *Outcome, now time.Time) {
 	r.bytesOut.Add(float64(max(0, o.BytesOut)))
 }
 
-// result finds the series of a result. Two goroutines that make them at the same time make the same.
+// result finds the series of a result. Goroutines that race to make them make the same ones.
 func (r *RouteMetrics) result(result Result) *resultMetrics {
 	i, text := resultLabel(result)
 	if s := r.results[i].Load(); s != nil {
@@ -85,10 +85,10 @@ func (r *RouteMetrics) request(method string, status int) prometheus.Counter {
 	return c
 }
 
-// How many values each label has.
+// The number of values of each label.
 const results, methods, statuses = 8, 10, 6
 
-// resultLabel is the place of a result in an array, and its label.
+// resultLabel is the array index and the label of a result.
 func resultLabel(r Result) (int, string) {
 	switch r {
 	case ResultHit:
@@ -109,7 +109,8 @@ func resultLabel(r Result) (int, string) {
 	return 0, "refused"
 }
 
-// methodLabel is the place of a method in an array, and its label: a client may send any token as its method.
+// methodLabel is the array index and the label of a method. A client may send any token as its
+// method.
 func methodLabel(method string) (int, string) {
 	switch method {
 	case http.MethodGet:
@@ -134,7 +135,7 @@ func methodLabel(method string) (int, string) {
 	return 0, "other"
 }
 
-// statusLabel is the place of a status in an array, and its class; "none" for an answer that never came.
+// statusLabel is the array index and the class of a status; "none" without a response.
 func statusLabel(status int) (int, string) {
 	switch status / 100 {
 	case 1:
@@ -145,7 +146,7 @@ func statusLabel(status int) (int, string) {
 		return 3, "3xx"
 	case 4:
 		return 4, "4xx"
-	case 5, 6, 7, 8, 9: // RFC 9110 §15: what is no class of its own is treated as an error of the server
+	case 5, 6, 7, 8, 9: // RFC 9110 §15: an unknown class is treated as a server error
 		return 5, "5xx"
 	}
 	return 0, "none"
