@@ -14,35 +14,36 @@ import (
 // A Config is the `caller` block of the policies.
 type Config struct {
 	Credentials    []Credential
-	NotCredentials []string // names of fields, or prefixes that end in '*': exempt from the fields that say who asks
+	NotCredentials []string // exempt names of fields, or prefixes that end in '*'
 	IgnoreCookies  []string // names of cookies, or prefixes that end in '*'
 	JWT            *JWT     // nil: no token is verified
-	// ID, if not nil, is filled with the claims of a verified token and identifies the caller. nil: all claims but exp, iat, nbf, jti.
+	// ID, if not nil, is filled with the claims of a verified token and identifies the caller. nil:
+	// all claims but exp, iat, nbf and jti do.
 	ID     *cachekeys.Template
-	MaxAge time.Duration // bound of entries filled with credentials that cannot be verified
+	MaxAge time.Duration // lifetime limit of entries filled with unverified credentials
 }
 
-// A Credential is a field or a cookie that says who is asking.
+// A Credential is a field or a cookie that identifies the caller.
 type Credential struct {
 	Cookie bool
-	Name   string // a field's in canonical form; a cookie's as it is, or "*" for every cookie that is not ignored
+	Name   string // canonical for a field; "*" for every cookie that is not ignored
 }
 
-// A JWT says where tokens' keys come from and what a token has to hold. Exactly one source of keys is set.
+// A JWT configures the keys and the required claims of tokens. Exactly one source of keys is set.
 type JWT struct {
 	Secret        []byte `digest:"-"` // of HS256, HS384, HS512; never part of a digest of the policies
 	PublicKeyFile string // PEM
 	JWKSFile      string
 	JWKSURL       string
-	Algorithms    []string // those of a token's that are accepted; not empty
+	Algorithms    []string // accepted ones; not empty
 	Issuer        string   // "": any
 	Audience      string   // "": any
 }
 
-// DefaultMaxAge is `max_age` where it is not given.
+// DefaultMaxAge is the default of `max_age`.
 const DefaultMaxAge = 5 * time.Minute
 
-// Default is the caller block of a policies file that has none.
+// Default is the caller block of a policies file without one.
 func Default() Config {
 	return Config{
 		Credentials:   []Credential{{Name: "Authorization"}, {Name: "X-Api-Key"}, {Cookie: true, Name: "*"}},
@@ -64,14 +65,15 @@ func ParseCredential(s string) (Credential, error) {
 	return Credential{}, fmt.Errorf("%q is no credential: it is like header:Authorization or cookie:session", s)
 }
 
-// symmetric are the algorithms of a shared secret, asymmetric those of a key pair (RFC 7518 §3.1, RFC 8037 §3.1).
+// symmetric are the algorithms of a shared secret, asymmetric those of a key pair (RFC 7518 §3.1,
+// RFC 8037 §3.1).
 var (
 	symmetric  = []string{"HS256", "HS384", "HS512"}
 	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
 
-// Check says what is wrong with j. That a public key is never taken for a shared secret is a matter of the algorithms that are
-// accepted, so the two kinds do not mix.
+// Check returns the first fault of j. The algorithms have to fit the kind of key, so that a public
+// key is never used as a shared secret.
 func (j *JWT) Check() error {
 	sources := 0
 	for _, set := range []bool{len(j.Secret) > 0, j.PublicKeyFile != "", j.JWKSFile != "", j.JWKSURL != ""} {

@@ -10,12 +10,13 @@ import (
 // A cookie is one pair of a Cookie field (RFC 6265 §4.2.1).
 type cookie struct {
 	name, value string
-	unclear     bool // what parsers disagree about: a pair without a certain name, or a whole line where its cookies end
+	unclear     bool // parsers disagree about it: a pair without a certain name, or a whole line
 }
 
-// cookies splits the Cookie fields at every ';'. A line with a quotation mark that such a split would leave open stands for
-// itself: some parsers take the ';' for part of the value, so that two lines that differ are two callers. So does a pair without a
-// certain name: some parsers trim or unquote a name, or take a pair without '=' for a value.
+// cookies splits the Cookie fields at every ';'. Two cases stay whole and unclear, so that requests
+// that differ in them are different callers: a line in which the split leaves a quotation mark
+// open, because some parsers take the ';' for part of the value; and a pair without a certain name,
+// because some parsers trim or unquote a name, or take a pair without '=' for a value.
 func cookies(f httpfield.Fields) []cookie {
 	var jar []cookie
 	for _, line := range f.Values("Cookie") {
@@ -39,7 +40,8 @@ func cookies(f httpfield.Fields) []cookie {
 	return jar
 }
 
-// oddQuotes reports whether s leaves a quotation mark open, to a parser that knows escapes (RFC 9110 §5.6.4) or to one that does not.
+// oddQuotes reports whether s leaves a quotation mark open, to a parser with escapes (RFC 9110
+// §5.6.4) or to one without.
 func oddQuotes(s string) bool {
 	all := strings.Count(s, `"`)
 	escaped := strings.Count(strings.ReplaceAll(s, `\\`, ""), `\"`)
@@ -48,7 +50,7 @@ func oddQuotes(s string) bool {
 
 func odd(r rune) bool { return r <= ' ' || r == '"' || r >= 0x7f }
 
-// HasCookie reports whether the request brings a cookie of this name, for certain.
+// HasCookie reports whether the request certainly has a cookie of this name.
 func HasCookie(f httpfield.Fields, name string) bool {
 	return slices.ContainsFunc(cookies(f), func(c cookie) bool { return c.name == name && !c.unclear })
 }

@@ -7,13 +7,13 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// identityFields are the fields that say who is asking, in lower case; one that ends in '*' is a prefix.
+// identityFields are the fields that identify a caller, in lower case; '*' ends a prefix.
 var identityFields = []string{
 	"authorization", "x-api-key", "x-forwarded-user", "x-auth-request-*", "remote-user", "x-forwarded-client-cert",
 }
 
-// undeclared reports whether the request has a field that says who is asking and that the policies do not know. A name with '_' is
-// none that the policies can declare, and some servers read it as '-'.
+// undeclared reports whether the request has an identity field that the policies do not declare. A
+// name with '_' cannot be declared, and some servers read it as '-'.
 func undeclared(f httpfield.Fields, c Config) bool {
 	for name := range f.All() {
 		switch name[0] {
@@ -61,8 +61,8 @@ func (p presented) kind() string {
 	return "header"
 }
 
-// token is the JWT that the credential is, if it is one: what follows Bearer in Authorization must be (RFC 6750 §2.1); elsewhere
-// whatever has the form of one is.
+// token returns the credential's JWT. In Authorization it follows Bearer (RFC 6750 §2.1); elsewhere
+// any value in the form of a JWT is one.
 func (p presented) token() (token string, ok bool) {
 	if !p.cookie && p.name == "Authorization" {
 		scheme, rest, _ := strings.Cut(p.value, " ")
@@ -71,7 +71,8 @@ func (p presented) token() (token string, ok bool) {
 	return p.value, strings.HasPrefix(p.value, "eyJ") && strings.Count(p.value, ".") == 2
 }
 
-// collect returns the credentials of a request, in the order of the policies and then of the request.
+// collect returns the credentials of a request, in the order of the policies and then of the
+// request.
 func collect(f httpfield.Fields, c Config) []presented {
 	var found []presented
 	var jar []cookie

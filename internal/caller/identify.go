@@ -13,15 +13,15 @@ import (
 	"sidecar/internal/reason"
 )
 
-// An Identifier says who requests speak for. It is safe for concurrent use.
+// An Identifier identifies the callers of requests. It is safe for concurrent use.
 type Identifier struct {
 	config Config
 	secret func() []byte
 	tokens *verifier // nil without JWT
 }
 
-// New returns an identifier. secret is the HMAC key of callers' IDs, nil while it is not known. Keys in files are read now, and an
-// error says what is wrong with them; those of a URL come with Run.
+// New returns an identifier. secret returns the HMAC key of caller IDs, nil while it is unknown.
+// Keys in files are read now, and their faults returned; keys of a URL need Run.
 func New(c Config, secret func() []byte) (*Identifier, error) {
 	i := &Identifier{config: c, secret: secret}
 	if c.JWT != nil {
@@ -34,17 +34,17 @@ func New(c Config, secret func() []byte) (*Identifier, error) {
 	return i, nil
 }
 
-// Run keeps the keys of tokens fresh until ctx is done.
+// Run refreshes the keys of tokens until ctx is done.
 func (i *Identifier) Run(ctx context.Context) {
 	if i.tokens != nil {
 		i.tokens.run(ctx)
 	}
 }
 
-// MaxAge bounds the life of entries filled with credentials that cannot be verified.
+// MaxAge limits the lifetime of entries filled with unverified credentials.
 func (i *Identifier) MaxAge() time.Duration { return i.config.MaxAge }
 
-// Identify says who a request with these fields speaks for.
+// Identify returns the caller of a request with these fields.
 func (i *Identifier) Identify(f httpfield.Fields, now time.Time) Caller {
 	secret := i.secret()
 	if secret == nil {
@@ -62,7 +62,7 @@ func (i *Identifier) Identify(f httpfield.Fields, now time.Time) Caller {
 	return i.identify(newIdentity(secret), found, now)
 }
 
-// identify digests the credentials that were found: a verified token by what it says, anything else as it is.
+// identify digests the credentials: a verified token by its claims, any other by its value.
 func (i *Identifier) identify(id identity, found []presented, now time.Time) Caller {
 	var claims *claimSet
 	opaque := 0
@@ -95,13 +95,14 @@ func (i *Identifier) identify(id identity, found []presented, now time.Time) Cal
 	id.add("token", who)
 	c := Caller{ID: id.String(), Expires: claims.expires}
 	if opaque == 0 {
-		// With something beside it that nobody verified, the token does not decide alone what the answer is.
+		// Beside an unverified credential, the token does not decide the response alone.
 		c.Verified, c.Claims = true, claims.all
 	}
 	return c
 }
 
-// An identity is an HMAC over parts, each after its length, so that where one ends is certain.
+// An identity is an HMAC over parts, each with its length before it, so that no two lists of parts
+// give the same input.
 type identity struct{ mac hash.Hash }
 
 func newIdentity(secret []byte) identity {

@@ -19,22 +19,22 @@ import (
 
 // Times and bounds of keys.
 const (
-	keysEvery   = 5 * time.Minute  // how often a source is read again
-	keysRetry   = 10 * time.Second // and after it failed, or when a token names a key that is not there
+	keysEvery   = 5 * time.Minute  // between two reads of a source
+	keysRetry   = 10 * time.Second // after a failure, or when a token names an unknown key
 	keysTimeout = 10 * time.Second
 	maxKeys     = 1 << 20 // bytes
 )
 
-// A verifier checks tokens with the keys that it has.
+// A verifier checks tokens with its present keys.
 type verifier struct {
 	algorithms       []jose.SignatureAlgorithm
 	issuer, audience string
 	read             func(ctx context.Context) ([]jose.JSONWebKey, error)
 	keys             atomic.Pointer[[]jose.JSONWebKey]
-	wanted           chan struct{} // a token named a key that is not there
+	wanted           chan struct{} // a token named an unknown key
 }
 
-// newVerifier reads the keys, unless they have to be fetched.
+// newVerifier reads the keys, unless they come from a URL.
 func newVerifier(j *JWT) (*verifier, error) {
 	if err := j.Check(); err != nil {
 		return nil, err
@@ -58,10 +58,11 @@ func newVerifier(j *JWT) (*verifier, error) {
 	return v, v.refresh(context.Background())
 }
 
-// padded is a secret that is shorter than RFC 7518 §3.2 wants, as HMAC itself pads it (RFC 2104 §2): the library refuses it, while
-// the API has long been signing with it. The policies warn of it.
+// padded lengthens a secret that is shorter than RFC 7518 §3.2 wants, as HMAC itself pads it (RFC
+// 2104 §2). The library refuses such a secret, but the API may sign with it. The policies warn of
+// it.
 func padded(secret []byte) []byte {
-	const block = 64 // bytes, that of SHA-256; as long as the longest hash
+	const block = 64 // bytes: the block of SHA-256, as long as the longest hash
 	if len(secret) >= block {
 		return secret
 	}
@@ -77,7 +78,8 @@ func (v *verifier) refresh(ctx context.Context) error {
 	return nil
 }
 
-// run reads the keys again now and then, since they rotate. While a source fails, the keys in hand stay.
+// run reads the keys again periodically, since they rotate. While a source fails, the present keys
+// stay.
 func (v *verifier) run(ctx context.Context) {
 	if v.read == nil {
 		return
@@ -95,7 +97,8 @@ func (v *verifier) run(ctx context.Context) {
 	}
 }
 
-// pause waits until it is time to read the keys again, or soon if a token wants one; false if ctx is done.
+// pause waits until the next read is due, or until a token names an unknown key. It returns false
+// if ctx is done.
 func (v *verifier) pause(ctx context.Context, wait time.Duration) bool {
 	soon := time.NewTimer(keysRetry)
 	defer soon.Stop()
@@ -118,7 +121,8 @@ func (v *verifier) pause(ctx context.Context, wait time.Duration) bool {
 	return true
 }
 
-// keysFor are the keys that a token with this key id may have been signed with: those of the same id, or those without one.
+// keysFor returns the keys that may have signed a token with this key id: those with the same id,
+// or without one.
 func (v *verifier) keysFor(id string) []jose.JSONWebKey {
 	all := v.keys.Load()
 	if all == nil {
@@ -181,8 +185,8 @@ func fetchKeys(ctx context.Context, url string) ([]jose.JSONWebKey, error) {
 	return parseJWKS(content)
 }
 
-// parseJWKS reads a key set (RFC 7517 §5). A key of a kind or curve that is not known, or damaged, is passed over, as §5 wants, since a set may
-// hold keys of others. A key that is not public is refused: it has no business here.
+// parseJWKS reads a key set (RFC 7517 §5). It skips keys that are damaged or of an unknown kind or
+// curve, as §5 wants, since a set may have keys for others. A key that is not public is an error.
 func parseJWKS(content []byte) ([]jose.JSONWebKey, error) {
 	var set struct{ Keys []json.RawMessage }
 	if err := json.Unmarshal(content, &set); err != nil {

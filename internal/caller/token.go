@@ -16,16 +16,17 @@ import (
 	"sidecar/cachekeys"
 )
 
-// maxToken bounds a token in bytes: a longer one is not looked at.
+// maxToken bounds a token in bytes: a longer one is not parsed.
 const maxToken = 16 << 10
 
-// A claimSet is what a verified token says (RFC 7519 §4).
+// A claimSet has the claims of a verified token (RFC 7519 §4).
 type claimSet struct {
 	all     map[string]any // numbers as json.Number
 	expires time.Time      // zero: never
 }
 
-// verify checks the signature, exp, nbf, iss and aud, all without leeway: who fails here is asked by the backend.
+// verify checks the signature, exp, nbf, iss and aud, without leeway. Without a valid token the
+// backend decides.
 func (v *verifier) verify(token string, now time.Time) (*claimSet, bool) {
 	if len(token) > maxToken {
 		return nil, false
@@ -45,12 +46,12 @@ func (v *verifier) verify(token string, now time.Time) (*claimSet, bool) {
 		return nil, false
 	}
 	if text, _ := json.Marshal(c.all); bytes.ContainsRune(text, utf8.RuneError) {
-		return nil, false // no Unicode text: json reads several as this one, and callers that differ would be the same
+		return nil, false // not UTF-8: json would decode different callers to the same text
 	}
 	return c, v.holds(c, now)
 }
 
-// payload is what was signed, if any key that fits verifies it.
+// payload returns the signed content, if any fitting key verifies it.
 func (v *verifier) payload(signed *jose.JSONWebSignature) ([]byte, bool) {
 	header := signed.Signatures[0].Header
 	for _, k := range v.keysFor(header.KeyID) {
@@ -80,7 +81,7 @@ func (v *verifier) holds(c *claimSet, now time.Time) bool {
 	return v.audience == "" || slices.Contains(c.audience(), v.audience)
 }
 
-// date reads a NumericDate (RFC 7519 §2). ok is false if the claim is there and is none.
+// date reads a NumericDate (RFC 7519 §2). ok is false if the claim is present and malformed.
 func (c *claimSet) date(name string) (at time.Time, present, ok bool) {
 	value, present := c.all[name]
 	if !present {
@@ -95,7 +96,7 @@ func (c *claimSet) date(name string) (at time.Time, present, ok bool) {
 	return time.Unix(int64(whole), int64(fraction*1e9)), true, true
 }
 
-// audience is aud, which is a string or a list of strings (§4.1.3).
+// audience is aud: a string or a list of strings (§4.1.3).
 func (c *claimSet) audience() []string {
 	switch aud := c.all["aud"].(type) {
 	case string:
@@ -112,20 +113,20 @@ func (c *claimSet) audience() []string {
 	return nil
 }
 
-// passing are the claims that change with each token of the same caller.
+// passing are the claims that differ from token to token of one caller.
 var passing = []string{"exp", "iat", "nbf", "jti"}
 
-// lasting is everything else that the token says, in one spelling.
+// lasting is the canonical text of all other claims.
 func (c *claimSet) lasting() string {
 	kept := maps.Clone(c.all)
 	for _, name := range passing {
 		delete(kept, name)
 	}
-	text, _ := json.Marshal(kept) // sorted; what was decoded can be encoded
+	text, _ := json.Marshal(kept) // sorted; decoded values always encode
 	return string(text)
 }
 
-// identity is what makes the caller: id as filled, or all that lasts.
+// identity identifies the caller: the filled id template, or all lasting claims.
 func (c *claimSet) identity(id *cachekeys.Template) (string, bool) {
 	if id == nil {
 		return "claims:" + c.lasting(), true
@@ -134,14 +135,14 @@ func (c *claimSet) identity(id *cachekeys.Template) (string, bool) {
 	return "id:" + id.String() + "=" + text, ok
 }
 
-// same reports whether two tokens of one request are of one caller.
+// same reports whether two tokens of one request identify the same caller.
 func (c *claimSet) same(other *claimSet, id *cachekeys.Template) bool {
 	mine, _ := c.identity(id)
 	others, _ := other.identity(id)
 	return mine == others && c.lasting() == other.lasting()
 }
 
-// merge is c with the earlier expiry of both; c may be nil.
+// merge returns c with the earlier expiry of both; c may be nil.
 func (c *claimSet) merge(other *claimSet) *claimSet {
 	if c != nil && !c.expires.IsZero() && (other.expires.IsZero() || c.expires.Before(other.expires)) {
 		return &claimSet{all: other.all, expires: c.expires}
@@ -160,8 +161,9 @@ func (v claimValues) Value(p cachekeys.Placeholder) ([]string, bool) {
 	return Caller{Claims: v}.Claim(p.Name)
 }
 
-// Claim is the value of a verified claim: a text, number or boolean is one, a list of such is several. A name with dots that is no
-// claim itself leads into objects. ok is false if it is absent or anything else.
+// Claim returns the value of a verified claim: one for a string, number or boolean, several for a
+// list. A name with dots that is not itself a claim is a path into objects. ok is false if the
+// claim is absent or of another type.
 func (c Caller) Claim(name string) (values []string, ok bool) {
 	value, ok := c.Claims[name]
 	if !ok {

@@ -8,11 +8,11 @@ import (
 	"sidecar/internal/reason"
 )
 
-// maxGuess is the longest lifetime that is ever guessed, however long ago the response was last modified.
+// maxGuess bounds the heuristic lifetime.
 const maxGuess = 24 * time.Hour
 
-// lifetime is freshness_lifetime (§4.2.1): what the response states, else what the policy does, else a guess. why is not
-// empty if there is none. The result is 0 to MaxDelta.
+// lifetime is freshness_lifetime (§4.2.1): that of the response, else that of the policy, else a
+// guess, 0 to MaxDelta. why is not empty if there is none.
 func lifetime(r Rules, resp Response, cc *httpfield.Directives, targeted bool) (d time.Duration, why reason.Reason) {
 	ruled, hasRule := r.lifetime(resp.Status)
 	stated, states := statedLifetime(r, resp, cc, targeted)
@@ -30,7 +30,7 @@ func lifetime(r Rules, resp Response, cc *httpfield.Directives, targeted bool) (
 	return d, ""
 }
 
-// lifetime is the policy's lifetime for a status. A part of a 200 is as one.
+// lifetime is the policy's lifetime for a status. A 206 counts as a 200.
 func (r Rules) lifetime(status int) (d time.Duration, ok bool) {
 	if status == http.StatusPartialContent {
 		status = http.StatusOK
@@ -45,8 +45,8 @@ func (r Rules) lifetime(status int) (d time.Duration, ok bool) {
 	return 0, false
 }
 
-// statedLifetime is the lifetime that the response states. One that states it wrongly (§4.2.1), and an Expires that comes
-// twice or is no date (§5.3), have expired.
+// statedLifetime is the lifetime that the response states. A malformed one (§4.2.1), and an Expires
+// that is repeated or no date (§5.3), count as expired.
 func statedLifetime(r Rules, resp Response, cc *httpfield.Directives, targeted bool) (d time.Duration, ok bool) {
 	switch expires := resp.Fields.Values("Expires"); {
 	case r.Shared && cc.SMaxAge.Set:
@@ -65,7 +65,7 @@ func statedLifetime(r Rules, resp Response, cc *httpfield.Directives, targeted b
 	}
 }
 
-// guessable are the statuses that RFC 9110 §15.1 calls heuristically cacheable.
+// guessable are the heuristically cacheable statuses (RFC 9110 §15.1).
 func guessable(status int) bool {
 	switch status {
 	case 200, 203, 204, 206, 300, 301, 308, 404, 405, 410, 414, 501:
@@ -74,8 +74,8 @@ func guessable(status int) bool {
 	return false
 }
 
-// guess is the heuristic lifetime (§4.2.2): a tenth of the time since the last modification, at most maxGuess; 0 if the
-// response does not tell.
+// guess is the heuristic lifetime (§4.2.2): a tenth of the time since Last-Modified, at most
+// maxGuess; 0 if the response has none.
 func guess(resp Response) time.Duration {
 	modified, ok := onlyDate(resp.Fields, "Last-Modified", resp.ResponseTime)
 	if !ok {
@@ -84,7 +84,8 @@ func guess(resp Response) time.Duration {
 	return min(max(dateOf(resp).Sub(modified)/10, 0), maxGuess)
 }
 
-// dateOf is date_value: the Date that the response gives, or when it came if it gives none that can be read (RFC 9110 §6.6.1).
+// dateOf is date_value: the Date of the response, or its arrival if there is no valid Date (RFC
+// 9110 §6.6.1).
 func dateOf(resp Response) time.Time {
 	if t, ok := onlyDate(resp.Fields, "Date", resp.ResponseTime); ok {
 		return t
@@ -92,7 +93,7 @@ func dateOf(resp Response) time.Time {
 	return resp.ResponseTime
 }
 
-// onlyDate reads a field that is there exactly once.
+// onlyDate reads a date from a field with exactly one line.
 func onlyDate(f httpfield.Fields, name string, now time.Time) (t time.Time, ok bool) {
 	values := f.Values(name)
 	if len(values) != 1 {
@@ -101,5 +102,5 @@ func onlyDate(f httpfield.Fields, name string, now time.Time) (t time.Time, ok b
 	return httpfield.ParseDate(values[0], now)
 }
 
-// saturate keeps d within 0 and MaxDelta (§1.2.2), so that no sum of a few overflows.
+// saturate limits d to 0 to MaxDelta (§1.2.2), so that no sum of a few overflows.
 func saturate(d time.Duration) time.Duration { return min(max(d, 0), httpfield.MaxDelta) }

@@ -7,11 +7,11 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// A stored part (§3.3) is a response with the status 206 to a request for one range. It answers nothing but requests for ranges that lie within it, and grows by other
-// parts of the same representation (§3.4) until it is the whole, which is a 200.
+// A stored part (§3.3) is a 206 response to a request for one range. It answers requests for ranges
+// within it. Other parts of the same representation extend it (§3.4); once complete, it is a 200.
 
-// PartOf is which bytes a response has that is a part; ok is false for one that is not to be stored: what did not answer a Range, several parts in one, and what does not say
-// of how many bytes it is a part.
+// PartOf returns the range of a partial response. ok is false if it is not storable: the request
+// had no Range, the response has several parts, or the total size is unknown.
 func PartOf(req httpfield.Request, resp Response) (part httpfield.ContentRange, ok bool) {
 	if resp.Status != http.StatusPartialContent || !WantsRange(req) {
 		return part, false
@@ -19,7 +19,8 @@ func PartOf(req httpfield.Request, resp Response) (part httpfield.ContentRange, 
 	return httpfield.ParseContentRange(resp.Fields.Values("Content-Range"))
 }
 
-// Covers reports whether a stored response can answer a request as far as its bytes go: any, unless it is a part.
+// Covers reports whether a stored response has the bytes for a request: a complete one always, a
+// part for ranges within it.
 func Covers(req httpfield.Request, s Stored, size int64) bool {
 	return s.Status != http.StatusPartialContent || Ranges(req, s, size).Answer == RangePartial
 }
@@ -29,8 +30,9 @@ func within(parts []Part, from, to int64) bool {
 	return !slices.ContainsFunc(parts, func(p Part) bool { return p.First < from || p.Last >= to })
 }
 
-// Combine says where the bytes of two parts stand together (§3.4): which bytes of the union come from the stored one, before and behind those of the newer one, which has
-// these fields and holds the bytes of part. ok is false unless both have the same strong ETag, are parts of the same whole, and leave no gap.
+// Combine decides how to join two parts (§3.4): before and behind are the numbers of bytes of the
+// stored one in front of and after those of the newer one, which has these fields and the bytes of
+// part. ok is false unless both have the same strong ETag and total size, and leave no gap.
 func Combine(s Stored, size int64, fields httpfield.Fields, part httpfield.ContentRange) (before, behind int64, ok bool) {
 	was, tagged := EntityTag(s.Fields)
 	now, nowTagged := EntityTag(fields)

@@ -15,13 +15,13 @@ type Storing struct {
 	Store bool
 	Why   reason.Reason // why not; "" if Store
 
-	Lifetime   time.Duration // freshness lifetime from the response's creation on (§4.2.1); 0 where every use has to be validated
-	InitialAge time.Duration // corrected_initial_age: how old it was when it came (§4.2.3)
-	Retain     time.Duration // how long beyond its lifetime it is of use: to be validated (§4.3), or served stale (§4.2.4)
+	Lifetime   time.Duration // freshness_lifetime (§4.2.1); 0 to validate at every use
+	InitialAge time.Duration // corrected_initial_age (§4.2.3)
+	Retain     time.Duration // beyond Lifetime: to validate (§4.3) or serve stale (§4.2.4)
 }
 
-// Store decides whether the response to req may be stored for later requests. It does not judge Set-Cookie, size or
-// completeness. What of the response is stored is StorableFields.
+// Store decides whether the response to req may be stored for later requests. It does not judge
+// Set-Cookie, size or completeness. StorableFields selects the fields to store.
 func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing {
 	cc, targeted := responseDirectives(resp.Fields)
 	if why := refusal(r, req, who, resp, &cc); why != "" {
@@ -30,7 +30,7 @@ func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing
 	validated := validates(resp)
 	lifetime, why := lifetime(r, resp, &cc, targeted)
 	switch {
-	case why == reason.NoLifetime && validated: // its status lets it be stored (§3), to be validated at every use
+	case why == reason.NoLifetime && validated: // storable by its status (§3), to be validated at every use
 	case why != "":
 		return Storing{Why: why}
 	}
@@ -48,28 +48,28 @@ func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing
 	return d
 }
 
-// How long a response is kept beyond its lifetime to be validated: as long again, within these bounds.
+// A response is kept for validation for its lifetime once more, within these bounds.
 const leastRetention, mostRetention = 10 * time.Minute, 24 * time.Hour
 
 func forValidation(lifetime time.Duration) time.Duration {
 	return min(max(lifetime, leastRetention), mostRetention)
 }
 
-// Expected is how long a response that states nothing is kept under the rules: for those who want to prepare for it.
+// Expected is how long a response without a stated lifetime is kept.
 func (r Rules) Expected() time.Duration {
 	return saturate(r.TTL + max(r.staleness(&httpfield.Directives{}), forValidation(r.TTL)))
 }
 
-// needsValidation reports whether the response may not be used without asking the backend each time (§5.2.2.4).
+// needsValidation reports whether every use of the response needs validation (§5.2.2.4).
 func needsValidation(cc *httpfield.Directives) bool {
 	return cc.NoCache || indispensable(cc.NoCacheFields)
 }
 
-// targetedFields are the fields that speak to this cache rather than to all (RFC 9213), the narrowest first.
+// targetedFields are the fields for this cache (RFC 9213), the narrowest first.
 var targetedFields = [...]string{"Sidecar-Cache-Control", "Cdn-Cache-Control"}
 
-// responseDirectives are the directives that count of a response: those of the narrowest targeted field that is valid, which then stands for Cache-Control
-// and Expires both (RFC 9213 §2.1), else those of Cache-Control.
+// responseDirectives returns the directives of the narrowest valid targeted field, which then
+// replaces Cache-Control and Expires (RFC 9213 §2.1), else those of Cache-Control.
 func responseDirectives(f httpfield.Fields) (cc httpfield.Directives, targeted bool) {
 	for _, name := range targetedFields {
 		if values := f.Values(name); len(values) > 0 {
@@ -81,10 +81,10 @@ func responseDirectives(f httpfield.Fields) (cc httpfield.Directives, targeted b
 	return httpfield.ParseCacheControl(f.Values("Cache-Control")), false
 }
 
-// refusal is the first rule of §3 that forbids to store, whatever the lifetime; "" if there is none.
+// refusal is the first rule of §3 that forbids storing, whatever the lifetime; "" if there is none.
 func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *httpfield.Directives) reason.Reason {
 	if req.Method != http.MethodGet {
-		return reason.Method // no other method's answer is reused
+		return reason.Method // responses to other methods are not reused
 	}
 	if why := BypassByRequest(r, req); why != "" {
 		return why
@@ -115,9 +115,9 @@ func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *h
 	return ""
 }
 
-// storable is every final status (§3) but those that say something of one request alone. 304 and 226 (RFC 3229) stand for
-// a response that is not all there; 412 and 416 answer fields of the request that are in no key; 428, 429, 431 and 511
-// must not be stored by a cache (RFC 6585).
+// storable accepts every final status (§3) but those that concern one request alone. 304 and 226
+// (RFC 3229) stand for an incomplete response; 412 and 416 depend on request fields outside the
+// key; a cache must not store 428, 429, 431 and 511 (RFC 6585).
 func storable(status int) bool {
 	switch status {
 	case 206, 226, 304, 412, 416, 428, 429, 431, 511:
@@ -126,7 +126,7 @@ func storable(status int) bool {
 	return 200 <= status && status <= 599
 }
 
-// understood are the statuses whose caching requirements this package knows, which are those of RFC 9110 §15.
+// understood has the statuses whose caching requirements this package knows: those of RFC 9110 §15.
 func understood(status int) bool {
 	switch status {
 	case 200, 201, 202, 203, 204, 205, 206,
@@ -138,7 +138,7 @@ func understood(status int) bool {
 	return false
 }
 
-// authorized reports whether credentials do not keep the response out of a shared cache (§3.5).
+// authorized reports whether a shared cache may store the response despite credentials (§3.5).
 func authorized(r Rules, req httpfield.Request, who Requester, cc *httpfield.Directives) bool {
 	if !who.Credentials && len(req.Fields.Values("Authorization")) == 0 {
 		return true
@@ -147,8 +147,8 @@ func authorized(r Rules, req httpfield.Request, who Requester, cc *httpfield.Dir
 		r.Authorized == AuthorizedPublic || r.Authorized == AuthorizedVerified && who.Verified
 }
 
-// indispensable reports whether names, which a response asks to leave out, has a field without which the rest would be
-// read wrongly: a coding, a type, a language, a target, what it varies by.
+// indispensable reports whether one of names, which the response asks to leave out, is needed to
+// read the rest: coding, type, language, target, or variance.
 func indispensable(names []string) bool {
 	return slices.ContainsFunc(names, func(name string) bool {
 		return strings.HasPrefix(name, "Content-") || name == "Vary" || name == "Location"

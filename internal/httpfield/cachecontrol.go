@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// Directives is what a Cache-Control field says (RFC 9111 §5.2), in a request or a response. The zero value is that of an
-// absent field.
+// Directives is the content of a Cache-Control field (RFC 9111 §5.2), in a request or a response.
+// The zero value is that of an absent field.
 type Directives struct {
-	Present bool // there is a field line, be it empty
-	// Broken: some member is not of the grammar's form (`max-age =1`, `no-store; max-age=1`, an open quote). What could be
-	// read is in the other fields, but may not be all: who decides by them must take the safe side.
+	Present bool // there is a field line, even if empty
+	// Broken: a member is malformed (`max-age =1`, `no-store; max-age=1`, an open quote). The other
+	// fields have the members that could be read, perhaps not all; decide on the safe side.
 	Broken bool
 
-	NoStore, NoCache, NoTransform    bool // NoCache: without field names, or with some that cannot be read
+	NoStore, NoCache, NoTransform    bool // NoCache: without field names, or with unreadable ones
 	Public, Private                  bool // Private: like NoCache
 	MustRevalidate, ProxyRevalidate  bool
 	MustUnderstand, Immutable        bool
 	OnlyIfCached, MaxStaleAny        bool     // of requests; MaxStaleAny: max-stale without a limit
-	NoCacheFields, PrivateFields     []string // what no-cache="…" and private="…" name, canonical
+	NoCacheFields, PrivateFields     []string // of no-cache="…" and private="…", canonical
 	MaxAge, SMaxAge                  Delta
 	MinFresh, MaxStale               Delta // of requests
 	StaleWhileRevalidate, StaleIfErr Delta // RFC 5861
@@ -26,16 +26,17 @@ type Directives struct {
 
 // A Delta is the argument of a directive that may be absent.
 //
-// Where a directive comes twice, the stricter value counts: the lesser, for min-fresh the greater. So nothing is fresh
-// that it would not be by the first occurrence (§4.2.1). One that is not a number counts as the strictest: 0, for
-// min-fresh MaxDelta; a bad max-stale is as if it were absent.
+// Of a repeated directive the stricter value counts: the least, for min-fresh the greatest. So
+// nothing is fresh that the first occurrence would not allow (§4.2.1). A value that is no number
+// counts as the strictest: 0, for min-fresh MaxDelta; a bad max-stale as absent.
 type Delta struct {
 	Value time.Duration // whole seconds, 0 to MaxDelta
 	Set   bool
 }
 
-// ParseCacheControl reads the field lines of Cache-Control. Names are case-insensitive, arguments tokens or
-// quoted-strings alike (§5.2), unknown directives are ignored (§5.2.3). An argument where none is defined changes nothing.
+// ParseCacheControl reads the field lines of Cache-Control. Names are case-insensitive, arguments
+// are tokens or quoted-strings (§5.2), unknown directives are ignored (§5.2.3). A directive without
+// a defined argument ignores one.
 func ParseCacheControl(values []string) Directives {
 	var d Directives
 	for _, line := range values {
@@ -43,7 +44,7 @@ func ParseCacheControl(values []string) Directives {
 		for line != "" {
 			member, rest, ok := NextMember(line)
 			if !ok {
-				// Broken, with what stands before the open quote read as far as it goes.
+				// The text before the open quote is still read.
 				d.Broken = true
 				member, _, _ = strings.Cut(trimOWS(strings.TrimLeft(line, " \t,")), `"`)
 			}
@@ -56,7 +57,8 @@ func ParseCacheControl(values []string) Directives {
 	return d
 }
 
-// member reads one directive: token [ "=" ( token / quoted-string ) ]. Of a malformed one, what its name forbids still holds.
+// member reads one directive: token [ "=" ( token / quoted-string ) ]. A malformed one still
+// forbids what its name forbids.
 func (d *Directives) member(s string) {
 	n := tokenLen(s)
 	name, rest := s[:n], s[n:]
@@ -130,7 +132,7 @@ func (d *Directives) maxStale(arg string, hasArg bool) {
 }
 
 func (v *Delta) lessen(arg string) {
-	n, _ := ParseDelta(arg) // 0 if it is none
+	n, _ := ParseDelta(arg) // 0 if it is malformed
 	if !v.Set || n < v.Value {
 		v.Value = n
 	}

@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// A CacheStatus is one member of the Cache-Status field (RFC 9211): what one cache did with a request.
+// A CacheStatus is one member of the Cache-Status field (RFC 9211), written by one cache.
 type CacheStatus struct {
 	Cache     string        // the cache's name, printable ASCII
-	Hit       bool          // answered from the store; Fwd, FwdStatus, Stored and Collapsed are then not written
-	Fwd       string        // why the request was forwarded: uri-miss, stale, bypass, method, …
-	FwdStatus int           // the status that the next hop gave, where it is not the answer's; 0: not written
-	TTL       time.Duration // what remains of the freshness lifetime; negative if it is over
+	Hit       bool          // from the store; omits Fwd, FwdStatus, Stored and Collapsed
+	Fwd       string        // why it was forwarded: uri-miss, stale, bypass, method, …
+	FwdStatus int           // the next hop's status if the answer has another; 0: omitted
+	TTL       time.Duration // remaining freshness lifetime; negative if it is over
 	HasTTL    bool
-	Stored    bool   // the answer is stored
-	Collapsed bool   // the answer is that of another request
-	Key       string // "": not written
-	Detail    string // "": not written
+	Stored    bool   // the response is stored
+	Collapsed bool   // the response came from another request's backend request
+	Key       string // "": omitted
+	Detail    string // "": omitted
 }
 
-// String is the member as it is sent, "sidecar; hit; ttl=287; detail=memory": a structured-field item (RFC 9651) whose
-// names and details are tokens where they can be, and strings where not. Key and Detail that are not ASCII, which neither
-// can hold, are left out.
+// String is the member as it is sent, "sidecar; hit; ttl=287; detail=memory": a structured-field
+// item (RFC 9651) with tokens where possible, else strings. A Key or Detail that is not ASCII is
+// left out, since neither form can hold it.
 func (s CacheStatus) String() string {
 	b := make([]byte, 0, 96)
 	b = appendBare(b, s.Cache)
@@ -60,13 +60,14 @@ func (s CacheStatus) appendForward(b []byte) []byte {
 	return b
 }
 
-// AppendCacheStatus returns the field lines of an answer that came with values, and passed this cache then (§2: each cache
-// adds itself at the end). The member gets a line of its own, so that a bad line from upstream stays alone. values is not changed.
+// AppendCacheStatus returns the field lines of a response that arrived with values and then passed
+// this cache, which adds itself at the end (§2). The member gets a line of its own, so that a
+// malformed line from upstream does not spoil it. values is not changed.
 func AppendCacheStatus(values []string, s CacheStatus) []string {
 	return append(values[:len(values):len(values)], s.String())
 }
 
-// floorSeconds rounds down, so that half a second over is -1 and not 0.
+// floorSeconds rounds down: -0.5 s is -1, not 0.
 func floorSeconds(d time.Duration) time.Duration {
 	if d < 0 {
 		d -= time.Second - 1
@@ -94,7 +95,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// isStructuredToken is the token of structured fields (RFC 9651 §3.3.4), which is not that of HTTP.
+// isStructuredToken checks for a token of structured fields (RFC 9651 §3.3.4), which differs from
+// HTTP's token.
 func isStructuredToken(s string) bool {
 	if s == "" || !isAlpha(s[0]) && s[0] != '*' {
 		return false
@@ -107,7 +109,7 @@ func isStructuredToken(s string) bool {
 	return true
 }
 
-// isASCII reports whether s is printable ASCII, which is what a structured-field string can hold.
+// isASCII reports whether s is printable ASCII, as a structured-field string must be.
 func isASCII(s string) bool {
 	for i := range len(s) {
 		if s[i] < 0x20 || s[i] > 0x7e {

@@ -5,11 +5,13 @@ import (
 	"strings"
 )
 
-// A ContentRange is which bytes of a representation a response has (RFC 9110 §14.4): First to Last, inclusive, of Total.
+// A ContentRange is the range of bytes in a partial response (RFC 9110 §14.4): First to Last,
+// inclusive, of Total.
 type ContentRange struct{ First, Last, Total int64 }
 
-// ParseContentRange reads the one line of a Content-Range in bytes, "bytes 0-499/1234". ok is false for anything else: several lines, another unit, a length that is
-// unknown, a range that is not satisfied, one that is not within the length.
+// ParseContentRange reads the single line of a Content-Range in bytes, "bytes 0-499/1234". ok is
+// false for anything else: several lines, another unit, an unknown length, an unsatisfied range,
+// one outside the length.
 func ParseContentRange(values []string) (r ContentRange, ok bool) {
 	if len(values) != 1 {
 		return r, false
@@ -29,12 +31,12 @@ func ParseContentRange(values []string) (r ContentRange, ok bool) {
 	return r, true
 }
 
-// equalASCII compares without regard to case; unlike strings.EqualFold it knows no letters beyond ASCII.
+// equalASCII ignores case; unlike strings.EqualFold it folds only ASCII letters.
 func equalASCII(s, lower string) bool {
 	return len(s) == len(lower) && strings.EqualFold(s, lower)
 }
 
-// parsePosition reads digits and nothing else, less than the greatest int64.
+// parsePosition reads digits only, up to less than the greatest int64.
 func parsePosition(s string) (n int64, ok bool) {
 	for i := range len(s) {
 		d := int64(s[i]) - '0'

@@ -5,15 +5,15 @@ import (
 	"time"
 )
 
-// FormatDate writes t as an IMF-fixdate (RFC 9110 §5.6.7), the one form that is ever sent.
+// FormatDate writes t as an IMF-fixdate (RFC 9110 §5.6.7), the only form that may be sent.
 func FormatDate(t time.Time) string { return t.UTC().Format("Mon, 02 Jan 2006 15:04:05 GMT") }
 
-// ParseDate reads an HTTP-date (RFC 9110 §5.6.7): the three forms of the grammar, letter by letter but for their case (RFC 9111 §4.2), and
-// nothing else (no other zone, no missing digit). now decides the century of the two-digit year of an rfc850-date: the
-// latest that lies no more than 50 years ahead.
+// ParseDate reads an HTTP-date (RFC 9110 §5.6.7): the three forms of the grammar, in any case (RFC
+// 9111 §4.2), and nothing else (no other zone, no missing digit). now decides the century of the
+// two-digit year of an rfc850-date: the latest that lies at most 50 years ahead.
 //
-// The name of the day has to be one, but need not be that of the date: the instant does not depend on it. A leap second
-// (23:59:60) is the second after.
+// The day name must be one, but need not fit the date, since the instant does not depend on it. A
+// leap second (23:59:60) is the second after it.
 func ParseDate(s string, now time.Time) (t time.Time, ok bool) {
 	day, rest, comma := strings.Cut(s, ",")
 	switch {
@@ -26,7 +26,7 @@ func ParseDate(s string, now time.Time) (t time.Time, ok bool) {
 	}
 }
 
-// parseFixdate reads what follows the comma of "Sun, 06 Nov 1994 08:49:37 GMT".
+// parseFixdate reads the text after the comma of "Sun, 06 Nov 1994 08:49:37 GMT".
 func parseFixdate(day, s string) (t time.Time, ok bool) {
 	if dayIndex(day, shortDays) < 0 || !matches(s, " 00 aaa 0000 00:00:00 GMT") {
 		return t, false
@@ -34,7 +34,7 @@ func parseFixdate(day, s string) (t time.Time, ok bool) {
 	return date(digits(s[8:12]), month(s[4:7]), digits(s[1:3]), s[13:21])
 }
 
-// parse850 reads what follows the comma of "Sunday, 06-Nov-94 08:49:37 GMT".
+// parse850 reads the text after the comma of "Sunday, 06-Nov-94 08:49:37 GMT".
 func parse850(day, s string, now time.Time) (t time.Time, ok bool) {
 	if dayIndex(day, longDays) < 0 || !matches(s, " 00-aaa-00 00:00:00 GMT") {
 		return t, false
@@ -76,17 +76,18 @@ func dayIndex(word, names string) int {
 	for i := 0; names != ""; i++ {
 		var name string
 		name, names, _ = strings.Cut(names, " ")
-		if len(word) == len(name) && strings.EqualFold(word, name) { // as long, so no letter beyond ASCII folds into it
+		if len(word) == len(name) && strings.EqualFold(word, name) { // the equal length excludes letters beyond ASCII that fold into it
 			return i
 		}
 	}
 	return -1
 }
 
-// month is 1 to 12, or 0 for what is no month's name.
+// month is 1 to 12, or 0 for an unknown name.
 func month(name string) time.Month { return time.Month(dayIndex(name, months) + 1) }
 
-// matches reports whether s has the shape: '0' stands for a digit, 'a' for a letter, all else for itself.
+// matches reports whether s has the shape: '0' stands for a digit, 'a' for a letter, all else for
+// itself.
 func matches(s, shape string) bool {
 	if len(s) != len(shape) {
 		return false
@@ -110,7 +111,7 @@ func matches(s, shape string) bool {
 	return true
 }
 
-// digits is the value of s, which is all digits.
+// digits is the value of s, which has only digits.
 func digits(s string) int {
 	n := 0
 	for i := range len(s) {
@@ -119,7 +120,8 @@ func digits(s string) int {
 	return n
 }
 
-// date makes a time of its parts, the last of which is "08:49:37". ok is false if the calendar or the clock has no such time.
+// date combines the parts of a time; clock is like "08:49:37". ok is false for a time that calendar
+// or clock do not have.
 func date(year int, month time.Month, day int, clock string) (t time.Time, ok bool) {
 	hour, minute, second := digits(clock[:2]), digits(clock[3:5]), digits(clock[6:8])
 	if month == 0 || day == 0 || hour > 23 || minute > 59 || second > 59 && clock != "23:59:60" {

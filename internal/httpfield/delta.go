@@ -2,10 +2,11 @@ package httpfield
 
 import "time"
 
-// MaxDelta is the greatest delta-seconds that is told from a greater one: 2^31 seconds (RFC 9111 §1.2.2).
+// MaxDelta is the greatest value of delta-seconds, 2^31 seconds; greater ones count as it (RFC 9111
+// §1.2.2).
 const MaxDelta = (1 << 31) * time.Second
 
-// ParseDelta reads delta-seconds (RFC 9111 §1.2.2): digits and nothing else, saturating at MaxDelta.
+// ParseDelta reads delta-seconds (RFC 9111 §1.2.2): digits only, saturating at MaxDelta.
 func ParseDelta(s string) (d time.Duration, ok bool) {
 	if s == "" {
 		return 0, false
@@ -20,8 +21,8 @@ func ParseDelta(s string) (d time.Duration, ok bool) {
 	return time.Duration(n) * time.Second, true
 }
 
-// ParseAge reads the Age field (RFC 9111 §5.1): the first member that is a non-negative integer, saturating at MaxDelta.
-// ok is false if there is none.
+// ParseAge reads the Age field (RFC 9111 §5.1): the first member that is a non-negative integer,
+// saturating at MaxDelta. ok is false without one.
 func ParseAge(values []string) (age time.Duration, ok bool) {
 	for _, line := range values {
 		for line != "" {

@@ -8,7 +8,8 @@ type ETag struct {
 	Opaque string // without its quotes
 }
 
-// ParseETag reads one entity tag that is the whole of s. ok is false for anything else: an unquoted one, a 'w/', a list.
+// ParseETag reads s as exactly one entity tag. ok is false for anything else: an unquoted one, a
+// 'w/', a list.
 func ParseETag(s string) (tag ETag, ok bool) {
 	tag, rest, ok := cutETag(s)
 	return tag, ok && rest == ""
@@ -28,8 +29,9 @@ func (t ETag) StrongMatch(u ETag) bool { return t == u && !t.Weak }
 // WeakMatch is the weak comparison (§8.8.3.2): equal but for weakness.
 func (t ETag) WeakMatch(u ETag) bool { return t.Opaque == u.Opaque }
 
-// ParseETags reads the field lines of If-Match or If-None-Match (§13.1.1, §13.1.2): "*", which is any, or a list of entity
-// tags. ok is false if they are neither; a list with one bad member is bad as a whole.
+// ParseETags reads the field lines of If-Match or If-None-Match (§13.1.1, §13.1.2): "*" (any), or a
+// list of entity tags. ok is false for anything else; one malformed member makes the whole list
+// malformed.
 func ParseETags(values []string) (tags []ETag, any, ok bool) {
 	if len(values) == 1 && trimOWS(values[0]) == "*" {
 		return nil, true, true
@@ -51,7 +53,7 @@ func ParseETags(values []string) (tags []ETag, any, ok bool) {
 	return tags, false, len(tags) > 0
 }
 
-// cutETag cuts an entity tag off the front of s. A backslash in it is a byte like any other.
+// cutETag cuts an entity tag off the front of s. A backslash in it is an ordinary byte.
 func cutETag(s string) (tag ETag, rest string, ok bool) {
 	s, tag.Weak = strings.CutPrefix(s, "W/")
 	if s == "" || s[0] != '"' {

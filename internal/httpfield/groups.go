@@ -5,15 +5,17 @@ import (
 	"strings"
 )
 
-// The bounds of names that a response may give itself. RFC 9875 §2 wants 32 groups of 32 characters at the least.
+// Bounds of the surrogate keys of a response. RFC 9875 §2 wants at least 32 groups of 32
+// characters.
 const (
 	maxGroups, maxGroupLen         = 64, 128
 	maxSurrogates, maxSurrogateLen = 128, 256
 )
 
-// CacheGroups reads the field lines of Cache-Groups or Cache-Group-Invalidation (RFC 9875 §2, §3), a List of Strings. Each
-// group is there once, in the order received. ok is false if the field is invalid: then it is ignored. Members that are no
-// Strings are ignored, parameters too (§2). Names are case-sensitive (§2.1).
+// CacheGroups reads the field lines of Cache-Groups or Cache-Group-Invalidation (RFC 9875 §2, §3),
+// a List of Strings. It returns each group once, in the order received. ok is false if the field is
+// invalid and therefore ignored. Members that are not Strings, and parameters, are ignored (§2).
+// Names are case-sensitive (§2.1).
 //
 // At most 64 groups of 128 characters are kept; overflow reports that some were dropped.
 func CacheGroups(values []string) (groups []string, ok, overflow bool) {
@@ -30,9 +32,9 @@ func CacheGroups(values []string) (groups []string, ok, overflow bool) {
 	return set.names, true, set.overflow
 }
 
-// SurrogateKeys are the names that a response gives itself for being purged by, in the fields that caches had for it before
-// RFC 9875: Surrogate-Key and xkey (separated by spaces), then Cache-Tag (by commas). Each is there once. None of these
-// fields can be invalid, as every byte but the separators may be part of a name.
+// SurrogateKeys returns the surrogate keys of a response in the fields older than RFC 9875:
+// Surrogate-Key and xkey (separated by spaces), then Cache-Tag (by commas), each key once. These
+// fields cannot be invalid: every byte but the separators may be part of a name.
 //
 // At most 128 names of 256 bytes are kept; overflow reports that some were dropped.
 func SurrogateKeys(f Fields) (names []string, overflow bool) {
@@ -54,7 +56,7 @@ func SurrogateKeys(f Fields) (names []string, overflow bool) {
 	return set.names, set.overflow
 }
 
-// A nameSet holds different names in the order in which they came, up to max of at most maxLen bytes.
+// A nameSet keeps distinct names in the order of arrival: up to max names of at most maxLen bytes.
 type nameSet struct {
 	names       []string
 	max, maxLen int

@@ -5,18 +5,19 @@ import (
 	"slices"
 )
 
-// A Hop tells which fields of one message are for the next recipient alone (RFC 9110 §7.6.1): neither forwarded nor stored.
-// Those are the fields that Connection names, and always:
+// A Hop is the set of hop-by-hop fields of one message, which are neither forwarded nor stored (RFC
+// 9110 §7.6.1). It has the fields that Connection names, and always:
 //
 //   - Connection, Keep-Alive, Proxy-Connection, Transfer-Encoding, Upgrade;
-//   - TE: a sender with trailers to receive says so in a TE of its own, see AcceptsTrailers;
-//   - Proxy-Authenticate, Proxy-Authentication-Info, Proxy-Authorization (§11.7), which concern a proxy that the client chose.
+//   - TE, which each sender writes for itself; see AcceptsTrailers;
+//   - Proxy-Authenticate, Proxy-Authentication-Info, Proxy-Authorization (§11.7), which concern a
+//     proxy that the client chose.
 //
-// Trailer is none of them: it announces fields that travel end to end, and belongs to whoever frames the message.
-// The zero value is that of a message without Connection.
+// Trailer is not among them: it announces end-to-end fields, and the framing of the message decides
+// about it. The zero value is that of a message without Connection.
 type Hop struct {
 	named  []string // canonical
-	broken bool     // Connection has something that is no token
+	broken bool     // Connection has a member that is no token
 }
 
 // HopOf reads the Connection field of f.
@@ -29,19 +30,19 @@ func HopOf(f Fields) Hop {
 	return Hop{named: names, broken: !ok}
 }
 
-// isPlainOption recognises what nearly every Connection field says, and what takes out nothing more.
+// isPlainOption recognises the usual Connection options, which remove no further field.
 func isPlainOption(s string) bool { return s == "keep-alive" || s == "Keep-Alive" || s == "close" }
 
-// Has reports whether the field with this canonical name is for the next hop alone.
+// Has reports whether the field with this canonical name is hop-by-hop.
 func (h Hop) Has(name string) bool { return IsHopByHop(name) || slices.Contains(h.named, name) }
 
-// NamesOthers reports whether Connection names a field that is not hop-by-hop by itself, or something that cannot be
-// read. "close" is neither: it is an option without a field.
+// NamesOthers reports whether Connection names a field that is otherwise end-to-end, or is
+// malformed. "close" is an option without a field.
 func (h Hop) NamesOthers() bool {
 	return h.broken || slices.ContainsFunc(h.named, func(name string) bool { return name != "Close" && !IsHopByHop(name) })
 }
 
-// Strip takes them out of fields, which need not be those that h was read from.
+// Strip removes them from fields, which need not be those that h was read from.
 func (h Hop) Strip(fields http.Header) {
 	for _, name := range h.named {
 		delete(fields, name)
@@ -53,7 +54,7 @@ func (h Hop) Strip(fields http.Header) {
 	}
 }
 
-// IsHopByHop reports whether the field with this canonical name is always for the next hop alone.
+// IsHopByHop reports whether the field with this canonical name is always hop-by-hop.
 func IsHopByHop(name string) bool {
 	switch name {
 	case "Connection", "Keep-Alive", "Proxy-Connection", "Te", "Transfer-Encoding", "Upgrade",
@@ -63,8 +64,8 @@ func IsHopByHop(name string) bool {
 	return false
 }
 
-// AcceptsTrailers reports whether the request's TE says "trailers" (RFC 9110 §10.1.4). It is answered for this hop only:
-// who forwards the request and can take trailers sends `TE: trailers` anew, and nothing else of TE.
+// AcceptsTrailers reports whether the request's TE has "trailers" (RFC 9110 §10.1.4). It holds for
+// this hop only: a forwarder that can take trailers sends its own `TE: trailers`.
 func AcceptsTrailers(f Fields) bool {
 	members, _ := Members(f.Values("Te"))
 	return slices.ContainsFunc(members, func(m string) bool { return http.CanonicalHeaderKey(m) == "Trailers" })

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// NextMember cuts the first member off a comma-separated list (RFC 9110 §5.6.1). White space around it is trimmed, empty
-// members are passed over, and a comma inside a quoted-string separates nothing. member is "" once there is none left.
-// ok is false where a quoted-string does not end: then it is not known where members end either, and rest is "".
+// NextMember cuts the first member off a comma-separated list (RFC 9110 §5.6.1). It trims white
+// space around the member, skips empty members, and splits at no comma inside a quoted-string.
+// member is "" at the end of the list. ok is false if a quoted-string does not end: the limits of
+// the members are then unknown, and rest is "".
 //
 // Entity tags are not quoted-strings (they have no escapes): see ParseETags.
 func NextMember(list string) (member, rest string, ok bool) {
@@ -27,7 +28,8 @@ func NextMember(list string) (member, rest string, ok bool) {
 	}
 }
 
-// endOf is the index of the first sep outside quoted-strings, or the length of s. ok is false where a quoted-string does not end.
+// endOf is the index of the first sep outside quoted-strings, or len(s). ok is false if a
+// quoted-string does not end.
 func endOf(s string, sep byte) (end int, ok bool) {
 	quoted := false
 	for i := 0; i < len(s); i++ {
@@ -43,8 +45,9 @@ func endOf(s string, sep byte) (end int, ok bool) {
 	return len(s), !quoted
 }
 
-// Members are the members of the list that the field lines in values make up, in order. ok is false if some line cannot
-// be split for certain; the members of the others, and those before the fault, are returned all the same.
+// Members returns the members of the list in the field lines, in order. ok is false if a line
+// cannot be split for certain; the members of the other lines, and those before the fault, are
+// returned too.
 func Members(values []string) (members []string, ok bool) {
 	ok = true
 	for _, line := range values {
@@ -60,8 +63,9 @@ func Members(values []string) (members []string, ok bool) {
 	return members, ok
 }
 
-// FieldNames are the members of a list of field names, such as Vary or Connection, in canonical form. ok is false if some
-// member is no token; those that are, are returned all the same. A name is never quoted, so that every comma separates.
+// FieldNames returns the members of a list of field names, such as Vary or Connection, in canonical
+// form. ok is false if a member is no token; the other members are returned too. Names are never
+// quoted, so every comma separates.
 func FieldNames(values []string) (names []string, ok bool) {
 	ok = true
 	for _, line := range values {

@@ -2,22 +2,24 @@ package httpfield
 
 import "strings"
 
-// Selecting gives the values of a request field in the form in which two requests are compared where a response varies on
-// it: alike where they mean the same, as far as that is certain without knowing the backend (RFC 9111 §4.1). name is in the
-// canonical form of http.CanonicalHeaderKey. An absent field is nil, and differs from an empty one (RFC 9110 §12.5.3 says
-// why for Accept-Encoding). The result may be values itself, and must not be changed.
+// Selecting returns the normal form of a request field that Vary names. Two requests with equal
+// forms mean the same, as far as that is certain without knowing the backend (RFC 9111 §4.1). name
+// is canonical, as by http.CanonicalHeaderKey. An absent field is nil, and differs from an empty
+// one (RFC 9110 §12.5.3 gives the reason for Accept-Encoding). The result may be values itself, and
+// must not be changed.
 //
 // There are three forms:
 //
-//   - The members of a list, one by one: how many field lines they came in means nothing (RFC 9110 §5.3), nor does white
-//     space around commas (§5.6.1). Empty members stay, as a field that is not known may count them. Accept and its like are
-//     brought to less: see preferences.
-//   - The field lines, trimmed: of fields that are no lists, where a comma belongs to the value.
-//   - The same of any field with a line whose quoted-string does not end, for then it is not known where its members end.
+//   - The members of a list. The split into field lines (RFC 9110 §5.3) and white space around
+//     commas (§5.6.1) mean nothing. Empty members stay, since an unknown field may count them.
+//     Accept and its like are reduced further: see preferences.
+//   - The trimmed field lines, for fields that are no lists: a comma is part of the value.
+//   - The trimmed field lines of any field with a line whose quoted-string does not end: the
+//     limits of its members are unknown.
 //
-// Which of the first two it is hangs on name alone. The third is never taken for the first: some line of it ends within a
-// quoted-string, be it read for itself or after white space was trimmed, and no member of a list does. Selecting what was
-// selected changes nothing, so that each form stands for one meaning.
+// The name alone decides between the first two. The third never equals the first: one of its lines
+// ends within a quoted-string, before and after trimming, and no member of a list does. Selecting
+// is idempotent, so each form stands for one meaning.
 func Selecting(name string, values []string) []string {
 	switch {
 	case len(values) == 0:
@@ -39,9 +41,9 @@ func Selecting(name string, values []string) []string {
 	return members
 }
 
-// isSingle reports whether a request field of this name is no list, so that joining its lines or touching its commas may
-// change what it means (RFC 9110 §5.5): dates have commas, so may URIs, product comments, cookies and credentials. Range
-// has a list in it, but is one value (§14.2).
+// isSingle reports whether a request field of this name is no list, so that joining its lines or
+// changing its commas may change its meaning (RFC 9110 §5.5): dates have commas, and so may URIs,
+// product comments, cookies and credentials. Range contains a list, but is one value (§14.2).
 func isSingle(name string) bool {
 	switch name {
 	case "Authorization", "Proxy-Authorization", "Cookie",
@@ -53,8 +55,8 @@ func isSingle(name string) bool {
 	return false
 }
 
-// isPlain reports whether s is its own normal form in every field, seen at a glance: what most requests send where they
-// send one thing. An "x-" may begin another name of a content coding.
+// isPlain quickly recognises common values that are their own normal form in every field. An "x-"
+// may begin another name of a content coding.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		c := s[i]
@@ -65,7 +67,7 @@ func isPlain(s string) bool {
 	return !strings.HasPrefix(s, "x-")
 }
 
-// trimmed are the values without white space around them (RFC 9110 §5.5).
+// trimmed returns the values without white space around them (RFC 9110 §5.5).
 func trimmed(values []string) []string {
 	for i, v := range values {
 		if trimOWS(v) == v {
@@ -81,8 +83,8 @@ func trimmed(values []string) []string {
 	return values
 }
 
-// allMembers is like Members, but keeps empty ones: an empty line is one. ok is false as soon as a line cannot be split for
-// certain.
+// allMembers is like Members, but keeps empty members; an empty line is one. ok is false as soon as
+// a line cannot be split for certain.
 func allMembers(values []string) (members []string, ok bool) {
 	n := len(values)
 	for _, line := range values {

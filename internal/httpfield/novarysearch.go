@@ -9,26 +9,28 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// The bounds of a No-Vary-Search field: how many names, and how many bytes of each, decoded.
+// Bounds of No-Vary-Search: the number of names, and the bytes of each, decoded.
 const maxParams, maxParamLen = 64, 128
 
-// A SearchVariance says which parameters of a query make another answer (draft-ietf-httpbis-no-vary-search §4). The zero value
-// says that all of it does.
+// A SearchVariance says which query parameters select a response (draft-ietf-httpbis-no-vary-search
+// §4). The zero value: all do.
 type SearchVariance struct {
-	KeyOrder bool     // in which order parameters of different names come does not matter
-	All      bool     // no parameter matters, but those in Params
-	Params   []string // names, decoded, sorted, each once: of what does not matter, or with All of what alone does
+	KeyOrder bool     // the order of parameters with different names does not matter
+	All      bool     // no parameter matters but those in Params
+	Params   []string // names, decoded, sorted, unique: ignored ones, or with All the only ones that matter
 }
 
-// NoVarySearch reads the field lines of No-Vary-Search, a Dictionary (§3, §5). ok is false if the field is absent, cannot be
-// taken for certain, or says nothing: then the whole query matters. Entries that are not known are ignored (§3), and so are
-// parameters of known ones (§5.1).
+// NoVarySearch reads the field lines of No-Vary-Search, a Dictionary (§3, §5). ok is false if the
+// field is absent, not certain, or without effect: then the whole query matters. Unknown entries
+// (§3) and parameters of known ones (§5.1) are ignored.
 //
-// That no parameter matters but some is said by except=("a") in the later revisions of the draft. It was `params, except=("a")` in the
-// earlier ones, after which browsers and backends were built: as none gives that another meaning, it is understood too, and so is
-// params alone. Everything else in which they differ is invalid, such as params=?0.
+// Later revisions of the draft write except=("a") if only a matters, earlier ones `params,
+// except=("a")`. Browsers and backends were built after the earlier ones, and no revision gives it
+// another meaning, so both are accepted, as is params alone. All other differences between them are
+// invalid, such as params=?0.
 //
-// More than 64 names, one of more than 128 bytes, and one that is not UTF-8 when decoded, are as if the field were absent.
+// More than 64 names, a name of more than 128 bytes, and one that is not UTF-8 when decoded, count
+// as an absent field.
 func NoVarySearch(values []string) (v SearchVariance, ok bool) {
 	dict, ok := parseDictionary(values)
 	if !ok {
@@ -58,7 +60,7 @@ func NoVarySearch(values []string) (v SearchVariance, ok bool) {
 	return v, v.KeyOrder || v.All || len(v.Params) > 0
 }
 
-// paramNames reads an Inner List of Strings, each a name as a query has it.
+// paramNames reads an Inner List of Strings, each an encoded parameter name.
 func paramNames(m httpsfv.Member) (names []string, ok bool) {
 	list, ok := m.(httpsfv.InnerList)
 	if !ok {
@@ -77,9 +79,9 @@ func paramNames(m httpsfv.Member) (names []string, ok bool) {
 	return set.names, !set.overflow
 }
 
-// Matters reports whether the parameter of this name, decoded, makes another answer. What is not to matter, has exactly the name
-// that the field has (§6). What alone is to matter, does so in any case of letters: a backend to which productId and productid are
-// one would otherwise get the answer for another product.
+// Matters reports whether the parameter of this decoded name selects a response. Ignored names
+// compare exactly (§6). Names that alone matter compare without case: a backend to which productId
+// and productid are the same would else get the response for another product.
 func (v SearchVariance) Matters(name string) bool {
 	if v.All {
 		return slices.ContainsFunc(v.Params, func(p string) bool { return strings.EqualFold(p, name) })
@@ -87,7 +89,7 @@ func (v SearchVariance) Matters(name string) bool {
 	return !slices.Contains(v.Params, name)
 }
 
-// String is v as a field value in one way of all in which it can be written, fit to be part of a key; "" if v says nothing.
+// String is the canonical field value of v, fit to be part of a key; "" if v has no effect.
 func (v SearchVariance) String() string {
 	var entries []string
 	if v.KeyOrder {
@@ -109,7 +111,7 @@ func (v SearchVariance) String() string {
 	return strings.Join(entries, ", ")
 }
 
-// ParseSearchVariance reads what String wrote, and nothing else. ok is false for "" too.
+// ParseSearchVariance is the inverse of String. ok is false for any other text, and for "".
 func ParseSearchVariance(s string) (v SearchVariance, ok bool) {
 	v, ok = NoVarySearch([]string{s})
 	if !ok || v.String() != s {
@@ -118,9 +120,9 @@ func ParseSearchVariance(s string) (v SearchVariance, ok bool) {
 	return v, true
 }
 
-// FormName decodes the name of a parameter in a query, or in No-Vary-Search (§5.3): '+' is a space, and a '%' before anything but two
-// hexadecimal digits stands for itself. ok is false if the result is not UTF-8: the draft makes one name of all of which that can
-// be said, but backends do not.
+// FormName decodes the name of a parameter in a query, or in No-Vary-Search (§5.3): '+' is a space,
+// and a '%' before anything but two hexadecimal digits stands for itself. ok is false if the result
+// is not UTF-8: the draft maps all such names to one, but backends do not.
 func FormName(encoded string) (name string, ok bool) {
 	if strings.IndexByte(encoded, '%') < 0 && strings.IndexByte(encoded, '+') < 0 {
 		return encoded, utf8.ValidString(encoded)

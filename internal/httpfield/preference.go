@@ -6,16 +6,15 @@ import (
 	"strings"
 )
 
-// maxPreferences is how many members of a list are put in order. No client needs more; one that sends more is compared member
-// by member.
+// maxPreferences bounds the members that are sorted. A longer list is compared member by member.
 const maxPreferences = 64
 
-// fullWeight is the weight of a member that gives none (RFC 9110 §12.4.2), in thousandths.
+// fullWeight is the weight of a member without one (RFC 9110 §12.4.2), in thousandths.
 const fullWeight = 1000
 
 // A preference is one member of Accept, Accept-Charset, Accept-Encoding or Accept-Language.
 type preference struct {
-	what   string // in lower case where case means nothing, without white space and weight
+	what   string // lower case where case means nothing, without white space and weight
 	weight int    // thousandths
 }
 
@@ -27,14 +26,15 @@ func hasPreferences(name string) bool {
 	return false
 }
 
-// preferences brings the members of one of those fields to the form in which two requests are compared: in the order of
-// falling weight, and members of equal weight in the order sent, since many a server takes the first of them (RFC 9110 §12.5.4).
-// A member of weight 0 stays: it forbids (§12.4.2). Empty members do not count (§5.6.1.2); where there are no others, the
-// result is one empty value, which no preference is.
+// preferences returns the normal form of the members of one of those fields: sorted by falling
+// weight, with members of equal weight in the order sent, since many servers take the first of them
+// (RFC 9110 §12.5.4). A member of weight 0 stays: it forbids (§12.4.2). Empty members are dropped
+// (§5.6.1.2); without any other, the result is one empty value, which no preference is.
 //
-// ok is false if the field cannot be read for certain: a member is not of the grammar's form, there are more than 64, or one
-// thing is given two weights, of which servers take the first, the last or the greatest. Members are then compared as they
-// are, and meet no list that can be read: that list, read again, would be faulty too.
+// ok is false if the field is not certain: a member is malformed, there are more than 64, or one
+// name has two weights, of which servers take the first, the last or the greatest. Members are then
+// compared as they are. They never equal the normal form of a valid list, since they would be
+// invalid there too.
 func preferences(name string, members []string) (out []string, ok bool) {
 	var room [16]preference
 	list := room[:0]
@@ -62,7 +62,7 @@ func preferences(name string, members []string) (out []string, ok bool) {
 	return out, true
 }
 
-// String is the member with its weight written in one way: none for 1, and no zeros at the end.
+// String is the member with its weight in one spelling: none for 1, and no trailing zeros.
 func (p preference) String() string {
 	if p.weight == fullWeight {
 		return p.what
@@ -71,10 +71,11 @@ func (p preference) String() string {
 	return p.what + ";q=0" + strings.TrimRight(string(digits[:]), ".0")
 }
 
-// parsePreference reads a member that is not empty. Case means nothing in language ranges (RFC 4647 §2), content codings
-// (RFC 9110 §8.4.1), charsets (§8.3.2), and in the type, subtype and names of parameters of media ranges (§8.3.1). The values of
-// those stay as they are. ok is false for parameters that a field does not have, and for any after the weight: they were
-// extensions of their own in RFC 7231 (§5.3.2), and §12.5.1 of RFC 9110 wants the weight last.
+// parsePreference reads a non-empty member. Case means nothing in language ranges (RFC 4647 §2),
+// content codings (RFC 9110 §8.4.1), charsets (§8.3.2), and in the type, subtype and parameter
+// names of media ranges (§8.3.1); parameter values keep theirs. ok is false for parameters that the
+// field does not have, and for any after the weight: they were extensions in RFC 7231 (§5.3.2), and
+// RFC 9110 §12.5.1 wants the weight last.
 func parsePreference(name, member string) (p preference, ok bool) {
 	what, rest, ok := cutParameter(member)
 	if !ok {
@@ -112,7 +113,8 @@ func parsePreference(name, member string) (p preference, ok bool) {
 	return p, ok
 }
 
-// cutParameter cuts s at its first semicolon outside quoted-strings, and trims white space around what stands before it.
+// cutParameter cuts s at its first semicolon outside quoted-strings, and trims white space around
+// the part before it.
 func cutParameter(s string) (first, rest string, ok bool) {
 	end, ok := endOf(s, ';')
 	if end < len(s) {
@@ -121,7 +123,8 @@ func cutParameter(s string) (first, rest string, ok bool) {
 	return trimOWS(s[:end]), rest, ok
 }
 
-// isArgument reports whether s is a token or a quoted-string, as the value of a parameter is (RFC 9110 §5.6.6).
+// isArgument reports whether s is a token or a quoted-string, as a parameter value must be (RFC
+// 9110 §5.6.6).
 func isArgument(s string) bool {
 	if IsToken(s) {
 		return true
@@ -130,7 +133,8 @@ func isArgument(s string) bool {
 	return ok
 }
 
-// codingName is the registered name of a content coding: x-compress and x-gzip are others for the same (RFC 9110 §8.4.1.1, §8.4.1.3).
+// codingName is the registered name of a content coding: x-compress and x-gzip are aliases (RFC
+// 9110 §8.4.1.1, §8.4.1.3).
 func codingName(coding string) string {
 	switch coding {
 	case "x-compress", "x-gzip":

@@ -2,8 +2,8 @@ package httpfield
 
 import "strings"
 
-// ParseQuoted reads a quoted-string (RFC 9110 §5.6.4) that is the whole of s, and returns its value without quotes and
-// escapes. ok is false for anything else, control bytes among them.
+// ParseQuoted reads s as exactly one quoted-string (RFC 9110 §5.6.4), and returns its value without
+// quotes and escapes. ok is false for anything else, and for control bytes.
 func ParseQuoted(s string) (value string, ok bool) {
 	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
 		return "", false
@@ -13,7 +13,7 @@ func ParseQuoted(s string) (value string, ok bool) {
 	for i := 0; i < len(s); i++ {
 		if s[i] == '\\' {
 			if i++; i == len(s) {
-				return "", false // what looked like the closing quote is an escaped one
+				return "", false // the last quote was escaped
 			}
 			escapes++
 		} else if s[i] == '"' {
@@ -37,7 +37,7 @@ func ParseQuoted(s string) (value string, ok bool) {
 	return b.String(), true
 }
 
-// Quote writes s as a quoted-string. ok is false if s has a byte that none can hold: a control byte other than a tab.
+// Quote writes s as a quoted-string. ok is false if s has a control byte other than a tab.
 func Quote(s string) (quoted string, ok bool) {
 	var b strings.Builder
 	b.Grow(len(s) + 2)
@@ -55,5 +55,6 @@ func Quote(s string) (quoted string, ok bool) {
 	return b.String(), true
 }
 
-// isQuotable is what may stand in a quoted-string, escaped or not: HTAB, SP, VCHAR and obs-text.
+// isQuotable accepts HTAB, SP, VCHAR and obs-text, which may stand in a quoted-string, escaped or
+// not.
 func isQuotable(c byte) bool { return c == '\t' || c >= 0x20 && c != 0x7f }

@@ -1,8 +1,8 @@
-// Package httpfield holds strict parsers and writers of HTTP fields (RFC 9110 §5), and the small view of a
-// request that matching, planning and the caching rules take instead of *http.Request.
+// Package httpfield has strict parsers and writers of HTTP fields (RFC 9110 §5), and the small view
+// of a request that matching, planning and the caching rules take instead of *http.Request.
 //
-// Everything here is pure: no I/O, no clock, no state. What a parser cannot read for certain it reports as
-// invalid, and never guesses.
+// It is pure: no I/O, no clock, no state. A parser reports a field that it cannot read for certain
+// as invalid, and never guesses.
 package httpfield
 
 import (
@@ -10,10 +10,11 @@ import (
 	"net/http"
 )
 
-// Fields is a read-only field section (RFC 9110 §5). Implementations are safe for concurrent readers.
+// Fields is a read-only field section (RFC 9110 §5). Implementations are safe for concurrent
+// readers.
 type Fields interface {
-	// Values returns the values of the field lines named name, in the order received. The result must not be changed.
-	// name is in the canonical form of http.CanonicalHeaderKey.
+	// Values returns the values of the field lines named name, in the order received. The result
+	// must not be changed. name is in the canonical form of http.CanonicalHeaderKey.
 	Values(name string) []string
 	// All yields every field name, canonical, with its values, in no particular order.
 	All() iter.Seq2[string, []string]
@@ -44,13 +45,13 @@ func First(f Fields, name string) string {
 	return ""
 }
 
-// Request is what matching, planning and the caching rules see of a request.
+// Request is the view of a request for matching, planning and the caching rules.
 type Request struct {
 	Method    string // as sent, case-sensitive
-	Authority string // the absolute target's authority if there is one, else Host; lower case
+	Authority string // of an absolute target, else Host; lower case
 	Path      string // as sent: neither decoded nor cleaned; "*" for an asterisk-form target
 	Query     string // as sent, without '?'
 	HasQuery  bool   // tells "/a?" from "/a"
-	Fields    Fields // end-to-end and hop-by-hop fields alike; Host is in Authority only
-	HasBody   bool   // content, or framing that may bring some (Content-Length over 0, or Transfer-Encoding)
+	Fields    Fields // end-to-end and hop-by-hop; Host is in Authority only
+	HasBody   bool   // content, or framing that announces some
 }

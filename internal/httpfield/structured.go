@@ -2,28 +2,30 @@ package httpfield
 
 import "github.com/dunglas/httpsfv"
 
-// parseDictionary reads the Dictionary (RFC 9651 §3.2) that the field lines in values make up. ok is false if it is absent
-// or empty, which is the same (§3.2), or invalid: then all of it is ignored (§4.2). Of a key that comes twice the last counts.
+// parseDictionary reads the Dictionary (RFC 9651 §3.2) in the field lines. ok is false if it is
+// invalid, and so ignored (§4.2), or absent or empty, which is the same (§3.2). Of a repeated key
+// the last counts.
 func parseDictionary(values []string) (d *httpsfv.Dictionary, ok bool) {
 	d, err := httpsfv.UnmarshalDictionary(values)
 	return d, err == nil && len(d.Names()) > 0
 }
 
-// parseList reads the List (RFC 9651 §3.1) that the field lines in values make up. ok is false if it is invalid: then all of
-// it is ignored (§4.2). An absent one has no members.
+// parseList reads the List (RFC 9651 §3.1) in the field lines. ok is false if it is invalid, and so
+// ignored (§4.2). An absent one has no members.
 func parseList(values []string) (l httpsfv.List, ok bool) {
 	l, err := httpsfv.UnmarshalList(values)
 	return l, err == nil
 }
 
-// stringOf is the member's value, if it is a String (RFC 9651 §3.3.3). Parameters do not count.
+// stringOf returns the member's value if it is a String (RFC 9651 §3.3.3). Parameters are ignored.
 func stringOf(m httpsfv.Member) (v string, ok bool) {
 	item, _ := m.(httpsfv.Item)
 	v, ok = item.Value.(string)
 	return v, ok
 }
 
-// booleanOf is the member's value, if it is a Boolean (RFC 9651 §3.3.6). Parameters do not count.
+// booleanOf returns the member's value if it is a Boolean (RFC 9651 §3.3.6). Parameters are
+// ignored.
 func booleanOf(m httpsfv.Member) (v, ok bool) {
 	item, _ := m.(httpsfv.Item)
 	v, ok = item.Value.(bool)

@@ -6,12 +6,14 @@ import (
 	"github.com/dunglas/httpsfv"
 )
 
-// TargetedCacheControl reads the field lines of a targeted field, such as CDN-Cache-Control (RFC 9213 §2.1). ok is false if
-// the field is absent, empty or invalid: then it is ignored, and Cache-Control counts (§2.2).
+// TargetedCacheControl reads the field lines of a targeted field, such as CDN-Cache-Control (RFC
+// 9213 §2.1). ok is false if the field is absent, empty or invalid: then it is ignored, and
+// Cache-Control counts (§2.2).
 //
-// It is a Dictionary (RFC 9651 §3.2), stricter than Cache-Control: names are lower case, and one fault anywhere makes all of
-// it invalid. A directive whose value is of the wrong type is not consumed (§2.1); unknown ones (§2.2) and parameters (§2.1)
-// are ignored. Of a directive that comes twice the last counts, whatever its type.
+// It is a Dictionary (RFC 9651 §3.2), stricter than Cache-Control: names are lower case, and one
+// fault makes the whole field invalid. A directive with a value of the wrong type is ignored
+// (§2.1), as are unknown directives (§2.2) and parameters (§2.1). Of a repeated directive the last
+// counts, whatever its type.
 func TargetedCacheControl(values []string) (d Directives, ok bool) {
 	dict, ok := parseDictionary(values)
 	if !ok {
@@ -27,7 +29,8 @@ func TargetedCacheControl(values []string) (d Directives, ok bool) {
 	return d, true
 }
 
-// applyTyped applies a directive of responses if its value is of the type that its argument maps to (RFC 9213 §2.1).
+// applyTyped applies a response directive if its value has the type of its argument (RFC 9213
+// §2.1).
 func (d *Directives) applyTyped(name string, value any) {
 	switch name {
 	case "max-age", "s-maxage", "stale-while-revalidate", "stale-if-error":

@@ -2,7 +2,7 @@ package httpfield
 
 import "strings"
 
-// IsToken reports whether s is a token (RFC 9110 §5.6.2): not empty, and of tchar alone.
+// IsToken reports whether s is a token (RFC 9110 §5.6.2): not empty, and only tchar.
 func IsToken(s string) bool {
 	for i := range len(s) {
 		if !isTchar(s[i]) {
@@ -20,7 +20,7 @@ func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// tokenLen is the length of the token with which s begins; 0 if it begins with none.
+// tokenLen is the length of the token at the start of s; 0 if there is none.
 func tokenLen(s string) int {
 	n := 0
 	for n < len(s) && isTchar(s[n]) {
@@ -29,5 +29,5 @@ func tokenLen(s string) int {
 	return n
 }
 
-// trimOWS trims optional white space (RFC 9110 §5.6.3): spaces and tabs, and nothing else.
+// trimOWS trims optional white space (RFC 9110 §5.6.3): spaces and tabs only.
 func trimOWS(s string) string { return strings.Trim(s, " \t") }
