@@ -19,7 +19,7 @@ var rows = [][]string{
 	{"internal/store", "internal/jobs", "internal/invalidation"},
 	{"internal/coherence", "internal/keysecret", "internal/entry", "internal/backend", "policy"},
 	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory", "policy/yamldoc"},
-	{"policy/pattern", "cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
+	{"policy/pattern", "internal/jsonbody", "cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
 	{"internal/httpfield"},
 	{"internal/reason", "internal/nearest"},
 }

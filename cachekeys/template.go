@@ -35,10 +35,11 @@ type Placeholder struct {
 	Offset int    // byte offset of '{' in the template
 }
 
-// Values fills placeholders. ok false means that the value cannot be known (absent, empty, unreadable, ambiguous);
-// no values with ok true mean that there is nothing to name, as in an empty list. Values are not escaped.
+// Values fills placeholders. ok false means that the value cannot be known (absent, empty,
+// unreadable, ambiguous); no values with ok true mean that there is nothing to name, as in an empty
+// list. After limit+1 values it may stop. Values are not escaped.
 type Values interface {
-	Value(p Placeholder) (values []string, ok bool)
+	Value(p Placeholder, limit int) (values []string, ok bool)
 }
 
 // A Template is a parsed tag, partition or caller id. It is immutable and safe for concurrent use.
@@ -201,6 +202,8 @@ type Expansion struct {
 	// Unfilled, if not nil, are the families up to the first placeholder that could not be filled, and Tags is empty:
 	// a GET then cannot be cached, and an invalidation drops these instead.
 	Unfilled []Tag
+	// TooMany: it is unfilled because there are more combinations than the limit.
+	TooMany bool
 }
 
 // Expand fills t with values. At most limit combinations are made; where there would be more, the result is unfilled
@@ -216,9 +219,12 @@ func (t *Template) Expand(values Values, limit int) Expansion {
 			continue
 		}
 		families := familiesOf(texts)
-		got, ok := values.Value(*p.hole)
-		if !ok || slices.Contains(got, "") || len(texts)*len(got) > limit {
+		got, ok := values.Value(*p.hole, limit/max(1, len(texts)))
+		if !ok || slices.Contains(got, "") {
 			return Expansion{Unfilled: families}
+		}
+		if len(texts)*len(got) > limit {
+			return Expansion{Unfilled: families, TooMany: true}
 		}
 		out.Families = append(out.Families, families...)
 		texts = combine(texts, got, p.hole.Lower)
@@ -246,7 +252,7 @@ func (t *Template) Known(values Values) (prefix string, families []Tag, ok bool)
 		if p.hole.Source == FromResponseBody {
 			return prefix, families, true
 		}
-		got, filled := values.Value(*p.hole)
+		got, filled := values.Value(*p.hole, 1)
 		if !filled || len(got) != 1 || got[0] == "" {
 			return "", nil, false
 		}
@@ -265,7 +271,7 @@ func (t *Template) Text(values Values) (text string, ok bool) {
 			b.WriteString(p.literal)
 			continue
 		}
-		got, filled := values.Value(*p.hole)
+		got, filled := values.Value(*p.hole, 1)
 		if !filled || len(got) != 1 || got[0] == "" {
 			return "", false
 		}

@@ -11,7 +11,7 @@ import (
 // given fills placeholders by their names.
 type given map[string][]string
 
-func (g given) Value(p cachekeys.Placeholder) ([]string, bool) {
+func (g given) Value(p cachekeys.Placeholder, _ int) ([]string, bool) {
 	values, ok := g[p.Name]
 	return values, ok
 }

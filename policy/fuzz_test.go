@@ -35,7 +35,7 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("%s %q: %+v", method, path, plan)
 			}
 			if plan.Kind == Write {
-				plan.Write.Tags(Body{}, http.StatusOK, httpfield.Header{}, Body{})
+				plan.Write.Tags(nil, http.StatusOK, httpfield.Header{}, nil)
 			}
 		}
 	})

@@ -121,13 +121,6 @@ type WritePlan struct {
 // match is a route with the values of its wildcards.
 type match = pattern.Match[*route]
 
-// A Body is content as far as it is in hand.
-type Body struct {
-	Content  []byte
-	Coding   string // the Content-Encoding field's value; "" for identity
-	Complete bool   // false: longer than MAX_INSPECT_BODY, cut off, or never read
-}
-
 // A JobPlan says how a request runs as a job. It is the compiled job block.
 type JobPlan struct {
 	Mode      string        // "always"

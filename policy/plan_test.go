@@ -66,7 +66,7 @@ func wantTags(t *testing.T, what string, got []cachekeys.Tag, want ...string) {
 
 // done are the tags of a write that succeeded with an empty answer.
 func done(p *Plan) []cachekeys.Tag {
-	return p.Write.Tags(Body{Complete: true}, http.StatusNoContent, httpfield.Header{}, Body{Complete: true})
+	return p.Write.Tags(nil, http.StatusNoContent, httpfield.Header{}, nil)
 }
 
 func TestAGETIsMatchedAsItWasSent(t *testing.T) {

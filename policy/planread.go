@@ -15,8 +15,6 @@ import (
 const (
 	maxTags  = 100 // of a write, or of what a GET is known to depend on
 	maxNames = 64  // that an answer gives its entry; beyond it the entry carries their guard
-	// manyNames is up to how many names an answer is looked through to see that they are only too many.
-	manyNames = 10_000
 )
 
 // planRead plans a GET or HEAD without a body.
@@ -166,26 +164,25 @@ func (r *ReadPlan) tags(t *Table, c *Cache) bool {
 	return true
 }
 
-// Names are the tags that an answer names by the policy, with their families. Why is not empty if they cannot be known: then the
-// answer cannot be stored.
-func (r *ReadPlan) Names(body Body) (names []cachekeys.Tag, why reason.Reason) {
+// Names are the tags that the body of an answer names by the policy, with their families. Why is not
+// empty if they cannot be known: then the answer cannot be stored.
+func (r *ReadPlan) Names(body *Body) (names []cachekeys.Tag, why reason.Reason) {
 	values := r.values
-	values.response = document{body: body, limit: r.Cache.MaxBody}
+	values.response, values.inspect = body, r.Cache.MaxBody
 	for _, template := range r.Cache.Tags {
 		if !template.Has(cachekeys.FromResponseBody) {
 			continue
 		}
 		x := template.Expand(&values, maxNames)
-		if x.Unfilled != nil && template.Expand(&values, manyNames).Unfilled == nil {
+		switch {
+		case x.TooMany: // every write under the guard invalidates the entry
 			prefix, _, _ := template.Known(&values)
-			names = append(names, cachekeys.Guard(prefix)) // too many: every write under the guard invalidates the entry
-			continue
-		}
-		if x.Unfilled != nil {
+			names = append(names, cachekeys.Guard(prefix))
+		case x.Unfilled != nil:
 			return nil, reason.TagsUnfilled
+		default:
+			names = append(append(names, x.Tags...), x.Families...)
 		}
-		names = append(names, x.Tags...)
-		names = append(names, x.Families...)
 	}
 	names = distinct(append(names, r.table.familiesOf(names)...))
 	if len(names) > 2*maxNames {

@@ -55,9 +55,9 @@ func (w *WritePlan) add(m match) {
 
 // Announced are what the request is known to change before it is sent, and what else is to be closed meanwhile: of what only the answer
 // will name the guards, or where the route is strict the families themselves.
-func (w *WritePlan) Announced(sent Body) (tags, guards []cachekeys.Tag) {
+func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 	values := w.values
-	values.request = document{body: sent, limit: w.table.maxInspect}
+	values.request, values.inspect = sent, w.table.maxInspect
 	for _, m := range w.matches {
 		values.path = m.Values
 		for _, t := range m.Target.writes {
@@ -79,7 +79,7 @@ func (w *WritePlan) Announced(sent Body) (tags, guards []cachekeys.Tag) {
 
 // Tags are what the request invalidates, now that the backend has answered with this status and these fields. A 4xx but 408 means
 // refused: nothing was changed, unless a route says otherwise. Where the answer leaves open what happened (408, 5xx), it is Unknown.
-func (w *WritePlan) Tags(sent Body, status int, fields httpfield.Fields, answer Body) []cachekeys.Tag {
+func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer *Body) []cachekeys.Tag {
 	switch {
 	case status == http.StatusRequestTimeout || status >= 500:
 		return w.Unknown(sent)
@@ -98,12 +98,12 @@ func (w *WritePlan) Tags(sent Body, status int, fields httpfield.Fields, answer 
 
 // Unknown are what the request may have changed where no answer says what it did: what the answer would have named counts as its
 // whole family.
-func (w *WritePlan) Unknown(sent Body) []cachekeys.Tag {
-	return distinct(w.fill(sent, Body{}, false))
+func (w *WritePlan) Unknown(sent *Body) []cachekeys.Tag {
+	return distinct(w.fill(sent, nil, false))
 }
 
 // fill fills the templates of the routes, or of those alone that a refusal concerns too, and adds the own URI where any is left.
-func (w *WritePlan) fill(sent, answer Body, refused bool) []cachekeys.Tag {
+func (w *WritePlan) fill(sent, answer *Body, refused bool) []cachekeys.Tag {
 	matches := w.matches
 	if refused {
 		matches = slices.DeleteFunc(slices.Clone(matches), func(m match) bool { return !m.Target.refusal })
@@ -112,8 +112,7 @@ func (w *WritePlan) fill(sent, answer Body, refused bool) []cachekeys.Tag {
 		}
 	}
 	values := w.values
-	values.request = document{body: sent, limit: w.table.maxInspect}
-	values.response = document{body: answer, limit: w.table.maxInspect}
+	values.request, values.response, values.inspect = sent, answer, w.table.maxInspect
 	tags := expand(matches, values, maxTags)
 	if len(tags) > maxTags {
 		tags = expand(matches, values, 1) // lists become their families

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sidecar/internal/httpfield"
 	"sidecar/policy"
 )
 
@@ -35,7 +36,7 @@ func (w *writing) takeBody(out *http.Request) (*slowBody, bool) {
 		return nil, false
 	}
 	if int64(len(content)) <= limit {
-		w.sent = policy.Body{Content: content, Coding: w.x.r.Header.Get("Content-Encoding"), Complete: true}
+		w.sent = policy.NewBody(content, httpfield.Header(w.x.r.Header))
 		out.Body = &replayed{Reader: bytes.NewReader(content), Closer: body}
 		return nil, true
 	}

@@ -216,7 +216,10 @@ func (k *keeping) storePassed(content []byte) {
 func (k *keeping) store(content []byte) {
 	k.entry.Body = content
 	read := k.x.plan.Read
-	body := policy.Body{Content: content, Coding: httpfield.First(k.entry, "Content-Encoding"), Complete: k.entry.Total == 0}
+	var body *policy.Body
+	if k.entry.Total == 0 { // the whole
+		body = policy.NewBody(content, k.entry)
+	}
 	k.fill.Keep(k.entry, k.retain,
 		func() ([]cachekeys.Tag, reason.Reason) {
 			names, why := read.Names(body)

@@ -28,7 +28,7 @@ func (p *Proxy) write(x *exchange, req httpfield.Request) {
 	if !ok {
 		return
 	}
-	w := &writing{proxy: p, x: x, plan: plan, ctx: x.r.Context(), sent: policy.Body{Complete: !req.HasBody}}
+	w := &writing{proxy: p, x: x, plan: plan, ctx: x.r.Context()}
 	if plan.Matched {
 		// What a policy matched as a write is carried through when its client leaves: the backend may have begun.
 		w.ctx = context.WithoutCancel(w.ctx)
@@ -50,7 +50,7 @@ func (p *Proxy) write(x *exchange, req httpfield.Request) {
 	}
 	defer resp.Body.Close()
 
-	body := policy.Body{}
+	var body *policy.Body
 	if plan.NeedsResponseBody {
 		body = p.inspect(resp)
 	}
@@ -60,7 +60,7 @@ func (p *Proxy) write(x *exchange, req httpfield.Request) {
 	}
 	p.head(x, resp)
 	err = x.relay(resp, watcher{complete: func() {
-		if resp.ContentLength < 0 && !body.Complete {
+		if resp.ContentLength < 0 && body == nil {
 			// The backend went on working while it answered: what it changed since is invalidated before the end is seen.
 			w.invalidate(tags)
 		}
@@ -78,7 +78,7 @@ type writing struct {
 	x       *exchange
 	plan    *policy.WritePlan
 	ctx     context.Context // of the backend request
-	sent    policy.Body     // what the client sends, as far as it is in hand
+	sent    *policy.Body    // what the client sends, if it is in hand
 	intents *coherence.Write
 }
 
@@ -152,14 +152,16 @@ func outcomeOfStatus(status int, tags []cachekeys.Tag) coherence.Outcome {
 }
 
 // inspect reads the answer's body as far as templates may look, and puts it back. A stream of events is not waited for.
-func (p *Proxy) inspect(resp *http.Response) policy.Body {
-	coding := httpfield.First(httpfield.Header(resp.Header), "Content-Encoding")
+func (p *Proxy) inspect(resp *http.Response) *policy.Body {
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") || resp.ContentLength > p.MaxInspectBody {
-		return policy.Body{Coding: coding}
+		return nil
 	}
 	content, err := io.ReadAll(io.LimitReader(resp.Body, p.MaxInspectBody+1))
 	resp.Body = &replayed{Reader: io.MultiReader(bytes.NewReader(content), failing{err}, resp.Body), Closer: resp.Body}
-	return policy.Body{Content: content, Coding: coding, Complete: err == nil && int64(len(content)) <= p.MaxInspectBody}
+	if err != nil || int64(len(content)) > p.MaxInspectBody {
+		return nil
+	}
+	return policy.NewBody(content, httpfield.Header(resp.Header))
 }
 
 // replayed is a body of which a part has been read already.

@@ -154,7 +154,7 @@ func (c *claimSet) merge(other *claimSet) *claimSet {
 type claimValues map[string]any
 
 // Value implements cachekeys.Values.
-func (v claimValues) Value(p cachekeys.Placeholder) ([]string, bool) {
+func (v claimValues) Value(p cachekeys.Placeholder, _ int) ([]string, bool) {
 	if p.Source != cachekeys.FromClaim {
 		return nil, false
 	}

@@ -77,12 +77,12 @@ func tagsOf(w *policy.WritePlan, req *Request, a replayed, inspect int64) []cach
 	return w.Tags(sent, r.Status, httpfield.Header(r.Fields), bodyOf(r.Fields, r.Body, inspect))
 }
 
-func bodyOf(h http.Header, content []byte, inspect int64) policy.Body {
-	b := policy.Body{Content: content, Coding: h.Get("Content-Encoding"), Complete: true}
+// bodyOf is content that templates may look into; nil if it is too long for that.
+func bodyOf(h http.Header, content []byte, inspect int64) *policy.Body {
 	if int64(len(content)) > inspect {
-		b.Content, b.Complete = content[:inspect], false
+		return nil
 	}
-	return b
+	return policy.NewBody(content, httpfield.Header(h))
 }
 
 // outcomeUnknown reports whether the status leaves open whether the write took place, and may yet take place.

@@ -1,0 +1,42 @@
+package policy
+
+import (
+	"sync"
+
+	"sidecar/internal/httpfield"
+	"sidecar/internal/jsonbody"
+)
+
+// A Body is the content of a request or a response that templates look into. It is unpacked and
+// checked at the first look-up, and once: give the same Body to all methods of a plan. nil stands for
+// content that is not in hand. It is safe for concurrent use.
+type Body struct {
+	content []byte
+	coding  string
+
+	mu     sync.Mutex
+	looked bool
+	json   *jsonbody.Document // nil: nothing can be looked up for certain
+}
+
+// NewBody is the whole content that was sent with these fields.
+func NewBody(content []byte, fields httpfield.Fields) *Body {
+	return &Body{content: content, coding: httpfield.First(fields, "Content-Encoding")}
+}
+
+// values are those at a path, if the content is JSON and comes to at most most bytes without its
+// coding. After limit values it stops, with one more.
+func (b *Body) values(path string, limit int, most int64) ([]string, bool) {
+	if b == nil {
+		return nil, false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.looked {
+		b.looked = true
+		if content, ok := jsonbody.Unpack(b.content, b.coding, most); ok {
+			b.json = jsonbody.Parse(content)
+		}
+	}
+	return b.json.Values(path, limit)
+}
