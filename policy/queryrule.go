@@ -5,13 +5,14 @@ import (
 	"strings"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/httpfield"
 )
 
 // A queryRule says which parameters are part of the key.
 type queryRule struct {
 	listed  bool
-	names   []string // if listed; a name may end in '*'
-	ignored []string
+	names   httpfield.Names // if listed
+	ignored httpfield.Names
 }
 
 // apply gives the query for the key and to send on. ok is false if the request has a parameter that
@@ -24,24 +25,14 @@ func (r queryRule) apply(raw string) (q cachekeys.Query, ok bool) {
 	if strings.Contains(raw, ";") {
 		return q, false
 	}
-	q, _ = q.Without(func(name string) bool { return matchesAny(r.ignored, name) })
+	q, _ = q.Without(r.ignored.Has)
 	if !r.listed {
 		return q, true
 	}
-	return q, !slices.ContainsFunc(q.Names(), func(name string) bool { return !matchesAny(r.names, name) })
+	return q, !slices.ContainsFunc(q.Names(), func(name string) bool { return !r.names.Has(name) })
 }
 
 // has reports whether the parameter is part of the key.
 func (r queryRule) has(name string) bool {
-	return !matchesAny(r.ignored, name) && (!r.listed || matchesAny(r.names, name))
-}
-
-// matchesAny compares name with patterns that may end in '*'.
-func matchesAny(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool {
-		if prefix, open := strings.CutSuffix(p, "*"); open {
-			return strings.HasPrefix(name, prefix)
-		}
-		return p == name
-	})
+	return !r.ignored.Has(name) && (!r.listed || r.names.Has(name))
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // identityFields are the fields that identify a caller, in lower case; '*' ends a prefix.
-var identityFields = []string{
+var identityFields = httpfield.Names{
 	"authorization", "x-api-key", "x-forwarded-user", "x-auth-request-*", "remote-user", "x-forwarded-client-cert",
 }
 
@@ -22,7 +22,7 @@ func undeclared(f httpfield.Fields, c Config) bool {
 			continue
 		}
 		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-		if !matchesAny(identityFields, plain) || exempt(c.NotCredentials, plain) {
+		if !identityFields.Has(plain) || httpfield.Names(c.NotCredentials).HasFold(plain) {
 			continue
 		}
 		if !slices.Contains(c.Credentials, Credential{Name: name}) {
@@ -30,22 +30,6 @@ func undeclared(f httpfield.Fields, c Config) bool {
 		}
 	}
 	return false
-}
-
-func exempt(names []string, plain string) bool {
-	return slices.ContainsFunc(names, func(n string) bool { return matches(strings.ToLower(n), plain) })
-}
-
-func matchesAny(patterns []string, name string) bool {
-	return slices.ContainsFunc(patterns, func(p string) bool { return matches(p, name) })
-}
-
-// matches compares name with a pattern that may end in '*'.
-func matches(pattern, name string) bool {
-	if prefix, open := strings.CutSuffix(pattern, "*"); open {
-		return strings.HasPrefix(name, prefix)
-	}
-	return pattern == name
 }
 
 // presented is one credential of a request.
@@ -88,7 +72,7 @@ func collect(f httpfield.Fields, c Config) []presented {
 			jar, parsed = cookies(f), true
 		}
 		for _, k := range jar {
-			if k.name == credential.Name || credential.Name == "*" && !matchesAny(c.IgnoreCookies, k.name) || k.unclear {
+			if k.name == credential.Name || credential.Name == "*" && !httpfield.Names(c.IgnoreCookies).Has(k.name) || k.unclear {
 				found = append(found, presented{cookie: true, name: k.name, value: k.value})
 			}
 		}

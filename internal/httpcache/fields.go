@@ -3,7 +3,6 @@ package httpcache
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"sidecar/internal/httpfield"
 )
@@ -26,7 +25,7 @@ func StorableFields(r Rules, f httpfield.Fields, strip []string) http.Header {
 		case name == "Age", name == "Trailer", hop.Has(name):
 		case slices.Contains(cc.NoCacheFields, name):
 		case r.Shared && slices.Contains(cc.PrivateFields, name):
-		case stripped(strip, name) && !slices.Contains(targetedFields[:], name):
+		case httpfield.Names(strip).HasFold(name) && !slices.Contains(targetedFields[:], name):
 		default:
 			fields[name] = slices.Clone(values)
 		}
@@ -37,21 +36,9 @@ func StorableFields(r Rules, f httpfield.Fields, strip []string) http.Header {
 // StrippedTargets are the targeted fields (RFC 9213) that strip matches.
 func StrippedTargets(strip []string) (names []string) {
 	for _, name := range targetedFields {
-		if stripped(strip, name) {
+		if httpfield.Names(strip).HasFold(name) {
 			names = append(names, name)
 		}
 	}
 	return names
-}
-
-func stripped(strip []string, name string) bool {
-	return slices.ContainsFunc(strip, func(pattern string) bool { return matchesName(pattern, name) })
-}
-
-// matchesName reports whether pattern is name, or a prefix of it with '*' behind.
-func matchesName(pattern, name string) bool {
-	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-		return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
-	}
-	return strings.EqualFold(pattern, name)
 }
