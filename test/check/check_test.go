@@ -26,8 +26,17 @@ var (
 	ops  = flag.Int("check.ops", 2000, "operations to check in each class of faults")
 )
 
+// atOnce is how many worlds stand side by side where -parallel does not say it. Most of the time a
+// world waits: for a fault to end, an intent to run out.
+const atOnce = "4"
+
 func TestMain(m *testing.M) {
 	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", atOnce)
+	}
 	code := m.Run()
 	proc.Clean()
 	os.Exit(code)
@@ -196,7 +205,9 @@ func (w *world) awaitHits(h *history) {
 // judgeKilled waits until the intents of killed sidecars have run out, and counts what they had done as acknowledged from then on.
 func (w *world) judgeKilled(h *history) {
 	w.t.Helper()
+	w.quiet.Store(true)    // other worlds have the processors meanwhile
 	time.Sleep(intentTime) // nothing says when they have: that they run out is what is tested
+	w.quiet.Store(false)
 	for _, l := range h.lostWrites() {
 		resp, err := http.Get(w.backend + "/now/" + itoa(l.register))
 		if err != nil {
@@ -255,7 +266,14 @@ func TestWithoutAGuardTheCheckerFindsAStaleRead(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			h := c.run(t, 200_000)
+			var h *history
+			if c.killed { // judged when a run is over: so short ones, and several
+				for run := 0; run < 5 && (h == nil || !h.broken()); run++ {
+					h = c.run(t, 0)
+				}
+			} else {
+				h = c.run(t, 200_000)
+			}
 			t.Log(h.sum())
 			if !h.broken() {
 				t.Errorf("seed %d: nothing stale was read without it", *seed)

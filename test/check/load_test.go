@@ -163,8 +163,14 @@ type client struct {
 	http    *http.Client
 }
 
+// quietPause is between the operations of a client while its world is quiet.
+const quietPause = 50 * time.Millisecond
+
 func (c *client) run(ctx context.Context) {
 	for ctx.Err() == nil {
+		if c.world.quiet.Load() {
+			time.Sleep(quietPause) // the rate of the load, and nothing that is waited for
+		}
 		sidecar, register := c.rand.IntN(len(c.world.sidecars)), c.rand.IntN(c.class.registers)
 		switch n := c.rand.IntN(100); {
 		case n < c.class.posts():

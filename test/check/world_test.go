@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type world struct {
 	backend  string
 	sidecars []*sidecar
 	history  *history
+	quiet    atomic.Bool // clients pause between their operations
 	strict   bool
 	off      string // guards that are switched off, as JSON
 	patient  bool   // no write is to be lost for the machine's being busy: nothing that is allowed for that

@@ -14,6 +14,7 @@ import (
 
 // An ACL that forbids what the protocol needs makes the cache colder, never wrong, and /status says why.
 func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		rules  []any
@@ -28,6 +29,7 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 		{"scripts", []any{"-evalsha", "-eval"}, "NOPERM", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			api, _ := counting(t, "")
 			r := redisd.Start(t)
 			r.Do(append([]any{"ACL", "SETUSER", "default"}, c.rules...)...)
@@ -73,6 +75,7 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 
 // What docs/operations.md allows to the cache's user is enough for everything that the cache does.
 func TestTheACLOfTheDocsIsEnough(t *testing.T) {
+	t.Parallel()
 	content, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
@@ -103,6 +106,7 @@ func TestTheACLOfTheDocsIsEnough(t *testing.T) {
 
 // A stranger who writes under our keys, whatever and however, makes the cache colder.
 func TestAStrangerUnderThePrefixMakesTheCacheColderAndNeverWrong(t *testing.T) {
+	t.Parallel()
 	api, _ := counting(t, "")
 	s := startBefore(t, api, policiesFile(t, memoryPolicies))
 	client := s.redis.Client()

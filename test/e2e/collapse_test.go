@@ -66,7 +66,7 @@ func three(t *testing.T, backend, policies string, env ...string) (sidecars []*s
 	file := policiesFile(t, policies)
 	for range 3 {
 		s := &stack{t: t, redis: shared, api: backend}
-		s.sidecar, s.url, s.ops = startSidecar(t, backend, shared.Addr(), file, append([]string{"REDIS_TIMEOUT=5s"}, env...)...) // a busy machine is none of these tests' business
+		s.sidecar, s.url, s.ops = startSidecar(t, backend, shared.Addr(), file, env...)
 		s.awaitCaching()
 		sidecars = append(sidecars, s)
 	}
@@ -115,6 +115,7 @@ func awaitOpens(t *testing.T, sidecars []*stack, n int) {
 }
 
 func TestAHundredClientsWhoMissOneKeyOnThreeSidecarsCauseOneBackendRequest(t *testing.T) {
+	t.Parallel()
 	b := hold(t, nil)
 	sidecars := three(t, b.URL, itemPolicies)
 	_, done := many(t, 100, "/items/1", sidecars, none)
@@ -138,6 +139,7 @@ func TestAHundredClientsWhoMissOneKeyOnThreeSidecarsCauseOneBackendRequest(t *te
 }
 
 func TestWhenTheSidecarThatFetchesIsKilledTheOthersGetTheirAnswerWithinTheLease(t *testing.T) {
+	t.Parallel()
 	b := hold(t, nil)
 	sidecars := three(t, b.URL, itemPolicies)
 	gone := make(chan struct{})
@@ -160,7 +162,7 @@ func TestWhenTheSidecarThatFetchesIsKilledTheOthersGetTheirAnswerWithinTheLease(
 			t.Errorf("client %d got %d %q", i, a.status, a.body)
 		}
 	}
-	if took := time.Since(killed); took > 10*time.Second { // the lease is 2 s; the rest is for a busy machine
+	if took := time.Since(killed); took > 20*time.Second { // the lease is 2 s; the rest is for a busy machine
 		t.Errorf("the others waited %v", took)
 	}
 	if n := b.requests.Load(); n > 3 {
@@ -169,6 +171,7 @@ func TestWhenTheSidecarThatFetchesIsKilledTheOthersGetTheirAnswerWithinTheLease(
 }
 
 func TestAClientThatLeavesTakesNobodysAnswerWithIt(t *testing.T) {
+	t.Parallel()
 	b := hold(t, nil)
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
 	first, leave := context.WithCancel(t.Context())
@@ -196,6 +199,7 @@ func TestAClientThatLeavesTakesNobodysAnswerWithIt(t *testing.T) {
 }
 
 func TestWhenAllHaveLeftTheBackendRequestEnds(t *testing.T) {
+	t.Parallel()
 	b := hold(t, nil)
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
 	ctx, leave := context.WithCancel(t.Context())
@@ -211,6 +215,7 @@ func TestWhenAllHaveLeftTheBackendRequestEnds(t *testing.T) {
 
 // What may not be shared goes to nobody else; those who waited for it then go on side by side.
 func TestAnAnswerThatMayNotBeSharedIsNot(t *testing.T) {
+	t.Parallel()
 	b := hold(t, http.Header{"Cache-Control": {"no-store"}})
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
 	_, done := many(t, 10, "/items/1", []*stack{s}, none)
@@ -229,6 +234,7 @@ func TestAnAnswerThatMayNotBeSharedIsNot(t *testing.T) {
 }
 
 func TestAnAnswerThatVariesIsSharedOnlyWithWhomItIsFor(t *testing.T) {
+	t.Parallel()
 	b := hold(t, http.Header{"Vary": {"Accept-Language"}})
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
 	languages := func(i int) []string { return []string{"Accept-Language: " + []string{"de", "en"}[i%2]} }
@@ -247,6 +253,7 @@ func TestAnAnswerThatVariesIsSharedOnlyWithWhomItIsFor(t *testing.T) {
 }
 
 func TestTwoCallersNeverShareAnAnswerThatIsPrivate(t *testing.T) {
+	t.Parallel()
 	b := hold(t, nil)
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
 	_, done := many(t, 10, "/own/1", []*stack{s}, func(i int) []string { return []string{fmt.Sprintf("Authorization: Bearer %d", i%2)} })
@@ -268,6 +275,7 @@ func TestTwoCallersNeverShareAnAnswerThatIsPrivate(t *testing.T) {
 
 // A GET that comes after a write was acknowledged never joins a backend request from before it.
 func TestAGETAfterAWriteDoesNotJoinAnOlderFlight(t *testing.T) {
+	t.Parallel()
 	b := hold(t, nil)
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
 	old := make(chan answer, 1)
@@ -296,6 +304,7 @@ func TestAGETAfterAWriteDoesNotJoinAnOlderFlight(t *testing.T) {
 
 // A backend that stalls in the middle of an answer keeps nobody waiting who wants the same.
 func TestABodyThatStallsKeepsNobodyElseWaiting(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int64
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "6")
@@ -322,7 +331,7 @@ func TestABodyThatStallsKeepsNobodyElseWaiting(t *testing.T) {
 			t.Errorf("client %d got %d %q", i, a.status, a.body)
 		}
 	}
-	if took := time.Since(start); took > 10*time.Second { // they wait 2 s; the rest is for a busy machine
+	if took := time.Since(start); took > 20*time.Second { // they wait 2 s; the rest is for a busy machine
 		t.Errorf("the others waited %v", took)
 	}
 }

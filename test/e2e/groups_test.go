@@ -10,6 +10,7 @@ import (
 
 // What an answer says it belongs to (RFC 9875, and the older fields for the same) is invalidated by a write whose answer says so.
 func TestAnAnswerNamesItsGroupsAndAWriteInvalidatesThem(t *testing.T) {
+	t.Parallel()
 	var n atomic.Int64
 	hold, held := make(chan chan struct{}, 1), make(chan struct{}, 1)
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -14,8 +14,10 @@ import (
 
 // Whatever the backend speaks, answers pass as they come, are stored when they are complete, and never if they end early.
 func TestStoringIsTheSameOverEachBackendProtocol(t *testing.T) {
+	t.Parallel()
 	for _, scheme := range []string{"http", "h2c", "unix"} {
 		t.Run(scheme, func(t *testing.T) {
+			t.Parallel()
 			var asked atomic.Int64
 			more := make(chan struct{}, 1)
 			handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -37,7 +37,7 @@ func jobOf(t *testing.T, a answer) (j job) {
 func (s *stack) awaitJob(accepted answer, who string) (j job) {
 	s.t.Helper()
 	url := s.url + jobOf(s.t, accepted).StatusURL
-	proc.Await(s.t, 30*time.Second, func() error {
+	proc.Await(s.t, 60*time.Second, func() error {
 		a := do(s.t, http.MethodGet, url, nil, who)
 		if a.status != http.StatusOK {
 			return fmt.Errorf("%d %s", a.status, a.body)
@@ -59,6 +59,7 @@ func generate(t *testing.T, base, prompt, who string, fields ...string) answer {
 }
 
 func TestASlowPOSTBecomesAJobThatOnlyItsCallerSees(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	thorin, lyra := login(t, s.url, "thorin"), login(t, s.url, "lyra")
 
@@ -119,8 +120,10 @@ func (s *stack) stored() string {
 }
 
 func TestWhatAJobHoldsIsSealedWhereThereIsAKey(t *testing.T) {
+	t.Parallel()
 	for name, key := range map[string]string{"with a key": "JOBS_ENCRYPTION_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "without": "CACHE_STATUS=full"} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, api := startGame(t, "NPC_DELAY=1s")
 			s := startBefore(t, api, shippedPolicies(t), key)
 			thorin := login(t, s.url, "thorin")
@@ -141,6 +144,7 @@ func TestWhatAJobHoldsIsSealedWhereThereIsAKey(t *testing.T) {
 }
 
 func TestAnIdempotencyKeyLeadsToOneJob(t *testing.T) {
+	t.Parallel()
 	_, api := startGame(t)
 	g := newGate(t, api)
 	s := startBefore(t, g.URL, shippedPolicies(t))
@@ -165,6 +169,7 @@ func TestAnIdempotencyKeyLeadsToOneJob(t *testing.T) {
 }
 
 func TestAGracefulEndFinishesTheJobThatRuns(t *testing.T) {
+	t.Parallel()
 	_, api := startGame(t, "NPC_DELAY=1s")
 	g := newGate(t, api)
 	s := startBefore(t, g.URL, shippedPolicies(t))

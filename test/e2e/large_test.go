@@ -153,9 +153,6 @@ func pieces(t *testing.T, r *redisd.Server) []string {
 	return keys
 }
 
-// patient are settings for a machine that others keep busy: nothing is given up for being slow.
-var patient = []string{"REDIS_TIMEOUT=5s", "REDIS_STORE_TIMEOUT=10s"}
-
 func TestALargeBodyIsNeverHeldWholeNeitherWhenItIsStoredNorWhenItIsServed(t *testing.T) {
 	const bound = 40 * mib // with what the race detector takes; a body held whole takes over 50
 	for _, c := range []struct {
@@ -169,7 +166,7 @@ func TestALargeBodyIsNeverHeldWholeNeitherWhenItIsStoredNorWhenItIsServed(t *tes
 		t.Run(c.name, func(t *testing.T) {
 			b := startLarge(t, c.content)
 			b.chunked.Store(c.chunked)
-			s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+			s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 			url := s.url + "/large/1"
 			before := s.sidecar.RSS()
 			s.sidecar.ResetPeak()
@@ -199,9 +196,10 @@ func TestALargeBodyIsNeverHeldWholeNeitherWhenItIsStoredNorWhenItIsServed(t *tes
 }
 
 func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
+	t.Parallel()
 	content := noise(3*mib + 1)
 	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	url, size := s.url+"/large/1", len(content)
 	store(t, url, content)
 	m := watch(t, s.redis)
@@ -261,6 +259,7 @@ func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
 
 // What is longer than 1 MiB, by a byte, goes into pieces, whether its length is announced or not; what is longer than max_body is not stored.
 func TestWhichBodiesGoIntoPieces(t *testing.T) {
+	t.Parallel()
 	content := noise(4 * mib)
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // path: /route/size/chunked
 		parts := strings.Split(r.URL.Path, "/")
@@ -275,7 +274,7 @@ func TestWhichBodiesGoIntoPieces(t *testing.T) {
 routes:
   - {name: large, match: "GET /large/{size}/{chunked}", cache: {scope: shared, ttl: 1h, max_body: 3MiB}}
   - {name: usual, match: "GET /usual/{size}/{chunked}", cache: {scope: shared, ttl: 1h}}
-`), patient...)
+`))
 	for _, c := range []struct {
 		route  string
 		size   int
@@ -312,13 +311,14 @@ routes:
 
 // An answer that names its tags in its body is needed whole.
 func TestABodyThatNamesItsTagsIsHeldWhole(t *testing.T) {
+	t.Parallel()
 	content := append(append([]byte(`{"id": 7, "text": "`), bytes.Repeat([]byte("x"), 2*mib)...), `"}`...)
 	b := startLarge(t, content)
 	s := startBefore(t, b.URL, policiesFile(t, `version: 1
 routes:
   - {name: large, match: "GET /large/{id}", cache: {scope: shared, ttl: 1h, max_body: 64MiB, tags: ["large:{response.body.id}"]}}
   - {match: "PUT /named/{id}", invalidate: ["large:{id}"]}
-`), patient...)
+`))
 	url := s.url + "/large/1"
 	store(t, url, content)
 	if n := len(pieces(t, s.redis)); n != 0 {

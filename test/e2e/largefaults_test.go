@@ -12,13 +12,14 @@ import (
 )
 
 func TestABackendThatDiesInALargeBodyLeavesABrokenTransferAndNothingStored(t *testing.T) {
+	t.Parallel()
 	content := noise(50 * mib)
 	for _, chunked := range []bool{false, true} {
 		t.Run(fmt.Sprintf("chunked %v", chunked), func(t *testing.T) {
 			b := startLarge(t, content)
 			b.chunked.Store(chunked)
 			b.dieAt.Store(40 * mib)
-			s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+			s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 			if got := read(t, s.url+"/large/1"); got.err == nil {
 				t.Errorf("%d bytes that look complete", got.size)
 			}
@@ -47,7 +48,7 @@ func stalled(t *testing.T, url string, fields ...string) (resp *http.Response, l
 func TestASlowClientOfALargeBodyHoldsTheBackendBackAndFillsNoMemory(t *testing.T) {
 	content := noise(50 * mib)
 	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	before := s.sidecar.RSS()
 	s.sidecar.ResetPeak()
 	resp, leave := stalled(t, s.url+"/large/1")
@@ -76,9 +77,10 @@ func TestASlowClientOfALargeBodyHoldsTheBackendBackAndFillsNoMemory(t *testing.T
 }
 
 func TestAClientThatLeavesALargeBodyEndsTheBackendRequestAndWhatIsStored(t *testing.T) {
+	t.Parallel()
 	content := noise(50 * mib)
 	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	resp, leave := stalled(t, s.url+"/large/1")
 	awaitThat(t, "the beginning is in pieces", func() bool { return len(pieces(t, s.redis)) >= 4 })
 	leave()
@@ -93,9 +95,10 @@ func TestAClientThatLeavesALargeBodyEndsTheBackendRequestAndWhatIsStored(t *test
 }
 
 func TestALargeBodyThatHasLostAPieceIsNeverServedAsComplete(t *testing.T) {
+	t.Parallel()
 	content := noise(50 * mib)
 	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	url, redis := s.url+"/large/1", s.redis.Client()
 	store(t, url, content)
 	lose := func(nth string) {
@@ -146,9 +149,11 @@ func TestALargeBodyThatHasLostAPieceIsNeverServedAsComplete(t *testing.T) {
 }
 
 func TestARedisThatFreezesInALargeBodyCostsItsReaderNextToNothing(t *testing.T) {
+	t.Parallel()
 	content := noise(20 * mib)
 	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), "BREAKER_TIMEOUT=300ms")
+	s := startBefore(t, b.URL, policiesFile(t, largePolicies),
+		"REDIS_TIMEOUT=500ms", "BREAKER_TIMEOUT=300ms")
 	resp, leave := stalled(t, s.url+"/large/1")
 	defer leave()
 	awaitThat(t, "the beginning is in pieces", func() bool { return len(pieces(t, s.redis)) >= 4 })
@@ -158,7 +163,7 @@ func TestARedisThatFreezesInALargeBodyCostsItsReaderNextToNothing(t *testing.T) 
 	took := time.Since(began)
 	_ = resp.Body.Close()
 	s.redis.Thaw()
-	if got.err != nil || got.size != int64(len(content))-64<<10 || took > 3*time.Second { // 100 ms, and a busy machine
+	if got.err != nil || got.size != int64(len(content))-64<<10 || took > 10*time.Second { // 500 ms, and a busy machine
 		t.Errorf("%d bytes more in %v, %v", got.size, took, got.err)
 	}
 	awaitThat(t, "it is stored once Redis is back", func() bool { return read(t, s.url+"/large/1").hit() })
@@ -166,10 +171,11 @@ func TestARedisThatFreezesInALargeBodyCostsItsReaderNextToNothing(t *testing.T) 
 }
 
 func TestWhatTurnsOutToBeLargerThanMaxBodyStreamsThrough(t *testing.T) {
+	t.Parallel()
 	content := noise(65 * mib)
 	b := startLarge(t, content)
 	b.chunked.Store(true)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	for range 2 {
 		got := read(t, s.url+"/large/1")
 		got.is(t, "too large", content)
@@ -181,9 +187,10 @@ func TestWhatTurnsOutToBeLargerThanMaxBodyStreamsThrough(t *testing.T) {
 }
 
 func TestAWriteMakesALargeBodyOldAndItsPiecesGoWithTheNextStore(t *testing.T) {
+	t.Parallel()
 	content := noise(2 * mib)
 	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	url := s.url + "/large/1"
 	store(t, url, content)
 	old := pieces(t, s.redis)
@@ -208,9 +215,10 @@ func TestAWriteMakesALargeBodyOldAndItsPiecesGoWithTheNextStore(t *testing.T) {
 }
 
 func TestManyWhoMissALargeBodyAtOnceAllGetItAndItIsStoredOnce(t *testing.T) {
+	t.Parallel()
 	content := noise(10 * mib)
 	b := startLarge(t, content)
-	s := startBefore(t, b.URL, policiesFile(t, largePolicies), patient...)
+	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	var clients sync.WaitGroup
 	for range 12 {
 		clients.Go(func() { read(t, s.url+"/large/1").is(t, "one of many", content) })
@@ -230,15 +238,16 @@ func TestManyWhoMissALargeBodyAtOnceAllGetItAndItIsStoredOnce(t *testing.T) {
 
 // Another sidecar waits for this one's answer, until that turns out to come at the pace of one client.
 func TestASlowClientOfALargeBodyHoldsNobodyUpAtAnotherSidecar(t *testing.T) {
+	t.Parallel()
 	content := noise(20 * mib)
 	b := startLarge(t, content)
-	sidecars := three(t, b.URL, largePolicies, patient...)
+	sidecars := three(t, b.URL, largePolicies)
 	_, leave := stalled(t, sidecars[0].url+"/large/1", sameHost)
 	defer leave()
 	for _, s := range sidecars[1:] {
 		began := time.Now()
 		read(t, s.url+"/large/1", sameHost).is(t, "elsewhere", content)
-		if took := time.Since(began); took > 8*time.Second {
+		if took := time.Since(began); took > 20*time.Second { // two seconds, and a busy machine
 			t.Errorf("it took %v", took)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 
 // What the backend says does not matter in a query makes no other answer (No-Vary-Search), in any sidecar, unless the policy tells by it.
 func TestQueriesThatTheBackendDoesNotTellApartShareAnAnswer(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int64
 	var rule atomic.Value
 	rule.Store(`params=("utm" "trace")`)
@@ -95,6 +96,7 @@ routes:
 
 // Those who wait for one answer have it only if it says so itself: what an earlier one said of queries may hold no more.
 func TestWhatWasSaidOfQueriesDoesNotHoldForAnAnswerThatDoesNotSayIt(t *testing.T) {
+	t.Parallel()
 	var said atomic.Bool
 	said.Store(true)
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -108,7 +110,7 @@ func TestWhatWasSaidOfQueriesDoesNotHoldForAnAnswerThatDoesNotSayIt(t *testing.T
 		fmt.Fprintf(w, "answer to %s", r.URL.RawQuery)
 	}))
 	t.Cleanup(b.Close)
-	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, stale_if_unreachable: 0s}}\n"), "REDIS_TIMEOUT=5s")
+	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, stale_if_unreachable: 0s}}\n"))
 	awaitHit(t, s.url+"/a?x=0")
 	awaitStale(t, s.url+"/a?x=0")
 	said.Store(false)

@@ -16,15 +16,17 @@ import (
 
 // outageBound is what a request may take while Redis is away: REDIS_TIMEOUT and a good deal for a noisy machine, yet far less than
 // the faults last.
-const outageBound = 1500 * time.Millisecond
+const outageBound = 4 * time.Second
 
 // TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice walks through the ways in which Redis fails, with clients that keep sending.
 func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
+	t.Parallel()
 	_, api := startGame(t, "NPC_DELAY=5ms")
 	g := newGate(t, api)
 	// What was accepted outlives a Redis that is killed only if it was written down.
 	s := &stack{t: t, redis: redisd.Start(t, redisd.AOF("always")), api: g.URL}
-	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(), shippedPolicies(t), "BREAKER_TIMEOUT=300ms", "BREAKER_INTERVAL=5s")
+	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(), shippedPolicies(t),
+		hasty("BREAKER_TIMEOUT=300ms", "BREAKER_INTERVAL=5s")...)
 	s.awaitCaching()
 	thorin, lyra := login(t, s.url, "thorin"), login(t, s.url, "lyra")
 	c := &traffic{t: t, s: s, owner: thorin, poster: lyra}
@@ -35,7 +37,7 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 	}{
 		{"killed", s.redis.Kill, s.redis.Restart},
 		{"frozen", s.redis.Freeze, s.redis.Thaw},
-		{"slow", func() { s.redis.Do("CLIENT", "PAUSE", "2500", "ALL") }, func() {}},
+		{"slow", func() { s.redis.Do("CLIENT", "PAUSE", "8000", "ALL") }, func() {}},
 		{"READONLY", func() { s.redis.Do("REPLICAOF", "127.0.0.1", "1") }, func() { s.redis.Do("REPLICAOF", "NO", "ONE") }},
 		{"OOM", func() { s.redis.Do("CONFIG", "SET", "maxmemory", "1") }, func() { s.redis.Do("CONFIG", "SET", "maxmemory", "0") }},
 		{"NOPERM", func() { s.redis.Do("ACL", "SETUSER", "default", "-@all", "+acl", "+ping") }, func() { s.redis.Do("ACL", "SETUSER", "default", "+@all") }},
@@ -46,7 +48,7 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 			c.awaitHits(3)
 			fault.begin()
 			c.awaitRequests(30)
-			proc.Await(t, 20*time.Second, func() error {
+			proc.Await(t, 60*time.Second, func() error {
 				if a := do(t, http.MethodGet, s.ops+"/healthz/redis", nil); a.status != http.StatusServiceUnavailable {
 					return fmt.Errorf("the sidecar does not know that Redis is away: %d", a.status)
 				}
@@ -121,7 +123,10 @@ func (c *traffic) run() (stop func()) {
 func (c *traffic) readAndWrite(ctx context.Context) {
 	c.version++
 	name := fmt.Sprintf("Version %d.", c.version)
-	if a, ok := c.send(ctx, http.MethodPatch, "/api/v1/characters/c1", map[string]string{"name": name}, c.owner); ok && a.status != http.StatusOK {
+	// A write is not cut off when the client has to stop: it could reach the backend after the next.
+	a, ok := c.send(context.WithoutCancel(ctx), http.MethodPatch, "/api/v1/characters/c1",
+		map[string]string{"name": name}, c.owner)
+	if ok && a.status != http.StatusOK {
 		c.t.Errorf("PATCH: %d %s", a.status, a.body)
 	}
 	for range 4 {
@@ -136,6 +141,7 @@ func (c *traffic) readAndWrite(ctx context.Context) {
 			c.hits.Add(1)
 		}
 	}
+	think(ctx)
 }
 
 func (c *traffic) post(ctx context.Context) {
@@ -148,7 +154,12 @@ func (c *traffic) post(ctx context.Context) {
 	if ok && a.status != http.StatusAccepted && a.status != http.StatusCreated {
 		c.t.Errorf("POST: %d %s", a.status, a.body)
 	}
-	select { // clients think, too
+	think(ctx)
+}
+
+// think is what a client does between its requests.
+func think(ctx context.Context) {
+	select {
 	case <-ctx.Done():
 	case <-time.After(30 * time.Millisecond):
 	}
@@ -175,7 +186,7 @@ func (c *traffic) send(ctx context.Context, method, path string, body any, who s
 func (c *traffic) await(count *atomic.Int64, n int64, what string) {
 	c.t.Helper()
 	until := count.Load() + n
-	proc.Await(c.t, 30*time.Second, func() error {
+	proc.Await(c.t, 60*time.Second, func() error {
 		if got := count.Load(); got < until {
 			return fmt.Errorf("%d of %d more %s", got-until+n, n, what)
 		}
@@ -187,10 +198,11 @@ func (c *traffic) awaitHits(n int64)     { c.await(&c.hits, n, "hits") }
 func (c *traffic) awaitRequests(n int64) { c.await(&c.requests, n, "requests") }
 
 func TestTheSidecarStartsWithoutRedisAndFindsItWhenItComes(t *testing.T) {
+	t.Parallel()
 	_, api := startGame(t)
 	probe := startBefore(t, api, shippedPolicies(t)) // for its Redis alone
 	probe.redis.Kill()
-	_, url, ops := startSidecar(t, api, probe.redis.Addr(), shippedPolicies(t), "BREAKER_TIMEOUT=300ms")
+	_, url, ops := startSidecar(t, api, probe.redis.Addr(), shippedPolicies(t), hasty("BREAKER_TIMEOUT=300ms")...)
 	thorin := login(t, url, "thorin")
 	if a := do(t, http.MethodGet, url+"/api/v1/characters", nil, thorin); a.status != http.StatusOK || a.hit() {
 		t.Fatalf("without Redis: %d %q", a.status, a.cache())
@@ -199,7 +211,7 @@ func TestTheSidecarStartsWithoutRedisAndFindsItWhenItComes(t *testing.T) {
 		t.Errorf("not ready without Redis: %d %s", a.status, a.body)
 	}
 	probe.redis.Restart()
-	proc.Await(t, 20*time.Second, func() error {
+	proc.Await(t, 60*time.Second, func() error {
 		if a := do(t, http.MethodGet, url+"/api/v1/characters", nil, thorin); !a.hit() {
 			return fmt.Errorf("no hit yet: %q", a.cache())
 		}

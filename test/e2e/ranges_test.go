@@ -14,6 +14,7 @@ import (
 
 // A stored body answers ranges as RFC 9110 §14 has it; one that is not stored leaves them to the API.
 func TestAStoredBodyAnswersRanges(t *testing.T) {
+	t.Parallel()
 	const content = "0123456789abcdefghij"
 	var asked atomic.Int64
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -85,6 +86,7 @@ func TestAStoredBodyAnswersRanges(t *testing.T) {
 }
 
 func TestWhatIsSaidToThisCacheAloneCounts(t *testing.T) {
+	t.Parallel()
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Sidecar-Cache-Control", "max-age=3600") // RFC 9213

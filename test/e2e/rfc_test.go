@@ -13,6 +13,7 @@ var everyRFCCase = flag.Bool("rfc.all", false,
 // The tables run whole in the process of cmd/sidecar's tests. Here the same cases meet the binary:
 // the first one of each theme, or all with -rfc.all.
 func TestTheBinaryKeepsTheCachingRFCs(t *testing.T) {
+	t.Parallel()
 	rows := rfc.FirstOfEach
 	if *everyRFCCase {
 		rows = rfc.All

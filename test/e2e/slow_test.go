@@ -50,13 +50,15 @@ func slowed(t *testing.T, target string, command *atomic.Pointer[string], wait t
 
 // A Redis that answers slowly to one command only makes the cache colder, never wrong.
 func TestARedisThatIsSlowToOneCommandMakesTheCacheColderAndNeverWrong(t *testing.T) {
+	t.Parallel()
 	for _, command := range []string{"evalsha", "mget", "\r\nset\r\n", "publish", "info"} {
 		t.Run(command, func(t *testing.T) {
+			t.Parallel()
 			api, _ := counting(t, "")
 			r := redisd.Start(t)
 			var slow atomic.Pointer[string]
 			s := &stack{t: t, redis: r, api: api}
-			s.sidecar, s.url, s.ops = startSidecar(t, api, slowed(t, r.Addr(), &slow, 300*time.Millisecond), policiesFile(t, memoryPolicies), "BREAKER_TIMEOUT=300ms")
+			s.sidecar, s.url, s.ops = startSidecar(t, api, slowed(t, r.Addr(), &slow, 300*time.Millisecond), policiesFile(t, memoryPolicies), hasty("BREAKER_TIMEOUT=300ms")...)
 			s.awaitCaching()
 			s.awaitMemory("/items/1")
 			slow.Store(&command)

@@ -25,6 +25,12 @@ const jwtSecret = "a secret for tests that is long enough"
 // adminToken is the ADMIN_TOKEN of every sidecar of these tests.
 const adminToken = "admin-token-for-tests"
 
+// hasty gives REDIS_TIMEOUT and REDIS_STORE_TIMEOUT their defaults, for tests of a Redis that does
+// not answer.
+func hasty(env ...string) []string {
+	return append([]string{"REDIS_TIMEOUT=100ms", "REDIS_STORE_TIMEOUT=2s"}, env...)
+}
+
 // A stack is a sidecar in front of a backend, with a Redis of its own.
 type stack struct {
 	t       *testing.T
@@ -66,7 +72,7 @@ func startGame(t *testing.T, env ...string) (*proc.Proc, string) {
 			"CLEANUP_TOKEN=cleanup-token-for-tests", "PASSWORD_COST=4", // else a start hashes for seconds
 		}, env...),
 	})
-	return game, game.AwaitLine(30*time.Second, `listening on (http://\S+)`)[1]
+	return game, game.AwaitLine(60*time.Second, `listening on (http://\S+)`)[1]
 }
 
 // startSidecar starts a sidecar in front of backend with this policies file. redis is host:port.
@@ -79,9 +85,10 @@ func startSidecar(t *testing.T, backend, redis, policies string, env ...string) 
 			"BACKEND_URL=" + backend, "REDIS_HOST=" + host, "REDIS_PORT=" + port, "POLICIES_FILE=" + policies,
 			"LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "JWT_SECRET=" + jwtSecret, "ADMIN_TOKEN=" + adminToken,
 			"KEY_SECRET=key-secret-for-tests-of-32-bytes!", "CACHE_STATUS=full", "LOG_LEVEL=debug", "LOG_FORMAT=json",
+			"REDIS_TIMEOUT=5s", "REDIS_STORE_TIMEOUT=10s", // a busy machine is not tested here
 		}, env...),
 	})
-	line := p.AwaitLine(30*time.Second, `"msg":"listening","data":"([^"]+)","ops":"([^"]+)"`)
+	line := p.AwaitLine(60*time.Second, `"msg":"listening","data":"([^"]+)","ops":"([^"]+)"`)
 	return p, "http://" + line[1], "http://" + line[2]
 }
 
@@ -104,7 +111,7 @@ func startBefore(t *testing.T, backend, policies string, env ...string) *stack {
 // awaitCaching waits until the sidecar has reached its Redis.
 func (s *stack) awaitCaching() {
 	s.t.Helper()
-	proc.Await(s.t, 20*time.Second, func() error {
+	proc.Await(s.t, 60*time.Second, func() error {
 		resp, err := http.Get(s.ops + "/healthz/redis")
 		if err != nil {
 			return err

@@ -45,6 +45,7 @@ func raw(t *testing.T, base, method, request string) *http.Response {
 var ours = []string{"via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "connection"}
 
 func TestARequestReachesTheBackendAsIfTheSidecarWereNotThere(t *testing.T) {
+	t.Parallel()
 	got := make(chan *origin.Request, 1)
 	bodies := make(chan string, 1)
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
@@ -126,6 +127,7 @@ func comparable(fields []origin.Field) []string {
 }
 
 func TestAnAnswerReachesTheClientAsIfTheSidecarWereNotThere(t *testing.T) {
+	t.Parallel()
 	answers := []struct{ method, answer string }{
 		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
 		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: text/plain\r\n\r\n"},
@@ -186,6 +188,7 @@ func readAll(t *testing.T, resp *http.Response) string {
 }
 
 func TestWhatABackendBreaksOffNeverLooksComplete(t *testing.T) {
+	t.Parallel()
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
 		switch r.Target {
 		case "/length":
@@ -216,6 +219,7 @@ func TestWhatABackendBreaksOffNeverLooksComplete(t *testing.T) {
 }
 
 func TestBytesReachTheClientWhenTheBackendSendsThem(t *testing.T) {
+	t.Parallel()
 	next := make(chan struct{})
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
 		_, _ = c.WriteString("HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n")
@@ -266,6 +270,7 @@ func TestBytesReachTheClientWhenTheBackendSendsThem(t *testing.T) {
 }
 
 func TestAClientThatLeavesCancelsItsBackendRequest(t *testing.T) {
+	t.Parallel()
 	came, ended := make(chan struct{}, 1), make(chan bool, 1)
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
 		came <- struct{}{}
@@ -285,6 +290,7 @@ func TestAClientThatLeavesCancelsItsBackendRequest(t *testing.T) {
 }
 
 func TestTheGameThroughTheSidecarIsTheGame(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	thorin := login(t, s.url, "thorin")
 	// What is true of one answer only.
@@ -331,6 +337,7 @@ func TestTheGameThroughTheSidecarIsTheGame(t *testing.T) {
 }
 
 func TestAWebSocketPasses(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	thorin := login(t, s.url, "thorin")
 	token := strings.TrimPrefix(thorin, "Authorization: ")
@@ -356,6 +363,7 @@ func TestAWebSocketPasses(t *testing.T) {
 }
 
 func TestHTTP2WithoutTLSIsSpokenToClients(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
@@ -373,6 +381,7 @@ func TestHTTP2WithoutTLSIsSpokenToClients(t *testing.T) {
 
 // In HTTP/2 a path may have a space, at which a request line of HTTP/1.1 would end: what is denied could be asked for so.
 func TestATargetThatWouldEndItsLineIsRefused(t *testing.T) {
+	t.Parallel()
 	var asked atomic.Int64
 	b := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
 	t.Cleanup(b.Close)
@@ -404,6 +413,7 @@ func TestATargetThatWouldEndItsLineIsRefused(t *testing.T) {
 }
 
 func TestConnectionsAreBounded(t *testing.T) {
+	t.Parallel()
 	_, api := startGame(t)
 	s := startBefore(t, api, shippedPolicies(t), "MAX_CONNECTIONS=2")
 	dial := func() net.Conn {

@@ -52,6 +52,7 @@ var oddAnswers = []odd{
 }
 
 func TestOddAnswersAreReadByTheRulesOrNotAtAll(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	came := map[string]*origin.Conn{}
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
@@ -114,6 +115,7 @@ func final(t *testing.T, base, method, target string) answer {
 }
 
 func TestInformationalFloodEndsForTheClientToo(t *testing.T) {
+	t.Parallel()
 	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
 		_, err := c.WriteString("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
 		for err == nil {
@@ -128,6 +130,7 @@ func TestInformationalFloodEndsForTheClientToo(t *testing.T) {
 }
 
 func TestWhatEndsEarlyIsNeverStoredAndNeverLooksComplete(t *testing.T) {
+	t.Parallel()
 	answers := map[string]string{
 		"/length":     "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n" + aMinute + "\r\nhello",
 		"/chunk":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n6\r\nhello",

@@ -103,6 +103,7 @@ routes:
 
 // What a write made old is asked about by its ETag: where the write changed something else, the body need not come again; where it did not, it comes.
 func TestWhatAWriteMadeOldIsAskedAbout(t *testing.T) {
+	t.Parallel()
 	d := newDocuments(t, "Last-Modified: "+time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	url := s.url + "/tagged/1"
@@ -134,6 +135,7 @@ func TestWhatAWriteMadeOldIsAskedAbout(t *testing.T) {
 
 // A write that comes between a look-up and its fill makes what was found old, too: it must not be asked about by a time in seconds.
 func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
+	t.Parallel()
 	modified := time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat) // of every version
 	var version atomic.Int64
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -184,6 +186,7 @@ func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
 
 // Variants that are stored are named to the backend, which may say that one of them is what it would send.
 func TestTheBackendPicksAStoredVariant(t *testing.T) {
+	t.Parallel()
 	d := newDocuments(t, "Cache-Control: max-age=3600", "Vary: Accept-Language")
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	url := s.url + "/plain/1"
@@ -219,6 +222,7 @@ func awaitStale(t *testing.T, url string, fields ...string) {
 }
 
 func TestStaleAnswersAreServedWhileTheyAreRefreshedAndNeverAfterAWrite(t *testing.T) {
+	t.Parallel()
 	d := newDocuments(t)
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	url := s.url + "/behind/1"
@@ -242,6 +246,7 @@ func TestStaleAnswersAreServedWhileTheyAreRefreshedAndNeverAfterAWrite(t *testin
 }
 
 func TestStaleAnswersStandInForABackendThatFailsAndNeverAfterAWrite(t *testing.T) {
+	t.Parallel()
 	d := newDocuments(t)
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	for _, id := range []string{"1", "2"} {
@@ -273,6 +278,7 @@ func TestStaleAnswersStandInForABackendThatFailsAndNeverAfterAWrite(t *testing.T
 
 // Nothing that was filled with credentials that nobody verified is used beyond max_age, not even in the place of an error.
 func TestStaleAnswersEndWithTheirCaller(t *testing.T) {
+	t.Parallel()
 	d := newDocuments(t)
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	url, who := s.url+"/private/1", "Authorization: Bearer opaque"
@@ -284,13 +290,14 @@ func TestStaleAnswersEndWithTheirCaller(t *testing.T) {
 		t.Fatalf("%d %q", a.status, a.cache())
 	}
 	awaitThat(t, "max_age is over", func() bool { return do(t, http.MethodGet, url, nil, who).status == 503 })
-	if lived := time.Since(began); lived > 6*time.Second {
+	if lived := time.Since(began); lived > 12*time.Second {
 		t.Errorf("it lived for %v", lived)
 	}
 }
 
 // What the answer to a HEAD says counts for the stored answer to a GET (RFC 9111 §4.3.5).
 func TestAHeadBringsWhatIsStoredUpToDateOrDropsIt(t *testing.T) {
+	t.Parallel()
 	d := newDocuments(t, "Cache-Control: max-age=3600")
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	url := s.url + "/plain/1"
@@ -317,6 +324,7 @@ func TestAHeadBringsWhatIsStoredUpToDateOrDropsIt(t *testing.T) {
 
 // Parts are stored, answer what lies within them, and are put together (RFC 9111 §3.3, §3.4).
 func TestPartsAreStoredAndPutTogether(t *testing.T) {
+	t.Parallel()
 	content := strings.Repeat("0123456789", 10)
 	var asked, version atomic.Int64
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -375,6 +383,7 @@ func TestPartsAreStoredAndPutTogether(t *testing.T) {
 
 // A part that is confirmed is the part that it was; one that is too long for one record is not stored.
 func TestAPartThatIsConfirmedStaysAPartAndALongOneIsNotStored(t *testing.T) {
+	t.Parallel()
 	content := strings.Repeat("0123456789", 300<<10) // 3 MB
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Etag", `"v"`)

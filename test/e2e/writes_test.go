@@ -59,6 +59,7 @@ func awaitHit(t *testing.T, url string) {
 }
 
 func TestWritesThatAreRefusedKeepNothingOutOfTheCache(t *testing.T) {
+	t.Parallel()
 	api, writes := refusing(t)
 	s := startBefore(t, api, listFile(t, "available", "0s"))
 	awaitHit(t, s.url+"/list")
@@ -79,10 +80,11 @@ func TestWritesThatAreRefusedKeepNothingOutOfTheCache(t *testing.T) {
 }
 
 func TestAStrictWriteIsNotSentWhileRedisIsAway(t *testing.T) {
+	t.Parallel()
 	api, writes := refusing(t)
 	for consistency, want := range map[string]int{"strict": http.StatusServiceUnavailable, "available": http.StatusNoContent} {
 		t.Run(consistency, func(t *testing.T) {
-			s := startBefore(t, api, listFile(t, consistency, "0s"), "BREAKER_TIMEOUT=300ms")
+			s := startBefore(t, api, listFile(t, consistency, "0s"), hasty("BREAKER_TIMEOUT=300ms")...)
 			awaitHit(t, s.url+"/list")
 			before := writes.Load()
 			s.redis.Freeze()
@@ -107,6 +109,7 @@ func TestAStrictWriteIsNotSentWhileRedisIsAway(t *testing.T) {
 }
 
 func TestForTheSettleTimeNothingIsStored(t *testing.T) {
+	t.Parallel()
 	api, _ := refusing(t)
 	s := startBefore(t, api, listFile(t, "available", "1s"))
 	awaitHit(t, s.url+"/list")
@@ -124,6 +127,7 @@ func TestForTheSettleTimeNothingIsStored(t *testing.T) {
 
 // A client that sends its body slowly closes nothing meanwhile.
 func TestASlowBodyKeepsNothingOutOfTheCache(t *testing.T) {
+	t.Parallel()
 	api, writes := refusing(t)
 	s := startBefore(t, api, listFile(t, "available", "0s"))
 	awaitHit(t, s.url+"/list")
@@ -144,6 +148,7 @@ func TestASlowBodyKeepsNothingOutOfTheCache(t *testing.T) {
 }
 
 func TestABodyThatIsLongAndComesTooSlowlyIsEnded(t *testing.T) {
+	t.Parallel()
 	api, _ := refusing(t)
 	s := startBefore(t, api, listFile(t, "available", "0s"), "MAX_INSPECT_BODY=1KiB")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))

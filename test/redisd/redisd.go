@@ -4,6 +4,7 @@ package redisd
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -107,13 +108,22 @@ func start(dir string, opts []Option) (*Server, error) {
 	return s, fmt.Errorf("redis-server does not start: %w\n%s", err, s.Log())
 }
 
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// Ports are outside the range that the kernel takes for clients: a server that restarts finds its
+// port free. So is that of a cluster's bus, 10000 above it.
+const (
+	firstPort = 10_000
+	lastPort  = 22_000
+)
+
+func freePort() (port int, err error) {
+	for range 100 {
+		port = firstPort + rand.IntN(lastPort-firstPort)
+		var l net.Listener
+		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			return port, l.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
+	return 0, err
 }
 
 // launch starts the process and waits until it answers, if only with an error that says that it is there.
