@@ -1,8 +1,8 @@
-// Package cachekeys makes every key that the cache uses in Redis, from what a request is (Key), what an entry
-// depends on (Tag) and what a policies file wrote down (Template).
+// Package cachekeys makes every key that the cache uses in Redis: from a request (Key), from the
+// data that an entry depends on (Tag), and from the templates of a policies file (Template).
 //
-// It is pure, and injective where it must be: every ingredient is length-prefixed before it is hashed, so that
-// no choice of values makes two different requests meet under one key or one tag name another.
+// It is pure, and injective where it must be: the length of every part is hashed before the part,
+// so that no choice of values gives two requests one key, or one tag the name of another.
 package cachekeys
 
 import (
@@ -16,10 +16,11 @@ import (
 // A Digest is the first 128 bits of a SHA-256, or of an HMAC-SHA-256 where a secret is given.
 type Digest [16]byte
 
-// String is the digest in URL-safe base64 without padding (22 bytes), the form that stands in Redis keys.
+// String is the digest in URL-safe base64 without padding (22 bytes), the form that stands in Redis
+// keys.
 func (d Digest) String() string { return base64.RawURLEncoding.EncodeToString(d[:]) }
 
-// ParseDigest reads what String wrote.
+// ParseDigest reads the result of String.
 func ParseDigest(s string) (d Digest, ok bool) {
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil || len(b) != len(d) {
@@ -29,7 +30,8 @@ func ParseDigest(s string) (d Digest, ok bool) {
 	return d, true
 }
 
-// A digester hashes a sequence of strings so that the sequence, not merely its concatenation, decides the digest.
+// A digester hashes a sequence of strings so that the sequence, not merely its concatenation,
+// decides the digest.
 type digester struct {
 	h   hash.Hash
 	len [binary.MaxVarintLen64]byte

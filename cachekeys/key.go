@@ -7,8 +7,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// A Key is everything that decides under which entry the answer to a GET is stored (contract, section 3, "Key").
-// Two requests whose Keys differ in any field never share an entry.
+// A Key is everything that decides under which entry the answer to a GET is stored (contract,
+// section 3, "Key"). Two requests whose Keys differ in any field never share an entry.
 type Key struct {
 	Block     string // digest of the route's cache block and of the stored format: entries of different policies never meet
 	Scope     string // "private", "shared" or the template of a partition
@@ -27,8 +27,8 @@ type Vary struct {
 	Values []string
 }
 
-// Digest is the key's digest under secret, which keeps values that only the caller and the backend should know
-// from being guessed by a reader of Redis. secret must not be nil.
+// Digest is the key's digest under secret, which keeps values that only the caller and the backend
+// should know from being guessed by a reader of Redis. secret must not be nil.
 func (k Key) Digest(secret []byte) Digest {
 	d := newDigester(secret)
 	query := ""
@@ -43,18 +43,20 @@ func (k Key) Digest(secret []byte) Digest {
 // bareSearch is the Search of a bare key. It is no form of any rule.
 const bareSearch = "?"
 
-// Bare is the key of all queries of k's path together: not of an entry, but of the rule that the backend last gave for them in
-// No-Vary-Search. No other key equals it, that of a request without a query neither.
+// Bare is the key of all queries of k's path together: not of an entry, but of the rule that the
+// backend last gave for them in No-Vary-Search. No other key equals it, that of a request without a
+// query neither.
 func (k Key) Bare() Key {
 	k.HasQuery, k.Query, k.Search = false, "", bareSearch
 	return k
 }
 
-// Under is k for a request with query q where the backend said that queries vary by v alone (draft-ietf-httpbis-no-vary-search):
-// equal for two requests that differ in nothing else than what does not matter, be it in having a query at all. v is part of
-// the key, so that it never equals one under another rule, or under none.
+// Under is k for a request with query q where the backend said that queries vary by v alone
+// (draft-ietf-httpbis-no-vary-search): equal for two requests that differ only in parameters that
+// do not matter, or in having a query at all. v is part of the key, so that it never equals a key
+// under another rule, or under none.
 //
-// ok is false if v says nothing, or if it cannot be told what matters in q; then k is what there is.
+// ok is false, and the result is k, if v says nothing or q cannot be split for certain.
 func (k Key) Under(v httpfield.SearchVariance, q Query) (under Key, ok bool) {
 	rule := v.String()
 	selected, ok := q.Select(v)
@@ -65,8 +67,9 @@ func (k Key) Under(v httpfield.SearchVariance, q Query) (under Key, ok bool) {
 	return k, true
 }
 
-// Variant is the key of the entry under primary that was selected by the request fields in vary, the names that
-// the response's Vary lists (RFC 9111 §4.1). With an empty vary it is primary itself.
+// Variant is the key of the entry under primary that was selected by the request fields in vary,
+// the names that the response's Vary lists (RFC 9111 §4.1). With an empty vary it is primary
+// itself.
 func Variant(secret []byte, primary Digest, vary []Vary) Digest {
 	if len(vary) == 0 {
 		return primary
@@ -77,7 +80,8 @@ func Variant(secret []byte, primary Digest, vary []Vary) Digest {
 	return d.sum()
 }
 
-// addVary puts the number of values before the values, so that where one field's list ends and the next name begins is certain.
+// addVary puts the number of values before the values, so that where one field's list ends and the
+// next name begins is certain.
 func addVary(d *digester, vary []Vary) {
 	for _, v := range vary {
 		d.add(v.Name, strconv.Itoa(len(v.Values)))
@@ -85,7 +89,8 @@ func addVary(d *digester, vary []Vary) {
 	}
 }
 
-// SelectVary reads the named fields of a request, each in the form in which requests are compared (httpfield.Selecting).
+// SelectVary reads the named fields of a request, each in the form in which requests are compared
+// (httpfield.Selecting).
 func SelectVary(names []string, f httpfield.Fields) []Vary {
 	if len(names) == 0 {
 		return nil
@@ -97,9 +102,9 @@ func SelectVary(names []string, f httpfield.Fields) []Vary {
 	return out
 }
 
-// AsSent reads the named fields of a request as templates are filled with them: line by line, trimmed. For fields of which
-// tags are made: requests whose fields mean the same but are written otherwise would bring other tags, and must not share
-// an entry that carries only those of one.
+// AsSent reads the named fields of a request as templates read them: line by line, trimmed. It is
+// for fields that tags are made of: two requests whose fields mean the same but are written
+// differently have different tags, and must not share an entry that carries the tags of one.
 func AsSent(names []string, f httpfield.Fields) []Vary {
 	if len(names) == 0 {
 		return nil

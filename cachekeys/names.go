@@ -2,8 +2,8 @@ package cachekeys
 
 import "strconv"
 
-// Names makes every Redis key of the cache of one API. Braces hold the part that Redis Cluster hashes, so that what
-// one script touches lies on one slot.
+// Names makes every Redis key of the cache of one API. Braces hold the part that Redis Cluster
+// hashes, so that the keys of one script lie on one slot.
 type Names struct {
 	prefix string
 }
@@ -14,13 +14,15 @@ func NewNames(prefix string) Names { return Names{prefix} }
 // Token holds a tag's token. Absent: unknown, or closed.
 func (n Names) Token(tag Digest) string { return n.prefix + ":t:{" + slot(tag) + "}" }
 
-// Intents holds the intents of the writes to a tag that are under way, and the token that they put aside.
+// Intents holds the intents of the writes to a tag that are under way, and the token that they put
+// aside.
 func (n Names) Intents(tag Digest) string { return n.prefix + ":w:{" + slot(tag) + "}" }
 
 // Known holds the replication ids that have been seen. It lies on the slot of All's token.
 func (n Names) Known() string { return n.prefix + ":known:{all}" }
 
-// Rules holds the digests of the invalidation rules in force somewhere. It lies on the slot of All's token.
+// Rules holds the digests of the invalidation rules in force somewhere. It lies on the slot of
+// All's token.
 func (n Names) Rules() string { return n.prefix + ":rules:{all}" }
 
 // Lease holds who fetches the answer for a key.
@@ -29,11 +31,12 @@ func (n Names) Lease(key Digest) string { return n.prefix + ":l:{" + key.String(
 // Channel is where invalidations are published.
 func (n Names) Channel() string { return n.prefix + ":invalidated" }
 
-// TokenPrefix and IntentsPrefix are what stands before the brace of such keys, for scripts that make them of what they find in Rules.
+// TokenPrefix and IntentsPrefix are the text before the brace of such keys, for scripts that make
+// them from the members of Rules.
 func (n Names) TokenPrefix() string   { return n.prefix + ":t:" }
 func (n Names) IntentsPrefix() string { return n.prefix + ":w:" }
 
-// slot is what stands in the braces of a tag's keys.
+// slot is the text in the braces of a tag's keys.
 func slot(tag Digest) string {
 	if tag == allDigest {
 		return "all"
@@ -46,8 +49,9 @@ var allDigest = All.Digest()
 // Entry holds a stored response, or the list of fields by which its variants are told apart.
 func (n Names) Entry(key Digest) string { return n.prefix + ":e:{" + key.String() + "}" }
 
-// Piece holds the nth part, from 0, of a body that is too long for one record. id is that of one store of one body, in hexadecimal digits, and is never
-// used again: pieces of two stores never mix. All pieces of a body lie on one slot.
+// Piece holds the nth part, from 0, of a body that is too long for one record. id is that of one
+// store of one body, in hexadecimal digits, and is never used again: pieces of two stores never
+// mix. All pieces of a body lie on one slot.
 func (n Names) Piece(id string, nth int) string {
 	return n.prefix + ":p:{" + id + "}:" + strconv.Itoa(nth)
 }
@@ -58,7 +62,7 @@ func (n Names) Secret() string { return n.prefix + ":secret" }
 // Probe is the key that the sidecar's own probe writes and reads.
 func (n Names) Probe() string { return n.prefix + ":probe" }
 
-// Job holds what is known of one job, by its id.
+// Job holds the record of one job, by its id.
 func (n Names) Job(id string) string { return n.prefix + ":j:{" + id + "}" }
 
 // Idempotency holds the job that one caller's Idempotency-Key led to.

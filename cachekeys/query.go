@@ -8,7 +8,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// A Query is a query split at '&' with nothing decoded, so that it can be put together again as it was sent.
+// A Query is a query split at '&' with nothing decoded, so that it can be put together again as it
+// was sent.
 type Query struct {
 	pairs []pair
 	raw   string
@@ -19,7 +20,8 @@ type pair struct {
 	name string // decoded; the raw name where it cannot be decoded
 }
 
-// ParseQuery splits raw, a query without its '?'. It accepts everything: what cannot be decoded stands for itself.
+// ParseQuery splits raw, a query without its '?'. It accepts everything: a name that cannot be
+// decoded stands for itself.
 func ParseQuery(raw string) Query {
 	q := Query{raw: raw}
 	if raw == "" {
@@ -35,10 +37,12 @@ func ParseQuery(raw string) Query {
 	return q
 }
 
-// Canonical is the query as it stands in a key: sorted by name, equal names in their order. Values are as sent.
+// Canonical is the query as it stands in a key: sorted by name, equal names in their order. Values
+// are as sent.
 //
-// Names are compared without regard to case, since some backends read them so and would otherwise see the order
-// of equal names changed. A query with ';' is not sorted at all: some backends split there too.
+// Names are compared without regard to case, since some backends read them so and would otherwise
+// see the order of equal names changed. A query with ';' is not sorted at all: some backends split
+// there too.
 func (q Query) Canonical() string {
 	if strings.Contains(q.raw, ";") || len(q.pairs) < 2 {
 		return q.raw
@@ -50,10 +54,11 @@ func (q Query) Canonical() string {
 	return join(sorted)
 }
 
-// Raw is the query as sent, less what Without took out.
+// Raw is the query as sent, without the parameters that Without and Select took out.
 func (q Query) Raw() string { return q.raw }
 
-// Without returns q less the parameters whose decoded name drop says yes to, in their order, and whether any was dropped.
+// Without returns q less the parameters whose decoded name drop says yes to, in their order, and
+// whether any was dropped.
 func (q Query) Without(drop func(name string) bool) (Query, bool) {
 	if !slices.ContainsFunc(q.pairs, func(p pair) bool { return drop(p.name) }) {
 		return q, false
@@ -62,14 +67,17 @@ func (q Query) Without(drop func(name string) bool) (Query, bool) {
 	return Query{pairs: kept, raw: join(kept)}, true
 }
 
-// Select returns q less the parameters that do not matter under v (draft-ietf-httpbis-no-vary-search §6), and less empty ones, as
-// in "a&&b", which are none. The others stay as they were sent and where they were: v.KeyOrder adds nothing, since Canonical
-// sorts by name whatever v says. The draft compares them decoded; that they stay encoded makes an entry more, never one too few.
+// Select returns q less the parameters that do not matter under v
+// (draft-ietf-httpbis-no-vary-search §6), and less empty ones, as in "a&&b", which are none. The
+// others stay as they were sent and where they were: v.KeyOrder adds nothing, since Canonical sorts
+// by name whatever v says. The draft compares them decoded; that they stay encoded makes an entry
+// more, never one too few.
 //
-// Where nothing is left, Raw is "", and there is no query to be had in a key: "/a?x=1", "/a?" and "/a" are one if x does not matter.
+// Where nothing is left, Raw is "", and there is no query to be had in a key: "/a?x=1", "/a?" and
+// "/a" are one if x does not matter.
 //
-// A parameter whose name is not UTF-8 when decoded always matters. ok is false for a query with ';', which some backends split at:
-// what matters in it cannot be told.
+// A parameter whose name is not UTF-8 when decoded always matters. ok is false for a query with
+// ';', which some backends split at: its parameters are not certain.
 func (q Query) Select(v httpfield.SearchVariance) (selected Query, ok bool) {
 	if strings.Contains(q.raw, ";") {
 		return q, false
@@ -95,9 +103,9 @@ func (q Query) Names() []string {
 	return names
 }
 
-// Get returns the decoded value of the parameter that occurs exactly once under this name.
-// ok is false if it is absent, repeated or not decodable, or if the query has a ';', which some backends split at:
-// then which value the backend takes is not certain.
+// Get returns the decoded value of the parameter that occurs exactly once under this name. ok is
+// false if it is absent, repeated or not decodable, or if the query has a ';', which some backends
+// split at: then which value the backend takes is not certain.
 func (q Query) Get(name string) (value string, ok bool) {
 	if strings.Contains(q.raw, ";") {
 		return "", false

@@ -105,7 +105,8 @@ func TestAQueryIsLessWhatDoesNotMatter(t *testing.T) { // draft-ietf-httpbis-no-
 	}
 }
 
-// naivelyMattering are the parameters of a query that the draft compares, without regard to case where only few matter.
+// naivelyMattering are the parameters of a query that the draft compares, without regard to case
+// where only few matter.
 func naivelyMattering(raw string, v httpfield.SearchVariance) []string {
 	names := strings.NewReplacer("%61", "a", "+", " ", "%20", " ")
 	var kept []string

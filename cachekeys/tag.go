@@ -6,12 +6,13 @@ import (
 	"strings"
 )
 
-// maxValue is how long an escaped value in a tag may be, in bytes; a longer one is replaced by its hash.
+// maxValue is how long an escaped value in a tag may be, in bytes; a longer one is replaced by its
+// hash.
 const maxValue = 128
 
-// A Tag is something that an entry depends on and that a write can invalidate. The kinds have name spaces of their own:
-// whatever a policy, a client or a response puts into a tag of one kind, it cannot name one of another.
-// A Tag is comparable, and the zero value names nothing.
+// A Tag is something that an entry depends on and that a write can invalidate. The kinds have name
+// spaces of their own: whatever a policy, a client or a response puts into a tag of one kind, it
+// cannot name one of another. A Tag is comparable, and the zero value names nothing.
 type Tag struct {
 	kind byte
 	text string
@@ -33,27 +34,31 @@ var All = Tag{kind: kindAll, text: "all"}
 // Named is the tag with this text, whose values are already escaped.
 func Named(text string) Tag { return Tag{kindName, text} }
 
-// Family is the tag of everything that begins with prefix: what is written "character:*" has the prefix "character:".
+// Family is the tag of everything that begins with prefix: "character:*" has the prefix
+// "character:".
 func Family(prefix string) Tag { return Tag{kindFamily, prefix} }
 
-// Guard is the tag "prefix#" that no entry carries, and that every write to a tag or family under prefix deletes too.
-// It tells a filler whether anything under prefix was written while it did not yet know the names.
+// Guard is the tag "prefix#" that no entry carries, and that every write to a tag or family under
+// prefix deletes too. It tells a filler whether anything under prefix was written while it did not
+// yet know the names.
 func Guard(prefix string) Tag { return Tag{kindGuard, prefix} }
 
 // CallerTag is carried by every private entry of the caller with this ID.
 func CallerTag(id string) Tag { return Named("caller:" + id) }
 
-// OwnURI is the tag of whatever is stored for a path, given in its canonical form (CanonicalPath): the same for every
-// spelling that a backend may take for the same, for every query and authority, since an unsafe request invalidates
-// its own URI (RFC 9111 §4.4) and too much is better than too little.
+// OwnURI is the tag of whatever is stored for a path, given in its canonical form (CanonicalPath):
+// the same for every spelling that a backend may take for the same, for every query and authority,
+// since an unsafe request invalidates its own URI (RFC 9111 §4.4) and too much is better than too
+// little.
 func OwnURI(canonicalPath string) Tag { return Tag{kindURI, canonicalPath} }
 
-// Rules is the tag of all that was filled under the invalidation rules with this digest. A write under other rules
-// invalidates it, since it cannot know what these would have.
+// Rules is the tag of all entries that were filled under the invalidation rules with this digest. A
+// write under other rules invalidates it, since it does not know these rules.
 func Rules(digest string) Tag { return Tag{kindRules, digest} }
 
-// Given is the tag of a name that fields of a response give it (Cache-Groups of RFC 9875, Surrogate-Key and its like), for one
-// authority: whatever it says, it is none of the policy's tags.
+// Given is the tag of a name that fields of a response give it (Cache-Groups of RFC 9875,
+// Surrogate-Key and its like), for one authority: whatever it says, it is none of the policy's
+// tags.
 func Given(authority, name string) Tag { return Tag{kindGiven, authority + "\x00" + name} }
 
 // IsGiven reports whether a response's fields gave t.
@@ -79,7 +84,8 @@ func (t Tag) String() string {
 	return t.text
 }
 
-// Digest is the tag's 128-bit digest, which stands in its Redis keys. It needs no secret: tags hold names, not credentials.
+// Digest is the tag's 128-bit digest, which stands in its Redis keys. It needs no secret: tags hold
+// names, not credentials.
 func (t Tag) Digest() Digest {
 	d := newDigester(nil)
 	d.add("tag", string(t.kind), t.text)
@@ -99,10 +105,10 @@ func ParseTag(s string) (t Tag, ok bool) {
 	return Named(s), true
 }
 
-// Guards are the guards that a write to t has to delete beside t: one for each place in its text where the unknown
-// part of a template may begin. prefixes are those that the policies in force name; every prefix that ends in ':' is
-// added, for the policies that other sidecars may have in force, and the empty one, for names that only response
-// fields give.
+// Guards are the guards that a write to t has to delete beside t: one for each place in its text
+// where the unknown part of a template may begin. prefixes are those that the policies in force
+// name; every prefix that ends in ':' is added, for the policies that other sidecars may have in
+// force, and the empty one, for names that only response fields give.
 func (t Tag) Guards(prefixes []string) []Tag {
 	guards := []Tag{Guard("")}
 	if t.kind != kindName && t.kind != kindFamily {
@@ -121,7 +127,8 @@ func (t Tag) Guards(prefixes []string) []Tag {
 		}
 	}
 	for _, p := range prefixes {
-		// A family drops also what lies under longer prefixes, whose fillers carry the family itself; see Template.
+		// A family also drops entries under longer prefixes; they carry the family itself, see
+		// Template.
 		if strings.HasPrefix(t.text, p) {
 			add(p)
 		}
@@ -129,9 +136,10 @@ func (t Tag) Guards(prefixes []string) []Tag {
 	return guards
 }
 
-// Escape makes one value fit for a tag: '%', ':', '*', '#' and control bytes are percent-encoded, and what is then longer
-// than 128 bytes is replaced by "%~" and 128 bits of its SHA-256 in hex. Injective, but for collisions of that hash: a '%'
-// that is not followed by two hex digits cannot come from the escaping.
+// Escape makes one value fit for a tag: '%', ':', '*', '#' and control bytes are percent-encoded. A
+// result over 128 bytes is replaced by "%~" and 128 bits of the value's SHA-256 in hex. It is
+// injective but for collisions of that hash: the escaping never yields a '%' without two hex digits
+// after it.
 func Escape(value string) string {
 	var b strings.Builder
 	for i := range len(value) {
@@ -156,7 +164,8 @@ func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 // Marshal is t as a string that UnmarshalTag reads, for tags that are remembered in Redis.
 func (t Tag) Marshal() string { return string(t.kind) + t.text }
 
-// UnmarshalTag reads what Marshal wrote. Only ordinary tags, families, given names, and guards in the place of too many of them are ever remembered.
+// UnmarshalTag reads the result of Marshal. Only ordinary tags, families, given names, and guards
+// in the place of too many names are remembered.
 func UnmarshalTag(s string) (t Tag, ok bool) {
 	if s == "" {
 		return t, false

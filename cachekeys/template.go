@@ -55,7 +55,7 @@ type part struct {
 	hole    *Placeholder
 }
 
-// A TemplateError says what is wrong at which byte offset of a template.
+// A TemplateError is a fault at a byte offset of a template.
 type TemplateError struct {
 	Offset int
 	Msg    string
@@ -63,7 +63,8 @@ type TemplateError struct {
 
 func (e *TemplateError) Error() string { return fmt.Sprintf("at byte %d: %s", e.Offset, e.Msg) }
 
-// ParseTemplate parses s. Errors are of type *TemplateError. Which names exist is not known here: ask Placeholders.
+// ParseTemplate parses s. Errors are of type *TemplateError. Which names exist is not known here:
+// ask Placeholders.
 func ParseTemplate(s string) (*Template, error) {
 	if s == "" {
 		return nil, &TemplateError{0, "empty template"}
@@ -107,7 +108,8 @@ func ParseTemplate(s string) (*Template, error) {
 	return t, nil
 }
 
-// closing is the offset of the '}' that ends the placeholder at open; gjson paths may hold braces of their own.
+// closing is the offset of the '}' that ends the placeholder at open; gjson paths may hold braces
+// of their own.
 func closing(s string, open int) int {
 	depth := 0
 	for i := open; i < len(s); i++ {
@@ -195,19 +197,19 @@ func (t *Template) LiteralPrefix() string {
 	return ""
 }
 
-// An Expansion is what a template yields for one request or response.
+// An Expansion is the result of a template for one request or response.
 type Expansion struct {
 	Tags     []Tag // one for each combination of values; empty if a list was empty
 	Families []Tag // for each placeholder, the family of the text before it as filled: an entry that carries the tags carries these
-	// Unfilled, if not nil, are the families up to the first placeholder that could not be filled, and Tags is empty:
-	// a GET then cannot be cached, and an invalidation drops these instead.
+	// Unfilled, if not nil, are the families up to the first placeholder that could not be filled,
+	// and Tags is empty: a GET then cannot be cached, and an invalidation drops these instead.
 	Unfilled []Tag
 	// TooMany: it is unfilled because there are more combinations than the limit.
 	TooMany bool
 }
 
-// Expand fills t with values. At most limit combinations are made; where there would be more, the result is unfilled
-// at the placeholder that has too many values.
+// Expand fills t with values. At most limit combinations are made; where there would be more, the
+// result is unfilled at the placeholder that has too many values.
 func (t *Template) Expand(values Values, limit int) Expansion {
 	var out Expansion
 	texts := []string{""}
@@ -239,9 +241,10 @@ func (t *Template) Expand(values Values, limit int) Expansion {
 	return out
 }
 
-// Known fills t as far as it can be filled before there is a response. prefix is the text before the first placeholder
-// of source FromResponseBody; families are those of the placeholders up to and including it. It is what a filler knows
-// early: it opens the families and Guard(prefix). ok is false if a request value could not be filled, or was a list.
+// Known fills t as far as it can be filled before there is a response. prefix is the text before
+// the first placeholder of source FromResponseBody; families are those of the placeholders up to
+// and including it. A filler opens these families and Guard(prefix) early. ok is false if a request
+// value could not be filled, or was a list.
 func (t *Template) Known(values Values) (prefix string, families []Tag, ok bool) {
 	for _, p := range t.parts {
 		if p.hole == nil {
@@ -261,9 +264,9 @@ func (t *Template) Known(values Values) (prefix string, families []Tag, ok bool)
 	return prefix, families, true
 }
 
-// Text fills t without escaping anything, for partitions and caller ids, which are hashed and never meet a tag.
-// Each value is preceded by its length, so that no value can pretend to be the literal beside it.
-// ok is false if a placeholder could not be filled with exactly one value.
+// Text fills t without escaping anything, for partitions and caller ids, which are hashed and never
+// meet a tag. Each value is preceded by its length, so that no value can pretend to be the literal
+// beside it. ok is false if a placeholder could not be filled with exactly one value.
 func (t *Template) Text(values Values) (text string, ok bool) {
 	var b strings.Builder
 	for _, p := range t.parts {
@@ -284,9 +287,9 @@ func (t *Template) Text(values Values) (text string, ok bool) {
 	return b.String(), true
 }
 
-// FamilyOf matches the text of a tag against t, a family template, and returns the family under which the text lies:
-// "user:{claim.user_id}:*" and "user:7:characters" give "user:7:". A placeholder stands for one escaped value, which
-// has no ':' in it.
+// FamilyOf matches the text of a tag against t, a family template, and returns the family under
+// which the text lies: "user:{claim.user_id}:*" and "user:7:characters" give "user:7:". A
+// placeholder stands for one escaped value, which has no ':' in it.
 func (t *Template) FamilyOf(text string) (Tag, bool) {
 	rest := text
 	for i, p := range t.parts {

@@ -8,8 +8,8 @@ import (
 )
 
 // A Body is the content of a request or a response that templates look into. It is unpacked and
-// checked at the first look-up, and once: give the same Body to all methods of a plan. nil stands for
-// content that is not in hand. It is safe for concurrent use.
+// checked at the first look-up, and once: give the same Body to all methods of a plan. nil stands
+// for content that is not in hand. It is safe for concurrent use.
 type Body struct {
 	content []byte
 	coding  string

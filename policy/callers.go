@@ -61,13 +61,13 @@ func (l *loader) token(n yamldoc.Node) {
 		field("audience", text(&j.Audience, "audience")),
 	)
 	if l.FaultySince(before) {
-		return // what follows would only repeat it
+		return // a check of the whole block would only repeat the fault
 	}
 	if err := j.Check(); err != nil {
 		l.Fault(n, "jwt: %v", err)
 		return
 	}
-	if l.options.Env != nil { // else what the file refers to is not looked at
+	if l.options.Env != nil { // else the file alone is checked
 		l.caller.JWT = j
 	}
 }
@@ -119,7 +119,7 @@ func (l *loader) callerID(n yamldoc.Node) {
 	l.smellOfID(n, t)
 }
 
-// deciding are claims that often decide what an answer holds.
+// deciding are claims on which the content of an answer often depends.
 var deciding = []string{"role", "roles", "scope", "scp", "permissions", "groups", "org", "tenant"}
 
 func (l *loader) smellOfID(n yamldoc.Node, t *cachekeys.Template) {

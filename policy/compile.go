@@ -11,7 +11,7 @@ import (
 	"sidecar/policy/yamldoc"
 )
 
-// compileCache makes of a block what plans need.
+// compileCache turns a block into the form that plans use.
 func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 	c := &Cache{
 		Rules: httpcache.Rules{
@@ -51,7 +51,7 @@ func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 	return c
 }
 
-// staleIfUnreachable is the default of a shared route without ttl, which is a cache as RFC 9111 §4.2.4 has it.
+// staleIfUnreachable is the default of a shared route without ttl, which RFC 9111 §4.2.4 allows.
 const staleIfUnreachable = time.Hour
 
 func canonicalPattern(s string) string {

@@ -16,7 +16,7 @@ import (
 // in their rules although their files are the same.
 const rulesVersion = 1
 
-// blockDigest is the digest of everything that decides what an entry of the block means.
+// blockDigest is the digest of everything that decides the meaning of an entry of the block.
 func (l *loader) blockDigest(b cacheBlock) string {
 	return digest(struct {
 		format string
@@ -25,8 +25,8 @@ func (l *loader) blockDigest(b cacheBlock) string {
 	}{l.options.Format, b, l.caller})
 }
 
-// rulesDigest is the digest of everything that decides what a write invalidates and which tags an
-// entry carries.
+// rulesDigest is the digest of everything that decides which tags a write invalidates and which
+// tags an entry carries.
 func (l *loader) rulesDigest() string {
 	return digest(struct {
 		version int
@@ -36,8 +36,8 @@ func (l *loader) rulesDigest() string {
 	}{rulesVersion, l.options.MaxInspect, l.liveRoutes(), l.caller})
 }
 
-// digest hashes v by value: every field of every struct in it takes part, exported or not, unless it
-// is tagged `digest:"-"`. So a new field cannot be forgotten. v holds no functions, channels and
+// digest hashes v by value: every field of every struct in it takes part, exported or not, unless
+// it is tagged `digest:"-"`. So a new field cannot be forgotten. v holds no functions, channels and
 // interfaces, and does not refer to itself.
 func digest(v any) string {
 	h := sha256.New()
@@ -45,7 +45,8 @@ func digest(v any) string {
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
-// hashValue adds v to h. Lengths and numbers of elements come first, so that the encoding is injective.
+// hashValue adds v to h. Lengths and numbers of elements come first, so that the encoding is
+// injective.
 func hashValue(h hash.Hash, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:

@@ -36,7 +36,8 @@ func env(variables map[string]string) func(string) (string, bool) {
 	}
 }
 
-// Each testdata/invalid-X.yaml has faults, and invalid-X.want says which: where they are, what is wrong and what would be right.
+// Each testdata/invalid-X.yaml has faults, and invalid-X.want says which: where they are, what is
+// wrong and what would be right.
 func TestFaultsAreToldWithPlaceAndRemedy(t *testing.T) {
 	files, err := filepath.Glob("testdata/invalid-*.yaml")
 	if err != nil || len(files) < 30 {

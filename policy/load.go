@@ -12,7 +12,8 @@ import (
 // Options of Load.
 type Options struct {
 	File string // as findings name it
-	// Env looks up a variable of the environment. nil: the file alone is checked, and what it refers to is not looked at.
+	// Env looks up a variable of the environment. nil: the file alone is checked, without the
+	// variables and files that it refers to.
 	Env func(name string) (value string, ok bool)
 	// Secret is the HMAC key of callers and keys, nil while it is not known.
 	Secret func() []byte
@@ -24,7 +25,8 @@ type Options struct {
 	Format string
 }
 
-// Load reads a policies file. err is not nil if there is a fault, and is then the findings; they also hold smells.
+// Load reads a policies file. err is not nil if there is a fault, and is then the findings; they
+// also hold smells.
 func Load(content []byte, o Options) (t *Table, found *yamldoc.Findings, err error) {
 	if o.Secret == nil {
 		o.Secret = func() []byte { return nil }
@@ -73,8 +75,8 @@ func field(name string, read func(yamldoc.Node)) yamldoc.Field {
 	return yamldoc.Field{Name: name, Read: read}
 }
 
-// file reads the whole file. The caller block and the defaults come first wherever they stand, since
-// routes need them.
+// file reads the whole file. The caller block and the defaults come first wherever they stand,
+// since routes need them.
 func (l *loader) file(root yamldoc.Node) {
 	var version, callers, defaults, routes, schedules yamldoc.Node
 	if !l.Mapping(root, "the file",

@@ -11,7 +11,7 @@ import (
 	"sidecar/policy/pattern"
 )
 
-// A Kind is what is to be done with a request.
+// A Kind says how a request is handled.
 type Kind int
 
 // The kinds, of which a request has exactly one.
@@ -23,9 +23,9 @@ const (
 	Deny              // 404, and nothing reaches the backend
 )
 
-// A Plan is all that is known of a request before anything is sent: which route applies, who asks, and what is to be
-// done. It is built once (Table.Plan), obeyed by proxy and jobhook, and never changed. It refers to the request's
-// field section, which must not change while the plan is in use.
+// A Plan is all that is known of a request before anything is sent: the route, the caller and the
+// handling. It is built once (Table.Plan), obeyed by proxy and jobhook, and never changed. It
+// refers to the request's field section, which must not change while the plan is in use.
 type Plan struct {
 	Kind   Kind
 	Route  string        // the route's name, for metrics; "" if none matched
@@ -34,27 +34,32 @@ type Plan struct {
 	Read   *ReadPlan
 	Write  *WritePlan
 	Job    *JobPlan
-	// Query is the query to send on, without '?': the request's own unless the route ignores parameters.
+	// Query is the query to send on, without '?': the request's own unless the route ignores
+	// parameters.
 	Query string
 }
 
-// A ReadPlan says under which key the answer to a GET may be stored and what it depends on.
+// A ReadPlan has the key under which the answer to a GET may be stored, and the tags that it
+// carries.
 type ReadPlan struct {
 	Cache *Cache
-	// Rules are the block's, but for a caller without credentials, for whom a private entry is one that all such callers share.
+	// Rules are the block's. A private entry of a caller without credentials is shared by all such
+	// callers, and has the rules of a shared cache.
 	Rules httpcache.Rules
-	// Requester is what the rules have to know of the caller.
+	// Requester describes the caller to the rules.
 	Requester httpcache.Requester
 	Key       cachekeys.Key
 	Primary   cachekeys.Digest // of Key
-	// Carried are the tags known from the request: the route's tags and their families, the own URI and, if private,
-	// the caller. cachekeys.All and Table.Rules are not among them: the protocol adds them.
+	// Carried are the tags known from the request: the route's tags and their families, the own URI
+	// and, if private, the caller. The protocol adds cachekeys.All and Table.Rules.
 	Carried []cachekeys.Tag
-	// Guards are the guards of what the response may name; empty if it names nothing by the policy.
+	// Guards are the guards of the tags that the response may name; empty if the policy names none.
 	Guards []cachekeys.Tag
-	// NotAfter, if not zero, is when the caller's token expires: nothing stored for it lives longer.
+	// NotAfter, if not zero, is when the caller's token expires: nothing stored for it lives
+	// longer.
 	NotAfter time.Time
-	// MaxLife, if not 0, bounds the lifetime of an entry filled with credentials that cannot be verified.
+	// MaxLife, if not 0, bounds the lifetime of an entry filled with credentials that cannot be
+	// verified.
 	MaxLife time.Duration
 
 	table  *Table
@@ -62,20 +67,20 @@ type ReadPlan struct {
 	query  cachekeys.Query // as it is sent on
 }
 
-// A Cache is a compiled cache block. Of its fields the tags alone decide what a write invalidates;
-// the others decide how entries are made, which is the matter of Digest.
+// A Cache is a compiled cache block. Among its fields the tags alone are part of the digest of the
+// rules; the others decide how entries are made, and Digest covers them.
 type Cache struct {
 	Rules     httpcache.Rules `digest:"-"`
 	Scope     Scope           `digest:"-"`
 	MaxBody   int64           `digest:"-"` // bytes; larger answers stream through
 	Strip     []string        `digest:"-"` // canonical field names, or prefixes with '*'; never stored
-	SetCookie SetCookie       `digest:"-"` // what becomes of Set-Cookie
+	SetCookie SetCookie       `digest:"-"` // how answers with Set-Cookie are handled
 	Memory    time.Duration   `digest:"-"` // how long the process may answer from its own memory; 0: never
 	Tags      []*cachekeys.Template
 	Vary      []string `digest:"-"` // canonical
 	Digest    string   `digest:"-"` // of the block as it is in force: part of every key
 	// StrippedTargets are fields that speak to this cache alone (RFC 9213) and that Strip matches:
-	// stored for what they say, and in no answer.
+	// stored, because they are needed again, and left out of answers.
 	StrippedTargets []string `digest:"-"`
 
 	partition *cachekeys.Template `digest:"-"`
@@ -94,22 +99,23 @@ const (
 	Partition              // everybody with the same verified value
 )
 
-// SetCookie says what becomes of an answer that sets cookies: refused (the zero value), stored with them, or stored
-// without those in Drop and refused if it sets any other.
+// SetCookie says how an answer that sets cookies is handled: not stored (the zero value), stored
+// with them, or stored without those in Drop and not stored if it sets any other.
 type SetCookie struct {
 	Store bool
 	Drop  []string // cookie names; entries that had one are served only to requests that bring such a cookie
 }
 
-// A WritePlan says what a request that changes something invalidates.
+// A WritePlan has the tags that a request invalidates.
 type WritePlan struct {
 	// NeedsRequestBody, NeedsResponseBody: some template reads it.
 	NeedsRequestBody, NeedsResponseBody bool
-	// Matched: some route is about it, so that it is announced before it is sent.
+	// Matched: some route matches it, so that it is announced before it is sent.
 	Matched bool
 	// Strict: it is answered 503, and not sent, while it cannot be announced.
 	Strict bool
-	// Settle is how long after its answer an old read may still come from a replica of the database.
+	// Settle is how long after its answer an old read may still come from a replica of the
+	// database.
 	Settle time.Duration
 
 	table   *Table

@@ -11,9 +11,9 @@ import (
 	"sidecar/policy/pattern"
 )
 
-// Bounds of what one request or answer may name.
+// Bounds of the tags that one request or answer may name.
 const (
-	maxTags  = 100 // of a write, or of what a GET is known to depend on
+	maxTags  = 100 // of a write, or of a GET before it is answered
 	maxNames = 64  // that an answer gives its entry; beyond it the entry carries their guard
 )
 
@@ -95,11 +95,12 @@ func (t *Table) read(plan *Plan, req httpfield.Request, m match, query cachekeys
 // HasQuery reports whether the request has parameters.
 func (r *ReadPlan) HasQuery() bool { return r.Key.HasQuery }
 
-// Bare is the key under which it is remembered by what the answers of the path vary (No-Vary-Search).
+// Bare is the key under which the path's No-Vary-Search is remembered.
 func (r *ReadPlan) Bare() cachekeys.Digest { return r.Key.Bare().Digest(r.table.secret()) }
 
-// Under is the key of the answer where the backend said by what its answers vary. ok is false where that changes nothing, cannot be applied, or takes out
-// what a tag is made of: two requests that the policy tells apart never share an entry.
+// Under is the key of the answer under the backend's No-Vary-Search. ok is false where it changes
+// nothing, cannot be applied, or takes out a parameter that a tag is made of: two requests that the
+// policy tells apart never share an entry.
 func (r *ReadPlan) Under(v httpfield.SearchVariance) (primary cachekeys.Digest, ok bool) {
 	if !v.All && len(v.Params) == 0 { // the order of names is none of the key's in any case
 		return primary, false
@@ -123,7 +124,7 @@ func (r *ReadPlan) scope() string {
 	return r.Cache.partition.String()
 }
 
-// partition is for whom the entry is: a caller, nobody in particular, or whoever has the same verified value.
+// partition separates entries: the caller, nothing, or a verified value.
 func (t *Table) partition(r *ReadPlan, id string, values requestValues) (string, bool) {
 	switch r.Cache.Scope {
 	case Private:
@@ -138,7 +139,8 @@ func (t *Table) partition(r *ReadPlan, id string, values requestValues) (string,
 	return r.Cache.partition.Text(values)
 }
 
-// tags fills the templates as far as the request goes: tags and families to carry, and guards of what the answer will name.
+// tags fills the templates as far as the request goes: tags and families to carry, and guards of
+// the tags that the answer will name.
 func (r *ReadPlan) tags(t *Table, c *Cache) bool {
 	var named []cachekeys.Tag
 	for _, template := range c.Tags {
@@ -164,8 +166,8 @@ func (r *ReadPlan) tags(t *Table, c *Cache) bool {
 	return true
 }
 
-// Names are the tags that the body of an answer names by the policy, with their families. Why is not
-// empty if they cannot be known: then the answer cannot be stored.
+// Names are the tags that the body of an answer names by the policy, with their families. Why is
+// not empty if they cannot be known: then the answer cannot be stored.
 func (r *ReadPlan) Names(body *Body) (names []cachekeys.Tag, why reason.Reason) {
 	values := r.values
 	values.response, values.inspect = body, r.Cache.MaxBody
@@ -196,8 +198,8 @@ func (r *ReadPlan) NamesFromBody() bool {
 	return slices.ContainsFunc(r.Cache.Tags, func(t *cachekeys.Template) bool { return t.Has(cachekeys.FromResponseBody) })
 }
 
-// Given are the tags of what the answer's own fields name it: Cache-Groups (RFC 9875), Surrogate-Key, xkey and Cache-Tag. One with too many names carries
-// the guard of all of them.
+// Given are the tags that the answer's own fields give it: Cache-Groups (RFC 9875), Surrogate-Key,
+// xkey and Cache-Tag. An answer with too many names carries the guard of all of them.
 func (r *ReadPlan) Given(fields httpfield.Fields) []cachekeys.Tag {
 	return given(r.Key.Authority, fields, "Cache-Groups", true)
 }

@@ -10,8 +10,8 @@ import (
 	"sidecar/policy/pattern"
 )
 
-// planWrite plans a request that may change something. It is matched on every form of its path, since the backend may take one
-// for another, and under every method that it may be taken for.
+// planWrite plans a request that may change something. It is matched on every form of its path,
+// since the backend may take one for another, and under every method that it may be taken for.
 func (t *Table) planWrite(plan *Plan, req httpfield.Request, overrides []string) {
 	w := &WritePlan{
 		table: t, request: req,
@@ -53,8 +53,9 @@ func (w *WritePlan) add(m match) {
 	}
 }
 
-// Announced are what the request is known to change before it is sent, and what else is to be closed meanwhile: of what only the answer
-// will name the guards, or where the route is strict the families themselves.
+// Announced are the tags that the request is known to change before it is sent, and the guards of
+// the tags that only the answer will name. Where the route is strict the families of those are
+// announced instead.
 func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 	values := w.values
 	values.request, values.inspect = sent, w.table.maxInspect
@@ -77,8 +78,9 @@ func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 	return tags, distinct(append(guards, w.table.Guards(tags)...))
 }
 
-// Tags are what the request invalidates, now that the backend has answered with this status and these fields. A 4xx but 408 means
-// refused: nothing was changed, unless a route says otherwise. Where the answer leaves open what happened (408, 5xx), it is Unknown.
+// Tags are the tags that the request invalidates, now that the backend has answered with this
+// status and these fields. A 4xx but 408 means that nothing was changed, unless a route says
+// otherwise. A 408 or 5xx leaves the outcome open: see Unknown.
 func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer *Body) []cachekeys.Tag {
 	switch {
 	case status == http.StatusRequestTimeout || status >= 500:
@@ -96,13 +98,14 @@ func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer
 	return distinct(tags)
 }
 
-// Unknown are what the request may have changed where no answer says what it did: what the answer would have named counts as its
-// whole family.
+// Unknown are the tags that the request may have changed where no answer tells the outcome: a tag
+// that the answer would have named becomes its family.
 func (w *WritePlan) Unknown(sent *Body) []cachekeys.Tag {
 	return distinct(w.fill(sent, nil, false))
 }
 
-// fill fills the templates of the routes, or of those alone that a refusal concerns too, and adds the own URI where any is left.
+// fill fills the templates of the routes, or of those alone that a refusal concerns too, and adds
+// the own URI where any is left.
 func (w *WritePlan) fill(sent, answer *Body, refused bool) []cachekeys.Tag {
 	matches := w.matches
 	if refused {
@@ -120,7 +123,8 @@ func (w *WritePlan) fill(sent, answer *Body, refused bool) []cachekeys.Tag {
 	return append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(w.request.Path)))
 }
 
-// expand fills all templates of matches; where one yields more than limit tags, it yields their family.
+// expand fills all templates of matches; where one yields more than limit tags, it yields their
+// family.
 func expand(matches []match, values requestValues, limit int) (tags []cachekeys.Tag) {
 	for _, m := range matches {
 		values.path = m.Values

@@ -21,7 +21,7 @@ type route struct {
 	name     string `digest:"-"`
 	patterns []*pattern.Pattern
 	kind     Kind
-	cache    *Cache                // of which the tags are part of the digest
+	cache    *Cache                // its tags are part of the digest
 	job      *JobPlan              `digest:"-"`
 	writes   []*cachekeys.Template // the templates of invalidate
 	refusal  bool                  // a 4xx invalidates too
@@ -65,7 +65,7 @@ func (l *loader) route(n yamldoc.Node) {
 	if !deny.Absent() && l.Boolean(deny, "deny") {
 		r.kind = Deny
 	}
-	if !l.kindOf(r, cache, invalidate, job) && !l.FaultySince(before) { // else it may be what is at fault that says what it does
+	if !l.kindOf(r, cache, invalidate, job) && !l.FaultySince(before) { // else the faulty field may be the missing one
 		l.Fault(n, "the route does nothing: it has cache, invalidate, job, or deny: true")
 	}
 	if r.kind != Write && r.kind != Job {
@@ -101,7 +101,7 @@ func (l *loader) route(n yamldoc.Node) {
 	l.routes = append(l.routes, r)
 }
 
-// kindOf decides what the route does, of which there is one thing. It reports whether there is any.
+// kindOf decides the kind of the route. It reports whether the route has any.
 func (l *loader) kindOf(r *draft, cache, invalidate, job yamldoc.Node) bool {
 	switch {
 	case r.kind == Deny && (!cache.Absent() || !invalidate.Absent() || !job.Absent()):
@@ -147,7 +147,7 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 	}
 }
 
-// methodFault says why a pattern's method does not fit what its route does.
+// methodFault says why a pattern's method does not fit the kind of its route.
 func methodFault(kind Kind, p *pattern.Pattern) string {
 	switch {
 	case kind == Read && p.Method() != http.MethodGet:

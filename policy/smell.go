@@ -7,7 +7,7 @@ import (
 	"sidecar/cachekeys"
 )
 
-// smells reports what is legal and probably not meant.
+// smells reports legal settings that were probably not meant.
 func (l *loader) smells() {
 	for _, r := range l.routes {
 		for i, w := range r.writes {
@@ -40,14 +40,14 @@ func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {
 	}
 }
 
-// carried reports whether some cached route carries what w names.
+// carried reports whether some cached route carries a tag that w names.
 func (l *loader) carried(w *cachekeys.Template) bool {
 	return slices.ContainsFunc(l.routes, func(r *draft) bool {
 		return r.cache != nil && slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return touches(w, t) })
 	})
 }
 
-// invalidated reports whether some route names what r carries, or writes to the paths of r.
+// invalidated reports whether some route names a tag that r carries, or writes to the paths of r.
 func (l *loader) invalidated(r *draft) bool {
 	for _, other := range l.routes {
 		for _, w := range other.writes {
@@ -69,7 +69,8 @@ func (l *loader) invalidated(r *draft) bool {
 	return false
 }
 
-// touches reports whether what w names may be what t yields: their texts agree where neither has a placeholder.
+// touches reports whether w and t may yield the same tag: their texts agree where neither has a
+// placeholder.
 func touches(w, t *cachekeys.Template) bool {
 	a, b := strings.Split(shape(w), ":"), strings.Split(shape(t), ":")
 	for i := range min(len(a), len(b)) {

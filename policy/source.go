@@ -33,11 +33,11 @@ type Source struct {
 	faults atomic.Pointer[string]
 
 	mu           sync.Mutex
-	sum, inForce [sha256.Size]byte // of what was read last, good or bad, and of what is in force
+	sum, inForce [sha256.Size]byte // of the content read last, good or bad, and of that in force
 }
 
-// Open reads the file at path. An error is the findings, or why it cannot be read. reloaded, which may be nil, is told of each
-// later attempt to load.
+// Open reads the file at path. An error is the findings, or why it cannot be read. reloaded, which
+// may be nil, is told of each later attempt to load.
 func Open(path string, o Options, log *slog.Logger, reloaded func(error)) (*Source, error) {
 	if reloaded == nil {
 		reloaded = func(error) {}
@@ -56,7 +56,7 @@ func Open(path string, o Options, log *slog.Logger, reloaded func(error)) (*Sour
 	return s, nil
 }
 
-// ReadFile reads a policies file, or says why it cannot be read and what to do.
+// ReadFile reads a policies file, or says why it cannot be read and how to mend that.
 func ReadFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -149,8 +149,9 @@ func (s *Source) Fault() string {
 	return ""
 }
 
-// Run looks whether the file has changed, and keeps the keys of the table in force fresh, until ctx is done. The content is what
-// counts: a ConfigMap is swapped by a symbolic link, and its time may go backwards.
+// Run looks whether the file has changed, and keeps the keys of the table in force fresh, until ctx
+// is done. The content is what counts: a ConfigMap is swapped by a symbolic link, and its time may
+// go backwards.
 func (s *Source) Run(ctx context.Context) {
 	tick := time.NewTicker(reloadEvery)
 	defer tick.Stop()

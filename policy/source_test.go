@@ -131,7 +131,8 @@ func TestAChangedFileIsTakenWithinSeconds(t *testing.T) {
 	}
 }
 
-// Kubernetes writes a new directory and swaps the symbolic link ..data to it; times need not go forward.
+// Kubernetes writes a new directory and swaps the symbolic link ..data to it; times need not go
+// forward.
 func TestASwappedDirectoryAsOfAConfigMapIsTaken(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -24,11 +24,11 @@ type Table struct {
 	identifier *caller.Identifier
 	secret     func() []byte
 	maxInspect int64
-	families   []*cachekeys.Template // what invalidations name, or fall back to, as families
-	guards     []*cachekeys.Template // what stands before the first {response.body…} of a tag
+	families   []*cachekeys.Template // families that invalidations name or fall back to
+	guards     []*cachekeys.Template // the text of a tag before its first {response.body…}
 }
 
-// table makes the table of what was read without a fault.
+// table makes the table of a file without faults.
 func (l *loader) table(version string) *Table {
 	t := &Table{
 		version: version, rules: cachekeys.Rules(l.rulesDigest()), routes: l.liveRoutes(),
@@ -65,7 +65,7 @@ func (l *loader) liveRoutes() []*route {
 	return routes
 }
 
-// addPrefixes adds the family of what stands before each placeholder of t that is wanted.
+// addPrefixes adds the family of the text before each placeholder of t that is wanted.
 func addPrefixes(list []*cachekeys.Template, t *cachekeys.Template, wanted func(cachekeys.Placeholder) bool) []*cachekeys.Template {
 	for _, p := range t.Placeholders() {
 		if wanted(p) {
@@ -89,10 +89,11 @@ func addTemplate(list []*cachekeys.Template, source string) []*cachekeys.Templat
 // Run keeps the keys of tokens fresh until ctx is done.
 func (t *Table) Run(ctx context.Context) { t.identifier.Run(ctx) }
 
-// Version is a digest of the file, for those who want to know which one is in force.
+// Version is a digest of the file in force.
 func (t *Table) Version() string { return t.version }
 
-// Rules is the tag of what is filled while this table is in force, by everything in it that decides what writes invalidate.
+// Rules is the tag of all entries that are stored while this table is in force. It is a digest of
+// everything in the table that decides which tags writes invalidate.
 func (t *Table) Rules() cachekeys.Tag { return t.rules }
 
 // Identify says who a request with these fields speaks for.
@@ -100,7 +101,7 @@ func (t *Table) Identify(f httpfield.Fields, now time.Time) caller.Caller {
 	return t.identifier.Identify(f, now)
 }
 
-// A RouteInfo is what /admin/policies shows of a route.
+// A RouteInfo is a route as /admin/policies shows it.
 type RouteInfo struct {
 	Name       string   `json:"name"`
 	Match      []string `json:"match"`
@@ -207,7 +208,7 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 	})
 }
 
-// Plan says what is to be done with a request.
+// Plan makes the plan of a request.
 func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 	plan := &Plan{Query: req.Query, Caller: t.identifier.Identify(req.Fields, now)}
 	if t.denied(req) {
@@ -233,7 +234,8 @@ func isSafe(method string) bool {
 	return isRead(method) || method == http.MethodOptions || method == http.MethodTrace
 }
 
-// overrideFields are the fields by which clients that can send only GET and POST say what they mean.
+// overrideFields are the fields by which clients that can send only GET and POST name another
+// method.
 var overrideFields = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
 func methodOverrides(f httpfield.Fields) []string {

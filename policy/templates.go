@@ -50,13 +50,13 @@ func (l *loader) tag(r *draft, c *Cache, s yamldoc.Located) *cachekeys.Template 
 		case p.Source == cachekeys.FromQuery:
 			c.tagParams = append(c.tagParams, p.Name)
 		case p.Source == cachekeys.FromHeader && !slices.Contains(c.tagFields, http.CanonicalHeaderKey(p.Name)):
-			c.tagFields = append(c.tagFields, http.CanonicalHeaderKey(p.Name)) // what decides a tag decides the key
+			c.tagFields = append(c.tagFields, http.CanonicalHeaderKey(p.Name)) // a field of a tag is part of the key
 		}
 	}
 	return t
 }
 
-// placeholder checks what holds for tags and invalidations alike.
+// placeholder makes the checks that tags and invalidations have in common.
 func (l *loader) placeholder(r *draft, s yamldoc.Located, p cachekeys.Placeholder) bool {
 	switch p.Source {
 	case cachekeys.FromPath:
@@ -91,7 +91,7 @@ func namesOf(p *pattern.Pattern) string {
 	return "{" + strings.Join(names, "}, {") + "}"
 }
 
-// invalidate reads what a write or a job names.
+// invalidate reads the templates of a write or a job.
 func (l *loader) invalidate(r *draft, n yamldoc.Node) {
 	for _, s := range l.Texts(n, "invalidate") {
 		t := l.template(s)

@@ -11,8 +11,8 @@ import (
 const maxDepth = 1000
 
 // certain reports whether content is one JSON text in UTF-8 in which no object has two names that
-// some parser takes for one: of two equal names one parser takes the first and another the last, and
-// some compare them without regard to case.
+// some parser takes for one: of two equal names one parser takes the first and another the last,
+// and some compare them without regard to case.
 func certain(content []byte) bool {
 	return utf8.Valid(content) && json.Valid(content) && uniqueNames(string(content))
 }
@@ -23,7 +23,7 @@ const fewNames = 16
 // An object is an object that is read, or a list.
 type object struct {
 	isList bool
-	named  bool            // what follows is the value of a name
+	named  bool            // the next value belongs to a name
 	first  int             // where its names begin in scan.names
 	set    map[string]bool // its names, if they are many
 }
@@ -78,7 +78,8 @@ func endOfString(text string, start int) int {
 	}
 }
 
-// takes notes a string, quoted, if it is a name. It reports false if its object has the name already.
+// takes notes a string, quoted, if it is a name. It reports false if its object has the name
+// already.
 func (s *scan) takes(quoted string) bool {
 	if len(s.open) == 0 {
 		return true

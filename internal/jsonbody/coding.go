@@ -22,8 +22,8 @@ func IsJSON(contentType string) bool {
 	return isUTF8 && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-// Unpack is content without its coding (RFC 9110 §8.4), of which gzip and zstd can be read. ok is
-// false for any other, for broken content, and where it comes to more than limit bytes.
+// Unpack is content without its coding (RFC 9110 §8.4). It reads gzip and zstd. ok is false for any
+// other coding, for broken content, and for more than limit bytes.
 func Unpack(content []byte, coding string, limit int64) (unpacked []byte, ok bool) {
 	var r io.Reader
 	switch strings.ToLower(strings.TrimSpace(coding)) {

@@ -2,8 +2,8 @@
 // and checked once, however many paths are looked up in it.
 //
 // A value is given only where every parser reads the same one: the content is JSON in UTF-8, no
-// object has two names that some parser takes for one, and numbers are compared by value. Memory and
-// work are bounded by the size of the body; the number of values is bounded by the caller.
+// object has two names that some parser takes for one, and numbers are compared by value. Memory
+// and work are bounded by the size of the body; the number of values is bounded by the caller.
 //
 // The package is pure.
 package jsonbody
@@ -29,8 +29,8 @@ type list struct {
 	ok     bool
 }
 
-// Parse checks a text without a content coding. It returns nil for a text of which some parser may
-// read something else than another.
+// Parse checks a text without a content coding. It returns nil for a text that two parsers may read
+// differently.
 func Parse(content []byte) *Document {
 	if !certain(content) {
 		return nil
@@ -38,12 +38,12 @@ func Parse(content []byte) *Document {
 	return &Document{text: string(content), found: map[string]list{}}
 }
 
-// Values are the values at a path in gjson syntax: one for a scalar, one for each element of a list.
-// ok is false if there is no value, or one that names nothing (null, an object, a list in a list, a
-// number that some parsers round).
+// Values are the values at a path in gjson syntax: one for a scalar, one for each element of a
+// list. ok is false if there is no value, or one that names nothing (null, an object, a list in a
+// list, a number that some parsers round).
 //
-// After more than limit values it stops: then there are limit+1 values, and what follows was not
-// looked at.
+// After more than limit values it stops: then there are limit+1 values, and the rest of the list
+// was not looked at.
 func (d *Document) Values(path string, limit int) (values []string, ok bool) {
 	if d == nil {
 		return nil, false

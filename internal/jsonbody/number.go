@@ -9,9 +9,9 @@ import (
 // maxNumber bounds a number's text in bytes; no double needs as many digits.
 const maxNumber = 800
 
-// number is the one spelling of a number's value: 5, 5.0 and 50e-1 are "5". ok is false for a number
-// that a double does not hold, since parsers disagree about it (9007199254740993, 1e400), and for
-// the zero with a sign.
+// number is the one spelling of a number's value: 5, 5.0 and 50e-1 are "5". ok is false for a
+// number that a double does not hold, since parsers disagree about it (9007199254740993, 1e400),
+// and for the zero with a sign.
 func number(raw string) (text string, ok bool) {
 	if len(raw) > maxNumber {
 		return "", false

@@ -18,8 +18,9 @@ func Split(raw string) []string {
 	return segments
 }
 
-// Forms are the ways in which a backend may read a raw path, each as its segments: as sent, decoded before it is split, cleaned
-// of '//' and dots, and each of these without a trailing slash. The first is the path as sent.
+// Forms are the ways in which a backend may read a raw path, each as its segments: as sent, decoded
+// before it is split, cleaned of '//' and dots, and each of these without a trailing slash. The
+// first is the path as sent.
 func Forms(raw string) [][]string {
 	decoded, err := url.PathUnescape(raw)
 	if err != nil {

@@ -54,8 +54,8 @@ func (m *Matcher[T]) Find(method string, segments []string) (Match[T], bool) {
 	return m.first(method, segments, false)
 }
 
-// FindEmpty returns the most specific match of those in which a wildcard is empty. ServeMux has none
-// but for {rest...}; a backend may.
+// FindEmpty returns the most specific match of those in which a wildcard is empty. ServeMux has
+// none but for {rest...}; a backend may.
 func (m *Matcher[T]) FindEmpty(method string, segments []string) (Match[T], bool) {
 	return m.first(method, segments, true)
 }
@@ -81,8 +81,8 @@ func hasEmpty(values map[string]string) bool {
 	return false
 }
 
-// Certain reports whether a path as sent and the path cleaned and decoded lead to the same match. If
-// not, it is not certain which resource the backend shows under it.
+// Certain reports whether a path as sent and the path cleaned and decoded lead to the same match.
+// If not, it is not certain which resource the backend shows under it.
 func (m *Matcher[T]) Certain(method, raw string, found Match[T]) bool {
 	if !strings.ContainsAny(raw, "%.") && !strings.Contains(raw, "//") {
 		return true

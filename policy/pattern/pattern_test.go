@@ -10,7 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The oracle of this file is http.ServeMux itself: the contract says that patterns mean what they mean there.
+// The oracle of this file is http.ServeMux itself: the contract says that patterns mean what they
+// mean there.
 
 // drawPattern draws a pattern over few segments, so that many of a set meet.
 func drawPattern(t *rapid.T) string {

@@ -2,6 +2,6 @@
 // written, so that every fault can be shown at its line and column.
 //
 // A Reader reads; it collects faults instead of stopping at the first one. The syntax tree does not
-// leave the package: callers hold a Node while they read and a Place afterwards. The package knows
-// nothing of what the document is about.
+// leave the package: callers hold a Node while they read and a Place afterwards. The package does
+// not know the meaning of the document.
 package yamldoc

@@ -8,15 +8,14 @@ import (
 	"strings"
 )
 
-// A Finding is one thing about a file: a fault, or a smell, which is legal and probably not what was
-// meant.
+// A Finding is a fault of a file, or a smell: a setting that is legal and probably not meant.
 type Finding struct {
 	Line, Column int    // from 1; the column in characters
-	Msg          string // what is wrong and what would be right
+	Msg          string // the fault and the remedy
 	Smell        bool
 }
 
-// Findings are what was found in one file.
+// Findings are the faults and smells of one file.
 type Findings struct {
 	File   string
 	Source []byte
@@ -28,7 +27,7 @@ type Format string
 
 // The formats of findings.
 const (
-	Text   Format = "text"   // file:line:col: what, and the source line under it
+	Text   Format = "text"   // file:line:col: message, and the source line under it
 	JSON   Format = "json"   // an array of objects
 	GitHub Format = "github" // workflow commands, which GitHub shows beside the line
 )

@@ -82,10 +82,10 @@ func parse(content []byte) (file *ast.File, err error) {
 	return parser.ParseBytes(content, 0, parser.AllowDuplicateMapKey()) // Pairs reports duplicates
 }
 
-// Fault notes what is wrong at a place, and what would be right.
+// Fault notes a fault at a place, with its remedy.
 func (r *Reader) Fault(at Placed, format string, args ...any) { r.find(at, false, format, args...) }
 
-// Smell notes what is legal at a place and probably not what was meant.
+// Smell notes a setting at a place that is legal and probably not meant.
 func (r *Reader) Smell(at Placed, format string, args ...any) { r.find(at, true, format, args...) }
 
 func (r *Reader) find(at Placed, smell bool, format string, args ...any) {
