@@ -144,3 +144,46 @@ func write(w http.ResponseWriter, body string, fields ...string) {
 	w.Header().Set("Content-Length", fmt.Sprint(len(body)))
 	_, _ = io.WriteString(w, body)
 }
+
+// together sends n requests at once, the ith with fields(i), and returns a function that waits for
+// their answers.
+func (s *sidecar) together(n int, path string, fields func(i int) []string) func() []answer {
+	answers := make([]answer, n)
+	var running sync.WaitGroup
+	for i := range n {
+		running.Go(func() { answers[i] = s.get(path, fields(i)...) })
+	}
+	return func() []answer { running.Wait(); return answers }
+}
+
+// same gives every request the same fields.
+func same(fields ...string) func(int) []string { return func(int) []string { return fields } }
+
+// A gate keeps a backend's answers until it is opened.
+type gate chan struct{}
+
+func newGate(t *testing.T) (g gate, open func()) {
+	g = make(gate)
+	open = sync.OnceFunc(func() { close(g) })
+	t.Cleanup(open)
+	return g, open
+}
+
+// wait reports whether the gate opened before the sidecar gave the request up.
+func (g gate) wait(r *http.Request) bool {
+	select {
+	case <-g:
+		return true
+	case <-r.Context().Done():
+		return false
+	}
+}
+
+// holds answers as answers does, behind a gate.
+func holds(g gate, answers func(http.ResponseWriter, *http.Request, int)) func(http.ResponseWriter, *http.Request, int) {
+	return func(w http.ResponseWriter, r *http.Request, n int) {
+		if g.wait(r) {
+			answers(w, r, n)
+		}
+	}
+}
