@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// rows are the packages of the module from top to bottom, as docs/architecture.md draws them. A package imports only from rows
-// below its own.
+// rows are the packages of the module from top to bottom, as docs/architecture.md draws them. A
+// package imports only from rows below its own.
 var rows = [][]string{
 	{"cmd/sidecar"},
 	{"proxy", "jobhook", "internal/ops", "internal/demo"},

@@ -81,7 +81,7 @@ func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()), yield 
 			switch {
 			case q.fl&fNoStore != 0:
 				n.finish(p)
-			case c.noLearned || q.fl&fKnows != 0: // every tag was opened early: the guard has nothing to say
+			case c.noLearned || q.fl&fKnows != 0: // every tag was opened early: the guard is not needed
 				q.pc = gStore
 			case q.fl&fGuard != 0 && !c.closedSame:
 				n.namesAlone(c, p)
@@ -212,7 +212,7 @@ func (s *tstate) miss(c *tconf, p int) {
 	*q = tget{pc: gOpen, floor: q.floor, fl: known}
 }
 
-// hold: the entry is alive and beyond its lifetime. It is kept in hand while the tokens are opened.
+// hold: the entry is alive and beyond its lifetime. It is kept while the tokens are opened.
 func (s *tstate) hold(c *tconf, p int) bool {
 	q := s.g[p]
 	if !c.stale || !q.alive(c) {
@@ -223,7 +223,7 @@ func (s *tstate) hold(c *tconf, p int) bool {
 	return true
 }
 
-// holds: each token that the entry in hand carries is the one that was opened, so nothing was written to it before.
+// holds: each token of the kept entry equals the opened one, so no write to it came before.
 func (q *tget) holds(c *tconf) bool {
 	same := func(tag int) bool { return q.rt[tag] != 0 && q.rt[tag] == q.ht[tag] }
 	return same(ALL) && same(T1) && (c.noLearned || q.fl&fKnows != 0 && same(T2))

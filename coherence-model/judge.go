@@ -21,7 +21,7 @@ func (c *tconf) badState(s tstate) string {
 	if c.expectBad {
 		return ""
 	}
-	for t := range NT { // what the expiry of intents in stepWorld rests on
+	for t := range NT { // stepWorld relies on this when intents expire
 		if s.r.w[t] != 0 && s.r.t[t] != 0 {
 			return "a token beside an intent"
 		}
@@ -32,12 +32,12 @@ func (c *tconf) badState(s tstate) string {
 	return c.lively(s)
 }
 
-// lively: with all faults over and intents run out, one process that runs alone gets a hit within a few GETs
+// lively: with all faults over and intents expired, one process alone gets a hit within a few GETs
 // (the first may meet a new server, the second fills). It takes the protocol's own steps.
 func (c *tconf) lively(s tstate) string {
 	alone := *c
 	alone.gets, alone.join = 1, false
-	// Only this is looked at, so most states are alike.
+	// Only these fields matter here, so most states are alike.
 	s = tstate{r: s.r, v: s.v, acked: s.acked, conn: [maxG + maxW]uint8{s.conn[0]}}
 	s.r.w, s.r.a = [NT]uint8{}, [NT]uint8{}
 	if c.guardClosed {

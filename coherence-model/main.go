@@ -1,3 +1,5 @@
+// Command coherence-model searches a model of the coherence protocol for a sequence of steps that
+// breaks the guarantee after a write. README.md describes the model and its bounds.
 package main
 
 import (

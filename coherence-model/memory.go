@@ -2,10 +2,11 @@ package main
 
 import "fmt"
 
-// The memory tier of two sidecars, A (0, which takes the writes) and B (1), over the token protocol with one tag.
-// Each sidecar has a counter that never goes back; a push sets the tag's slot to ++counter; an operation notes the
-// counter before it touches Redis and its result enters memory, and is served from there, only while slot <= noted.
-// A sidecar knows itself caught up by its own echo: a message that it published and got back on the same channel.
+// The memory tier of two sidecars, A (0, which takes the writes) and B (1), over the token protocol
+// with one tag. Each sidecar has a counter that only grows. A push sets the tag's slot to
+// ++counter. An operation notes the counter before it touches Redis; its result enters memory, and
+// is served from there, only while slot <= noted. A sidecar has caught up when it gets its own
+// echo, a message that it published on the same channel.
 
 type mget struct {
 	pc, side, ver, c0, tok uint8
@@ -17,7 +18,7 @@ type mside struct {
 	q              [4]uint8
 	qn             uint8
 	subscribed     bool
-	caught         uint8 // every write answered up to here has been heard of
+	caught         uint8 // every write answered up to here has been heard
 	echoOut, alive bool
 	own            uint8 // newest own write answered
 }
@@ -180,7 +181,7 @@ func (c *mconf) next(s mstate, out emit[mstate]) {
 		n.wpc = 0
 		out(n, "kills it in its own memory, answers", 100)
 	}
-	if s.in != 0 { // may run out while the write is under way
+	if s.in != 0 { // may expire during the write
 		n := s
 		n.in = 0
 		out(n, "intent runs out", -1)

@@ -1,7 +1,8 @@
 package main
 
-// The protocol. One cache key, tags ALL (the incarnation), T1 (known from the route), T2 (named only by the
-// response) and GD, the guard of T2's family. A token is a small number, renamed canonically; 0 is "no such key".
+// The protocol. One cache key, tags ALL (the incarnation), T1 (known from the route), T2 (named
+// only by the response) and GD, the guard of T2's family. A token is a small number, renamed
+// canonically; 0 is "no such key".
 const (
 	ALL = iota
 	T1
@@ -51,13 +52,13 @@ type tget struct {
 	et             [3]uint8  // its tokens for ALL, T1, T2
 	rt             [NT]uint8 // tokens read or opened
 	fl             uint8
-	hv             uint8    // version + 1 of an entry that is alive and stale, 0 none: the backend is asked whether it still holds
+	hv             uint8    // version + 1 of an entry that is alive and stale, 0 none: validated
 	ht             [3]uint8 // its tokens
 }
 
 const (
 	fNoStore = 1 << iota
-	fInit    // the process met a new server in the course of this hit or fill
+	fInit    // the process met a new server during this hit or fill
 	fGuard   // the guard was closed: it counts as changed
 	fKnows   // T2 is known from a dead entry, and opened before the fetch
 )
@@ -65,7 +66,7 @@ const (
 type twrite struct {
 	pc, ver uint8
 	begun   uint8 // bit per tag whose begin was acknowledged
-	ended   uint8 // refused: bit per tag whose end is over
+	ended   uint8 // refused: bit per tag whose end is done
 	late    uint8 // bit per tag whose begin was given up, and may still execute
 	fl      uint8
 }
@@ -83,7 +84,7 @@ type tredis struct {
 	t     [NT]uint8
 	w     [NT]uint8 // outstanding writers, a bit each
 	a     [NT]uint8 // token put aside, in the same Redis key as w
-	known uint8     // bit per shard: its present replication id is in the known set
+	known uint8     // bit per shard: its present replication id is known
 }
 
 type tstate struct {
@@ -111,44 +112,44 @@ type tconf struct {
 	flush       bool
 	rollback    int // 0 none, 1 whole server (single) ; in cluster: any one shard
 	lossy       bool
-	late        bool // lossy: a begin given up executes at any time later
-	unknown     bool // time-outs with the commit afterwards
+	late        bool // lossy: a begin that was given up executes at any time later
+	unknown     bool // time-outs with a later commit
 	expire      bool
-	renew       bool // begin again while the backend request is under way, or late
+	renew       bool // begin again during the backend request, or late
 	p2          bool // a dead writer's expired intent counts
 	join        bool
 	refuse      uint8 // bit per write that the backend refuses
 	mayRefuse   uint8 // ... refuses or commits
 	jobs        uint8 // ... that only ends: a job, a purge
-	kept        bool  // nothing but refused writes, no faults: the tokens must come back
+	kept        bool  // only refused writes, no faults: the tokens must be restored
 	noLearned   bool  // response names no tag
-	guarded     bool  // noLearned: guards are opened all the same
+	guarded     bool  // noLearned: guards are opened nevertheless
 	knows       bool  // fillers open the names of a dead entry
-	stale       bool  // what is alive may be stale, and the backend asked by a time in seconds, which may say that it holds whatever was written
+	stale       bool  // an alive entry may be stale; a time in seconds may validate it wrongly
 	guardClosed bool  // must be live even while others keep the guard closed
-	lean        bool  // the aside is dropped neither by open nor by a refused end that finds its intent gone
+	lean        bool  // neither open nor a refused end without its intent drops the aside
 
 	// flaws
 	tokensAfterFetch bool
 	noGuard          bool
 	guardLast        bool
-	closedSame       bool // a guard closed before and after the fetch taken for unchanged
+	closedSame       bool // a guard closed before and after the fetch counts as unchanged
 	noIncarnation    bool
 	joinAny          bool
 	joinClosed       bool // flights shared while the guard is closed
-	joinKey          bool // flights keyed by request-derived tags only, guard not compared
+	joinKey          bool // flights keyed by request-derived tags only, without the guard
 	noIntent         bool
 	singleIntent     bool // one flag instead of one per writer
 	ackFirst         bool
 	noConnGen        bool
 	serveDead        bool // stale-if-error from invalidated entries
-	staleUnproved    bool // asked so although the tokens opened are not those of the entry
+	staleUnproved    bool // validated although the opened tokens differ from the entry's
 	noSettle         bool
 	deleteOnlyBegin  bool
 	missingOK        bool
-	oldRead          bool // tokens as they stood before the GET came: lagging replica, or a Redis read shared with an earlier GET
+	oldRead          bool // tokens of before the GET: lagging replica, or a shared earlier read
 	noAside          bool
-	restoreBeside    bool // set back although another intent stands
+	restoreBeside    bool // restored although another intent stands
 	expirySilent     bool // an expired intent goes, the aside stays
 	endKeepsAside    bool
 }
@@ -172,7 +173,7 @@ func (c *tconf) shards() int {
 	return 1
 }
 
-// canon renames tokens in order of first appearance and sorts the GETs, which are alike, and the writes that are.
+// canon renames tokens in order of first appearance and sorts equal GETs and equal writes.
 func (s *tstate) canon(c *tconf) {
 	for i := 1; i < c.gets; i++ {
 		for j := i; j > 0 && lessGet(s, j, j-1); j-- {
@@ -232,7 +233,7 @@ func (s *tstate) canon(c *tconf) {
 	}
 }
 
-// alike: two writes that do the same. Where a trace is wanted they keep their names.
+// alike: two writes with the same effect. Where a trace is wanted they keep their names.
 func (c *tconf) alike(a, b int) bool {
 	same := func(mask uint8) bool { return mask>>a&1 == mask>>b&1 }
 	return !c.expectBad && c.writes[a] == c.writes[b] && same(c.refuse) && same(c.mayRefuse) && same(c.jobs)
@@ -313,10 +314,11 @@ func (s *tstate) fresh() uint8 {
 	return m + 1
 }
 
-// refusals: where nothing is refused, nothing ever reads the aside, and leaving it out gives the same states.
+// refusals: without refusals nothing reads the aside, and leaving it out gives the same states.
 func (c *tconf) refusals() bool { return c.refuse|c.mayRefuse != 0 }
 
-// open is the script of that name: the tag's token, created if absent; nothing (0) while a writer is outstanding.
+// open is the script of that name: it returns the tag's token, created if absent, or 0 while a
+// writer is outstanding.
 func (s *tstate) open(c *tconf, tag int) uint8 {
 	if s.r.t[tag] == 0 && s.r.w[tag] == 0 {
 		s.r.t[tag] = s.fresh()
@@ -327,7 +329,8 @@ func (s *tstate) open(c *tconf, tag int) uint8 {
 	return s.r.t[tag]
 }
 
-// begin puts the token aside for a refusal to set back. The first of several writers finds it; to the others it is gone already.
+// begin puts the token aside, for a refusal to restore. The first of several writers finds it; for
+// the others it is gone already.
 func (s *tstate) begin(c *tconf, tag, wid int) {
 	if s.r.t[tag] != 0 && s.r.w[tag] == 0 && c.refusals() && !c.noAside {
 		s.r.a[tag] = s.r.t[tag]
@@ -338,7 +341,7 @@ func (s *tstate) begin(c *tconf, tag, wid int) {
 	s.r.t[tag] = 0
 }
 
-// end of a write that may have committed: what was put aside is older than it.
+// end of a write that may have committed: the aside is older than it.
 func (s *tstate) end(c *tconf, tag, wid int, settle bool) {
 	s.r.t[tag] = 0
 	if !c.endKeepsAside {
@@ -355,8 +358,8 @@ func (s *tstate) end(c *tconf, tag, wid int, settle bool) {
 	}
 }
 
-// endRefused deletes nothing. The last writer to go sets the token back, if all that stood beside it were refused too:
-// a commit drops the aside when it ends, or when its intent is lost.
+// endRefused deletes nothing. The last writer restores the token if all writes beside it were
+// refused too: a commit drops the aside when it ends, or when its intent is lost.
 func (s *tstate) endRefused(c *tconf, tag, wid int) {
 	mine := s.r.w[tag]&(1<<wid) != 0
 	s.r.w[tag] &^= 1 << wid
@@ -377,7 +380,7 @@ func (c *tconf) initState() tstate {
 	for i := range s.conn {
 		s.conn[i] = 7
 	}
-	// start warm: a valid entry of version 0, tokens for all.
+	// warm start: a valid entry of version 0, tokens for all
 	s.r.t = [NT]uint8{1, 2, 3, 4}
 	s.r.ev = 1
 	s.r.et = [3]uint8{1, 2, 3}
@@ -406,7 +409,8 @@ func (c *tconf) next(s tstate, out emit[tstate]) {
 		n.canon(c)
 		out(n, kind, who)
 	}
-	// with runs f once process p's connections to those shards are to the present primaries; otherwise it offers the connection's initialisation.
+	// with runs f if process p's connections to those shards are to the present primaries;
+	// otherwise it offers to initialise the connection.
 	with := func(p int, shards []uint8, f func()) {
 		for _, sh := range shards {
 			if s.conn[p]&(1<<sh) == 0 {
@@ -436,7 +440,8 @@ func (c *tconf) next(s tstate, out emit[tstate]) {
 	c.stepWorld(s, yield)
 }
 
-// initConn: INFO gives the shard's replication id; `if SADD(known, id) == 1 then DEL(ALL)` is one script on ALL's slot.
+// initConn: INFO gives the shard's replication id; `if SADD(known, id) == 1 then DEL(ALL)` is one
+// script on ALL's slot.
 func (s *tstate) initConn(p int, sh uint8) {
 	if s.r.known&(1<<sh) == 0 {
 		s.r.known |= 1 << sh

@@ -11,9 +11,10 @@ func (c *tconf) stepWorld(s tstate, yield func(tstate, string, int)) {
 				if s.r.w[t]&(1<<i) == 0 {
 					continue
 				}
-				// Nothing happens in Redis when an intent runs out; but every script first removes those that did, and the aside with
-				// them, and only scripts look at the aside. (A tag with an intent has no token, so `open` cannot answer without looking.)
-				// So dropping it here and now is the same.
+				// Nothing happens in Redis when an intent expires. But every script first removes
+				// the expired ones and their asides, and only scripts read the aside. (A tag with
+				// an intent has no token, so `open` always looks.) So dropping it here is
+				// equivalent.
 				n := s
 				n.r.w[t] &^= 1 << i
 				if !c.expirySilent {

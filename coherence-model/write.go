@@ -2,8 +2,8 @@ package main
 
 var tagName = [NT]string{"ALL", "T1", "T2", "guard"}
 
-// writeTags: the guard of a learned tag's family is written like a tag, and ended first. A write to the guard alone is one to
-// another member of the family.
+// writeTags: the guard of a learned tag's family is written like a tag, and ended first. A write to
+// the guard alone is one to another member of the family.
 func (c *tconf) writeTags(i int) []int {
 	if c.writes[i] == T2 && !c.noGuard {
 		if c.guardLast {
@@ -27,7 +27,7 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 		with(p, sh, f)
 	}
 	atOnce := len(tags) == 1 || !c.cluster
-	// begins offers begin for those tags, at once or each by itself.
+	// begins offers begin for those tags, all at once or each by itself.
 	begins := func(mask uint8, kind string, then func(n *tstate, mask uint8)) {
 		if mask == 0 {
 			return
@@ -61,7 +61,7 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 			}
 		}
 		begins(gone, "renews: DEL, record intent", func(n *tstate, mask uint8) {
-			if mask == gone && w.pc != wDone { // all stand again, and no token of before: as good as a begin
+			if mask == gone && w.pc != wDone { // all stand again, and no earlier token: as good as a begin
 				n.w[i].fl &^= wExpired
 			}
 		})
@@ -186,14 +186,14 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 		if c.lossy && (w.pc == wEnd || w.pc == wEnd2) {
 			n := s
 			n.w[i].pc = wDone
-			if w.fl&(wFailed|wExpired) == 0 { // intent stands: the answer may go out, others are held off until it runs out
+			if w.fl&(wFailed|wExpired) == 0 { // intent stands: the answer may go out, others wait until it expires
 				n.ack(i)
 				yield(n, "end lost, intent stands; answered", who)
 			} else { // available: answered outside the promise; strict: answered 503
 				yield(n, "end lost, no intent; answered outside the promise", who)
 			}
 		}
-	case wREnd: // nobody waits for it: late is any later step. In Cluster in any order, for nothing was committed
+	case wREnd: // nobody waits for it, so late is any later step. In Cluster in any order, since nothing was committed
 		refused := func(now []int, kind string) {
 			conn(now, func() {
 				n := s
@@ -236,7 +236,7 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 	}
 }
 
-// commit: a write to another member of the family is none to our register.
+// commit: a write to another member of the family does not change our register.
 func (s *tstate) commit(c *tconf, i int) {
 	if c.writes[i] != GD {
 		s.v++

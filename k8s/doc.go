@@ -1,3 +1,4 @@
-// Package k8s holds a first set of Kubernetes manifests; its test decodes them strictly into the API's types. It is a
-// module of its own so that those types are no dependency of the product.
+// Package k8s has a first set of Kubernetes manifests. Its test decodes them strictly into the
+// types of the Kubernetes API. It is a separate module, so that the product does not depend on
+// those types.
 package k8s

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// kinds are the API types that the manifests may hold.
+// kinds are the API types of the manifests.
 var kinds = map[string]func() any{
 	"v1/ConfigMap":        func() any { return &corev1.ConfigMap{} },
 	"v1/Secret":           func() any { return &corev1.Secret{} },
@@ -21,7 +21,8 @@ var kinds = map[string]func() any{
 	"apps/v1/StatefulSet": func() any { return &appsv1.StatefulSet{} },
 }
 
-// objects decodes every document of every manifest strictly: an unknown or repeated field is an error.
+// objects decodes every document of every manifest strictly: an unknown or repeated field is an
+// error.
 func objects(t *testing.T) map[string]any {
 	t.Helper()
 	files, err := filepath.Glob("*.yaml")

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// accessLog writes a line for each request when it has been answered, and holds each answer's head back for a random
-// time where the configuration wants a slow API.
+// accessLog writes a line for each answered request. It delays the head of each response by a
+// random time if the configuration wants a slow API.
 func (a *API) accessLog(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
@@ -31,7 +31,7 @@ func (a *API) accessLog(next http.Handler) http.Handler {
 	})
 }
 
-// delay waits: what a handler has read by then is as old as the wait when the client sees it.
+// delay waits after the handler has read its data, so that the client sees data as old as the wait.
 func (a *API) delay(ctx context.Context) {
 	wait := a.delayMin
 	if spread := a.delayMax - a.delayMin; spread > 0 {
@@ -48,7 +48,7 @@ func (a *API) delay(ctx context.Context) {
 	}
 }
 
-// A recorder remembers the final status of an answer; 0 if there was none, as after a panic.
+// A recorder records the final status of a response; 0 if there was none, as after a panic.
 type recorder struct {
 	http.ResponseWriter
 	status int
@@ -70,10 +70,10 @@ func (rec *recorder) Write(b []byte) (int, error) {
 	return rec.ResponseWriter.Write(b)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap serves http.ResponseController.
 func (rec *recorder) Unwrap() http.ResponseWriter { return rec.ResponseWriter }
 
-// requestID names each request, by the client's own name for it where that is a sane one.
+// requestID gives each request an id: the client's own one if it is well-formed.
 func requestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := r.Header.Get("X-Request-Id")

@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// An envelope is the body of every JSON answer.
+// An envelope is the body of every JSON response.
 type envelope struct {
 	Success bool     `json:"success"`
 	Data    any      `json:"data,omitempty"`
@@ -21,14 +21,15 @@ type envelope struct {
 	Error   *failure `json:"error,omitempty"`
 }
 
-// meta says which part of a list an answer holds.
+// meta describes the part of a list in a response.
 type meta struct {
 	Page  int `json:"page"`
 	Limit int `json:"limit"`
 	Total int `json:"total"`
 }
 
-// What Cache-Control says: of what everybody may see and keep for a minute, and of what is for one user's eyes.
+// Values of Cache-Control: for content that everybody may see and keep for a minute, and for
+// content of one user.
 const (
 	publicPage  = "public, max-age=60"
 	privatePage = "private"
@@ -44,7 +45,7 @@ func answerPage(w http.ResponseWriter, p page, total int, data any) error {
 	return send(w, http.StatusOK, envelope{Success: true, Data: data, Meta: &meta{p.number, p.limit, total}})
 }
 
-// answerTagged sends data with an entity tag, or 304 to a request that has it already.
+// answerTagged sends data with an entity tag, or 304 if the request has that tag.
 func answerTagged(w http.ResponseWriter, r *http.Request, data any) error {
 	body, err := encode(envelope{Success: true, Data: data})
 	if err != nil {
@@ -60,7 +61,8 @@ func answerTagged(w http.ResponseWriter, r *http.Request, data any) error {
 	return sendBytes(w, http.StatusOK, body)
 }
 
-// matches reports whether an If-None-Match names etag; weak comparison, RFC 9110 §13.1.2. The API's tags have no comma.
+// matches reports whether an If-None-Match names etag; weak comparison, RFC 9110 §13.1.2. The API's
+// tags have no comma.
 func matches(ifNoneMatch []string, etag string) bool {
 	for member := range strings.SplitSeq(strings.Join(ifNoneMatch, ","), ",") {
 		member = strings.TrimSpace(member)
@@ -79,7 +81,8 @@ func send(w http.ResponseWriter, status int, e envelope) error {
 	return sendBytes(w, status, body)
 }
 
-// sendBytes states the length, so that the answer to a HEAD has it too. That a client has left is nobody's error.
+// sendBytes sets the length, so that the response to a HEAD has it too. A client that has left is
+// no error.
 func sendBytes(w http.ResponseWriter, status int, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
@@ -96,7 +99,7 @@ func encode(e envelope) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// A failure is an error that the client is told.
+// A failure is an error that is sent to the client.
 type failure struct {
 	Status  int    `json:"-"`
 	Code    string `json:"code"`
@@ -117,7 +120,7 @@ func forbidden(message string) error {
 	return &failure{http.StatusForbidden, "forbidden", message}
 }
 
-// notFound is also the answer where a thing is there but is none of the client's business.
+// notFound is also the response for a thing that the client may not see.
 func notFound(what string) error {
 	return &failure{http.StatusNotFound, "not_found", "there is no such " + what}
 }
@@ -130,7 +133,7 @@ func missing(err error, what string) error {
 	return err
 }
 
-// fail sends an error. What is not a failure is logged and told to nobody.
+// fail sends an error. One that is not a failure is logged, and the client gets no details.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	var f *failure
 	if !errors.As(err, &f) {

@@ -16,7 +16,7 @@ type API struct {
 	hub    hub
 	limit  limiter
 
-	closing chan struct{} // closed when what lasts has to end
+	closing chan struct{} // closed when feeds, sockets and generators have to end
 	close   sync.Once
 	sockets sync.WaitGroup
 }
@@ -33,10 +33,11 @@ func newAPI(cfg config, db *store, log *slog.Logger) *API {
 // Close ends the feeds, sockets and generators under way.
 func (a *API) Close() { a.close.Do(func() { close(a.closing) }) }
 
-// A handler answers a request of me, or returns an error for fail. On routes that are open to all, me may be nobody.
+// A handler answers a request of me, or returns an error for fail. On open routes me may be the
+// zero identity.
 type handler func(w http.ResponseWriter, r *http.Request, me identity) error
 
-// Handler returns all routes, behind what every request goes through.
+// Handler returns all routes behind the common middleware.
 func (a *API) Handler() http.Handler {
 	var h http.Handler = a.routes()
 	h = csrfCookie(h)
@@ -136,7 +137,7 @@ func (a *API) health(w http.ResponseWriter, r *http.Request, _ identity) error {
 	return answer(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// inEnvelope answers for what no route matches as the routes answer: with an envelope.
+// inEnvelope answers unmatched requests with an envelope, as the routes do.
 func inEnvelope(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, pattern := mux.Handler(r); pattern == "" {

@@ -16,17 +16,17 @@ const (
 	refreshLife   = 30 * 24 * time.Hour
 )
 
-// An identity is who a request speaks for; the zero value is nobody.
+// An identity is the user of a request; the zero value is nobody.
 type identity struct {
 	userID, username, role string
 	tokenID                string
 	expires                time.Time
-	byCookie               bool // authenticated by the session cookie, not by an Authorization field
+	byCookie               bool // by the session cookie, not by Authorization
 }
 
 func (me identity) isDM() bool { return me.role == roleDM }
 
-// authenticated answers 401 to who does not bring a valid access token.
+// authenticated answers 401 without a valid access token.
 func (a *API) authenticated(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		me, err := a.identify(r)
@@ -125,7 +125,7 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request, _ identity) error 
 	return a.answerTokens(w, u, next)
 }
 
-// logout makes the access token worthless before its time, and the refresh token too if the body names it.
+// logout revokes the access token, and the refresh token if the body has it.
 func (a *API) logout(w http.ResponseWriter, r *http.Request, me identity) error {
 	refresh := ""
 	if r.ContentLength != 0 {
@@ -164,7 +164,8 @@ func issueRefresh(r *http.Request, tx *sql.Tx, userID string) (string, error) {
 	return token, err
 }
 
-// answerTokens gives programs the tokens in the body and browsers the access token in a cookie, with a fresh CSRF cookie.
+// answerTokens sends the tokens in the body for programs, and the access token in a cookie, with a
+// fresh CSRF cookie, for browsers.
 func (a *API) answerTokens(w http.ResponseWriter, u user, refresh string) error {
 	access, err := a.tokens.sign(u, time.Now())
 	if err != nil {

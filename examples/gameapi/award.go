@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// award gives experience to characters of the campaign's members: to all that the request names, or to none. The answer
-// names their owners, and not the characters again.
+// award gives experience to characters of the campaign's members: to all in the request, or to
+// none. The response names their owners, but not the characters.
 func (a *API) award(w http.ResponseWriter, r *http.Request, me identity) error {
 	var given struct {
 		CharacterIDs []string `json:"character_ids"`
@@ -43,7 +43,7 @@ func (a *API) award(w http.ResponseWriter, r *http.Request, me identity) error {
 	return answer(w, http.StatusOK, map[string]any{"xp": given.XP, "user_ids": owners})
 }
 
-// grant adds xp to a character of one of the campaign's members, and returns who that is.
+// grant adds xp to a character of one of the campaign's members, and returns its owner.
 func grant(ctx context.Context, tx *sql.Tx, c campaign, characterID string, xp int) (owner string, err error) {
 	owner, err = column(tx.QueryRowContext(ctx, `UPDATE characters SET xp = xp + ? WHERE id = ? RETURNING user_id`, xp, characterID))
 	if err == nil && !slices.Contains(c.MemberIDs, owner) {

@@ -75,7 +75,7 @@ func (a *API) getCampaign(w http.ResponseWriter, r *http.Request, me identity) e
 	return answerTagged(w, r, c)
 }
 
-// campaignChange is what a dm may set; absent fields keep their value.
+// campaignChange has the fields that a dm may set; absent fields keep their value.
 type campaignChange struct {
 	Name        *string `json:"name"`
 	Description *string `json:"description"`

@@ -12,7 +12,7 @@ type character struct {
 	UserID    string `json:"user_id"`
 	Name      string `json:"name"`
 	Class     string `json:"class"`
-	Level     int    `json:"level"` // follows from XP
+	Level     int    `json:"level"` // derived from XP
 	XP        int    `json:"xp"`
 	HP        int    `json:"hp"`
 	MaxHP     int    `json:"max_hp"`
@@ -33,7 +33,7 @@ func scanCharacter(row scanner) (character, error) {
 // level is 1 to 20, one for each thousand of XP.
 func level(xp int) int { return min(1+xp/1000, 20) }
 
-// loadCharacter returns the character if it is for me to see.
+// loadCharacter returns the character if I may see it.
 func loadCharacter(ctx context.Context, q querier, me identity, id string) (character, error) {
 	c, err := scanCharacter(q.QueryRowContext(ctx, `SELECT `+characterColumns+` FROM characters WHERE id = ?`, id))
 	if err == nil && c.UserID != me.userID && !me.isDM() {
@@ -81,9 +81,10 @@ func (a *API) getCharacter(w http.ResponseWriter, r *http.Request, me identity) 
 	return answerTagged(w, r, c)
 }
 
-// characterChange is what a client may set; absent fields keep their value, with PUT as with PATCH.
+// characterChange has the fields that a client may set; absent fields keep their value, with PUT as
+// with PATCH.
 type characterChange struct {
-	UserID    *string `json:"user_id"` // when it is created, and by a dm only
+	UserID    *string `json:"user_id"` // at creation, and by a dm only
 	Name      *string `json:"name"`
 	Class     *string `json:"class"`
 	HP        *int    `json:"hp"`
@@ -175,7 +176,7 @@ func (a *API) changeCharacter(w http.ResponseWriter, r *http.Request, me identit
 	return answer(w, http.StatusOK, c)
 }
 
-// deleteCharacter answers with what it deleted.
+// deleteCharacter answers with the deleted character.
 func (a *API) deleteCharacter(w http.ResponseWriter, r *http.Request, me identity) error {
 	var c character
 	err := a.db.write(r.Context(), func(tx *sql.Tx) (err error) {

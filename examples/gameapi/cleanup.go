@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// cleanup deletes tokens that expired before older_than. It is for the operator's timer, not for players.
+// cleanup deletes tokens that expired before older_than. It is for the operator's timer, not for
+// players.
 func (a *API) cleanup(w http.ResponseWriter, r *http.Request, _ identity) error {
 	want := "Bearer " + a.cleanupToken
 	if a.cleanupToken == "" || subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) != 1 {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// A config is what the environment says. README.md lists the variables.
+// A config is the parsed environment. README.md lists the variables.
 type config struct {
 	addr         string
 	db           string
@@ -25,7 +25,7 @@ type config struct {
 	passwordCost int // bcrypt's
 }
 
-// configFrom reads the configuration; every fault is reported, not only the first.
+// configFrom reads the configuration and reports every fault.
 func configFrom(getenv func(string) string) (config, error) {
 	e := environment{getenv: getenv}
 	c := config{
@@ -54,7 +54,7 @@ func configFrom(getenv func(string) string) (config, error) {
 	return c, errors.Join(e.faults...)
 }
 
-// environment reads variables and gathers what is wrong with them.
+// environment reads variables and collects their faults.
 type environment struct {
 	getenv func(string) string
 	faults []error

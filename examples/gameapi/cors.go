@@ -2,8 +2,8 @@ package main
 
 import "net/http"
 
-// cors lets pages of the one allowed origin call the API, with their cookies. An answer depends on the origin even where
-// it names none, hence Vary on each.
+// cors lets pages of the one allowed origin call the API, with their cookies. A response depends on
+// the origin even where it names none, hence Vary on each.
 func (a *API) cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

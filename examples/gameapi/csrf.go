@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// csrfName is the cookie that pages read and send back in a field: another site's page can make a browser send the cookie,
-// but cannot read it (double submit).
+// csrfName is the cookie that pages read and send back in a field (double submit). Another site's
+// page can make a browser send the cookie, but cannot read it.
 const (
 	csrfName  = "csrf_token"
 	csrfField = "X-CSRF-Token"
@@ -28,8 +28,8 @@ func setCSRF(w http.ResponseWriter) {
 	http.SetCookie(w, &http.Cookie{Name: csrfName, Value: rand.Text(), Path: "/", SameSite: http.SameSiteLaxMode})
 }
 
-// checkCSRF wants the cookie's value in the field too, on writes that a browser authenticates by itself, with its session
-// cookie. A bearer token is sent by nobody but the program that has it.
+// checkCSRF wants the cookie's value in the field too, on writes that a browser authenticates by
+// its session cookie. No browser sends a bearer token by itself.
 func checkCSRF(r *http.Request, me identity) error {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:

@@ -15,7 +15,7 @@ func parseDice(s string) (dice, error) {
 	if m == nil {
 		return dice{}, invalid("dice are written like 2d6+3")
 	}
-	// The pattern lets nothing through that Atoi refuses, but for "" which is 0.
+	// The pattern admits only numbers that Atoi accepts, and "", which is 0.
 	d := dice{count: 1}
 	if m[1] != "" {
 		d.count, _ = strconv.Atoi(m[1])

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// An event is something that happened in a session. The ids of a session's events grow.
+// An event happened in a session. The ids of a session's events grow.
 type event struct {
 	ID        int64           `json:"id"`
 	SessionID string          `json:"session_id"`
-	UserID    string          `json:"user_id"` // whose doing it was
+	UserID    string          `json:"user_id"` // the user who caused it
 	Type      string          `json:"type"`    // say, roll, state, session, character, joined, left
 	Data      json.RawMessage `json:"data"`
 	At        string          `json:"at"`
@@ -27,7 +27,7 @@ func scanEvent(row scanner) (event, error) {
 	return e, err
 }
 
-// record writes an event as part of the change that it tells of. Wake the hub once that is committed.
+// record writes an event as part of its change. Wake the hub after the commit.
 func record(ctx context.Context, tx *sql.Tx, sessionID string, me identity, kind string, data any) error {
 	encoded, err := json.Marshal(data)
 	if err != nil {
@@ -38,7 +38,8 @@ func record(ctx context.Context, tx *sql.Tx, sessionID string, me identity, kind
 	return err
 }
 
-// recordForCharacter tells every session under way in which the character plays, and returns their ids.
+// recordForCharacter records the event in every session under way in which the character plays, and
+// returns their ids.
 func recordForCharacter(ctx context.Context, tx *sql.Tx, me identity, c character) ([]string, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT s.id FROM sessions s JOIN session_players p ON p.session_id = s.id WHERE p.character_id = ? AND s.status = 'active'`, c.ID)
 	ids, err := collect(rows, err, column)
@@ -53,7 +54,7 @@ func recordForCharacter(ctx context.Context, tx *sql.Tx, me identity, c characte
 	return ids, nil
 }
 
-// eventsAfter returns up to limit events that came after the one with the given id, if I am still a member.
+// eventsAfter returns up to limit events with a greater id than after, if I am still a member.
 func (a *API) eventsAfter(ctx context.Context, me identity, sessionID string, after int64, limit int) ([]event, error) {
 	if _, err := loadSession(ctx, a.db.reader, me, sessionID); err != nil {
 		return nil, err

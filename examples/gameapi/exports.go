@@ -9,8 +9,8 @@ import (
 	"strconv"
 )
 
-// exportCharacters streams all that I have, a JSON value a line. How many lines it was and their digest (RFC 9530) are
-// known at the end only, and come as trailers.
+// exportCharacters streams my characters, a JSON value a line. The number of lines and their digest
+// (RFC 9530) are known only at the end, and are sent as trailers.
 func (a *API) exportCharacters(w http.ResponseWriter, r *http.Request, me identity) error {
 	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT `+characterColumns+` FROM characters WHERE user_id = ? ORDER BY name, id`, me.userID)
 	mine, err := collect(rows, err, scanCharacter)
@@ -28,7 +28,7 @@ func (a *API) exportCharacters(w http.ResponseWriter, r *http.Request, me identi
 	for _, c := range mine {
 		items, err := itemsOf(r.Context(), a.db.reader, c.ID)
 		if err != nil {
-			panic(http.ErrAbortHandler) // the head is out: a cut body is the one way left to say that it is not whole
+			panic(http.ErrAbortHandler) // the head is out: only a cut body can show that it is incomplete
 		}
 		if lines.Encode(map[string]any{"character": c, "inventory": items}) != nil || control.Flush() != nil {
 			return nil // the client has left

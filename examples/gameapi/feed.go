@@ -8,7 +8,8 @@ import (
 	"strconv"
 )
 
-// feed streams a session's events as Server-Sent Events: those after Last-Event-ID, or without that field the new ones.
+// feed streams a session's events as Server-Sent Events: those after Last-Event-ID, or without that
+// field the new ones.
 func (a *API) feed(w http.ResponseWriter, r *http.Request, me identity) error {
 	s, err := loadSession(r.Context(), a.db.reader, me, r.PathValue("id"))
 	if err != nil {
@@ -30,7 +31,7 @@ func (a *API) feed(w http.ResponseWriter, r *http.Request, me identity) error {
 	if err := stream.flush(); err != nil {
 		return nil
 	}
-	_ = a.follow(r.Context(), me, s.ID, after, stream) // however it ended, the head is out and the client comes again
+	_ = a.follow(r.Context(), me, s.ID, after, stream) // the head is out, and the client will reconnect
 	return nil
 }
 

@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// keepAlive is how long a feed or socket is silent at most, so that nothing on the way takes it for dead.
+// keepAlive bounds the silence of a feed or socket, so that no intermediary takes it for dead.
 const keepAlive = 15 * time.Second
 
-// follower is told what happens in a session.
+// follower receives the events of a session.
 type follower interface {
 	event(event) error
-	idle(context.Context) error // nothing happened for keepAlive
+	idle(context.Context) error // no event for keepAlive
 }
 
-// follow passes on the session's events after the given one, until ctx or the API ends, the token expires, I am no longer
-// a member, or the follower returns an error.
+// follow passes on the session's events after the given one, until ctx or the API ends, the token
+// expires, I am no longer a member, or the follower returns an error.
 func (a *API) follow(ctx context.Context, me identity, sessionID string, after int64, to follower) error {
 	ctx, cancel := context.WithDeadline(ctx, me.expires)
 	defer cancel()

@@ -2,14 +2,16 @@ package main
 
 import "sync"
 
-// A hub wakes those who follow a session when it has new events. It carries no events: followers read them from the
-// database, so a slow one misses nothing and holds nobody up. The zero value is ready; it is safe for concurrent use.
+// A hub wakes the followers of a session when it has new events. It carries no events: followers
+// read them from the database, so a slow one misses nothing and delays nobody. The zero value is
+// ready; it is safe for concurrent use.
 type hub struct {
 	mu        sync.Mutex
 	followers map[string]map[chan struct{}]bool // by session
 }
 
-// follow returns a channel that has something whenever there may be news since it was last read. Call stop at the end.
+// follow returns a channel that has a value if there may be news since it was last read. Call stop
+// at the end.
 func (h *hub) follow(sessionID string) (news <-chan struct{}, stop func()) {
 	ch := make(chan struct{}, 1)
 	h.mu.Lock()
@@ -31,7 +33,7 @@ func (h *hub) follow(sessionID string) (news <-chan struct{}, stop func()) {
 	}
 }
 
-// wake tells the followers of the sessions that there is news.
+// wake notifies the followers of the sessions.
 func (h *hub) wake(sessionIDs ...string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -39,7 +41,7 @@ func (h *hub) wake(sessionIDs ...string) {
 		for ch := range h.followers[id] {
 			select {
 			case ch <- struct{}{}:
-			default: // it has not read the last one yet, and will find this news with that
+			default: // an unread notification is pending, and covers this one
 			}
 		}
 	}

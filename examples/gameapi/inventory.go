@@ -40,7 +40,7 @@ func (a *API) listItems(w http.ResponseWriter, r *http.Request, me identity) err
 	return answer(w, http.StatusOK, items)
 }
 
-// itemChange is what a client may set; absent fields keep their value.
+// itemChange has the fields that a client may set; absent fields keep their value.
 type itemChange struct {
 	Name     *string `json:"name"`
 	Quantity *int    `json:"quantity"`
@@ -121,7 +121,7 @@ func (a *API) dropItem(w http.ResponseWriter, r *http.Request, me identity) erro
 	return nil
 }
 
-// loadItemOf loads the item that the path names, if it and its character are for me to change.
+// loadItemOf loads the item that the path names, if I may change it and its character.
 func loadItemOf(r *http.Request, tx *sql.Tx, me identity) (item, error) {
 	if _, err := loadCharacter(r.Context(), tx, me, r.PathValue("id")); err != nil {
 		return item{}, err

@@ -1,6 +1,7 @@
-// Command gameapi is the HTTP API of a role-playing game: characters with inventory and notes, campaigns and sessions that
-// several players share, dice over a WebSocket, a feed of events, a rules compendium and maps. It keeps everything in one
-// SQLite file. README.md lists its routes and variables.
+// Command gameapi is the HTTP API of a role-playing game: characters with inventory and notes,
+// campaigns and sessions that several players share, dice over a WebSocket, a feed of events, a
+// rules compendium and maps. It keeps everything in one SQLite file. README.md lists its routes and
+// variables.
 package main
 
 import (
@@ -17,7 +18,7 @@ import (
 	"time"
 )
 
-// drainTime is how long requests under way may take to end after SIGTERM.
+// drainTime bounds the time for requests under way after SIGTERM.
 const drainTime = 10 * time.Second
 
 func main() {
@@ -35,7 +36,7 @@ func main() {
 	}
 }
 
-// run serves the API until ctx ends, and says on out where it listens.
+// run serves the API until ctx ends, and writes its address to out.
 func run(ctx context.Context, cfg config, out io.Writer, log *slog.Logger) (err error) {
 	db, err := openStore(cfg.db)
 	if err != nil {
@@ -70,7 +71,7 @@ func newServer(cfg config, api *API) *http.Server {
 	return &http.Server{Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, Protocols: protocols}
 }
 
-// shutdown lets requests under way end. Feeds, sockets and generators would not by themselves: they are told first.
+// shutdown lets requests under way end. Feeds, sockets and generators are told to end first.
 func shutdown(server *http.Server, api *API) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()

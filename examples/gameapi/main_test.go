@@ -45,7 +45,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestARunFromStartToEnd starts the API as main does, twice on one file, and ends it while a feed is open.
+// TestARunFromStartToEnd starts the API as main does, twice on one file, and ends it while a feed
+// is open.
 func TestARunFromStartToEnd(t *testing.T) {
 	cfg := config{
 		addr: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "a game.db"), jwtSecret: []byte("a secret of the tests"),

@@ -45,7 +45,7 @@ func (a *API) listMaps(w http.ResponseWriter, r *http.Request, _ identity) error
 	return answer(w, http.StatusOK, list)
 }
 
-// downloadMap sends the image, or the ranges of it that the client wants.
+// downloadMap sends the image, or the requested ranges of it.
 func (a *API) downloadMap(w http.ResponseWriter, r *http.Request, _ identity) error {
 	m, err := loadMap(r.Context(), a.db.reader, r.PathValue("id"))
 	if err != nil {
@@ -60,7 +60,7 @@ func (a *API) downloadMap(w http.ResponseWriter, r *http.Request, _ identity) er
 	return nil
 }
 
-// changeMap gives a map another title, or draws it anew from another seed.
+// changeMap gives a map another title, or redraws it from another seed.
 func (a *API) changeMap(w http.ResponseWriter, r *http.Request, me identity) error {
 	if !me.isDM() {
 		return forbidden("only a dm draws maps")

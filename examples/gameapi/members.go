@@ -5,11 +5,11 @@ import (
 	"net/http"
 )
 
-// membership is the answer to a change of who takes part: whom it concerns, and where.
+// membership is the response to a change of members.
 type membership struct {
 	CampaignID string   `json:"campaign_id"`
-	UserID     string   `json:"user_id"`     // who came or went
-	MemberIDs  []string `json:"member_ids"`  // who is there now
+	UserID     string   `json:"user_id"`     // who joined or left
+	MemberIDs  []string `json:"member_ids"`  // the members now
 	SessionIDs []string `json:"session_ids"` // all sessions of the campaign
 }
 

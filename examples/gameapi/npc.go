@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// An npc is a character that the generator made up. All who are logged in see it, but its secret only a dm.
+// An npc is a generated character. All users see it, but only a dm sees its secret.
 type npc struct {
 	ID             string  `json:"id"`
 	Name           string  `json:"name"`
@@ -27,7 +27,7 @@ func scanNPC(row scanner) (npc, error) {
 	return n, err
 }
 
-// seenBy is the npc as me may see it.
+// seenBy is the npc without the fields that me may not see.
 func (n npc) seenBy(me identity) npc {
 	if !me.isDM() {
 		n.Secret = ""
@@ -35,8 +35,9 @@ func (n npc) seenBy(me identity) npc {
 	return n
 }
 
-// generateNPC takes its time, and writes the npc when it is done: whoever leaves before gets none. With an Idempotency-Key
-// that a request of the same user had before, it answers what that one made.
+// generateNPC takes its time, and writes the npc at the end: a client that leaves before gets none.
+// For an Idempotency-Key that the same user has used before, it answers with the npc of that
+// request.
 func (a *API) generateNPC(w http.ResponseWriter, r *http.Request, me identity) error {
 	var given struct{ Prompt, Context string }
 	if err := decode(w, r, &given); err != nil {
@@ -55,7 +56,7 @@ func (a *API) generateNPC(w http.ResponseWriter, r *http.Request, me identity) e
 		return err
 	}
 	err := a.db.write(r.Context(), func(tx *sql.Tx) error {
-		// Of two requests with one key that thought side by side, the second finds the first one's row here.
+		// Of two concurrent requests with one key, the second finds the first one's row here.
 		_, err := tx.ExecContext(r.Context(), `INSERT INTO npcs (`+npcColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (created_by, idempotency_key) DO NOTHING`,
 			n.ID, n.Name, n.Trade, n.Secret, n.Prompt, n.CreatedBy, n.IdempotencyKey, n.CreatedAt)
 		return err
@@ -73,7 +74,7 @@ func (a *API) generateNPC(w http.ResponseWriter, r *http.Request, me identity) e
 	return answer(w, status, n.seenBy(me))
 }
 
-// think waits as long as generating takes.
+// think waits for the configured time of generation.
 func (a *API) think(r *http.Request) error {
 	timer := time.NewTimer(a.npcDelay)
 	defer timer.Stop()
@@ -87,7 +88,7 @@ func (a *API) think(r *http.Request) error {
 	}
 }
 
-// madeBefore looks for what the user's request with the same key made.
+// madeBefore looks for the npc of the user's request with the same key.
 func (a *API) madeBefore(r *http.Request, n npc) (made npc, found bool, err error) {
 	if n.IdempotencyKey == nil {
 		return npc{}, false, nil

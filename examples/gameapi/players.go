@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// A player is a character at the table, as everyone at the table sees it.
+// A player is a character at the table, as all its members see it.
 type player struct {
 	CharacterID string `json:"character_id"`
 	UserID      string `json:"user_id"`
@@ -38,13 +38,14 @@ func (a *API) listPlayers(w http.ResponseWriter, r *http.Request, me identity) e
 	return answer(w, http.StatusOK, players)
 }
 
-// seat is the answer to a change of who sits at the table.
+// seat is the response to a change of players.
 type seat struct {
 	SessionID   string `json:"session_id"`
 	CharacterID string `json:"character_id"`
 }
 
-// addPlayer seats a character: its owner does so, or a dm, and its owner must be a member of the campaign.
+// addPlayer seats a character. Its owner or a dm may do so, and its owner must be a member of the
+// campaign.
 func (a *API) addPlayer(w http.ResponseWriter, r *http.Request, me identity) error {
 	var given struct {
 		CharacterID string `json:"character_id"`

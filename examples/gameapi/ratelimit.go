@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// maxClients bounds how many clients the limiter knows apart. Those beyond share one allowance.
+// maxClients bounds the clients that the limiter tells apart. Those beyond share one allowance.
 const maxClients = 10_000
 
 // A limiter counts requests of each client in windows of a minute. It is safe for concurrent use.
@@ -27,7 +27,7 @@ type window struct {
 	used int
 }
 
-// allowance is what a client may still do.
+// allowance is what remains to a client.
 type allowance struct {
 	ok        bool
 	remaining int
@@ -66,7 +66,7 @@ func (l *limiter) forget(now time.Time) {
 	}
 }
 
-// rateLimited refuses a client that asks too often, and tells each how much it may still ask.
+// rateLimited refuses a client that asks too often, and tells each its allowance.
 func (a *API) rateLimited(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		left := a.limit.take(clientIP(r))
@@ -84,7 +84,7 @@ func (a *API) rateLimited(next http.Handler) http.Handler {
 	})
 }
 
-// clientIP is the client's address: what the nearest proxy wrote last into X-Forwarded-For, if the connection comes from
+// clientIP is the client's address: the last one in X-Forwarded-For if the connection comes from
 // this machine or a private network, where proxies are; else the connection's own.
 func clientIP(r *http.Request) string {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)

@@ -14,10 +14,11 @@ import (
 // maxRequestBody bounds every JSON body that a client sends, in bytes.
 const maxRequestBody = 64 << 10
 
-// maxNames bounds how many members the object in a body may have.
+// maxNames bounds the members of the object in a body.
 const maxNames = 100
 
-// decode reads the request's body, one JSON value, into v. Members that v does not have are ignored.
+// decode reads the request's body, one JSON value, into v. Members that v does not have are
+// ignored.
 func decode(w http.ResponseWriter, r *http.Request, v any) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBody))
 	var tooLarge *http.MaxBytesError
@@ -33,8 +34,8 @@ func decode(w http.ResponseWriter, r *http.Request, v any) error {
 	return unambiguous(body)
 }
 
-// unambiguous refuses an object that has a name twice, whatever its case: encoding/json takes the last of them, and who
-// else looks at the body may take the first (RFC 8259 §4). body is valid JSON.
+// unambiguous refuses an object with a repeated name, whatever its case: encoding/json takes the
+// last, and another reader of the body may take the first (RFC 8259 §4). body is valid JSON.
 func unambiguous(body []byte) error {
 	tokens := json.NewDecoder(bytes.NewReader(body))
 	if first, err := tokens.Token(); err != nil || first != json.Delim('{') {
@@ -89,7 +90,7 @@ func intParam(r *http.Request, name string, absent, least, most int) (int, error
 	return n, nil
 }
 
-// set copies what a client gave over what there was; an absent field changes nothing.
+// set overwrites a field by the given value; an absent one changes nothing.
 func set[T any](field *T, given *T) {
 	if given != nil {
 		*field = *given

@@ -9,8 +9,9 @@ import (
 	"golang.org/x/crypto/bcrypt"
 )
 
-// seed fills an empty database with a game to look at: four users, whose passwords are their names and "-password", their
-// characters, one campaign with two sessions, some rules and two maps. Its ids are short, for people to type.
+// seed fills an empty database with an example: four users, whose passwords are their names and
+// "-password", their characters, one campaign with two sessions, some rules and two maps. Its ids
+// are short, for people to type.
 func (s *store) seed(ctx context.Context, passwordCost int) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		var users int

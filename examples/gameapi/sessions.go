@@ -81,7 +81,7 @@ func (a *API) getSession(w http.ResponseWriter, r *http.Request, me identity) er
 	return answerTagged(w, r, s)
 }
 
-// sessionChange is what a dm may set; absent fields keep their value.
+// sessionChange has the fields that a dm may set; absent fields keep their value.
 type sessionChange struct {
 	Title  *string `json:"title"`
 	Status *string `json:"status"`
@@ -150,7 +150,7 @@ func (a *API) changeSession(w http.ResponseWriter, r *http.Request, me identity)
 	return answer(w, http.StatusOK, s)
 }
 
-// deleteSession answers with what it deleted.
+// deleteSession answers with the deleted session.
 func (a *API) deleteSession(w http.ResponseWriter, r *http.Request, me identity) error {
 	var s session
 	err := a.db.write(r.Context(), func(tx *sql.Tx) (err error) {

@@ -2,7 +2,7 @@ package main
 
 import "net/http"
 
-// A sheet is derived from a character and what it carries.
+// A sheet is derived from a character and its inventory.
 type sheet struct {
 	CharacterID string         `json:"character_id"`
 	Name        string         `json:"name"`

@@ -17,7 +17,8 @@ const (
 	writeTimeout = 5 * time.Second // for one message to a client
 )
 
-// socket is the table's WebSocket. It says all that happens in the session that the query names, and takes two messages:
+// socket is the table's WebSocket. It sends all events of the session that the query names, and
+// takes two messages:
 //
 //	{"type": "roll", "dice": "2d6+3"}
 //	{"type": "say", "text": "I open the door."}
@@ -41,7 +42,7 @@ func (a *API) socket(w http.ResponseWriter, r *http.Request, me identity) error 
 	defer conn.CloseNow()
 	conn.SetReadLimit(maxMessage)
 
-	// Hijacked, the connection is no longer the server's: its context does not end with it. The reader's end is it.
+	// A hijacked connection outlives the request's context. Here the end of the reader ends it.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
 	defer cancel()
 	t := &table{api: a, conn: conn, me: me, sessionID: s.ID}
@@ -58,7 +59,7 @@ func (a *API) socket(w http.ResponseWriter, r *http.Request, me identity) error 
 	return nil
 }
 
-// closeSocket says why the socket ends.
+// closeSocket sends the reason of the end.
 func closeSocket(conn *websocket.Conn, err error) {
 	var f *failure
 	switch {

@@ -58,7 +58,7 @@ func loadSpell(ctx context.Context, q querier, id string) (spell, error) {
 	return s, missing(err, "spell")
 }
 
-// spellChange is what a dm may set; absent fields keep their value.
+// spellChange has the fields that a dm may set; absent fields keep their value.
 type spellChange struct {
 	Name   *string `json:"name"`
 	Level  *int    `json:"level"`

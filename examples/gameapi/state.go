@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// state is where a session stands: set by its dm, seen by all at the table.
+// state is the state of a session: set by its dm, seen by all at the table.
 type state struct {
 	SessionID string `json:"session_id"`
 	Scene     string `json:"scene"`

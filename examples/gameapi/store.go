@@ -16,8 +16,8 @@ import (
 //go:embed schema.sql
 var schema string
 
-// A store is the game's SQLite database. Reads run side by side; writes go through one connection, one after another, so
-// that none ever waits for SQLite's lock. It is safe for concurrent use.
+// A store is the game's SQLite database. Reads run side by side; writes go through one connection,
+// one after another, so that none ever waits for SQLite's lock. It is safe for concurrent use.
 type store struct {
 	reader, writer *sql.DB
 }
@@ -46,7 +46,7 @@ func openStore(path string) (*store, error) {
 	return &store{reader: reader, writer: writer}, nil
 }
 
-// Close closes the database once nothing uses it any more.
+// Close closes the database. Nothing may use it any more.
 func (s *store) Close() error {
 	if err := s.reader.Close(); err != nil {
 		return err
@@ -54,8 +54,8 @@ func (s *store) Close() error {
 	return s.writer.Close()
 }
 
-// write runs change in a transaction that is committed when it returns nil. When write returns nil, every later read
-// sees the change.
+// write runs change in a transaction that is committed when it returns nil. When write returns nil,
+// every later read sees the change.
 func (s *store) write(ctx context.Context, change func(*sql.Tx) error) error {
 	tx, err := s.writer.BeginTx(ctx, nil)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *store) write(ctx context.Context, change func(*sql.Tx) error) error {
 	return nil
 }
 
-// A querier reads: from the database, or in the middle of a write from what it has done so far.
+// A querier reads from the database, or within a write from its transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
@@ -103,5 +103,5 @@ func column(row scanner) (s string, err error) {
 	return s, err
 }
 
-// newID returns a name for a new row that nobody can guess.
+// newID returns an unguessable id for a new row.
 func newID() string { return strings.ToLower(rand.Text()) }

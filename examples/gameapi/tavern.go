@@ -6,7 +6,8 @@ import (
 	"net/http"
 )
 
-// play is the game's page for browsers. What it will load is announced before it is ready (103, RFC 8297).
+// play is the game's page for browsers. Its resources are announced before it is ready (103, RFC
+// 8297).
 func (a *API) play(w http.ResponseWriter, _ *http.Request, _ identity) error {
 	h := w.Header()
 	final := maps.Clone(h)

@@ -6,8 +6,8 @@ import (
 	"io"
 )
 
-// terrain is a map's image: a portable graymap whose pixels follow from the seed alone, made as they are read. Whoever
-// reads a part sees the same bytes as who reads the whole.
+// terrain is a map's image: a portable graymap whose pixels follow from the seed alone, made as
+// they are read. A part has the same bytes as in the whole.
 type terrain struct {
 	head   string
 	seed   uint64

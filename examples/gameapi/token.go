@@ -18,7 +18,7 @@ const (
 	roleDM     = "dm"
 )
 
-// claims are what an access token says.
+// claims are the content of an access token.
 type claims struct {
 	UserID   string `json:"user_id"`
 	Username string `json:"username"`

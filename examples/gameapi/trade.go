@@ -11,8 +11,8 @@ type trader struct {
 	UserID string `json:"user_id"`
 }
 
-// trade hands an item to another character. The request names the item and who gets it; who gave it stands in the answer
-// alone.
+// trade hands an item to another character. The request names the item and the receiver; only the
+// response names the giver.
 func (a *API) trade(w http.ResponseWriter, r *http.Request, me identity) error {
 	var given struct {
 		ItemID string `json:"item_id"`

@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// A user is a player or dm, as all who are logged in may see them.
+// A user is a player or dm, as all users may see them.
 type user struct {
 	ID          string `json:"id"`
 	Username    string `json:"username"`

@@ -6,7 +6,8 @@ import (
 	"sidecar/internal/reason"
 )
 
-// Names that differ must not be read as one: encoding/json replaces what is no Unicode text by U+FFFD.
+// Names that differ must not be read as one: encoding/json replaces what is no Unicode text by
+// U+FFFD.
 func TestClaimsThatAreNoTextBypass(t *testing.T) {
 	for _, pair := range [][2]string{
 		{"{\"sub\":\"a\xff\"}", "{\"sub\":\"a\xfe\"}"}, {`{"sub":"a\ud800"}`, `{"sub":"a\ud801"}`}, {`{"a":{"\udc00":1}}`, `{"a":{"\udc01":1}}`},

@@ -110,7 +110,8 @@ func plainly(line string) (out [][2]string) {
 	return out
 }
 
-// quoting takes a ';' within a quoted value for part of it; with escapes, a backslash escapes the byte after it there.
+// quoting takes a ';' within a quoted value for part of it; with escapes, a backslash escapes the
+// byte after it there.
 func quoting(escapes bool) reader {
 	return func(line string) (out [][2]string) {
 		for line != "" {

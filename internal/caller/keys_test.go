@@ -198,7 +198,8 @@ type keyServer struct {
 	asked  atomic.Int32
 }
 
-// serveKeys starts a server that closes each connection after its answer, so that none is left in the bubble of a test.
+// serveKeys starts a server that closes each connection after its answer, so that none is left in
+// the bubble of a test.
 func serveKeys(t *testing.T, set string) *keyServer {
 	s := &keyServer{}
 	s.answer.Store(set)

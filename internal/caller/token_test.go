@@ -180,7 +180,8 @@ func TestTokensOfEveryAlgorithmAreVerifiedWithItsKeyAlone(t *testing.T) {
 }
 
 func TestAShortSecretVerifiesWhatWasSignedWithIt(t *testing.T) {
-	// The example of a token with the secret "secret" that every library but this one makes: HMAC pads with zeros (RFC 2104 §2).
+	// The example of a token with the secret "secret" that every library but this one makes: HMAC
+	// pads with zeros (RFC 2104 §2).
 	padded := append([]byte("secret"), make([]byte, 58)...)
 	c := withJWT(caller.JWT{Secret: []byte("secret"), Algorithms: []string{"HS256"}})
 	const known = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ." +

@@ -16,8 +16,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestForm pins the stored form: who changes it has to change Version too, or sidecars of two releases would take each
-// other's records for damaged.
+// TestForm pins the stored form: who changes it has to change Version too, or sidecars of two
+// releases would take each other's records for damaged.
 func TestForm(t *testing.T) {
 	e, err := New(404, http.Header{"Etag": {`"x"`}})
 	if err != nil {

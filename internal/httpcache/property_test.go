@@ -14,8 +14,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// An exchange is a request, its response, and a request that comes later, as facts rather than as fields. What the fields
-// say is render's; what the facts come to is the oracle's.
+// An exchange is a request, its response, and a request that comes later, as facts rather than as
+// fields. What the fields say is render's; what the facts come to is the oracle's.
 type exchange struct {
 	shared                  bool
 	authorized              httpcache.Authorized
@@ -188,7 +188,8 @@ func (x exchange) mayStore() bool {
 		(x.fresh() > float64(x.ageAt(0)) || x.validator() || x.staleFor(x.window()) > float64(x.ageAt(0)))
 }
 
-// validator reads §4.3.1: there is something by which the backend can be asked, and it would say 304 (RFC 9110 §13.2.1).
+// validator reads §4.3.1: there is something by which the backend can be asked, and it would say
+// 304 (RFC 9110 §13.2.1).
 func (x exchange) validator() bool {
 	return x.status/100 == 2 && (x.etag || x.modified.kind == "at")
 }
@@ -206,7 +207,8 @@ func (x exchange) window() int {
 	return max(x.allowed("stale-while-revalidate", x.swr), x.allowed("stale-if-error", x.sie), x.siu)
 }
 
-// staleFor is the age up to which it may be served with this window, which its own directives forbid or not (§4.2.4).
+// staleFor is the age up to which it may be served with this window, which its own directives
+// forbid or not (§4.2.4).
 func (x exchange) staleFor(window int) float64 {
 	if said(x.answered, "must-revalidate") || said(x.answered, "no-cache") || x.shared && (said(x.answered, "proxy-revalidate") || said(x.answered, "s-maxage")) {
 		return -1

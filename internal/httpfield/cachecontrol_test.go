@@ -82,8 +82,8 @@ func TestParsingACommonCacheControlDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// naiveCacheControl reads a field line into name-argument pairs by one regular expression. ok is false if the line is not
-// of the grammar's form.
+// naiveCacheControl reads a field line into name-argument pairs by one regular expression. ok is
+// false if the line is not of the grammar's form.
 func naiveCacheControl(s string) (pairs [][2]string, ok bool) {
 	const token = "[-!#$%&'*+.^_`|~0-9A-Za-z]+"
 	directive := regexp.MustCompile(`\A[ \t]*(` + token + `)(?:=(` + token + `|"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\x{10ffff}]|\\[\t\x20-\x7e\x80-\x{10ffff}])*"))?[ \t]*(?:,|\z)`)

@@ -50,7 +50,8 @@ func TestCacheStatusFromUpstreamComesFirst(t *testing.T) {
 	}
 }
 
-// parseItem is a naive reader of one structured-field item with parameters (RFC 9651 §4.2.3), as strict as the RFC.
+// parseItem is a naive reader of one structured-field item with parameters (RFC 9651 §4.2.3), as
+// strict as the RFC.
 func parseItem(t *testing.T, s string) (item string, params map[string]string) {
 	t.Helper()
 	const bare = `([A-Za-z*][-!#$%&'*+.^_|~0-9A-Za-z:/\x60]*|"(?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*"|-?[0-9]{1,15})`

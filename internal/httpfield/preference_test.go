@@ -68,13 +68,14 @@ func TestSelectingByPreferences(t *testing.T) {
 	}
 }
 
-// drawLanguages draws the members of an Accept-Language that says little, in many ways, and is seldom faulty.
+// drawLanguages draws the members of an Accept-Language that says little, in many ways, and is
+// seldom faulty.
 func drawLanguages(t *rapid.T, label string) []string {
 	return rapid.SliceOfN(rapid.StringMatching(`(en|EN|de|\*)( ?; ?[qQ]=(0|0\.5|0\.50|0\.4|1|1\.0|1\.5))?|`), 1, 4).Draw(t, label)
 }
 
-// naiveLanguages is a second reading of Accept-Language. The heaviest come first. A list that gives a range two weights or
-// one that is none means only itself.
+// naiveLanguages is a second reading of Accept-Language. The heaviest come first. A list that gives
+// a range two weights or one that is none means only itself.
 func naiveLanguages(members []string) string {
 	form := regexp.MustCompile(`\A([a-z*]+)(?: ?; ?q=([0-9.]+))?\z`)
 	byWeight, weights := map[float64][]string{}, map[string]float64{}

@@ -90,7 +90,8 @@ func TestParseList(t *testing.T) { // RFC 9651 §3.1, §4.2.1
 	}
 }
 
-// The grammar of RFC 9651 §3 as regular expressions, without Byte Sequences and Display Strings, whose contents are none.
+// The grammar of RFC 9651 §3 as regular expressions, without Byte Sequences and Display Strings,
+// whose contents are none.
 var (
 	sfKey    = `[a-z*][-a-z0-9_.*]*`
 	sfBare   = `(?:-?[0-9]{1,12}\.[0-9]{1,3}|-?[0-9]{1,15}|"(?:[ !\x23-\x5b\x5d-\x7e]|\\["\\])*"|[A-Za-z*][-!#$%&'*+.^_|~0-9A-Za-z:/` + "`" + `]*|\?[01]|@-?[0-9]{1,15})`

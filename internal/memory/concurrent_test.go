@@ -9,7 +9,8 @@ import (
 	"sidecar/internal/memory"
 )
 
-// Each writer has keys of its own and puts ever higher versions, so what a reader sees of a key must never go back.
+// Each writer has keys of its own and puts ever higher versions, so what a reader sees of a key
+// must never go back.
 func TestUsersAtTheSameTimeSeeVersionsInOrderAndTheLimitHolds(t *testing.T) {
 	const writers, readers, keys, turns = 4, 3, 50, 3000
 	for _, limit := range []int64{20_000, 64 << 20} {

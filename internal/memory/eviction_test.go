@@ -55,7 +55,8 @@ func TestAScanThroughColdKeysDoesNotEvictTheHotOnes(t *testing.T) {
 	caches(t, func(t *testing.T, c sized) {
 		hot := c.entries / 2
 		c.askAll(0, hot, 3)
-		// Each hot key is asked for once while twice the capacity of cold ones passes. In an LRU none would be left.
+		// Each hot key is asked for once while twice the capacity of cold ones passes. In an LRU
+		// none would be left.
 		next := 0
 		for i := range 10 * c.entries {
 			c.ask(1_000_000 + i)

@@ -105,8 +105,8 @@ func TestMetricsAreWellFormed(t *testing.T) {
 	}
 }
 
-// value is the sum of the series of a metric that have these labels, "route=character,result=hit"; of a histogram the
-// number of observations.
+// value is the sum of the series of a metric that have these labels, "route=character,result=hit";
+// of a histogram the number of observations.
 func value(t *testing.T, registry prometheus.Gatherer, name, labels string) float64 {
 	t.Helper()
 	families, err := registry.Gather()
