@@ -270,8 +270,6 @@ var unwrapped = []string{
 	"cmd/sidecar", "internal/backend", "internal/coherence", "internal/httpcache",
 	"internal/invalidation", "internal/jobs", "internal/keysecret", "internal/ops",
 	"internal/redisconn", "internal/store", "jobhook", "proxy",
-	"test/check", "test/e2e", "test/origin", "test/proc",
-	"test/redisd", "test/register", "test/rfc",
 }
 
 func TestCommentsAreWrapped(t *testing.T) {

@@ -1,8 +1,10 @@
-// Package check tries to break the promise that the cache makes after a write: many clients write ever newer versions of registers through
-// any of three sidecars and read them through any, on a real Redis and a backend with a real database, while a seeded schedule breaks what can
-// break. A read that began after a version was acknowledged has to return that version at least.
+// Package check tries to break the promise that the cache makes after a write: many clients write
+// ever newer versions of registers through any of three sidecars and read them through any, on a
+// real Redis and a backend with a real database, while a seeded schedule breaks what can break. A
+// read that began after a version was acknowledged has to return that version at least.
 //
-// A run that finds a stale read prints its seed and what was done with the register; -check.seed runs the same schedule again.
+// A run that finds a stale read prints its seed and what was done with the register; -check.seed
+// runs the same schedule again.
 package check
 
 import (
@@ -56,8 +58,10 @@ type class struct {
 	unknown   int  // likewise: answered 504 and done later, and as many cut off
 	memory    bool // reads are of the route with memory
 	dated     bool // reads are of what is known by Last-Modified alone, and validated at every use: there are no hits
-	// elsewhere is how long a version may be missing in other sidecars than the one that acknowledged it: with memory until they hear of it; with
-	// available, where begin and end of a write may both be lost, or the end of one whose answer alone says what it changed, until it is made good.
+	// elsewhere is how long a version may be missing in other sidecars than the one that
+	// acknowledged it: with memory until they hear of it; with available, where begin and end of a
+	// write may both be lost, or the end of one whose answer alone says what it changed, until it
+	// is made good.
 	elsewhere time.Duration
 	killed    bool // sidecars are killed: what they had done is judged when their intents have run out
 	failsOver bool
@@ -65,8 +69,9 @@ type class struct {
 	off       string // what is switched off
 }
 
-// posts is how many percent of the operations are writes of which only the answer says what they changed. Where the route is strict each closes all
-// registers while it is under way, so there are few.
+// posts is how many percent of the operations are writes of which only the answer says what they
+// changed. Where the route is strict each closes all registers while it is under way, so there are
+// few.
 func (c class) posts() int {
 	switch {
 	case c.puts:
@@ -131,7 +136,8 @@ var classes = []class{
 		evicted, failover, redisKilled, redisFrozen, redisFlushed, olderDump, sidecarKilled, sidecarFrozen, connectionsCut, connectionsSlow, policiesSwapped)},
 }
 
-// run lets clients and faults loose until ops operations were checked and the fault has had its rounds, or something stale was read.
+// run lets clients and faults loose until ops operations were checked and the fault has had its
+// rounds, or something stale was read.
 func (c class) run(t *testing.T, ops int) *history {
 	t.Helper()
 	if c.writes == 0 {
@@ -202,7 +208,8 @@ func (w *world) awaitHits(h *history) {
 	})
 }
 
-// judgeKilled waits until the intents of killed sidecars have run out, and counts what they had done as acknowledged from then on.
+// judgeKilled waits until the intents of killed sidecars have run out, and counts what they had
+// done as acknowledged from then on.
 func (w *world) judgeKilled(h *history) {
 	w.t.Helper()
 	w.quiet.Store(true)    // other worlds have the processors meanwhile
@@ -250,7 +257,8 @@ func TestNoReadIsOlderThanAnAcknowledgedWrite(t *testing.T) {
 	}
 }
 
-// With any part of the protocol switched off the checker has to find a stale read: it proves that it can see one.
+// With any part of the protocol switched off the checker has to find a stale read: it proves that
+// it can see one.
 func TestWithoutAGuardTheCheckerFindsAStaleRead(t *testing.T) {
 	for _, c := range []class{
 		{name: "tokens taken after the fetch", off: `{"TokensAfterFetch": true}`, writes: 30},

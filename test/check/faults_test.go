@@ -17,10 +17,12 @@ import (
 	"sidecar/test/redisd"
 )
 
-// A fault does something to the world, and heals it. It is called by the test's own goroutine while clients go on.
+// A fault does something to the world, and heals it. It is called by the test's own goroutine while
+// clients go on.
 type fault func(w *world, r *rand.Rand)
 
-// between is a time of a schedule: what sleeps for it here is the fault that lasts so long, or the time until the next, and awaits nothing.
+// between is a time of a schedule: what sleeps for it here is the fault that lasts so long, or the
+// time until the next, and awaits nothing.
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)))
 }
@@ -39,7 +41,8 @@ func redisFrozen(w *world, r *rand.Rand) {
 
 func redisFlushed(w *world, _ *rand.Rand) { w.redis.Do("FLUSHALL") }
 
-// evicted takes about a third of all keys away, as allkeys-random might, and all of some kind now and then.
+// evicted takes about a third of all keys away, as allkeys-random might, and all of some kind now
+// and then.
 func evicted(w *world, r *rand.Rand) {
 	c := w.redis.Client()
 	defer c.Close()
@@ -118,7 +121,8 @@ func connectionsSlow(w *world, r *rand.Rand) {
 	s.wire.setStall(0)
 }
 
-// failover promotes a replica that lacks the last writes; the old primary comes back as its replica.
+// failover promotes a replica that lacks the last writes; the old primary comes back as its
+// replica.
 func failover(w *world, r *rand.Rand) {
 	awaitLink(w.t.Context(), w.replica)
 	w.replica.Freeze()

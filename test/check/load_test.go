@@ -37,7 +37,8 @@ type floor struct {
 	since   time.Duration
 }
 
-// A history is what clients did and saw. A read that began after version n was acknowledged has to return n at least.
+// A history is what clients did and saw. A read that began after version n was acknowledged has to
+// return n at least.
 type history struct {
 	began time.Time
 

@@ -12,7 +12,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// An ACL that forbids what the protocol needs makes the cache colder, never wrong, and /status says why.
+// An ACL that forbids what the protocol needs makes the cache colder, never wrong, and /status says
+// why.
 func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

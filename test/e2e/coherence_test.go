@@ -178,7 +178,8 @@ func TestTwoCallersAndTwoRolesNeverSeeEachOthersAnswers(t *testing.T) {
 	}
 }
 
-// effects is what examples/gameapi/testdata/effects.txt says: all reads, and all writes in their order.
+// effects is what examples/gameapi/testdata/effects.txt says: all reads, and all writes in their
+// order.
 type effects struct {
 	reads  []string
 	writes []gameWrite
@@ -211,8 +212,9 @@ func readEffects(t *testing.T) (e effects) {
 	return e
 }
 
-// A day of the game: four users read all that there is after every write that there is, and every answer is compared with what the API
-// reads from its database. Over half of all GETs have to be hits.
+// A day of the game: four users read all that there is after every write that there is, and every
+// answer is compared with what the API reads from its database. Over half of all GETs have to be
+// hits.
 func TestInADayOfTheGameEveryReadIsFreshAndMostAreHits(t *testing.T) {
 	t.Parallel()
 	s := start(t)
@@ -323,7 +325,8 @@ func TestTwoSidecarsOnOneRedisInvalidateForEachOther(t *testing.T) {
 	}
 }
 
-// Where the jobs' Redis is the embedded one and the cache's is not, the cache's may still come back with older data.
+// Where the jobs' Redis is the embedded one and the cache's is not, the cache's may still come back
+// with older data.
 func TestACacheIsGreetedAlsoBesideAnEmbeddedJobStore(t *testing.T) {
 	t.Parallel()
 	api, _ := counting(t, "")

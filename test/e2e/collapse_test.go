@@ -59,7 +59,8 @@ routes:
   - {match: "PUT /items/{id}", invalidate: ["item:{id}"]}
 `
 
-// three starts three sidecars on one Redis before the backend, and returns them with their base URLs.
+// three starts three sidecars on one Redis before the backend, and returns them with their base
+// URLs.
 func three(t *testing.T, backend, policies string, env ...string) (sidecars []*stack) {
 	t.Helper()
 	shared := redisd.Start(t)
@@ -95,7 +96,8 @@ func none(int) []string { return nil }
 // sameHost is what clients of one API ask for, whichever sidecar they reach.
 const sameHost = "Host: api.example"
 
-// awaitOpens waits until n requests in all have opened their tokens: each of them fetches then, or waits for another.
+// awaitOpens waits until n requests in all have opened their tokens: each of them fetches then, or
+// waits for another.
 func awaitOpens(t *testing.T, sidecars []*stack, n int) {
 	t.Helper()
 	count := regexp.MustCompile(`sidecar_redis_operation_duration_seconds_count\{op="open",redis="cache"\} (\d+)`)

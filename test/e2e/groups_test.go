@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// What an answer says it belongs to (RFC 9875, and the older fields for the same) is invalidated by a write whose answer says so.
+// What an answer says it belongs to (RFC 9875, and the older fields for the same) is invalidated by
+// a write whose answer says so.
 func TestAnAnswerNamesItsGroupsAndAWriteInvalidatesThem(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64

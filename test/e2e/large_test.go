@@ -257,7 +257,8 @@ func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
 	}
 }
 
-// What is longer than 1 MiB, by a byte, goes into pieces, whether its length is announced or not; what is longer than max_body is not stored.
+// What is longer than 1 MiB, by a byte, goes into pieces, whether its length is announced or not;
+// what is longer than max_body is not stored.
 func TestWhichBodiesGoIntoPieces(t *testing.T) {
 	t.Parallel()
 	content := noise(4 * mib)

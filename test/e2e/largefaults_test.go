@@ -236,7 +236,8 @@ func TestManyWhoMissALargeBodyAtOnceAllGetItAndItIsStoredOnce(t *testing.T) {
 	})
 }
 
-// Another sidecar waits for this one's answer, until that turns out to come at the pace of one client.
+// Another sidecar waits for this one's answer, until that turns out to come at the pace of one
+// client.
 func TestASlowClientOfALargeBodyHoldsNobodyUpAtAnotherSidecar(t *testing.T) {
 	t.Parallel()
 	content := noise(20 * mib)

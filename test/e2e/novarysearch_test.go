@@ -13,7 +13,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// What the backend says does not matter in a query makes no other answer (No-Vary-Search), in any sidecar, unless the policy tells by it.
+// What the backend says does not matter in a query makes no other answer (No-Vary-Search), in any
+// sidecar, unless the policy tells by it.
 func TestQueriesThatTheBackendDoesNotTellApartShareAnAnswer(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
@@ -94,7 +95,8 @@ routes:
 	}
 }
 
-// Those who wait for one answer have it only if it says so itself: what an earlier one said of queries may hold no more.
+// Those who wait for one answer have it only if it says so itself: what an earlier one said of
+// queries may hold no more.
 func TestWhatWasSaidOfQueriesDoesNotHoldForAnAnswerThatDoesNotSayIt(t *testing.T) {
 	t.Parallel()
 	var said atomic.Bool

@@ -14,11 +14,12 @@ import (
 	"sidecar/test/redisd"
 )
 
-// outageBound is what a request may take while Redis is away: REDIS_TIMEOUT and a good deal for a noisy machine, yet far less than
-// the faults last.
+// outageBound is what a request may take while Redis is away: REDIS_TIMEOUT and a good deal for a
+// noisy machine, yet far less than the faults last.
 const outageBound = 4 * time.Second
 
-// TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice walks through the ways in which Redis fails, with clients that keep sending.
+// TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice walks through the ways in which Redis
+// fails, with clients that keep sending.
 func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 	t.Parallel()
 	_, api := startGame(t, "NPC_DELAY=5ms")
@@ -123,7 +124,8 @@ func (c *traffic) run() (stop func()) {
 func (c *traffic) readAndWrite(ctx context.Context) {
 	c.version++
 	name := fmt.Sprintf("Version %d.", c.version)
-	// A write is not cut off when the client has to stop: it could reach the backend after the next.
+	// A write is not cut off when the client has to stop: it could reach the backend after the
+	// next.
 	a, ok := c.send(context.WithoutCancel(ctx), http.MethodPatch, "/api/v1/characters/c1",
 		map[string]string{"name": name}, c.owner)
 	if ok && a.status != http.StatusOK {

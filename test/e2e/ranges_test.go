@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// A stored body answers ranges as RFC 9110 §14 has it; one that is not stored leaves them to the API.
+// A stored body answers ranges as RFC 9110 §14 has it; one that is not stored leaves them to the
+// API.
 func TestAStoredBodyAnswersRanges(t *testing.T) {
 	t.Parallel()
 	const content = "0123456789abcdefghij"

@@ -15,8 +15,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// A monitor sees every command that clients send to a Redis, but for those that scripts make and those of the sidecar's own watch: its probe and
-// its greeting.
+// A monitor sees every command that clients send to a Redis, but for those that scripts make and
+// those of the sidecar's own watch: its probe and its greeting.
 type monitor struct {
 	mu       sync.Mutex
 	commands []string
@@ -58,7 +58,8 @@ func watch(t *testing.T, r *redisd.Server) *monitor {
 	return m
 }
 
-// names are the names of the commands since the last call, in their order. It waits until a command of the test's own has come through.
+// names are the names of the commands since the last call, in their order. It waits until a command
+// of the test's own has come through.
 func (m *monitor) names(t *testing.T, r *redisd.Server) (names []string) {
 	t.Helper()
 	mark := fmt.Sprintf("mark-%d", time.Now().UnixNano())
@@ -116,8 +117,8 @@ func TestAHitIsOneRoundTripAMissTwoBeforeTheBackendAWriteOneBeforeAndOneAfter(t 
 		}
 	}
 	item := 0
-	// miss asks for an item, prepared by prepare, that is not stored. A backend that answers slowly,
-	// as on a busy machine, sees the lease renewed: then another item is asked for.
+	// miss asks for an item, prepared by prepare, that is not stored. A backend that answers
+	// slowly, as on a busy machine, sees the lease renewed: then another item is asked for.
 	miss := func(prepare func(url string)) (url string) {
 		awaitThat(t, "a miss takes less than a renewal", func() bool {
 			item++

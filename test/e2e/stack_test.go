@@ -1,5 +1,5 @@
-// Package e2e tests the binaries as a user would run them: real processes, a real Redis, the game API with its
-// database, real sockets and signals. Each file is named by the promise that it tests.
+// Package e2e tests the binaries as a user would run them: real processes, a real Redis, the game
+// API with its database, real sockets and signals. Each file is named by the promise that it tests.
 package e2e
 
 import (
@@ -137,7 +137,8 @@ func (a answer) cache() string { return a.fields.Get("Cache-Status") }
 // hit reports whether the answer came from the store.
 func (a answer) hit() bool { return strings.HasPrefix(a.cache(), "sidecar; hit") }
 
-// do sends a request to base and reads its answer whole. fields are "Name: value". A body that is no string is sent as JSON.
+// do sends a request to base and reads its answer whole. fields are "Name: value". A body that is
+// no string is sent as JSON.
 func do(t testing.TB, method, url string, body any, fields ...string) answer {
 	t.Helper()
 	a, err := try(t.Context(), method, url, body, fields...)

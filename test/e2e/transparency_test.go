@@ -22,7 +22,8 @@ import (
 // nothing is a policies file under which everything passes.
 const nothing = "version: 1\n"
 
-// raw sends bytes to base and reads one answer to a request of this method, without a client that would put anything right.
+// raw sends bytes to base and reads one answer to a request of this method, without a client that
+// would put anything right.
 func raw(t *testing.T, base, method, request string) *http.Response {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(base, "http://"))
@@ -110,7 +111,8 @@ func TestARequestReachesTheBackendAsIfTheSidecarWereNotThere(t *testing.T) {
 	}
 }
 
-// comparable are fields in an order of names, since net/http keeps only that of equal ones, less those of the sidecar.
+// comparable are fields in an order of names, since net/http keeps only that of equal ones, less
+// those of the sidecar.
 func comparable(fields []origin.Field) []string {
 	var out []string
 	for _, f := range fields {
@@ -379,7 +381,8 @@ func TestHTTP2WithoutTLSIsSpokenToClients(t *testing.T) {
 	}
 }
 
-// In HTTP/2 a path may have a space, at which a request line of HTTP/1.1 would end: what is denied could be asked for so.
+// In HTTP/2 a path may have a space, at which a request line of HTTP/1.1 would end: what is denied
+// could be asked for so.
 func TestATargetThatWouldEndItsLineIsRefused(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

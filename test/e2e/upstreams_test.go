@@ -102,7 +102,8 @@ func TestOddAnswersAreReadByTheRulesOrNotAtAll(t *testing.T) {
 
 func target(a odd) string { return "/" + strings.ReplaceAll(a.name, " ", "-") }
 
-// final is the answer to a request on a connection of its own. Informational ones before it are passed over.
+// final is the answer to a request on a connection of its own. Informational ones before it are
+// passed over.
 func final(t *testing.T, base, method, target string) answer {
 	t.Helper()
 	// Who speaks HTTP/1.0 is not told of informational answers.

@@ -15,7 +15,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// A documents is a backend that keeps one document for each path, with its ETag, and notes what it is asked.
+// A documents is a backend that keeps one document for each path, with its ETag, and notes what it
+// is asked.
 type documents struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -101,7 +102,8 @@ routes:
   - {name: private, match: "GET /private/{id}", cache: {scope: private, ttl: 1s, stale_if_error: 1h}}
 `
 
-// What a write made old is asked about by its ETag: where the write changed something else, the body need not come again; where it did not, it comes.
+// What a write made old is asked about by its ETag: where the write changed something else, the
+// body need not come again; where it did not, it comes.
 func TestWhatAWriteMadeOldIsAskedAbout(t *testing.T) {
 	t.Parallel()
 	d := newDocuments(t, "Last-Modified: "+time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
@@ -133,7 +135,8 @@ func TestWhatAWriteMadeOldIsAskedAbout(t *testing.T) {
 	}
 }
 
-// A write that comes between a look-up and its fill makes what was found old, too: it must not be asked about by a time in seconds.
+// A write that comes between a look-up and its fill makes what was found old, too: it must not be
+// asked about by a time in seconds.
 func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
 	t.Parallel()
 	modified := time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat) // of every version
@@ -184,7 +187,8 @@ func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
 	}
 }
 
-// Variants that are stored are named to the backend, which may say that one of them is what it would send.
+// Variants that are stored are named to the backend, which may say that one of them is what it
+// would send.
 func TestTheBackendPicksAStoredVariant(t *testing.T) {
 	t.Parallel()
 	d := newDocuments(t, "Cache-Control: max-age=3600", "Vary: Accept-Language")
@@ -212,7 +216,8 @@ func TestTheBackendPicksAStoredVariant(t *testing.T) {
 	}
 }
 
-// awaitStale waits until what is stored for url is stale: until a request that takes nothing else than a stored answer gets none.
+// awaitStale waits until what is stored for url is stale: until a request that takes nothing else
+// than a stored answer gets none.
 func awaitStale(t *testing.T, url string, fields ...string) {
 	t.Helper()
 	awaitThat(t, url+" is stale", func() bool {
@@ -276,7 +281,8 @@ func TestStaleAnswersStandInForABackendThatFailsAndNeverAfterAWrite(t *testing.T
 	}
 }
 
-// Nothing that was filled with credentials that nobody verified is used beyond max_age, not even in the place of an error.
+// Nothing that was filled with credentials that nobody verified is used beyond max_age, not even in
+// the place of an error.
 func TestStaleAnswersEndWithTheirCaller(t *testing.T) {
 	t.Parallel()
 	d := newDocuments(t)
@@ -381,7 +387,8 @@ func TestPartsAreStoredAndPutTogether(t *testing.T) {
 	part("/plain/3", "0-19", true)
 }
 
-// A part that is confirmed is the part that it was; one that is too long for one record is not stored.
+// A part that is confirmed is the part that it was; one that is too long for one record is not
+// stored.
 func TestAPartThatIsConfirmedStaysAPartAndALongOneIsNotStored(t *testing.T) {
 	t.Parallel()
 	content := strings.Repeat("0123456789", 300<<10) // 3 MB

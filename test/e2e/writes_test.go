@@ -22,7 +22,8 @@ func containsAll(s string, parts ...string) bool {
 	return true
 }
 
-// refusing is a backend whose list anybody may read and nobody may write without credentials. It counts the writes that reach it.
+// refusing is a backend whose list anybody may read and nobody may write without credentials. It
+// counts the writes that reach it.
 func refusing(t *testing.T) (url string, writes *atomic.Int64) {
 	writes = new(atomic.Int64)
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

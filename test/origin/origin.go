@@ -1,5 +1,6 @@
-// Package origin is a scripted HTTP/1.1 server for tests: it sees requests as they are on the wire, and answers with whatever bytes
-// a test wants, at the moment that it wants, or breaks the connection.
+// Package origin is a scripted HTTP/1.1 server for tests: it sees requests as they are on the wire,
+// and answers with whatever bytes a test wants, at the moment that it wants, or breaks the
+// connection.
 package origin
 
 import (
@@ -18,7 +19,8 @@ import (
 	"time"
 )
 
-// patience bounds how long a connection lives, so that a test that waits in vain fails and does not hang.
+// patience bounds how long a connection lives, so that a test that waits in vain fails and does not
+// hang.
 const patience = 30 * time.Second
 
 // An Origin listens on a port of its own until the test ends. It is safe for concurrent use.
@@ -30,9 +32,10 @@ type Origin struct {
 	requests, connections atomic.Int64
 }
 
-// Start starts an origin that calls handle for each request, one after another on each connection. When handle returns, what it left
-// of the body is read and the next request awaited, unless it has closed the connection. A handle that waits for something
-// of the test has to give up with t.Context().
+// Start starts an origin that calls handle for each request, one after another on each connection.
+// When handle returns, what it left of the body is read and the next request awaited, unless it has
+// closed the connection. A handle that waits for something of the test has to give up with
+// t.Context().
 func Start(t testing.TB, handle func(*Conn, *Request)) *Origin {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -91,7 +94,8 @@ type Conn struct {
 	read *bufio.Reader
 }
 
-// Read reads what follows the request's head: for after a switch of protocols, as a body is read by Request.Body.
+// Read reads what follows the request's head: for after a switch of protocols, as a body is read by
+// Request.Body.
 func (c *Conn) Read(p []byte) (int, error) { return c.read.Read(p) }
 
 // WriteString sends these bytes and nothing else.
@@ -113,7 +117,8 @@ func (c *Conn) Reset() {
 	_ = c.Close()
 }
 
-// Silent reports whether nothing comes from the other side for so long, neither a byte nor the end. Nothing is consumed.
+// Silent reports whether nothing comes from the other side for so long, neither a byte nor the end.
+// Nothing is consumed.
 func (c *Conn) Silent(d time.Duration) bool {
 	_ = c.tcp.SetReadDeadline(time.Now().Add(d))
 	_, err := c.read.Peek(1)

@@ -1,4 +1,5 @@
-// Package proc builds and runs binaries for tests: started as a user would, awaited by what they print, ended by signals.
+// Package proc builds and runs binaries for tests: started as a user would, awaited by what they
+// print, ended by signals.
 package proc
 
 import (
@@ -25,7 +26,8 @@ const endTimeout = 40 * time.Second
 // maxLines bounds how many lines of a process's output are kept.
 const maxLines = 400_000
 
-// A Cmd says what to run. The process gets PATH, HOME and Env, and nothing else of the test's environment.
+// A Cmd says what to run. The process gets PATH, HOME and Env, and nothing else of the test's
+// environment.
 type Cmd struct {
 	Path string
 	Args []string
@@ -201,7 +203,8 @@ func (p *Proc) RSS() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// PeakRSS is the most resident memory, in bytes, that the process has had since it began, or since ResetPeak.
+// PeakRSS is the most resident memory, in bytes, that the process has had since it began, or since
+// ResetPeak.
 func (p *Proc) PeakRSS() int64 {
 	p.t.Helper()
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
@@ -256,48 +259,71 @@ func (p *Proc) tail() string {
 	return strings.Join(lines[max(0, len(lines)-60):], "\n")
 }
 
-// builds are the binaries that this test process has built, by directory.
+// builds are the binaries that this test process has built, by directory and tags.
 var builds struct {
 	sync.Mutex
 	dir  string
-	done map[string]string
+	done map[string]*build
 }
 
-// Build builds the program in dir, which may be of another module, once for each test process, and returns its path. With
-// the race detector in the test, the program has it too.
+// A build is one program, built by the first test that wants it.
+type build struct {
+	once sync.Once
+	path string
+	err  error
+}
+
+// Build builds the program in dir, which may be of another module, and returns its path. Each test
+// process builds a program once. With the race detector in the test, the program has it too.
 func Build(t testing.TB, dir string, tags ...string) string {
 	t.Helper()
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
+	b, err := buildOf(abs, tags)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.once.Do(func() { b.err = b.run(abs, tags) })
+	if b.err != nil {
+		t.Fatal(b.err)
+	}
+	return b.path
+}
+
+func buildOf(dir string, tags []string) (*build, error) {
 	builds.Lock()
 	defer builds.Unlock()
-	what := strings.Join(append([]string{abs}, tags...), " ")
-	if path, ok := builds.done[what]; ok {
-		return path
-	}
-	if builds.done == nil {
+	if builds.dir == "" {
+		var err error
 		if builds.dir, err = os.MkdirTemp("", "sidecar-test-"); err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		builds.done = map[string]string{}
+		builds.done = map[string]*build{}
 	}
-	path := filepath.Join(builds.dir, strings.Join(append([]string{filepath.Base(abs)}, tags...), "-"))
-	args := []string{"build", "-o", path}
+	name := strings.Join(append([]string{dir}, tags...), " ")
+	if builds.done[name] == nil {
+		file := strings.Join(append([]string{filepath.Base(dir)}, tags...), "-")
+		builds.done[name] = &build{path: filepath.Join(builds.dir, file)}
+	}
+	return builds.done[name], nil
+}
+
+func (b *build) run(dir string, tags []string) error {
+	args := []string{"build", "-o", b.path}
 	if raceEnabled {
 		args = append(args, "-race")
 	}
 	if len(tags) > 0 {
 		args = append(args, "-tags", strings.Join(tags, ","))
 	}
-	build := exec.Command("go", append(args, ".")...)
-	build.Dir = abs
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build in %s: %v\n%s", abs, err, out)
+	command := exec.Command("go", append(args, ".")...)
+	command.Dir = dir
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build in %s: %w\n%s", dir, err, out)
 	}
-	builds.done[what] = path
-	return path
+	return nil
 }
 
 // Clean removes what Build has built; TestMain calls it after the tests.

@@ -1,4 +1,5 @@
-// Package redisd starts real redis-server processes for tests: each on a free loopback port, with a directory of its own.
+// Package redisd starts real redis-server processes for tests: each on a free loopback port, with a
+// directory of its own.
 package redisd
 
 import (
@@ -21,7 +22,8 @@ import (
 // startTimeout bounds the wait for a server that starts.
 const startTimeout = 20 * time.Second
 
-// A Server is a redis-server. Its methods fail the test on errors; they are not safe for concurrent use but for Addr.
+// A Server is a redis-server. Its methods fail the test on errors; they are not safe for concurrent
+// use but for Addr.
 type Server struct {
 	t        testing.TB
 	dir      string
@@ -126,7 +128,8 @@ func freePort() (port int, err error) {
 	return 0, err
 }
 
-// launch starts the process and waits until it answers, if only with an error that says that it is there.
+// launch starts the process and waits until it answers, if only with an error that says that it is
+// there.
 func (s *Server) launch() error {
 	conf := filepath.Join(s.dir, "redis.conf")
 	lines := append([]string{

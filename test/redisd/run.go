@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Run runs a package's tests with one server for all of them, and returns the exit status. Tests share
-// it by key prefixes; a test that breaks its Redis starts another one.
+// Run runs a package's tests with one server for all of them, and returns the exit status. Tests
+// share it by key prefixes; a test that breaks its Redis starts another one.
 func Run(m *testing.M, server **Server, opts ...Option) int {
 	dir, err := os.MkdirTemp("", "redisd")
 	if err != nil {

@@ -1,5 +1,6 @@
-// Command register is a backend for the checker of the cache's promise: versions of registers in an SQLite database, read and written
-// with delays where they hurt, and writes that end in every way that a write can end.
+// Command register is a backend for the checker of the cache's promise: versions of registers in an
+// SQLite database, read and written with delays where they hurt, and writes that end in every way
+// that a write can end.
 //
 //	GET  /r/{id}          {"id": "3", "v": 17}
 //	GET  /b/{id}          the same, for a route that is served while it is validated
@@ -10,7 +11,8 @@
 //	PUT  /w/{id}?v=18     sets the version, never back
 //	POST /w?id=3&v=18     likewise; only the answer says which register it was
 //
-// A write ends as ?fate= says: refuse (409, nothing is done), late (504, done up to a second later), cut (the connection ends; done, or not).
+// A write ends as ?fate= says: refuse (409, nothing is done), late (504, done up to a second
+// later), cut (the connection ends; done, or not).
 package main
 
 import (
@@ -112,7 +114,8 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) {
 	show(w, r, got, err)
 }
 
-// dated knows a register by the second of its last write: of two writes in one it does not know the difference.
+// dated knows a register by the second of its last write: of two writes in one it does not know the
+// difference.
 func (s *server) dated(w http.ResponseWriter, r *http.Request) {
 	s.wait()
 	got := Register{ID: r.PathValue("id")}
@@ -208,7 +211,8 @@ func answer(w http.ResponseWriter, value any, err error) {
 	_, _ = w.Write(body)
 }
 
-// show is answer for what was read: it says by which ETag it is known, and nothing else to who has that already.
+// show is answer for what was read: it says by which ETag it is known, and nothing else to who has
+// that already.
 func show(w http.ResponseWriter, r *http.Request, value any, err error) {
 	body, _ := json.Marshal(value)
 	etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// fresh and stale are the cases of an answer with these fields that serves the next request, and that does not.
+// fresh and stale are the cases of an answer with these fields that serves the next request, and
+// that does not.
 func fresh(name string, on route, fields ...string) promise {
 	return promise{name, on, reused(ok(fields...))}
 }

@@ -4,7 +4,8 @@ import "fmt"
 
 // invalidations: a write invalidates as RFC 9111 §4.4 says.
 func invalidations() []promise {
-	// writes are the steps of a write that is answered so, between a fill and a request that must not be answered from it.
+	// writes are the steps of a write that is answered so, between a fill and a request that must
+	// not be answered from it.
 	writes := func(method string, answer reply) steps {
 		return steps{get().forwarded(ok(minute)), request(method).forwarded(answer), get().forwarded(ok(minute)), get()}
 	}

@@ -20,7 +20,8 @@ const (
 	inBody
 )
 
-// A reply is what the origin answers. Date and Content-Length are set unless the fields name them; its body, unless one is given, tells the case's step.
+// A reply is what the origin answers. Date and Content-Length are set unless the fields name them;
+// its body, unless one is given, tells the case's step.
 type reply struct {
 	status  int
 	fields  []string
@@ -63,7 +64,8 @@ func bodyless(status int) bool {
 	return status == http.StatusNoContent || status == http.StatusNotModified
 }
 
-// serve answers one request as the script has it. A reply that breaks off stays, for a client may try again.
+// serve answers one request as the script has it. A reply that breaks off stays, for a client may
+// try again.
 func (c *trial) serve(conn *origin.Conn, q *origin.Request) {
 	c.mu.Lock()
 	c.asked++

@@ -46,7 +46,8 @@ var client = &http.Client{
 	Timeout:       60 * time.Second,
 }
 
-// A route is a policy under test: the prefix that its cases have and the request fields that all of them send.
+// A route is a policy under test: the prefix that its cases have and the request fields that all of
+// them send.
 type route struct {
 	prefix string
 	fields []string
@@ -132,7 +133,8 @@ func TheCachingRFCsAreKept(t *testing.T, start Start, rows Rows) {
 	keep(t, start, rfcPolicies, chosen...)
 }
 
-// prepare starts an origin and a sidecar with these policies, and returns the cases ready to run against them.
+// prepare starts an origin and a sidecar with these policies, and returns the cases ready to run
+// against them.
 func prepare(t *testing.T, start Start, policies string, promises []promise) []*trial {
 	t.Helper()
 	trials, names, places := make([]*trial, len(promises)), map[string]bool{}, make(chan struct{}, atOnce)
@@ -161,7 +163,8 @@ func prepare(t *testing.T, start Start, policies string, promises []promise) []*
 	return trials
 }
 
-// atOnce bounds how many cases are at work. As many as there are may wait: that is not for the number of processors to say.
+// atOnce bounds how many cases are at work. As many as there are may wait: that is not for the
+// number of processors to say.
 const atOnce = 8
 
 // keep runs the cases of a table, all at once, before one sidecar with these policies.

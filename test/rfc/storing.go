@@ -11,7 +11,8 @@ const minute = "Cache-Control: max-age=60"
 // reused are the steps of an answer that is stored and serves the next request.
 func reused(first reply) steps { return steps{get().forwarded(first), get()} }
 
-// neverReused are those of one that does not: nothing says "stored", and nothing is, also when a late store would have come.
+// neverReused are those of one that does not: nothing says "stored", and nothing is, also when a
+// late store would have come.
 func neverReused(first reply) steps {
 	again := get().forwarded(ok("Cache-Control: no-store"))
 	return steps{get().forwarded(first), again, again, again}

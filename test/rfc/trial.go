@@ -38,7 +38,8 @@ type source struct {
 
 var clock = regexp.MustCompile(`\{(now|start)([+-]\d+)?\}`)
 
-// fill fills {now}, {now-60}, {start+60} with dates, {base} with the sidecar's URL, {host} with its host and port, and {path} with the case's path. start is when the case began.
+// fill fills {now}, {now-60}, {start+60} with dates, {base} with the sidecar's URL, {host} with its
+// host and port, and {path} with the case's path. start is when the case began.
 func (c *trial) fill(text string) string {
 	text = clock.ReplaceAllStringFunc(text, func(m string) string {
 		parts := clock.FindStringSubmatch(m)
@@ -52,7 +53,8 @@ func (c *trial) fill(text string) string {
 	return strings.NewReplacer("{base}", c.base, "{host}", strings.TrimPrefix(c.base, "http://"), "{path}", c.path).Replace(text)
 }
 
-// lacks says how the field that want names differs from it. Entity tags are a set; a value that ends in … is the beginning of one.
+// lacks says how the field that want names differs from it. Entity tags are a set; a value that
+// ends in … is the beginning of one.
 func (c *trial) lacks(values func(string) []string, want string) string {
 	name, value, present := strings.Cut(c.fill(want), ": ")
 	name = strings.TrimSuffix(name, ":")
@@ -119,7 +121,8 @@ func (c *trial) ask(ctx context.Context, s step) (received, error) {
 	return received{resp.StatusCode, resp.Header, content, resp.Trailer, err}, nil
 }
 
-// rfcPatience bounds a step, soonPatience one in which the origin has no say when the client is answered.
+// rfcPatience bounds a step, soonPatience one in which the origin has no say when the client is
+// answered.
 const (
 	rfcPatience  = 10 * time.Second
 	soonPatience = 3 * time.Second
@@ -196,8 +199,9 @@ func (c *trial) take(ctx context.Context, n int, s step) (faults []string) {
 // fillTime bounds how long an answer's way into the store is waited for.
 const fillTime = 300 * time.Millisecond
 
-// awaitFill waits until what step s brought is in the store, where it is fresh there: until a request that must not be forwarded is answered. That
-// it should be there at once is a case of its own.
+// awaitFill waits until what step s brought is in the store, where it is fresh there: until a
+// request that must not be forwarded is answered. That it should be there at once is a case of its
+// own.
 func (c *trial) awaitFill(ctx context.Context, s step) {
 	if s.method != http.MethodGet || s.body != "" || len(s.replies) == 0 || c.left() > 0 || s.from > 0 || s.status >= 500 {
 		return
@@ -221,7 +225,8 @@ func (c *trial) left() int {
 	return len(c.script)
 }
 
-// requests says what is wrong with those that the origin got in step n, and waits for those that are to come behind the answer.
+// requests says what is wrong with those that the origin got in step n, and waits for those that
+// are to come behind the answer.
 func (c *trial) requests(ctx context.Context, n int, s step) (faults []string) {
 	for {
 		c.mu.Lock()
@@ -293,7 +298,8 @@ func (c *trial) checkContent(s step, got received, asked bool, served source, wr
 	}
 }
 
-// checkCache compares what the answer says of the cache, Cache-Status and Age, with what the origin knows.
+// checkCache compares what the answer says of the cache, Cache-Status and Age, with what the origin
+// knows.
 func checkCache(s step, got received, asked bool, wrong func(string, ...any)) {
 	members := strings.Split(strings.Join(got.fields.Values("Cache-Status"), ", "), ", ")
 	last := members[len(members)-1]

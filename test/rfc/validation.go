@@ -63,7 +63,8 @@ func validations() []promise {
 
 // updates: a 304 updates what is stored as RFC 9111 §3.2 says.
 func updates() []promise {
-	// first is what is stored, second what a validation says, and then what the client of that and a later one get.
+	// first is what is stored, second what a validation says, and then what the client of that and
+	// a later one get.
 	update := func(name string, first, second []string, want ...string) promise {
 		return promise{name, shared, steps{
 			get().forwarded(ok(append([]string{short, tagA}, first...)...)),
