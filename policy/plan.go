@@ -31,9 +31,11 @@ type Plan struct {
 	Route  string        // the route's name, for metrics; "" if none matched
 	Bypass reason.Reason // Pass: why
 	Caller caller.Caller
-	Read   *ReadPlan
-	Write  *WritePlan
-	Job    *JobPlan
+	// Read is that of a cached route: also where Kind is Pass, because the request itself asks to go
+	// past the cache.
+	Read  *ReadPlan
+	Write *WritePlan
+	Job   *JobPlan
 	// Query is the query to send on, without '?': the request's own unless the route ignores
 	// parameters.
 	Query string
@@ -46,6 +48,8 @@ type ReadPlan struct {
 	// Rules are the block's. A private entry of a caller without credentials is shared by all such
 	// callers, and has the rules of a shared cache.
 	Rules httpcache.Rules
+	// Demand is what the request says to the cache.
+	Demand httpcache.Demand
 	// Requester describes the caller to the rules.
 	Requester httpcache.Requester
 	Key       cachekeys.Key

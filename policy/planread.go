@@ -50,7 +50,10 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request) {
 		plan.Bypass = reason.TemplateUnfilled
 		return
 	}
-	plan.Kind, plan.Read, plan.Query = Read, read, query.Raw()
+	plan.Read, plan.Query, plan.Bypass = read, query.Raw(), read.Demand.Bypass
+	if plan.Bypass == "" {
+		plan.Kind = Read
+	}
 }
 
 // namesGET reports whether the route's patterns say GET: one for any method is about unsafe ones.
@@ -75,6 +78,7 @@ func (t *Table) read(plan *Plan, req httpfield.Request, m match, query cachekeys
 	if !ok || !r.tags(t, c) {
 		return nil, false
 	}
+	r.Demand = httpcache.Read(r.Rules, req)
 	r.Carried = append(r.Carried, cachekeys.OwnURI(cachekeys.CanonicalPath(req.Path)))
 	if c.Scope != Shared {
 		r.NotAfter = who.Expires

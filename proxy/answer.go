@@ -1,75 +1,138 @@
 package proxy
 
 import (
+	"crypto/rand"
+	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
+	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+	"sidecar/internal/redisconn"
 	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
 )
 
-// answerStored answers from the store.
-func (p *Proxy) answerStored(x *exchange, r reply, found store.Found, use httpcache.Reuse) {
-	x.out.Result = telemetry.ResultHit
-	if use.Refresh {
+// A reply is what is sent of an entry to one request, with the body that it needs: it is known to be
+// there before anything is sent.
+type reply struct {
+	httpcache.Reply
+	entry *entry.Entry
+	body  *store.Body // nil: none is sent
+}
+
+// open makes an entry ready to be sent. lost is not empty where its body cannot be: then nothing is
+// stored for this request, for this reason.
+func (p *Proxy) open(x *exchange, e *entry.Entry, decided httpcache.Reply) (r reply, lost reason.Reason) {
+	r = reply{Reply: decided, entry: e}
+	if !r.Content {
+		return r, ""
+	}
+	spans := []store.Span{{End: e.Size()}}
+	if len(r.Parts) > 0 {
+		spans = spans[:0]
+		for _, part := range r.Parts {
+			spans = append(spans, r.span(part))
+		}
+	}
+	var err error
+	switch r.body, err = p.Store.Open(x.r.Context(), x.budget, e, spans...); {
+	case errors.Is(err, store.ErrBodyLost):
+		lost = reason.BodyLost
+	case err != nil:
+		lost = redisconn.Reason(err)
+	}
+	return r, lost
+}
+
+// span is where a part lies in the entry's body, which may be a part itself.
+func (r reply) span(p httpcache.Part) store.Span {
+	return store.Span{First: p.First - r.entry.Offset, End: p.Last + 1 - r.entry.Offset}
+}
+
+// answerHit answers from the store, and lets what is stale be refreshed behind the answer. lost is
+// not empty where the body cannot be sent; nothing is answered then.
+func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) (lost reason.Reason) {
+	r, lost := p.open(x, found.Entry, d.Reply)
+	if lost != "" {
+		return lost
+	}
+	x.out.Result, x.out.TTL, x.out.Detail = telemetry.ResultHit, d.TTL, telemetry.DetailRedis
+	if d.Refresh {
 		x.out.Result = telemetry.ResultStale
 	}
-	x.out.TTL = use.TTL
-	x.out.Detail = telemetry.DetailRedis
 	if found.Memory {
 		x.out.Detail = telemetry.DetailMemory
 	}
-	p.answerEntry(x, r, age(use))
+	p.answerEntry(x, r, age(d.Reuse))
+	if d.Refresh {
+		p.refresh(x, found.Key)
+	}
+	return ""
 }
 
-// age is the Age field of what is served from the store (RFC 9111 §5.1).
+// age is the Age field of a response from the store (RFC 9111 §5.1).
 func age(use httpcache.Reuse) []string {
 	return []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
 }
 
-// answerEntry answers with an entry. A body of which a piece is lost in the middle ends so that it cannot be taken for complete. age is
-// the Age field; none for what the backend has just confirmed (RFC 9111 §5.1).
+// answerEntry sends a reply. Where a piece of the body is lost in the middle, the answer ends so that
+// it cannot be taken for complete. age is the Age field; none for a response that the backend has
+// just validated (RFC 9111 §5.1).
 func (p *Proxy) answerEntry(x *exchange, r reply, age []string) {
-	h := x.w.Header()
+	h, boundary := x.w.Header(), ""
 	for name, values := range r.entry.Fields() {
 		h[name] = values
 	}
 	if len(age) > 0 {
 		h["Age"] = age
 	}
+	if len(r.Parts) > 1 {
+		boundary = rand.Text()
+	}
+	r.WriteHead(h, boundary)
 	p.finishHead(x, h)
-	if r.unchanged {
-		dropRepresentation(h)
-		x.w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	if r.ranges.Answer != httpcache.RangeIgnored {
-		abort(answerRange(x, h, r))
-		return
-	}
-	if bodyAllowed(r.entry.Status) {
-		h["Content-Length"] = []string{strconv.FormatInt(r.entry.Size(), 10)}
-	}
-	x.w.WriteHeader(r.entry.Status)
+	x.w.WriteHeader(r.Status)
 	if r.body != nil {
-		abort(r.body.WriteRange(x.r.Context(), x.w, 0, r.entry.Size()))
+		abort(r.writeBody(x, boundary))
 	}
 }
 
-// dropRepresentation takes out what a 304 does not carry (RFC 9110 §15.4.5): the description of content that is not there.
-func dropRepresentation(h http.Header) {
-	for name := range h {
-		if strings.HasPrefix(name, "Content-") && name != "Content-Location" && !strings.HasPrefix(name, "Content-Security-") {
-			delete(h, name)
+// writeBody sends the whole body, one part of it, or several as multipart/byteranges
+// (RFC 9110 §14.6). An error means that not all of it was sent.
+func (r reply) writeBody(x *exchange, boundary string) error {
+	switch len(r.Parts) {
+	case 0:
+		return r.writeSpan(x, store.Span{End: r.entry.Size()})
+	case 1:
+		return r.writeSpan(x, r.span(r.Parts[0]))
+	}
+	inner := httpfield.First(r.entry, "Content-Type")
+	for i, part := range r.Parts {
+		if _, err := x.w.Write(r.PartHead(boundary, inner, i)); err != nil {
+			return err
+		}
+		if err := r.writeSpan(x, r.span(part)); err != nil {
+			return err
 		}
 	}
-	h["Content-Type"] = nil
+	_, err := x.w.Write(httpcache.MultipartTail(boundary))
+	return err
 }
 
-// bodyAllowed reports whether an answer of this status has content (RFC 9110 §6.4.1).
-func bodyAllowed(status int) bool {
-	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+func (r reply) writeSpan(x *exchange, s store.Span) error {
+	return r.body.WriteRange(x.r.Context(), x.w, s.First, s.End)
+}
+
+// answerUnchanged answers 304 to a client that has the content that the backend just sent.
+func (p *Proxy) answerUnchanged(x *exchange, resp *http.Response) {
+	x.out.FwdStatus = resp.StatusCode
+	h := x.w.Header()
+	copyHead(h, resp)
+	httpcache.DropRepresentation(h)
+	p.finishHead(x, h)
+	x.w.WriteHeader(http.StatusNotModified)
 }

@@ -19,7 +19,8 @@ func (p *Proxy) outgoing(x *exchange) (out *http.Request, ok bool) {
 // head sends the head of the backend's answer.
 func (p *Proxy) head(x *exchange, resp *http.Response) {
 	h := x.w.Header()
-	p.copyHead(x, h, resp)
+	copyHead(h, resp)
+	p.finishHead(x, h)
 	if len(resp.Trailer) > 0 {
 		names := make([]string, 0, len(resp.Trailer))
 		for name := range resp.Trailer {
@@ -32,13 +33,12 @@ func (p *Proxy) head(x *exchange, resp *http.Response) {
 	x.w.WriteHeader(resp.StatusCode)
 }
 
-// copyHead copies the end-to-end fields of the answer, and adds what the sidecar says of it.
-func (p *Proxy) copyHead(x *exchange, h http.Header, resp *http.Response) {
+// copyHead copies the end-to-end fields of the backend's answer.
+func copyHead(h http.Header, resp *http.Response) {
 	for name, values := range resp.Header {
 		h[name] = values
 	}
 	httpfield.HopOf(httpfield.Header(resp.Header)).Strip(h)
-	p.finishHead(x, h)
 }
 
 // finishHead adds what the sidecar says about the answer and keeps net/http from inventing fields that the backend did

@@ -1,10 +1,11 @@
 package proxy
 
 import (
+	"context"
 	"net/http"
+	"time"
 
 	"sidecar/internal/backend"
-	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 	"sidecar/internal/telemetry"
 )
@@ -44,7 +45,7 @@ func (p *Proxy) send(x *exchange, resp *http.Response) {
 }
 
 // job hands a request to the jobs, and to the backend where they do not take it.
-func (p *Proxy) job(x *exchange, req httpfield.Request) {
+func (p *Proxy) job(x *exchange) {
 	if p.Jobs != nil {
 		// The hook may read the body, put it back, and add a field.
 		own := *x.r
@@ -57,5 +58,27 @@ func (p *Proxy) job(x *exchange, req httpfield.Request) {
 			return
 		}
 	}
-	p.write(x, req)
+	p.write(x)
+}
+
+// roundTrip sends out and measures the time that RFC 9111 §4.2.3 needs.
+func (p *Proxy) roundTrip(x *exchange, ctx context.Context, out *http.Request) (*http.Response, timing, error) {
+	at := timing{sent: time.Now()}
+	resp, err := p.Backend.RoundTrip(ctx, out, x.informational)
+	at.came = time.Now()
+	if err != nil {
+		return nil, at, err
+	}
+	p.answered()
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		_ = resp.Body.Close()
+		return nil, at, errSwitched
+	}
+	return resp, at, nil
+}
+
+func (p *Proxy) answered() {
+	if p.Answered != nil {
+		p.Answered()
+	}
 }

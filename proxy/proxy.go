@@ -57,13 +57,11 @@ type Proxy struct {
 type exchange struct {
 	w      *recorder
 	r      *http.Request
+	req    httpfield.Request // the view of r that planning and the caching rules have
 	plan   *policy.Plan
 	table  *policy.Table // the table that the request began with
 	budget *redisconn.Budget
 	out    telemetry.Outcome
-
-	earlier earlier       // what is stored for a read and is not served as it stands
-	lost    reason.Reason // why what was found and may be served cannot be sent; "" if that is not so
 }
 
 // ServeHTTP implements http.Handler.
@@ -73,33 +71,33 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.r = counting(r, &x.out)
 	defer p.finish(x)
 
-	req, ok := view(r)
-	if !ok || r.Method == http.MethodConnect {
+	var ok bool
+	if x.req, ok = view(r); !ok || r.Method == http.MethodConnect {
 		p.refuse(x, http.StatusBadRequest, reason.BadTarget, "The request target cannot be read for certain.")
 		return
 	}
-	x.plan = x.table.Plan(req, x.out.Start)
+	x.plan = x.table.Plan(x.req, x.out.Start)
 	x.out.Route = x.plan.Route
 	if x.plan.Caller.Bypass == reason.TokenInvalid {
 		p.Metrics.AuthFailed(telemetry.AuthFailureToken)
 	}
-	if p.Jobs != nil && p.Jobs.Serves(req.Path) {
+	if p.Jobs != nil && p.Jobs.Serves(x.req.Path) {
 		x.out.Result, x.out.Route = telemetry.ResultJob, ""
 		p.Jobs.ServeJob(x.w, x.r, x.plan.Caller)
 		return
 	}
-	p.serve(x, req)
+	p.serve(x)
 }
 
 // serve does what the plan says.
-func (p *Proxy) serve(x *exchange, req httpfield.Request) {
+func (p *Proxy) serve(x *exchange) {
 	switch x.plan.Kind {
 	case policy.Read:
-		p.read(x, req)
+		p.read(x)
 	case policy.Write:
-		p.write(x, req)
+		p.write(x)
 	case policy.Job:
-		p.job(x, req)
+		p.job(x)
 	case policy.Deny:
 		x.out.Result = telemetry.ResultDeny
 		p.refuse(x, http.StatusNotFound, "", "There is nothing here.")

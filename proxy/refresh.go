@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
-	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
 )
 
@@ -62,41 +62,54 @@ func (r *refreshes) close() {
 // Close ends the refreshes under way, and begins none any more. Call it when no more requests are served.
 func (p *Proxy) Close() { p.refreshes.close() }
 
-// refresh fetches anew what x was answered with, behind that answer: what lies under key. It is a fill like any other.
-func (p *Proxy) refresh(x *exchange, req httpfield.Request, query store.Query, key cachekeys.Digest) {
+// refresh fetches anew what x was answered with, behind that answer: the entry under key. It is a
+// miss like any other.
+func (p *Proxy) refresh(x *exchange, key cachekeys.Digest) {
 	ctx, over, ok := p.refreshes.begin(key, x.r.Context())
 	if !ok {
 		return
 	}
-	r := x.r.Clone(ctx)
-	r.Method = http.MethodGet
-	for _, name := range []string{"Range", "If-Range"} {
-		delete(r.Header, name)
-	}
-	req.Method, req.Fields = http.MethodGet, httpfield.Header(r.Header)
-	query.Fields = req.Fields
-	own := &exchange{w: &recorder{ResponseWriter: nowhere{}}, r: r, plan: x.plan, table: x.table, budget: p.Redis.Budget(p.RedisTimeout)}
-	own.out = telemetry.Outcome{Start: time.Now(), Method: r.Method, Route: x.out.Route, Result: telemetry.ResultMiss, Reason: reason.Stale}
+	own := x.refreshing(ctx)
+	own.budget = p.Redis.Budget(p.RedisTimeout)
 	go func() { // ends with the backend's answer or its time-out, or with Close, which waits for it
 		defer over()
-		defer func() {
-			if v := recover(); v != nil && v != http.ErrAbortHandler {
-				slog.Error("a refresh panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-			}
-		}()
-		p.fetchStale(own, req, query)
+		defer logPanic("a refresh")
+		p.fetchStale(own)
 	}()
 }
 
-// fetchStale looks once more, for another refresh may have ended since, here or in another process, and fetches what is stale still.
-func (p *Proxy) fetchStale(x *exchange, req httpfield.Request, query store.Query) {
-	found := p.Store.Lookup(x.r.Context(), x.budget, query)
+// refreshing is the exchange of a refresh: the request as a GET for the whole, answered to nobody.
+func (x *exchange) refreshing(ctx context.Context) *exchange {
+	r := x.r.Clone(ctx)
+	r.Method = http.MethodGet
+	delete(r.Header, "Range")
+	delete(r.Header, "If-Range")
+	req, plan, read := x.req, *x.plan, *x.plan.Read
+	req.Method, req.Fields = http.MethodGet, httpfield.Header(r.Header)
+	read.Demand = httpcache.Read(read.Rules, req)
+	plan.Read = &read
+	return &exchange{
+		w: &recorder{ResponseWriter: nowhere{}}, r: r, req: req, plan: &plan, table: x.table,
+		out: telemetry.Outcome{Start: time.Now(), Method: r.Method, Route: x.out.Route, Result: telemetry.ResultMiss, Reason: reason.Stale},
+	}
+}
+
+// fetchStale looks once more, for another refresh may have ended since, here or in another process,
+// and fetches what is still stale.
+func (p *Proxy) fetchStale(x *exchange) {
+	found := p.Store.Lookup(x.r.Context(), x.budget, x.query())
 	if found.Entry == nil || found.Entry.Fresh(time.Now()) > 0 {
 		return
 	}
-	x.earlier = earlierOf(req, found)
-	if fill := p.begin(x, req, found.Query, found); fill != nil {
-		p.collapsed(x, req, found.Query, fill)
+	if m := p.begin(x, found, candidateOf(x, found)); m.fill != nil {
+		m.run()
+	}
+}
+
+// logPanic ends a panic that is no abort, and logs it. Defer it.
+func logPanic(doing string) {
+	if v := recover(); v != nil && v != http.ErrAbortHandler {
+		slog.Error(doing+" panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 	}
 }
 

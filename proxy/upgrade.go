@@ -29,7 +29,8 @@ func (p *Proxy) upgrade(x *exchange) {
 		return
 	}
 	head := http.Header{}
-	p.copyHead(x, head, resp)
+	copyHead(head, resp)
+	p.finishHead(x, head)
 	hijacked, err := p.Backend.Switch(x.r.Context(), x.w, resp, head)
 	if !hijacked {
 		p.backendFailed(x, err)

@@ -19,7 +19,7 @@ import (
 // write forwards a request that may change something. What it changes is closed before it is sent, and invalidated after the backend has
 // answered and before the client hears of it: a GET that comes after the client's answer then finds nothing older than the write. One that no route is
 // about is not announced; it invalidates its own URI.
-func (p *Proxy) write(x *exchange, req httpfield.Request) {
+func (p *Proxy) write(x *exchange) {
 	if x.out.Result == "" {
 		x.out.Result = telemetry.ResultWrite
 	}

@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"sidecar/internal/caller"
+	"sidecar/internal/httpfield"
 )
 
 // TestCookiesOfWhichParsersDisagreeAreAllCredentials: with cookie:session alone as credential.
@@ -90,7 +91,7 @@ func TestHasCookieIsCertain(t *testing.T) {
 		{"after what only some parsers trim", []string{"Cookie: \u00a0csrf=1"}, false},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := caller.HasCookie(fields(tt.lines...), "csrf"); got != tt.want {
+			if got := httpfield.HasCookie(fields(tt.lines...), "csrf"); got != tt.want {
 				t.Errorf("%v", got)
 			}
 		})
@@ -198,7 +199,7 @@ func FuzzCookies(f *testing.F) {
 				t.Errorf("%+v", got)
 			}
 		}
-		if !caller.HasCookie(section, name) {
+		if !httpfield.HasCookie(section, name) {
 			return
 		}
 		for how, read := range readers {

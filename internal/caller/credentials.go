@@ -59,7 +59,7 @@ func (p presented) token() (token string, ok bool) {
 // request.
 func collect(f httpfield.Fields, c Config) []presented {
 	var found []presented
-	var jar []cookie
+	var jar []httpfield.Cookie
 	parsed := false
 	for _, credential := range c.Credentials {
 		if !credential.Cookie {
@@ -69,11 +69,11 @@ func collect(f httpfield.Fields, c Config) []presented {
 			continue
 		}
 		if !parsed {
-			jar, parsed = cookies(f), true
+			jar, parsed = httpfield.Cookies(f), true
 		}
 		for _, k := range jar {
-			if k.name == credential.Name || credential.Name == "*" && !httpfield.Names(c.IgnoreCookies).Has(k.name) || k.unclear {
-				found = append(found, presented{cookie: true, name: k.name, value: k.value})
+			if k.Name == credential.Name || credential.Name == "*" && !httpfield.Names(c.IgnoreCookies).Has(k.Name) || k.Unclear {
+				found = append(found, presented{cookie: true, name: k.Name, value: k.Value})
 			}
 		}
 	}

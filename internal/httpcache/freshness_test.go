@@ -44,7 +44,7 @@ func TestFreshnessLifetime(t *testing.T) { // RFC 9111 §4.2.1
 				rules httpcache.Rules
 				want  time.Duration
 			}{{private, tt.private}, {shared, tt.shared}} {
-				got := httpcache.Store(cache.rules, get(), httpcache.Requester{}, response(200, tt.response...))
+				got := store(cache.rules, get(), httpcache.Requester{}, response(200, tt.response...))
 				if got.Store != (cache.want != none) || got.Store && got.Lifetime != cache.want {
 					t.Errorf("shared %v: %+v; want %v", cache.rules.Shared, got, cache.want)
 				}
@@ -74,7 +74,7 @@ func TestHeuristicFreshness(t *testing.T) { // §4.2.2
 		{"not if it tells twice", private, []string{date, tenDays, tenDays}, 0, reason.NoLifetime},
 	} {
 		t.Run(tt.rule, func(t *testing.T) { // what has no lifetime is stored to be validated, where it says by what
-			got := httpcache.Store(tt.rules, get(), httpcache.Requester{}, response(200, tt.response...))
+			got := store(tt.rules, get(), httpcache.Requester{}, response(200, tt.response...))
 			if got.Why != tt.why || got.Lifetime != tt.want {
 				t.Errorf("%+v; want %v, %q", got, tt.want, tt.why)
 			}
@@ -85,7 +85,7 @@ func TestHeuristicFreshness(t *testing.T) { // §4.2.2
 func TestStatusesThatAreHeuristicallyCacheable(t *testing.T) { // RFC 9110 §15.1, but 206
 	guessed := []int{200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501}
 	for status := 200; status < 600; status++ {
-		got := httpcache.Store(private, get(), httpcache.Requester{}, response(status, date, "Last-Modified: "+ago(100*time.Hour), "Cache-Control: public"))
+		got := store(private, get(), httpcache.Requester{}, response(status, date, "Last-Modified: "+ago(100*time.Hour), "Cache-Control: public"))
 		if got.Store != slices.Contains(guessed, status) {
 			t.Errorf("%d: stored %v, %s", status, got.Store, got.Why)
 		}
@@ -124,7 +124,7 @@ func TestPolicyLifetime(t *testing.T) {
 		{"not for a status that it does not cover", override, 404, []string{"Cache-Control: max-age=60"}, time.Minute, ""},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			got := httpcache.Store(tt.rules, get(), httpcache.Requester{}, response(tt.status, tt.response...))
+			got := store(tt.rules, get(), httpcache.Requester{}, response(tt.status, tt.response...))
 			if got.Why != tt.why || got.Lifetime != tt.want {
 				t.Errorf("%+v; want %v, %q", got, tt.want, tt.why)
 			}
@@ -135,7 +135,7 @@ func TestPolicyLifetime(t *testing.T) {
 func TestStatusesThatTTLCovers(t *testing.T) {
 	covered := []int{200, 203, 204, 300, 301, 308}
 	for status := 200; status < 600; status++ {
-		got := httpcache.Store(httpcache.Rules{TTL: time.Hour, HasTTL: true}, get(), httpcache.Requester{}, response(status))
+		got := store(httpcache.Rules{TTL: time.Hour, HasTTL: true}, get(), httpcache.Requester{}, response(status))
 		if got.Store != slices.Contains(covered, status) {
 			t.Errorf("%d: stored %v, %s", status, got.Store, got.Why)
 		}
@@ -164,7 +164,7 @@ func TestInitialAge(t *testing.T) { // §4.2.3
 		t.Run(tt.rule, func(t *testing.T) {
 			resp := response(200, append(tt.response, "Cache-Control: max-age=100")...)
 			resp.RequestTime = now.Add(-tt.took)
-			got := httpcache.Store(private, get(), httpcache.Requester{}, resp)
+			got := store(private, get(), httpcache.Requester{}, resp)
 			if !got.Store || got.InitialAge != tt.want {
 				t.Errorf("%+v; want %v", got, tt.want)
 			}
@@ -176,7 +176,7 @@ func TestPartsOfASecondSinceDateAreNoAge(t *testing.T) { // Date has none
 	resp := response(200, date, "Cache-Control: max-age=1")
 	resp.ResponseTime = now.Add(999 * time.Millisecond)
 	resp.RequestTime = resp.ResponseTime
-	if got := httpcache.Store(private, get(), httpcache.Requester{}, resp); !got.Store || got.InitialAge != 0 {
+	if got := store(private, get(), httpcache.Requester{}, resp); !got.Store || got.InitialAge != 0 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -193,7 +193,7 @@ func TestCurrentAge(t *testing.T) { // §4.2.3
 	} {
 		t.Run(fmt.Sprint(tt.initial, " and ", tt.since), func(t *testing.T) {
 			s := httpcache.Stored{Status: 200, Fields: fields(), ResponseTime: now, InitialAge: tt.initial, Lifetime: time.Minute}
-			got := httpcache.Use(private, get(), s, now.Add(tt.since))
+			got := evaluate(private, get(), s, now.Add(tt.since))
 			if got.Age != tt.age || got.TTL != tt.ttl || got.Serve != (tt.ttl > 0) {
 				t.Errorf("%+v; want age %v, ttl %v", got, tt.age, tt.ttl)
 			}

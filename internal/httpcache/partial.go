@@ -12,17 +12,11 @@ import (
 
 // PartOf returns the range of a partial response. ok is false if it is not storable: the request
 // had no Range, the response has several parts, or the total size is unknown.
-func PartOf(req httpfield.Request, resp Response) (part httpfield.ContentRange, ok bool) {
-	if resp.Status != http.StatusPartialContent || !WantsRange(req) {
+func PartOf(d *Demand, resp Response) (part httpfield.ContentRange, ok bool) {
+	if resp.Status != http.StatusPartialContent || !d.Range {
 		return part, false
 	}
 	return httpfield.ParseContentRange(resp.Fields.Values("Content-Range"))
-}
-
-// Covers reports whether a stored response has the bytes for a request: a complete one always, a
-// part for ranges within it.
-func Covers(req httpfield.Request, s Stored, size int64) bool {
-	return s.Status != http.StatusPartialContent || Ranges(req, s, size).Answer == RangePartial
 }
 
 // within reports whether all parts lie between the bytes from and to.

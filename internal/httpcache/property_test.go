@@ -304,7 +304,7 @@ func TestStoringAndReuseAgreeWithANaiveReading(t *testing.T) {
 		x := drawExchange(t)
 		resp := x.response(t)
 		who := httpcache.Requester{Credentials: x.credentials, Verified: x.verified}
-		got := httpcache.Store(x.rules(), x.request(), who, resp)
+		got := store(x.rules(), x.request(), who, resp)
 		if got.Store != x.mayStore() {
 			t.Fatalf("stored %v (%s), naively %v: %v", got.Store, got.Why, x.mayStore(), resp.Fields)
 		}
@@ -316,7 +316,7 @@ func TestStoringAndReuseAgreeWithANaiveReading(t *testing.T) {
 		}
 		later := httpfield.Request{Method: x.method, Fields: httpfield.Header{"Cache-Control": render(t, x.asked)}}
 		s := httpcache.Stored{Status: resp.Status, Fields: resp.Fields, ResponseTime: resp.ResponseTime, InitialAge: got.InitialAge, Lifetime: got.Lifetime}
-		use := httpcache.Use(x.rules(), later, s, now.Add(time.Duration(x.later)*time.Second))
+		use := evaluate(x.rules(), later, s, now.Add(time.Duration(x.later)*time.Second))
 		ifError := x.allowed("stale-if-error", x.sie)
 		if own := least(x.asked, "stale-if-error"); own >= 0 {
 			ifError = own // RFC 5861 §4
@@ -340,7 +340,7 @@ func TestWhatForbidsNeverAllows(t *testing.T) {
 		x.answered = slices.DeleteFunc(x.answered, func(d directive) bool { return d.name == "must-understand" })
 		resp := x.response(t)
 		who := httpcache.Requester{}
-		before := httpcache.Store(x.rules(), x.request(), who, resp)
+		before := store(x.rules(), x.request(), who, resp)
 		stricter := resp
 		more := httpfield.Header{"Cache-Control": append(slices.Clone(resp.Fields.Values("Cache-Control")), rapid.SampledFrom(restrictions).Draw(t, "restriction"))}
 		for name, values := range resp.Fields.All() {
@@ -349,7 +349,7 @@ func TestWhatForbidsNeverAllows(t *testing.T) {
 			}
 		}
 		stricter.Fields = more
-		after := httpcache.Store(x.rules(), x.request(), who, stricter)
+		after := store(x.rules(), x.request(), who, stricter)
 		if fresh(after) && !fresh(before) {
 			t.Fatalf("fresh with %q, and not without: %s", more["Cache-Control"], before.Why)
 		}
@@ -371,12 +371,12 @@ func TestNoStoreOnALineOfItsOwnIsObeyedWhateverElseIsSaid(t *testing.T) {
 		lines := slices.Insert(junk, at, "no-store")
 		resp := response(200, "Expires: "+ahead(time.Hour))
 		resp.Fields.(httpfield.Header)["Cache-Control"] = lines
-		if got := httpcache.Store(private, get(), httpcache.Requester{}, resp); got.Store {
+		if got := store(private, get(), httpcache.Requester{}, resp); got.Store {
 			t.Fatalf("stored: %q", lines)
 		}
 		req := get()
 		req.Fields.(httpfield.Header)["Cache-Control"] = lines
-		if httpcache.BypassByRequest(httpcache.Rules{}, req) == "" {
+		if read(httpcache.Rules{}, req).Bypass == "" {
 			t.Fatalf("through the cache: %q", lines)
 		}
 	})
@@ -393,7 +393,7 @@ func TestWhatIsFreshWasFreshBefore(t *testing.T) {
 		late := rapid.Int64Range(early, 1<<62).Draw(t, "late")
 		directives := render(t, drawDirectives(t, "asked", []string{"max-age", "min-fresh"}))
 		req := httpfield.Request{Method: "GET", Fields: httpfield.Header{"Cache-Control": directives}}
-		before, after := httpcache.Use(private, req, s, now.Add(time.Duration(early))), httpcache.Use(private, req, s, now.Add(time.Duration(late)))
+		before, after := evaluate(private, req, s, now.Add(time.Duration(early))), evaluate(private, req, s, now.Add(time.Duration(late)))
 		if after.Serve && !before.Serve || after.Age < before.Age {
 			t.Fatalf("%+v, and later %+v", before, after)
 		}

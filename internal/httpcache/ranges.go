@@ -39,13 +39,13 @@ type RangeDecision struct {
 	Parts  []Part // those ranges that are satisfiable, cut to the body, in the order requested
 }
 
-// Ranges decides how the request's Range is answered from the stored response, whose body has size bytes (RFC 9110 §14.2). It is asked last: after Use, and after
-// Conditional had no 304 to send (RFC 9110 §13.2.2).
+// Ranges decides how the request's Range is answered from the stored response, whose body has size
+// bytes (RFC 9110 §14.2). It counts where Conditional has no 304 to send (RFC 9110 §13.2.2).
 //
 // Whatever is not certain sends the whole body, which is always right: a Range that comes twice or is no valid set of byte
 // ranges, an If-Range that cannot be read, too many ranges. The order of the ranges is the client's choice.
 //
-// Of a response that is itself a part, RangeIgnored says that it cannot answer the request at all: see Covers.
+// Of a response that is itself a part, RangeIgnored says that it cannot answer the request at all.
 func Ranges(req httpfield.Request, s Stored, size int64) RangeDecision {
 	lines := req.Fields.Values("Range")
 	if req.Method != http.MethodGet || size < 0 || len(lines) != 1 || !ifRange(req.Fields, s) {

@@ -1,60 +1,79 @@
 package httpcache
 
 import (
-	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 )
 
-// A Reuse is the decision whether a stored response may be served (§4).
+// A Decision is all that follows from a demand, a stored response and a time: whether the response
+// may be served, and what is sent of it.
+type Decision struct {
+	Reuse
+	// Fits: the response can answer the request as far as its bytes and its cookies go, however old
+	// it is. One that does not is neither served nor validated for this request.
+	Fits  bool
+	Reply Reply
+}
+
+// A Reuse says whether a stored response may be served (§4).
 type Reuse struct {
 	Serve bool
 	Why   reason.Reason // why not, or why Refresh; "" if it is fresh
-	Age   time.Duration // current_age (§4.2.3): what the Age field says, in whole seconds rounded down
+	Age   time.Duration // current_age (§4.2.3): the Age field, in whole seconds rounded down
 	TTL   time.Duration // what is left of its lifetime; negative if it is stale
 
-	// Refresh: it is stale, is served all the same, and has to be validated behind the answer (RFC 5861 §3).
+	// Refresh: it is stale, is served all the same, and has to be validated behind the answer
+	// (RFC 5861 §3).
 	Refresh bool
-	// IfError and IfUnreachable: it may be served stale where the backend answers 5xx (RFC 5861 §4), or does not answer (§4.2.4).
+	// IfError and IfUnreachable: it may be served stale where the backend answers 5xx
+	// (RFC 5861 §4), or does not answer (§4.2.4).
 	IfError, IfUnreachable bool
 }
 
-// Use decides whether the stored response, which the request's key and Vary selected, may be served at now. A HEAD is
-// served from a stored GET (RFC 9110 §9.3.2). It is not asked again what Store refused. max-stale in a request allows nothing
-// that the policy and the response do not (§5.2.1.2), and narrows what they do.
-func Use(r Rules, req httpfield.Request, s Stored, now time.Time) Reuse {
+// Evaluate decides what the stored response, which the request's key and Vary selected, is good for
+// at now. A HEAD is served from a stored GET (RFC 9110 §9.3.2). What Store refused is not judged
+// again. max-stale in a request allows nothing that the policy and the response do not (§5.2.1.2),
+// and narrows what they do.
+func Evaluate(r Rules, d *Demand, s Stored, now time.Time) Decision {
+	decision := Decision{Reuse: reuse(r, d, s, now)}
+	decision.Reply, decision.Fits = d.Reply(s)
+	if !decision.Fits {
+		decision.refuse(reason.Miss)
+	}
+	return decision
+}
+
+// refuse makes a response that could be served one that is not. Its own reason, if it has one, stays.
+func (u *Reuse) refuse(why reason.Reason) {
+	if u.Serve {
+		u.Why = why
+	}
+	u.Serve, u.Refresh, u.IfError, u.IfUnreachable = false, false, false, false
+}
+
+func reuse(r Rules, d *Demand, s Stored, now time.Time) Reuse {
 	age := s.age(now)
 	use := Reuse{Age: age, TTL: s.Lifetime - age}
 	ended := !s.Until.IsZero() && !now.Before(s.Until)
 	if ended {
 		use.TTL = min(use.TTL, s.Until.Sub(now))
 	}
-	asked := r.requestDirectives(req)
-	use.Why = objection(&asked, req, use)
+	use.Why = d.objectionTo(use)
 	if use.Why == reason.Stale && !ended {
-		stale(&use, r, &asked, s.Fields)
+		stale(&use, r, &d.directives, s.Fields)
 	}
 	use.Serve = use.Why == "" || use.Refresh
 	return use
 }
 
-// objection is the first rule that forbids to serve; "" if there is none.
-func objection(cc *httpfield.Directives, req httpfield.Request, use Reuse) reason.Reason {
-	switch {
-	case req.Method != http.MethodGet && req.Method != http.MethodHead:
-		return reason.Method
-	case cc.NoStore:
-		return reason.RequestNoStore // §5.2.1.5
-	case cc.Broken:
-		return reason.BadDirectives
-	case cc.NoCache, len(cc.NoCacheFields) > 0:
-		return reason.RequestNoCache // §5.2.1.4
-	case !cc.Present && hasPragmaNoCache(req.Fields):
-		return reason.RequestNoCache // §5.4
+// objectionTo is the first rule that forbids to serve a response of this age; "" if there is none.
+func (d *Demand) objectionTo(use Reuse) reason.Reason {
+	switch cc := &d.directives; {
+	case d.objection != "":
+		return d.objection
 	case use.TTL <= 0:
 		return reason.Stale // §4.2
 	case cc.MaxAge.Set && use.Age > cc.MaxAge.Value:
@@ -65,16 +84,8 @@ func objection(cc *httpfield.Directives, req httpfield.Request, use Reuse) reaso
 	return ""
 }
 
-// hasPragmaNoCache reports whether Pragma says no-cache, the word of clients from before Cache-Control (§5.4).
-func hasPragmaNoCache(f httpfield.Fields) bool {
-	values := f.Values("Pragma")
-	if len(values) == 0 {
-		return false
-	}
-	members, _ := httpfield.Members(values)
-	return slices.ContainsFunc(members, func(m string) bool { return strings.EqualFold(m, "no-cache") })
+// bringsCookies reports whether the request brings each cookie that was dropped from a response: a
+// client without one of them still needs the backend to set it.
+func bringsCookies(f httpfield.Fields, names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !httpfield.HasCookie(f, name) })
 }
-
-// OnlyIfCached reports whether the client wants a stored response or none (§5.2.1.7): where nothing can be served, it is
-// answered 504 with reason.OnlyIfCached, and nothing is sent to the backend.
-func OnlyIfCached(r Rules, req httpfield.Request) bool { return r.requestDirectives(req).OnlyIfCached }

@@ -12,7 +12,7 @@ import (
 // aMinute is a response that was 10 s old when it came, and has lived 20 s of its minute at now.
 var aMinute = httpcache.Stored{Status: 200, Fields: fields(), ResponseTime: now.Add(-10 * time.Second), InitialAge: 10 * time.Second, Lifetime: time.Minute}
 
-func TestUse(t *testing.T) { // RFC 9111 §4, §5.2.1
+func TestReuse(t *testing.T) { // RFC 9111 §4, §5.2.1
 	for _, tt := range []struct {
 		rule    string
 		method  string
@@ -47,7 +47,7 @@ func TestUse(t *testing.T) { // RFC 9111 §4, §5.2.1
 		t.Run(tt.rule, func(t *testing.T) {
 			req := get(tt.request...)
 			req.Method = tt.method
-			got := httpcache.Use(private, req, aMinute, now)
+			got := evaluate(private, req, aMinute, now)
 			want := httpcache.Reuse{Serve: tt.want == "", Why: tt.want, Age: 20 * time.Second, TTL: 40 * time.Second}
 			if got != want {
 				t.Errorf("%+v; want %+v", got, want)
@@ -59,23 +59,23 @@ func TestUse(t *testing.T) { // RFC 9111 §4, §5.2.1
 func TestAPlainHitDoesNotAllocate(t *testing.T) {
 	req := get("Accept: */*", "Cache-Control: max-age=100", "Connection: keep-alive")
 	if n := testing.AllocsPerRun(100, func() {
-		httpcache.BypassByRequest(httpcache.Rules{}, req)
-		httpcache.Use(private, req, aMinute, now)
+		d := httpcache.Read(private, req)
+		httpcache.Evaluate(private, &d, aMinute, now)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func TestOnlyIfCached(t *testing.T) { // §5.2.1.7
-	if !httpcache.OnlyIfCached(httpcache.Rules{}, get("Cache-Control: max-age=5, only-if-cached")) {
+	if !read(httpcache.Rules{}, get("Cache-Control: max-age=5, only-if-cached")).OnlyIfCached {
 		t.Error("not seen")
 	}
-	if httpcache.OnlyIfCached(httpcache.Rules{}, get(`Cache-Control: a="only-if-cached"`)) {
+	if read(httpcache.Rules{}, get(`Cache-Control: a="only-if-cached"`)).OnlyIfCached {
 		t.Error("seen in a quoted-string")
 	}
 }
 
-func TestBypassByRequest(t *testing.T) {
+func TestRequestsThatGoPastTheCache(t *testing.T) {
 	for _, tt := range []struct {
 		rule    string
 		request []string
@@ -94,7 +94,7 @@ func TestBypassByRequest(t *testing.T) {
 		{"RFC 9110 §7.6.1 or might", []string{`Connection: "X-Tenant`}, reason.ConnectionOption},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := httpcache.BypassByRequest(httpcache.Rules{}, get(tt.request...)); got != tt.want {
+			if got := read(httpcache.Rules{}, get(tt.request...)).Bypass; got != tt.want {
 				t.Errorf("%q; want %q", got, tt.want)
 			}
 		})
@@ -105,19 +105,19 @@ func TestWhatClientsSayCountsForNothingWhereThePolicySaysSo(t *testing.T) {
 	rules := httpcache.Rules{IgnoreDirectives: true}
 	for _, line := range []string{"no-store", "no-cache", "max-age=0", "min-fresh=100000", "only-if-cached", "no-store=\"", ","} {
 		req := get("Cache-Control: "+line, "Pragma: no-cache")
-		if why := httpcache.BypassByRequest(rules, req); why != "" {
+		if why := read(rules, req).Bypass; why != "" {
 			t.Errorf("%s: past the cache for %q", line, why)
 		}
-		if httpcache.OnlyIfCached(rules, req) {
+		if read(rules, req).OnlyIfCached {
 			t.Errorf("%s: only if cached", line)
 		}
 		fresh := httpcache.Stored{Status: 200, Fields: httpfield.Header{}, ResponseTime: now, Lifetime: time.Hour}
-		if use := httpcache.Use(rules, req, fresh, now); !use.Serve {
+		if use := evaluate(rules, req, fresh, now); !use.Serve {
 			t.Errorf("%s: not served for %q", line, use.Why)
 		}
 	}
 	stale := httpcache.Stored{Status: 200, Fields: httpfield.Header{}, ResponseTime: now, Lifetime: 0}
-	if httpcache.Use(rules, get(), stale, now).Serve {
+	if evaluate(rules, get(), stale, now).Serve {
 		t.Error("something stale is served")
 	}
 }

@@ -35,14 +35,6 @@ type Rules struct {
 	IgnoreDirectives bool
 }
 
-// requestDirectives are those of the request, as far as they count.
-func (r Rules) requestDirectives(req httpfield.Request) httpfield.Directives {
-	if r.IgnoreDirectives {
-		return httpfield.Directives{Present: true}
-	}
-	return httpfield.ParseCacheControl(req.Fields.Values("Cache-Control"))
-}
-
 // Authorized says when a shared cache may store the answer to a request with credentials (§3.5) though the response does
 // not itself allow it with public, s-maxage or must-revalidate.
 type Authorized int
@@ -61,7 +53,7 @@ type Requester struct {
 }
 
 // A Response is a response as it came from the backend. RequestTime is when the request was sent, ResponseTime when the
-// response's head came; both by the clock that Use is asked with.
+// response's head came; both by the clock that Evaluate is asked with.
 type Response struct {
 	Status                    int
 	Fields                    httpfield.Fields
@@ -77,6 +69,10 @@ type Stored struct {
 	InitialAge, Lifetime time.Duration
 	// Offset and Total are of a part of a representation (Status 206): where its bytes begin, and how many the whole has.
 	Offset, Total int64
+	// Size is how many bytes are stored of its content.
+	Size int64
+	// Cookies are the names of those that were dropped when it was stored.
+	Cookies []string
 	// Until, if not zero, is when it ends for good: beyond it is neither served stale nor validated.
 	Until time.Time
 }

@@ -43,3 +43,21 @@ func response(status int, lines ...string) httpcache.Response {
 // ago and ahead are dates as fields have them.
 func ago(d time.Duration) string   { return httpfield.FormatDate(now.Add(-d)) }
 func ahead(d time.Duration) string { return httpfield.FormatDate(now.Add(d)) }
+
+func read(r httpcache.Rules, req httpfield.Request) *httpcache.Demand {
+	d := httpcache.Read(r, req)
+	return &d
+}
+
+// evaluate is what Evaluate says of age alone.
+func evaluate(r httpcache.Rules, req httpfield.Request, s httpcache.Stored, now time.Time) httpcache.Reuse {
+	return httpcache.Evaluate(r, read(r, req), s, now).Reuse
+}
+
+func store(r httpcache.Rules, req httpfield.Request, who httpcache.Requester, resp httpcache.Response) httpcache.Storing {
+	return httpcache.Store(r, read(r, req), who, resp)
+}
+
+func fits(req httpfield.Request, s httpcache.Stored) bool {
+	return httpcache.Evaluate(private, read(private, req), s, now).Fits
+}

@@ -61,7 +61,7 @@ func TestStaleResponses(t *testing.T) { // RFC 9111 §4.2.4, RFC 5861
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			s := httpcache.Stored{Status: 200, Fields: fields(tt.response...), ResponseTime: now, Lifetime: time.Minute}
-			use := httpcache.Use(tt.rules, get(tt.request...), s, now.Add(time.Minute+tt.over))
+			use := evaluate(tt.rules, get(tt.request...), s, now.Add(time.Minute+tt.over))
 			got := no
 			for flag, is := range map[int]bool{refresh: use.Refresh, ifError: use.IfError, unreachable: use.IfUnreachable} {
 				if is {
@@ -78,14 +78,14 @@ func TestStaleResponses(t *testing.T) { // RFC 9111 §4.2.4, RFC 5861
 func TestWhatHasEndedIsNotServedStale(t *testing.T) {
 	policy := httpcache.Rules{StaleWhileRevalidate: time.Hour, StaleIfUnreachable: time.Hour}
 	s := httpcache.Stored{Status: 200, Fields: fields(), ResponseTime: now, Lifetime: time.Minute, Until: now.Add(2 * time.Minute)}
-	if use := httpcache.Use(policy, get(), s, s.Until.Add(-1)); !use.Refresh || !use.IfUnreachable {
+	if use := evaluate(policy, get(), s, s.Until.Add(-1)); !use.Refresh || !use.IfUnreachable {
 		t.Errorf("before its end: %+v", use)
 	}
-	if use := httpcache.Use(policy, get(), s, s.Until); use.Serve || use.IfUnreachable || use.Why != reason.Stale {
+	if use := evaluate(policy, get(), s, s.Until); use.Serve || use.IfUnreachable || use.Why != reason.Stale {
 		t.Errorf("at its end: %+v", use)
 	}
 	s.Lifetime = time.Hour
-	if use := httpcache.Use(policy, get(), s, s.Until); use.Serve || use.TTL > 0 {
+	if use := evaluate(policy, get(), s, s.Until); use.Serve || use.TTL > 0 {
 		t.Errorf("at its end, though fresh: %+v", use)
 	}
 }

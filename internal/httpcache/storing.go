@@ -20,11 +20,11 @@ type Storing struct {
 	Retain     time.Duration // beyond Lifetime: to validate (§4.3) or serve stale (§4.2.4)
 }
 
-// Store decides whether the response to req may be stored for later requests. It does not judge
+// Store decides whether the response to a request may be stored for later requests. It does not judge
 // Set-Cookie, size or completeness. StorableFields selects the fields to store.
-func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing {
+func Store(r Rules, d *Demand, who Requester, resp Response) Storing {
 	cc, targeted := responseDirectives(resp.Fields)
-	if why := refusal(r, req, who, resp, &cc); why != "" {
+	if why := refusal(r, d, who, resp, &cc); why != "" {
 		return Storing{Why: why}
 	}
 	validated := validates(resp)
@@ -38,14 +38,14 @@ func Store(r Rules, req httpfield.Request, who Requester, resp Response) Storing
 	if needsValidation(&cc) {
 		lifetime, why = 0, reason.ResponseNoCache
 	}
-	d := Storing{Store: true, Lifetime: lifetime, InitialAge: initialAge(resp), Retain: r.staleness(&cc)}
+	decision := Storing{Store: true, Lifetime: lifetime, InitialAge: initialAge(resp), Retain: r.staleness(&cc)}
 	if validated {
-		d.Retain = max(d.Retain, forValidation(lifetime)+max(0, d.InitialAge-lifetime))
+		decision.Retain = max(decision.Retain, forValidation(lifetime)+max(0, decision.InitialAge-lifetime))
 	}
-	if d.Lifetime <= d.InitialAge && d.Retain <= d.InitialAge-d.Lifetime {
+	if decision.Lifetime <= decision.InitialAge && decision.Retain <= decision.InitialAge-decision.Lifetime {
 		return Storing{Why: why}
 	}
-	return d
+	return decision
 }
 
 // A response is kept for validation for its lifetime once more, within these bounds.
@@ -82,16 +82,16 @@ func responseDirectives(f httpfield.Fields) (cc httpfield.Directives, targeted b
 }
 
 // refusal is the first rule of §3 that forbids storing, whatever the lifetime; "" if there is none.
-func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *httpfield.Directives) reason.Reason {
-	if req.Method != http.MethodGet {
+func refusal(r Rules, d *Demand, who Requester, resp Response, cc *httpfield.Directives) reason.Reason {
+	if d.request.Method != http.MethodGet {
 		return reason.Method // responses to other methods are not reused
 	}
-	if why := BypassByRequest(r, req); why != "" {
-		return why
+	if d.Bypass != "" {
+		return d.Bypass
 	}
 	switch {
 	case resp.Status == http.StatusPartialContent:
-		if _, ok := PartOf(req, resp); !ok {
+		if _, ok := PartOf(d, resp); !ok {
 			return reason.PartialContent // §3.3
 		}
 	case !storable(resp.Status):
@@ -104,7 +104,7 @@ func refusal(r Rules, req httpfield.Request, who Requester, resp Response, cc *h
 		return reason.ResponseNoStore // §5.2.2.5; §5.2.2.3: a cache that understands the status ignores it
 	case r.Shared && (cc.Private || indispensable(cc.PrivateFields)):
 		return reason.ResponsePrivate // §5.2.2.7
-	case r.Shared && !authorized(r, req, who, cc):
+	case r.Shared && !authorized(r, d.request, who, cc):
 		return reason.Authorized // §3.5
 	case cc.Broken:
 		return reason.BadDirectives

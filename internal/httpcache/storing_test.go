@@ -97,8 +97,8 @@ func TestStoring(t *testing.T) { // RFC 9111 §3
 			if tt.request != nil {
 				req = *tt.request
 			}
-			check(t, "private", httpcache.Store(private, req, httpcache.Requester{}, response(tt.status, tt.response...)), tt.private)
-			check(t, "shared", httpcache.Store(shared, req, httpcache.Requester{}, response(tt.status, tt.response...)), tt.shared)
+			check(t, "private", store(private, req, httpcache.Requester{}, response(tt.status, tt.response...)), tt.private)
+			check(t, "shared", store(shared, req, httpcache.Requester{}, response(tt.status, tt.response...)), tt.shared)
 		})
 	}
 }
@@ -124,7 +124,7 @@ func TestStatusesWithAStatedLifetime(t *testing.T) { // §3: final, and storable
 	for status := 100; status < 700; status++ {
 		_, refused := never[status]
 		want := status >= 200 && status < 600 && !refused
-		got := httpcache.Store(private, get(), httpcache.Requester{}, response(status, minute))
+		got := store(private, get(), httpcache.Requester{}, response(status, minute))
 		if got.Store != want {
 			t.Errorf("%d: stored %v (%s) %s", status, got.Store, got.Why, never[status])
 		}
@@ -152,7 +152,7 @@ func TestAuthorized(t *testing.T) { // §3.5 and what the policy changes
 		t.Run(fmt.Sprintf("policy %d, %+v, %s", tt.policy, tt.who, tt.field), func(t *testing.T) {
 			r := shared
 			r.Authorized = tt.policy
-			check(t, "shared", httpcache.Store(r, get(tt.field), tt.who, tt.response), tt.want)
+			check(t, "shared", store(r, get(tt.field), tt.who, tt.response), tt.want)
 		})
 	}
 }
@@ -181,7 +181,7 @@ func TestHowLongAResponseIsKeptBeyondItsLifetime(t *testing.T) { // §4.2.4, §4
 		{"as does s-maxage", inShared, []string{"Cache-Control: s-maxage=60"}, 0},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := httpcache.Store(tt.rules, get(), httpcache.Requester{}, response(200, tt.response...)); !got.Store || got.Retain != tt.want {
+			if got := store(tt.rules, get(), httpcache.Requester{}, response(200, tt.response...)); !got.Store || got.Retain != tt.want {
 				t.Errorf("%+v; want %v", got, tt.want)
 			}
 		})
@@ -189,7 +189,7 @@ func TestHowLongAResponseIsKeptBeyondItsLifetime(t *testing.T) { // §4.2.4, §4
 }
 
 func TestStoringGivesLifetimeAndAge(t *testing.T) {
-	got := httpcache.Store(private, get(), httpcache.Requester{}, response(200, minute, "Age: 7"))
+	got := store(private, get(), httpcache.Requester{}, response(200, minute, "Age: 7"))
 	if want := (httpcache.Storing{Store: true, Lifetime: time.Minute, InitialAge: 7 * time.Second}); got != want {
 		t.Errorf("%+v", got)
 	}

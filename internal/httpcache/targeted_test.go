@@ -27,7 +27,7 @@ func TestTargetedFields(t *testing.T) { // RFC 9213 §2.1, §2.2
 		{"names are case-sensitive, unlike those of Cache-Control", []string{"CDN-Cache-Control: max-age=60, No-Store;x"}, 0, "invalid"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := httpcache.Store(httpcache.Rules{}, get(), httpcache.Requester{}, response(200, c.response...))
+			got := store(httpcache.Rules{}, get(), httpcache.Requester{}, response(200, c.response...))
 			if c.why == "invalid" { // an upper-case key makes the whole field invalid: nothing states a lifetime
 				if got.Store {
 					t.Errorf("stored for %v", got.Lifetime)

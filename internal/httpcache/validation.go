@@ -37,10 +37,11 @@ func StrongTag(f httpfield.Fields) (line string, ok bool) {
 	return line, ok && !strings.HasPrefix(line, "W/")
 }
 
-// Ask puts into h, the fields of a request that is forwarded, the question whether the stored response still holds (§4.3.1), in the place of what the client
-// asked. It reports whether there is anything to ask by. One that is dead, since what it depends on was written to, is asked about by a strong
-// ETag alone: Last-Modified has steps of a second.
-func Ask(h http.Header, s Stored, dead bool) bool {
+// SetValidators makes h, the fields of a request that is forwarded, a conditional request by the
+// validators of the stored response (§4.3.1). It reports whether there are any. A dead one, whose
+// tags were written to since, is validated by a strong ETag alone: Last-Modified has steps of a
+// second.
+func SetValidators(h http.Header, s Stored, dead bool) bool {
 	tag, tagged := EntityTag(s.Fields)
 	if dead {
 		tag, tagged = StrongTag(s.Fields)

@@ -37,7 +37,7 @@ func TestAsking(t *testing.T) { // RFC 9111 §4.3.1
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			h := http.Header{}
-			if asked := httpcache.Ask(h, held(tt.stored...), tt.dead); asked != (len(tt.want) > 0) || !reflect.DeepEqual(h, tt.want) {
+			if asked := httpcache.SetValidators(h, held(tt.stored...), tt.dead); asked != (len(tt.want) > 0) || !reflect.DeepEqual(h, tt.want) {
 				t.Errorf("%v, %v; want %v", asked, h, tt.want)
 			}
 		})
@@ -116,7 +116,7 @@ func TestAnUpdateIsAsOldAsItself(t *testing.T) { // §4.2.3 with the update's Da
 		0: fields(), 7 * time.Second: fields("Age: 7"), 9 * time.Second: fields("Date: " + ago(9*time.Second)),
 	} {
 		answer := httpcache.Response{Status: 200, Fields: httpfield.Header(httpcache.Updated(stored, update)), RequestTime: now, ResponseTime: now}
-		if got := httpcache.Store(private, get(), httpcache.Requester{}, answer); !got.Store || got.InitialAge != age || got.Lifetime != time.Minute {
+		if got := store(private, get(), httpcache.Requester{}, answer); !got.Store || got.InitialAge != age || got.Lifetime != time.Minute {
 			t.Errorf("%v: %+v", update, got)
 		}
 	}

@@ -1,27 +1,25 @@
-package caller
+package httpfield
 
 import (
 	"slices"
 	"strings"
-
-	"sidecar/internal/httpfield"
 )
 
-// A cookie is one pair of a Cookie field (RFC 6265 §4.2.1).
-type cookie struct {
-	name, value string
-	unclear     bool // parsers disagree about it: a pair without a certain name, or a whole line
+// A Cookie is one pair of a Cookie field (RFC 6265 §4.2.1).
+type Cookie struct {
+	Name, Value string
+	Unclear     bool // parsers disagree about it: a pair without a certain name, or a whole line
 }
 
-// cookies splits the Cookie fields at every ';'. Two cases stay whole and unclear, so that requests
+// Cookies splits the Cookie fields at every ';'. Two cases stay whole and unclear, so that requests
 // that differ in them are different callers: a line in which the split leaves a quotation mark
 // open, because some parsers take the ';' for part of the value; and a pair without a certain name,
 // because some parsers trim or unquote a name, or take a pair without '=' for a value.
-func cookies(f httpfield.Fields) []cookie {
-	var jar []cookie
+func Cookies(f Fields) []Cookie {
+	var jar []Cookie
 	for _, line := range f.Values("Cookie") {
 		if strings.Contains(line, `"`) && slices.ContainsFunc(strings.Split(line, ";"), oddQuotes) {
-			jar = append(jar, cookie{value: line, unclear: true})
+			jar = append(jar, Cookie{Value: line, Unclear: true})
 			continue
 		}
 		for pair := range strings.SplitSeq(line, ";") {
@@ -31,9 +29,9 @@ func cookies(f httpfield.Fields) []cookie {
 			switch {
 			case pair == "":
 			case !ok || name == "" || strings.ContainsFunc(name, odd):
-				jar = append(jar, cookie{value: pair, unclear: true})
+				jar = append(jar, Cookie{Value: pair, Unclear: true})
 			default:
-				jar = append(jar, cookie{name: name, value: strings.TrimLeft(value, " \t")})
+				jar = append(jar, Cookie{Name: name, Value: strings.TrimLeft(value, " \t")})
 			}
 		}
 	}
@@ -51,6 +49,6 @@ func oddQuotes(s string) bool {
 func odd(r rune) bool { return r <= ' ' || r == '"' || r >= 0x7f }
 
 // HasCookie reports whether the request certainly has a cookie of this name.
-func HasCookie(f httpfield.Fields, name string) bool {
-	return slices.ContainsFunc(cookies(f), func(c cookie) bool { return c.name == name && !c.unclear })
+func HasCookie(f Fields, name string) bool {
+	return slices.ContainsFunc(Cookies(f), func(c Cookie) bool { return c.Name == name && !c.Unclear })
 }

@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"sidecar/internal/reason"
+)
+
+// errLeft is what a buffer's reader gets when its client has left.
+var errLeft = errors.New("the client left")
+
+// errLost is what it gets when the body cannot be taken in hand any more.
+var errLost = errors.New("the answer is lost")
+
+// A buffer is an answer's body that is taken in hand as fast as the backend sends it, while the one
+// client that is being answered follows at its own pace: a slow client keeps nobody waiting who wants
+// the same. A body that grows over the limit is left to the reader; so is one that is too long to be
+// held, which overflows.
+type buffer struct {
+	body   io.ReadCloser // the backend's; what overflow returned, once it is over
+	length int64         // as announced; -1 if unknown
+	limit  int64
+	came   func() // called for each piece that the backend sends
+	hand   int64  // how much is taken in hand at the most, where there is an overflow
+	// overflow takes over the body with what came so far; nil: all up to the limit is taken in hand.
+	overflow func(content []byte, err error) (rest io.ReadCloser, why reason.Reason)
+
+	mu      sync.Mutex
+	changed sync.Cond
+	content []byte // as far as the reader may see it
+	err     error  // io.EOF when the body is complete
+	over    bool   // the rest is still in body, for the reader; content is let go when that has seen it
+	left    bool   // the reader is gone
+
+	read int // by the reader
+}
+
+func newBuffer(body io.ReadCloser, length, limit int64, came func()) *buffer {
+	b := &buffer{body: body, length: length, limit: limit, came: came, hand: limit}
+	b.changed.L = &b.mu
+	return b
+}
+
+// overflowAbove makes a body that is longer than hand go over to overflow. Call it before fill.
+// overflow is called once, with what came so far and the error that came with the last of it, and
+// returns what the reader reads from then on, or why nothing will be stored.
+func (b *buffer) overflowAbove(hand int64, overflow func(content []byte, err error) (io.ReadCloser, reason.Reason)) {
+	b.hand, b.overflow = hand, overflow
+}
+
+// fill takes the body in hand. complete is called with all of it before the reader can see that it
+// is. It returns why there is no complete body within the limit; "" if there is, or if it overflowed.
+// The reader gets an end in any case, also where fill panics.
+func (b *buffer) fill(complete func(content []byte)) reason.Reason {
+	defer b.fail()
+	buf := chunks.Get().(*[chunk]byte)
+	defer chunks.Put(buf)
+	if b.length > 0 {
+		b.mu.Lock()
+		b.content = make([]byte, 0, min(b.length, b.limit, b.hand+chunk))
+		b.mu.Unlock()
+	}
+	for {
+		n, err := b.body.Read(buf[:])
+		b.came()
+		b.mu.Lock()
+		content := append(b.content, buf[:n]...)
+		b.mu.Unlock()
+		switch {
+		case int64(len(content)) > b.limit:
+			b.publish(content, nil, true)
+			return reason.TooLarge
+		case b.overflow != nil && int64(len(content)) > b.hand:
+			rest, why := b.overflow(content, err)
+			if why == "" {
+				b.body = rest
+			}
+			b.publish(content, nil, true)
+			return why
+		case err == io.EOF, err == nil && int64(len(content)) == b.length:
+			complete(content)
+			b.publish(content, io.EOF, false)
+			_ = b.body.Close()
+			return ""
+		case err != nil:
+			b.publish(content, err, false)
+			_ = b.body.Close()
+			return reason.Incomplete
+		}
+		b.publish(content, nil, false)
+	}
+}
+
+// fail ends a body whose end was not published.
+func (b *buffer) fail() {
+	b.mu.Lock()
+	ended := b.err != nil || b.over
+	b.mu.Unlock()
+	if !ended {
+		b.publish(b.content, errLost, false)
+		_ = b.body.Close()
+	}
+}
+
+func (b *buffer) publish(content []byte, err error, over bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.content, b.err, b.over = content, err, over
+	if over && b.left {
+		_ = b.body.Close()
+	}
+	b.changed.Broadcast()
+}
+
+// Read implements io.Reader.
+func (b *buffer) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	for b.read == len(b.content) && b.err == nil && !b.over && !b.left {
+		b.changed.Wait()
+	}
+	n := copy(p, b.content[b.read:])
+	b.read += n
+	if b.over && b.read == len(b.content) {
+		b.content, b.read = nil, 0
+	}
+	err, over, left := b.err, b.over, b.left
+	b.mu.Unlock()
+	switch {
+	case n > 0:
+		return n, nil
+	case left:
+		return 0, errLeft
+	case over:
+		return b.body.Read(p)
+	}
+	return 0, err
+}
+
+// Close says that the reader is gone. The body is taken in hand all the same, where it has not grown
+// over the limit.
+func (b *buffer) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = true
+	b.changed.Broadcast()
+	if b.over {
+		return b.body.Close()
+	}
+	return nil
+}

@@ -1,0 +1,285 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/backend"
+	"sidecar/internal/entry"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+	"sidecar/internal/store"
+	"sidecar/policy"
+)
+
+// A capture is an answer that is being stored as it passes.
+type capture struct {
+	miss      *miss
+	entry     *entry.Entry
+	retain    time.Duration          // beyond its lifetime
+	surrogate []cachekeys.Tag        // the surrogate keys in its own fields
+	part      httpfield.ContentRange // of an answer that is a part; zero for a whole one
+
+	chunks *chunkWriter // of the goroutine that takes the body in hand; nil: the body stays in memory
+}
+
+// maxPart is how many bytes of a representation are stored as a part of it: one that lies in one
+// record, and is held whole.
+const maxPart = store.SpillAbove
+
+// store decides what becomes of the backend's answer: it is kept as it passes, which the capture
+// does; or what is stored already is updated by it; or nothing is kept.
+func (m *miss) store(o outcome) *capture {
+	switch {
+	case m.fill == nil:
+		return nil
+	case o.validated != nil:
+		if !backend.Suspect(o.resp) {
+			m.keepUpdated(o.validated.held, o.validated.fields, o.at)
+		}
+		return nil
+	case m.x.req.Method == http.MethodHead:
+		m.updateFromHEAD(o)
+		return nil
+	}
+	c := m.capture(o)
+	if c == nil && o.failure == store.NotFailed && m.flight != nil {
+		m.unshareable()
+	}
+	return c
+}
+
+// capture returns what stores the answer; nil if it may not be stored.
+func (m *miss) capture(o outcome) *capture {
+	why := reason.Reason("")
+	switch resp := o.resp; {
+	case backend.Suspect(resp):
+		why = reason.BadFraming
+	case resp.ContentLength > m.x.plan.Read.Cache.MaxBody:
+		why = reason.TooLarge
+	case len(resp.Trailer) > 0:
+		why = reason.Trailers
+	default:
+		return m.captureAs(resp.StatusCode, resp.Header, o.at)
+	}
+	m.proxy.refused(m.x, why)
+	return nil
+}
+
+// captureAs is capture for an answer to a GET with this status and these fields, whose content is or
+// will be complete.
+func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
+	read := m.x.plan.Read
+	demand := read.Demand.WithMethod(http.MethodGet)
+	answer := httpcache.Response{Status: status, Fields: httpfield.Header(fields), RequestTime: at.sent, ResponseTime: at.came}
+	decision := httpcache.Store(read.Rules, demand, read.Requester, answer)
+	why := decision.Why
+	if decision.Store {
+		c := &capture{miss: m, retain: decision.Retain}
+		c.part, _ = httpcache.PartOf(demand, answer)
+		if c.part.Last-c.part.First >= maxPart {
+			why = reason.TooLarge
+		} else if c.entry, why = newEntry(read, decision, answer); why == "" {
+			m.x.out.Stored, c.surrogate = true, read.Given(answer.Fields)
+			return c
+		}
+	}
+	m.proxy.refused(m.x, why)
+	return nil
+}
+
+// newEntry makes the entry of an answer that the rules allow to store, still without its body. why is
+// the reason for which the policy, or the form of its fields, keeps it out.
+func newEntry(read *policy.ReadPlan, decision httpcache.Storing, answer httpcache.Response) (*entry.Entry, reason.Reason) {
+	fields := httpcache.StorableFields(read.Rules, answer.Fields, read.Cache.Strip)
+	if answer.Status == http.StatusPartialContent { // the entry says where a part lies, and each answer from it anew
+		delete(fields, "Content-Range")
+		httpcache.DropDigests(fields)
+	}
+	dropped, why := dropCookies(fields, read.Cache.SetCookie)
+	if why != "" {
+		return nil, why
+	}
+	e, err := entry.New(answer.Status, fields)
+	if err != nil {
+		return nil, reason.BadFraming
+	}
+	e.Vary, _ = httpcache.VaryNames(answer.Fields)
+	e.Cookies = dropped
+	e.ResponseTime, e.InitialAge = answer.ResponseTime, decision.InitialAge
+	e.Lifetime, e.Until = decision.Lifetime, end(read, answer.ResponseTime)
+	if !e.Until.IsZero() {
+		e.Lifetime = min(e.Lifetime, e.InitialAge+e.Until.Sub(answer.ResponseTime))
+	}
+	return e, ""
+}
+
+// end is when nothing of an answer may be used any more: nothing outlives the caller's token, or
+// max_age where the credentials cannot be verified. Zero if there is no such end.
+func end(read *policy.ReadPlan, now time.Time) (t time.Time) {
+	if read.MaxLife > 0 {
+		t = now.Add(read.MaxLife)
+	}
+	if !read.NotAfter.IsZero() && (t.IsZero() || read.NotAfter.Before(t)) {
+		t = read.NotAfter
+	}
+	return t
+}
+
+// dropCookies treats Set-Cookie as the policy says: it takes out the cookies that are not stored and
+// returns their names, or the reason why the answer is not stored.
+func dropCookies(fields http.Header, rule policy.SetCookie) (dropped []string, why reason.Reason) {
+	if rule.Store {
+		return nil, ""
+	}
+	for _, line := range fields["Set-Cookie"] {
+		cookie, err := http.ParseSetCookie(line)
+		if err != nil || !slices.Contains(rule.Drop, cookie.Name) {
+			return nil, reason.SetCookie
+		}
+		if !slices.Contains(dropped, cookie.Name) {
+			dropped = append(dropped, cookie.Name)
+		}
+	}
+	delete(fields, "Set-Cookie")
+	return dropped, ""
+}
+
+// bringCookies adds the names of the cookies that were dropped from a stored response of which
+// something is kept.
+func (c *capture) bringCookies(held *entry.Entry) {
+	for _, name := range held.Cookies {
+		if !slices.Contains(c.entry.Cookies, name) {
+			c.entry.Cookies = append(slices.Clip(c.entry.Cookies), name)
+		}
+	}
+}
+
+// relay sends the answer to the client while its body is taken in hand.
+func (c *capture) relay(o outcome) {
+	p, x, resp := c.miss.proxy, c.miss.x, o.resp
+	head := *resp
+	head.Trailer = nil // none is announced; net/http writes there when the body ends
+	body := c.takeBody(resp)
+	defer body.Close()
+	defer context.AfterFunc(x.r.Context(), func() { _ = body.Close() })()
+	if c.miss.notModified(o) {
+		_, _ = io.Copy(io.Discard, resp.Body) // what ends early is not stored; the client has it whole
+		p.answerUnchanged(x, resp)
+		return
+	}
+	p.head(x, &head)
+	abort(x.relay(resp, watcher{}))
+	trailers(x.w, resp)
+}
+
+// How long others wait for a body: for its next bytes, and for its end. Then each asks the backend
+// for itself.
+const (
+	bodyStall = 2 * time.Second
+	bodyTime  = 10 * time.Second
+)
+
+// takeBody takes the body in hand, and puts what the client is to read in its place.
+func (c *capture) takeBody(resp *http.Response) io.Closer {
+	end := time.Now().Add(bodyTime)
+	stalled := time.AfterFunc(bodyStall, func() { c.miss.release(store.Landing{}) })
+	read := c.miss.x.plan.Read
+	length, limit := resp.ContentLength, read.Cache.MaxBody
+	if resp.ProtoMajor != 1 {
+		length = -1 // trailers may follow though the content is complete
+	}
+	if c.part.Total > 0 {
+		limit = min(limit, maxPart)
+	}
+	b := newBuffer(resp.Body, length, limit, func() { stalled.Reset(min(bodyStall, time.Until(end))) })
+	if !read.NamesFromBody() && c.part.Total == 0 { // else it is needed whole
+		body := resp.Body
+		b.overflowAbove(store.SpillAbove, func(content []byte, err error) (io.ReadCloser, reason.Reason) {
+			return c.toChunks(resp, body, content, err)
+		})
+	}
+	resp.Body = b
+	c.miss.handOver(func() { // ends with the body, which ends with the flight's context or with that of the one client
+		defer stalled.Stop()
+		why := b.fill(func(content []byte) {
+			if len(resp.Trailer) > 0 { // nobody announced them
+				c.drop(reason.Trailers)
+				return
+			}
+			c.storePassed(content)
+		})
+		stalled.Stop()
+		if why != "" {
+			c.drop(why)
+		}
+		c.chunks.run()
+	})
+	return b
+}
+
+// drop gives up an answer that was to be kept.
+func (c *capture) drop(why reason.Reason) {
+	if why != reason.Incomplete { // it will be too large again
+		c.miss.unshareable()
+	}
+	c.miss.giveUp()
+	c.miss.release(store.Landing{})
+	c.kept(why)
+}
+
+// storePassed stores what has passed, if it is as long as it said.
+func (c *capture) storePassed(content []byte) {
+	if c.part.Total > 0 {
+		if int64(len(content)) != c.part.Last-c.part.First+1 {
+			c.drop(reason.Incomplete)
+			return
+		}
+		content = c.join(content)
+	}
+	c.store(content)
+}
+
+// store hands the complete answer over, to be stored behind it, and to those who wait.
+func (c *capture) store(content []byte) {
+	m, e := c.miss, c.entry
+	e.Body = content
+	read := m.x.plan.Read
+	var body *policy.Body
+	if e.Total == 0 { // the whole
+		body = policy.NewBody(content, e)
+	}
+	m.keep(e, c.retain, func() ([]cachekeys.Tag, reason.Reason) {
+		names, why := read.Names(body)
+		return append(names, c.surrogate...), why
+	}, c.kept)
+	switch {
+	case len(c.surrogate) > 0 && !m.provesGuard(cachekeys.Guard("")):
+		m.release(store.Landing{})
+	case e.Fresh(time.Now()) <= 0:
+		m.unshareable()
+		m.release(store.Landing{}) // each has to ask for itself
+	default:
+		m.release(store.Landing{Entry: e})
+	}
+}
+
+// kept counts an answer that was stored, or was to be and is not for this reason.
+func (c *capture) kept(why reason.Reason) {
+	if why == "" {
+		c.miss.proxy.Metrics.Stored(c.miss.x.plan.Route)
+	} else {
+		c.miss.proxy.Metrics.NotStored(why)
+	}
+}
+
+// refused counts an answer that is not stored, and why.
+func (p *Proxy) refused(x *exchange, why reason.Reason) {
+	x.out.NotStored = why
+	p.Metrics.NotStored(why)
+}

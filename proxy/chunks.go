@@ -1,0 +1,118 @@
+package proxy
+
+import (
+	"io"
+	"net/http"
+	"sync"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/reason"
+	"sidecar/internal/store"
+)
+
+// A chunkWriter is the rest of a body that is too long to be held in memory. Its one reader takes it
+// from the backend at the client's pace, and what passes is stored in pieces meanwhile. Whatever
+// becomes of the pieces, the reader goes on.
+type chunkWriter struct {
+	body    io.ReadCloser // the backend's
+	resp    *http.Response
+	limit   int64
+	capture *capture
+	pieces  *store.Spill
+
+	mu   sync.Mutex // the reader may be closed while it reads
+	size int64      // of what has come
+	over bool       // the answer is kept, or given up
+}
+
+// toChunks takes over from the buffer, with what has come so far and the error that came with the last
+// of it. why says why nothing is stored. Those who wait for the answer are let go: from now on it
+// comes at the pace of one client.
+func (c *capture) toChunks(resp *http.Response, body io.ReadCloser, content []byte, err error) (rest io.ReadCloser, why reason.Reason) {
+	pieces := c.miss.chunks(c.entry, content)
+	if pieces == nil {
+		return nil, reason.StoreBusy
+	}
+	c.miss.unshareable()
+	c.miss.release(store.Landing{})
+	c.chunks = &chunkWriter{
+		body: body, resp: resp, limit: c.miss.x.plan.Read.Cache.MaxBody,
+		capture: c, pieces: pieces, size: int64(len(content)),
+	}
+	c.chunks.passed(nil, err)
+	return c.chunks, ""
+}
+
+// run writes the pieces, until the body is complete or given up. It does nothing on a nil chunkWriter.
+func (w *chunkWriter) run() {
+	if w == nil {
+		return
+	}
+	w.pieces.Run()
+	if why := w.pieces.Wait(); why != "" {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.drop(why)
+	}
+}
+
+// Read implements io.Reader. The answer is on its way into the store before the reader can see that it is complete.
+func (w *chunkWriter) Read(b []byte) (int, error) {
+	n, err := w.body.Read(b)
+	w.passed(b[:n], err)
+	return n, err
+}
+
+func (w *chunkWriter) passed(b []byte, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return
+	}
+	w.size += int64(len(b))
+	switch {
+	case w.size > w.limit:
+		w.drop(reason.TooLarge)
+	case err != nil && err != io.EOF:
+		w.drop(reason.Incomplete)
+	case err == nil && (w.size != w.resp.ContentLength || w.resp.ProtoMajor != 1):
+		w.pieces.Write(b)
+	case len(w.resp.Trailer) > 0: // nobody announced them
+		w.drop(reason.Trailers)
+	default:
+		w.pieces.Write(b)
+		w.over = true
+		w.keep()
+	}
+}
+
+// keep stores the complete answer behind its pieces.
+func (w *chunkWriter) keep() {
+	c := w.capture
+	c.entry.Chunks = w.pieces.Finish()
+	c.miss.keep(c.entry, c.retain,
+		func() ([]cachekeys.Tag, reason.Reason) { return c.surrogate, w.pieces.Wait() },
+		func(why reason.Reason) {
+			if why != "" {
+				w.pieces.Discard(why)
+			}
+			c.kept(why)
+		})
+}
+
+// drop gives up an answer that was to be kept. mu is held.
+func (w *chunkWriter) drop(why reason.Reason) {
+	if !w.over {
+		w.over = true
+		w.pieces.Discard(why)
+		w.capture.kept(why)
+	}
+}
+
+// Close says that the reader is gone: what it has not read is not stored.
+func (w *chunkWriter) Close() error {
+	w.mu.Lock()
+	w.drop(reason.Incomplete)
+	w.mu.Unlock()
+	return w.body.Close()
+}
