@@ -3,7 +3,7 @@
 // The path of a request, by package:
 //
 //	cmd/sidecar            builds the parts, starts and stops them
-//	proxy                  the path of one request: read, fetch, keep, answer, write, pass
+//	proxy                  the path of one request: read, answer, miss, ask, capture, write, pass
 //	policy                 the plan of a request, from policies.yaml
 //	cachekeys              keys, tags, templates
 //	internal/caller        identification of callers

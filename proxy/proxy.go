@@ -1,9 +1,16 @@
-// Package proxy takes each request along its path: what is to be done with it (policy), what is stored for it (store),
-// the backend's answer (backend), what is kept of it and what it invalidates (httpcache, coherence).
+// Package proxy takes each request along its path: the plan for it (policy), the stored response for
+// it (store), the backend's answer (backend), what is stored of that answer and what the request
+// invalidates (httpcache, coherence).
 //
-// The path can be read from the file names: proxy and view for all; read, fetch, keep, tail and spill, reply and answer for a GET, revalidate, stale and
-// refresh where what is stored may not be served as it stands; write for what changes something; pass and upgrade for everything else; head and relay send an answer on. Nothing is decided here that a pure package
-// could decide.
+// The path can be read from the file names. For all requests: proxy and view. A GET: read looks up
+// and decides, answer sends a stored response. Where none may be used, miss owns all that follows: it
+// waits for another request that fetches the same, or asks the backend (ask), by a conditional
+// request if there is a candidate; capture stores the answer as it passes, through a buffer or, if it
+// is long, in chunks. refresh is a miss behind a stale answer. A request that changes something:
+// write. All others: pass and upgrade. head and relay send the backend's answers on.
+//
+// Nothing is decided here that a pure package could decide: the plan and httpcache.Evaluate say what
+// is to be done, the handlers do it.
 package proxy
 
 import (
