@@ -31,8 +31,8 @@ type Plan struct {
 	Route  string        // the route's name, for metrics; "" if none matched
 	Bypass reason.Reason // Pass: why
 	Caller caller.Caller
-	// Read is that of a cached route: also where Kind is Pass, because the request itself asks to go
-	// past the cache.
+	// Read is that of a cached route: also where Kind is Pass, because the request itself asks to
+	// go past the cache.
 	Read  *ReadPlan
 	Write *WritePlan
 	Job   *JobPlan
