@@ -17,7 +17,7 @@ var rows = [][]string{
 	{"cmd/sidecar"},
 	{"proxy", "jobhook", "internal/ops", "internal/demo"},
 	{"internal/store", "internal/jobs", "internal/invalidation"},
-	{"internal/coherence", "internal/keysecret", "internal/entry", "internal/backend", "policy"},
+	{"internal/coherence", "internal/lease", "internal/collapse", "internal/keysecret", "internal/entry", "internal/backend", "policy"},
 	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory", "policy/yamldoc"},
 	{"policy/pattern", "internal/jsonbody", "cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
 	{"internal/httpfield"},

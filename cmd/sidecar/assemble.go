@@ -89,7 +89,7 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 	}); err != nil {
 		return err
 	}
-	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Incarnation: s.incarnation, Log: s.log, Guards: guards()})
+	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Incarnation: s.incarnation, Log: s.log, Disabled: guards()})
 	s.invalidator = &invalidation.Invalidator{
 		Keyspace: s.keyspace, Table: s.policies.Table,
 		Done: func(tags int, err error) { s.metrics.Invalidated("", tags, err) },

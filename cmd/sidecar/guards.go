@@ -5,4 +5,4 @@ package main
 import "sidecar/internal/coherence"
 
 // guards are the parts of the protocol that are switched off: none.
-func guards() coherence.Guards { return coherence.Guards{} }
+func guards() coherence.Disabled { return coherence.Disabled{} }

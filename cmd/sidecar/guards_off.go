@@ -13,7 +13,7 @@ import (
 
 // guards are the parts of the protocol that GUARDS_OFF switches off, as JSON. Only the checker's own binary is built with the tag that
 // lets it: it has to see what breaks without each of them.
-var guards = sync.OnceValue(func() (off coherence.Guards) {
+var guards = sync.OnceValue(func() (off coherence.Disabled) {
 	if text := os.Getenv("GUARDS_OFF"); text != "" {
 		if err := json.Unmarshal([]byte(text), &off); err != nil {
 			fmt.Fprintf(os.Stderr, "GUARDS_OFF: %v\n", err)

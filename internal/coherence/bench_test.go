@@ -27,7 +27,7 @@ func quantile(of []time.Duration, q float64) time.Duration {
 // pub/sub round trip on the same Redis.
 func BenchmarkPush(b *testing.B) {
 	s := redisd.Start(b)
-	from, to := newProcess(b, addressOf(s), coherence.Guards{}), newProcess(b, addressOf(s), coherence.Guards{})
+	from, to := newProcess(b, addressOf(s), coherence.Disabled{}), newProcess(b, addressOf(s), coherence.Disabled{})
 	to.run()
 	proc.Await(b, 10*time.Second, func() error {
 		if !to.Current() {
@@ -74,7 +74,7 @@ func BenchmarkInvalidate(b *testing.B) {
 	few, many := redisd.Start(b), redisd.Start(b)
 	few.Do("DEBUG", "POPULATE", 1, "test:e", 64)
 	many.Do("DEBUG", "POPULATE", 1_000_000, "test:e", 64)
-	one, million := newProcess(b, addressOf(few), coherence.Guards{}), newProcess(b, addressOf(many), coherence.Guards{})
+	one, million := newProcess(b, addressOf(few), coherence.Disabled{}), newProcess(b, addressOf(many), coherence.Disabled{})
 	cost := func(p *process) time.Duration {
 		p.open(carried, nil)
 		start := time.Now()

@@ -16,15 +16,15 @@ func TestInClusterGuardsAreDeletedBeforeTags(t *testing.T) {
 	cluster := redisd.StartCluster(t)
 	for _, c := range []struct {
 		name   string
-		guards coherence.Guards
+		guards coherence.Disabled
 		want   error // of learning
 		stale  coherence.Verdict
 	}{
-		{"by the protocol", coherence.Guards{}, coherence.ErrGuardChanged, coherence.Dead},
-		{"tags first, as the test must see", coherence.Guards{GuardsAfterTags: true}, nil, coherence.Alive},
+		{"by the protocol", coherence.Disabled{}, coherence.ErrGuardChanged, coherence.Dead},
+		{"tags first, as the test must see", coherence.Disabled{GuardsAfterTags: true}, nil, coherence.Alive},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			filler := newProcess(t, config.Redis{Cluster: cluster.Addrs()}, coherence.Guards{})
+			filler := newProcess(t, config.Redis{Cluster: cluster.Addrs()}, coherence.Disabled{})
 			writer := newProcess(t, config.Redis{Cluster: cluster.Addrs()}, c.guards)
 			opened := filler.open(nil, []cachekeys.Tag{guard}) // and fetches, before the commit
 			var learned error

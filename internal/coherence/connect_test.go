@@ -38,11 +38,11 @@ type process struct {
 	incarnation *coherence.Incarnation
 }
 
-func newProcess(t testing.TB, r config.Redis, guards coherence.Guards, intent ...time.Duration) *process {
+func newProcess(t testing.TB, r config.Redis, guards coherence.Disabled, intent ...time.Duration) *process {
 	t.Helper()
 	p := &process{t: t, incarnation: coherence.NewIncarnation(names, nil)}
 	p.conn = connect(t, r, p.incarnation.Greet)
-	o := coherence.Options{Conn: p.conn, Names: names, Incarnation: p.incarnation, Guards: guards}
+	o := coherence.Options{Conn: p.conn, Names: names, Incarnation: p.incarnation, Disabled: guards}
 	if len(intent) > 0 {
 		o.IntentTime = intent[0]
 	}

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"sidecar/cachekeys"
 	"sidecar/internal/redisconn"
 )
@@ -44,131 +42,54 @@ func (k *Keyspace) end(ctx context.Context, b *redisconn.Budget, e ending) error
 	}
 	k.heard.raise(e.tags)
 	k.heard.raise(others)
-	if err != nil && !k.guards.NoDirtyList && len(e.tags) > 0 {
+	if err != nil && !k.disabled.NoDirtyList && len(e.tags) > 0 {
 		k.dirty.add(e)
 	}
 	return err
 }
 
-// endBatch bounds how many tags one script deletes.
-const endBatch = 512
-
-// send runs the scripts, and returns the tags of other rules that were deleted with e's.
+// send runs the scripts, and returns the tags of other rules that were deleted with those of e.
 func (k *Keyspace) send(ctx context.Context, b *redisconn.Budget, e ending) (others []cachekeys.Digest, err error) {
-	if k.conn.Cluster() {
-		err = k.conn.Do(ctx, b, "end", func(ctx context.Context, c redis.UniversalClient) (err error) {
-			others, err = k.endInCluster(ctx, c, e)
-			return err
-		})
-		return others, err
+	s := step{op: "end", rules: e.rules, spreads: true, pushes: true, first: e.tags[:e.guards], then: e.tags[e.guards:], released: e.released}
+	if k.disabled.GuardsAfterTags {
+		s.first, s.then = s.then, s.first
 	}
-	for first := true; first || len(e.tags) > 0 || len(e.released) > 0; first = false {
-		part := e
-		part.tags, e.tags = cut(e.tags)
-		if len(e.tags) == 0 {
-			part.released, e.released = cut(e.released)
-		} else {
-			part.released = nil
+	s.call = func(part step) redisconn.Call {
+		own, keys := k.ruleKeys(part)
+		id, pushed := "", ""
+		if !e.id.IsZero() {
+			id = string(e.id[:])
 		}
-		err = k.conn.Do(ctx, b, "end", func(ctx context.Context, c redis.UniversalClient) error {
-			answers, err := run(ctx, c, []call{k.endCall(part, k.names.Channel(), message(part.tags))})
-			if err == nil {
-				others = append(others, parseDigests(answers[0])...)
-			}
-			return err
-		})
-		if err != nil {
-			return others, err
+		if part.pushes {
+			pushed = message(part.then)
 		}
-		e.rules = cachekeys.Tag{} // once is enough
+		return redisconn.Call{Script: endScript, Keys: k.pairs(keys, slices.Concat(part.then, part.released)), Args: []any{
+			id, e.settle.Milliseconds(), len(part.then), own, k.names.TokenPrefix(), k.names.IntentsPrefix(), k.names.Channel(), pushed,
+		}}
 	}
-	return others, nil
+	answers, err := k.do(ctx, b, s)
+	return parseDigests(answers), err
 }
 
-func cut(tags []cachekeys.Digest) (part, rest []cachekeys.Digest) {
-	n := min(len(tags), endBatch)
-	return tags[:n], tags[n:]
+// ruleKeys are the digest of the rules that a part of a step announces, and the two keys that the
+// script finds them under. Where it announces none, two keys of the part's first tag stand there: in
+// Cluster all keys of a call lie on one slot.
+func (k *Keyspace) ruleKeys(part step) (own string, keys []string) {
+	if !part.rules.IsZero() {
+		return part.rules.Digest().String(), []string{k.names.Rules(), k.names.Token(allDigest)}
+	}
+	return "", k.pairs(nil, slices.Concat(part.then, part.released, []cachekeys.Digest{allDigest})[:1])
 }
 
-// endInCluster deletes guards first, then tags, each in a pipeline of its own, since nothing orders two nodes.
-func (k *Keyspace) endInCluster(ctx context.Context, c redis.UniversalClient, e ending) ([]cachekeys.Digest, error) {
-	first, second := e.tags[:e.guards], e.tags[e.guards:]
-	if k.guards.GuardsAfterTags {
-		first, second = second, first
-	}
-	single := func(tags []cachekeys.Digest) (calls []call) {
-		for i := range tags {
-			calls = append(calls, k.endCall(ending{id: e.id, settle: e.settle, tags: tags[i : i+1]}, "", ""))
-		}
-		return calls
-	}
-	calls := single(first)
-	if !e.rules.IsZero() {
-		calls = append(calls, k.othersCall(e.rules))
-	}
-	answers, err := run(ctx, c, calls)
-	if err != nil {
-		return nil, err
-	}
-	var others []cachekeys.Digest
-	if !e.rules.IsZero() {
-		others = parseDigests(answers[len(answers)-1])
-	}
-	if k.between != nil {
-		k.between()
-	}
-	calls = single(slices.Concat(second, others))
-	for i := range e.released {
-		calls = append(calls, k.endCall(ending{id: e.id, released: e.released[i : i+1]}, "", ""))
-	}
-	if _, err = run(ctx, c, calls); err != nil || len(e.tags) == 0 {
-		return others, err
-	}
-	return others, c.SPublish(ctx, k.names.Channel(), message(slices.Concat(e.tags, others))).Err()
-}
-
-func (k *Keyspace) endCall(e ending, channel, message string) call {
-	own, keys := "", k.pairs(nil, firstOf(e.tags, e.released))
-	if !e.rules.IsZero() {
-		own, keys = e.rules.Digest().String(), []string{k.names.Rules(), k.names.Token(allDigest)}
-	}
-	id := ""
-	if !e.id.IsZero() {
-		id = string(e.id[:])
-	}
-	return call{endScript, k.pairs(keys, slices.Concat(e.tags, e.released)), []any{
-		id, e.settle.Milliseconds(), len(e.tags), own, k.names.TokenPrefix(), k.names.IntentsPrefix(), channel, message,
-	}}
-}
-
-// firstOf is any one tag, whose keys stand where the script looks at none.
-func firstOf(lists ...[]cachekeys.Digest) []cachekeys.Digest {
-	for _, l := range lists {
-		if len(l) > 0 {
-			return l[:1]
-		}
-	}
-	return []cachekeys.Digest{allDigest}
-}
-
-func (k *Keyspace) beginCall(w *Write, tags []cachekeys.Digest, rules cachekeys.Tag) call {
-	own, keys := "", k.pairs(nil, firstOf(tags))
-	if !rules.IsZero() {
-		own, keys = rules.Digest().String(), []string{k.names.Rules(), k.names.Token(allDigest)}
-	}
-	return call{beginScript, k.pairs(keys, tags), []any{
-		w.id[:], k.intentTime.Milliseconds(), own, k.names.TokenPrefix(), k.names.IntentsPrefix(),
-	}}
-}
-
-func (k *Keyspace) othersCall(rules cachekeys.Tag) call {
-	return call{othersScript, []string{k.names.Rules(), k.names.Token(allDigest)}, []any{rules.Digest().String()}}
+// othersCall asks for the digests of other rules, in Cluster, where their tags lie on other slots.
+func (k *Keyspace) othersCall(rules cachekeys.Tag) redisconn.Call {
+	return redisconn.Call{Script: othersScript, Keys: []string{k.names.Rules(), k.names.Token(allDigest)}, Args: []any{rules.Digest().String()}}
 }
 
 // parseDigests reads the digests that a script found among the rules.
-func parseDigests(v any) []cachekeys.Digest {
+func parseDigests(answers []any) []cachekeys.Digest {
 	var out []cachekeys.Digest
-	for _, member := range list(v) {
+	for _, member := range answers {
 		text, _ := member.(string)
 		if d, ok := cachekeys.ParseDigest(text); ok {
 			out = append(out, d)

@@ -2,9 +2,7 @@ package coherence
 
 import (
 	"context"
-	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +23,7 @@ type Keyspace struct {
 	listener    *listener
 	log         *slog.Logger
 	intentTime  time.Duration
-	guards      Guards
+	disabled    Disabled
 	between     func() // called between the two pipelines of an end in Cluster; only in tests
 }
 
@@ -40,11 +38,11 @@ type Options struct {
 	IntentTime time.Duration
 	// Guards switches parts of the protocol off, so that a test can see what happens without them. The zero value is the
 	// protocol; nothing outside tests sets it.
-	Guards Guards
+	Disabled Disabled
 }
 
 // Guards are the parts of the protocol that a test can switch off. A test that passes without the guard proves nothing.
-type Guards struct {
+type Disabled struct {
 	TokensAfterFetch bool // open after the backend's answer instead of before the request
 	NoDirtyList      bool // forget an invalidation that failed
 	IgnoreGuards     bool // store names learned from a response without looking at their guards
@@ -66,9 +64,9 @@ func New(o Options) *Keyspace {
 		o.IntentTime = 10 * time.Second
 	}
 	k := &Keyspace{conn: o.Conn, names: o.Names, tokens: NewTokens(), incarnation: o.Incarnation, dirty: newDirtyList(),
-		heard: new(heard), log: o.Log, intentTime: o.IntentTime, guards: o.Guards}
+		heard: new(heard), log: o.Log, intentTime: o.IntentTime, disabled: o.Disabled}
 	k.listener = newListener(o.Conn, o.Names.Channel(), k.heard, k.tokens, o.Log)
-	k.listener.always = o.Guards.NoOwnEcho
+	k.listener.always = o.Disabled.NoOwnEcho
 	return k
 }
 
@@ -110,12 +108,8 @@ func (k *Keyspace) heartbeat(ctx context.Context) {
 }
 
 func (k *Keyspace) beat(ctx context.Context, c redis.UniversalClient) error {
-	cluster, ok := c.(*redis.ClusterClient)
-	if !ok {
-		return k.incarnation.Beat(ctx, c, nil)
-	}
-	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-		return k.incarnation.Beat(ctx, node, k.conn.Node)
+	return k.eachServer(ctx, c, func(ctx context.Context, node redis.Cmdable, at func(addr string) *redis.Client) error {
+		return k.incarnation.Beat(ctx, node, at)
 	})
 }
 
@@ -130,39 +124,7 @@ func (k *Keyspace) Pending() int { return k.dirty.size() }
 func (k *Keyspace) Generation() uint64 { return k.incarnation.Generation() }
 
 // JoinByKey reports whether Guards says so.
-func (k *Keyspace) JoinByKey() bool { return k.guards.JoinByKey }
-
-// Read reads keys at once: with one MGET, or in Cluster with a GET for each.
-func (k *Keyspace) Read(ctx context.Context, b *redisconn.Budget, op string, keys []string) (values []any, err error) {
-	err = k.conn.Do(ctx, b, op, func(ctx context.Context, c redis.UniversalClient) (err error) {
-		if !k.conn.Cluster() {
-			values, err = c.MGet(ctx, keys...).Result()
-			return err
-		}
-		p := c.Pipeline()
-		commands := make([]*redis.StringCmd, len(keys))
-		for i, key := range keys {
-			commands[i] = p.Get(ctx, key)
-		}
-		_, _ = p.Exec(ctx) // each command has its own error
-		values = make([]any, len(keys))
-		for i, cmd := range commands {
-			switch v, err := cmd.Result(); {
-			case err == nil:
-				values[i] = v
-			case !isReply(err): // absent, or what a stranger put there
-				return err
-			}
-		}
-		return nil
-	})
-	return values, err
-}
-
-// isReply reports whether err is Redis's answer about one key. That a node is away, or has moved the slot away, is none.
-func isReply(err error) bool {
-	return errors.Is(err, redis.Nil) || strings.HasPrefix(err.Error(), "WRONGTYPE")
-}
+func (k *Keyspace) JoinByKey() bool { return k.disabled.JoinByKey }
 
 // TokenKeys appends the Redis keys of the tokens of All and of tags to keys, in this order; a reader sends them in one
 // Read with the entry and gives the values to NewReading.
@@ -183,7 +145,7 @@ func (k *Keyspace) MoreTokenKeys(keys []string, tags []cachekeys.Digest) []strin
 func (k *Keyspace) NewReading(tags []cachekeys.Digest, values []any) Reading {
 	r := make(Reading, len(values))
 	r[allDigest] = parseToken(values[0])
-	if k.guards.AllNotCarried {
+	if k.disabled.AllNotCarried {
 		r[allDigest] = notCarried
 	}
 	r.Add(tags, values[1:])

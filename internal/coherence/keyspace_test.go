@@ -19,7 +19,7 @@ type world struct {
 	redis *redisd.Server
 }
 
-func newWorld(t *testing.T, guards coherence.Guards) *world {
+func newWorld(t *testing.T, guards coherence.Disabled) *world {
 	server := redisd.Start(t)
 	return &world{newProcess(t, addressOf(server), guards), server}
 }
@@ -67,7 +67,7 @@ func TestAnEntryIsAliveUntilOneOfItsTagsIsInvalidated(t *testing.T) {
 		{"another family", cachekeys.Family("user:"), coherence.Alive},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			w := newWorld(t, coherence.Guards{})
+			w := newWorld(t, coherence.Disabled{})
 			stamp := w.open([]cachekeys.Tag{character, family}, nil, nil).Stamp
 			if got := w.judge(stamp); got != coherence.Alive {
 				t.Fatalf("a fresh entry is judged %v", got)
@@ -89,7 +89,7 @@ func TestATokenThatWasLostIsAnInvalidation(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, coherence.Guards{})
+			w := newWorld(t, coherence.Disabled{})
 			stamp := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
 			if err := lose(w.do(), cachekeys.NewNames("test").Token(character.Digest())); err != nil {
 				t.Fatal(err)
@@ -106,7 +106,7 @@ func TestATokenThatWasLostIsAnInvalidation(t *testing.T) {
 }
 
 func TestTwoFillersShareATokenAndBothDieByOneInvalidation(t *testing.T) {
-	w := newWorld(t, coherence.Guards{})
+	w := newWorld(t, coherence.Disabled{})
 	first := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
 	second := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
 	if w.judge(first) != coherence.Alive || w.judge(second) != coherence.Alive {
@@ -119,7 +119,7 @@ func TestTwoFillersShareATokenAndBothDieByOneInvalidation(t *testing.T) {
 }
 
 func TestAnEntryWithoutTheTagOfEverythingIsNobodys(t *testing.T) {
-	w := newWorld(t, coherence.Guards{})
+	w := newWorld(t, coherence.Disabled{})
 	stamp := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
 	if got := w.judge(stamp[1:]); got != coherence.Dead {
 		t.Errorf("judged %v, want dead", got)
@@ -136,7 +136,7 @@ func TestANameLearnedFromTheAnswer(t *testing.T) {
 		return opened, w.Learn(w.t.Context(), opened, []cachekeys.Tag{character})
 	}
 	t.Run("is carried where nothing was written meanwhile", func(t *testing.T) {
-		w := newWorld(t, coherence.Guards{})
+		w := newWorld(t, coherence.Disabled{})
 		opened, err := learn(w)
 		if err != nil {
 			t.Fatal(err)
@@ -150,16 +150,16 @@ func TestANameLearnedFromTheAnswer(t *testing.T) {
 		}
 	})
 	t.Run("proves nothing where it was written meanwhile", func(t *testing.T) {
-		w := newWorld(t, coherence.Guards{})
+		w := newWorld(t, coherence.Disabled{})
 		if _, err := learn(w, character); !errors.Is(err, coherence.ErrGuardChanged) {
 			t.Errorf("error is %v, want ErrGuardChanged", err)
 		}
 	})
 	t.Run("proves nothing where its guard is carried and was closed", func(t *testing.T) {
-		w := newWorld(t, coherence.Guards{})
+		w := newWorld(t, coherence.Disabled{})
 		write := w.begin(cachekeys.Named("character:43"))
 		opened, err := w.Open(t.Context(), nil, coherence.Opening{
-			Carried: []cachekeys.Tag{family}, Guards: []cachekeys.Tag{guard}, Loose: []cachekeys.Tag{cachekeys.Guard("")}, TTL: time.Minute,
+			Carried: []cachekeys.Tag{family}, Guards: []cachekeys.Tag{guard}, Unseen: []cachekeys.Tag{cachekeys.Guard("")}, TTL: time.Minute,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +170,7 @@ func TestANameLearnedFromTheAnswer(t *testing.T) {
 		}
 	})
 	t.Run("needs no guard where it was known early", func(t *testing.T) {
-		w := newWorld(t, coherence.Guards{})
+		w := newWorld(t, coherence.Disabled{})
 		opened := w.open([]cachekeys.Tag{family}, []cachekeys.Tag{character}, []cachekeys.Tag{guard})
 		w.invalidate(cachekeys.Named("character:43"))
 		if err := w.Learn(w.t.Context(), opened, []cachekeys.Tag{character}); err != nil {
@@ -181,7 +181,7 @@ func TestANameLearnedFromTheAnswer(t *testing.T) {
 		}
 	})
 	t.Run("known early and not given any more is not carried", func(t *testing.T) {
-		w := newWorld(t, coherence.Guards{})
+		w := newWorld(t, coherence.Disabled{})
 		opened := w.open(nil, []cachekeys.Tag{character}, []cachekeys.Tag{guard})
 		if err := w.Learn(w.t.Context(), opened, nil); err != nil {
 			t.Fatal(err)
@@ -192,7 +192,7 @@ func TestANameLearnedFromTheAnswer(t *testing.T) {
 		}
 	})
 	t.Run("without its guard the stale entry is alive", func(t *testing.T) {
-		w := newWorld(t, coherence.Guards{IgnoreGuards: true})
+		w := newWorld(t, coherence.Disabled{IgnoreGuards: true})
 		opened, err := learn(w, character)
 		if err != nil {
 			t.Fatal(err)
@@ -206,11 +206,11 @@ func TestANameLearnedFromTheAnswer(t *testing.T) {
 func TestALateStoreIsDeadBecauseItsTokensWereTakenBeforeTheFetch(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		guards coherence.Guards
+		guards coherence.Disabled
 		want   coherence.Verdict
 	}{
-		{"by the protocol", coherence.Guards{}, coherence.Dead},
-		{"alive without the guard, as the test must see", coherence.Guards{TokensAfterFetch: true}, coherence.Alive},
+		{"by the protocol", coherence.Disabled{}, coherence.Dead},
+		{"alive without the guard, as the test must see", coherence.Disabled{TokensAfterFetch: true}, coherence.Alive},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, c.guards)
@@ -227,7 +227,7 @@ func TestALateStoreIsDeadBecauseItsTokensWereTakenBeforeTheFetch(t *testing.T) {
 }
 
 func TestExtendLetsTokensOutliveALongEntry(t *testing.T) {
-	w := newWorld(t, coherence.Guards{})
+	w := newWorld(t, coherence.Disabled{})
 	opened := w.open([]cachekeys.Tag{character}, nil, nil)
 	if err := w.Extend(t.Context(), opened, time.Hour); err != nil {
 		t.Fatal(err)
@@ -243,7 +243,7 @@ func TestExtendLetsTokensOutliveALongEntry(t *testing.T) {
 
 // A Redis that freezes in the middle of an invalidation and thaws with all its data must not be read before the invalidation is made good.
 func TestAnInvalidationThatFailedIsMadeGoodBeforeAnythingIsRead(t *testing.T) {
-	w := newWorld(t, coherence.Guards{})
+	w := newWorld(t, coherence.Disabled{})
 	stamp := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
 
 	w.redis.Freeze()
@@ -267,7 +267,7 @@ func TestAnInvalidationThatFailedIsMadeGoodBeforeAnythingIsRead(t *testing.T) {
 }
 
 func TestTheDirtyListIsBoundedAndThenDropsEverything(t *testing.T) {
-	w := newWorld(t, coherence.Guards{})
+	w := newWorld(t, coherence.Disabled{})
 	unrelated := w.open([]cachekeys.Tag{cachekeys.Named("unrelated")}, nil, nil).Stamp
 	w.redis.Freeze()
 	many := make([]cachekeys.Tag, 4000)
@@ -296,7 +296,7 @@ func TestTheDirtyListIsBoundedAndThenDropsEverything(t *testing.T) {
 }
 
 func TestStampsSurviveTheirEncodingAndNothingElseDoes(t *testing.T) {
-	w := newWorld(t, coherence.Guards{})
+	w := newWorld(t, coherence.Disabled{})
 	stamp := w.open([]cachekeys.Tag{character, family}, nil, nil).Stamp
 	encoded := stamp.Append(nil)
 	got, rest, err := coherence.ParseStamp(append(encoded, "body"...))
@@ -317,7 +317,7 @@ func TestStampsSurviveTheirEncodingAndNothingElseDoes(t *testing.T) {
 
 // The token cost of an invalidation does not depend on how many entries carry the tag: entries are not touched at all.
 func TestAnInvalidationTouchesNoEntry(t *testing.T) {
-	w := newWorld(t, coherence.Guards{})
+	w := newWorld(t, coherence.Disabled{})
 	w.open([]cachekeys.Tag{character}, nil, nil)
 	client := w.do()
 	if err := client.Set(t.Context(), "test:e:{x}", "entry", 0).Err(); err != nil {

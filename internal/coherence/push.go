@@ -150,7 +150,7 @@ func (l *listener) failed(ctx context.Context, err error) {
 
 // listen is one subscription, until it breaks.
 func (l *listener) listen(ctx context.Context) error {
-	sub := l.subscribe(ctx)
+	sub := subscribe(ctx, l.conn.Client(), l.channel)
 	defer context.AfterFunc(ctx, func() { _ = sub.Close() })()
 	defer sub.Close()
 	for quiet := time.Now(); ; {
@@ -175,13 +175,6 @@ func (l *listener) listen(ctx context.Context) error {
 			l.take([]byte(m.Payload))
 		}
 	}
-}
-
-func (l *listener) subscribe(ctx context.Context) *redis.PubSub {
-	if l.conn.Cluster() {
-		return l.conn.Client().SSubscribe(ctx, l.channel)
-	}
-	return l.conn.Client().Subscribe(ctx, l.channel)
 }
 
 func (l *listener) take(b []byte) {
@@ -229,11 +222,7 @@ func (l *listener) echo(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, echoBound)
 	defer cancel()
 	_ = l.conn.Do(ctx, nil, "echo", func(ctx context.Context, c redis.UniversalClient) error {
-		publish := c.Publish
-		if l.conn.Cluster() {
-			publish = c.SPublish
-		}
-		err := publish(ctx, l.channel, b).Err()
+		err := publish(ctx, c, l.channel, b)
 		if _, reply := errors.AsType[redis.Error](err); reply { // an ACL: it says nothing against the cache. What is merely away is said elsewhere.
 			l.failed(ctx, err)
 			return nil

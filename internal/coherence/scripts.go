@@ -103,53 +103,18 @@ local function announce(rules, all, own)
 end
 `
 
-// openScript opens tags, and says who may fetch.
+// openScript opens tags.
 //
-//	KEYS  1: rules; then token and intents of each tag, All first if there are rules; last: the lease, if there is one
+//	KEYS  1: rules; then token and intents of each tag, All first if there are rules
 //	ARGV  1: time to live of the tokens in milliseconds
 //	      2: digest of the rules in force here; empty: KEYS[1] is not looked at
-//	      3: time of the lease in milliseconds; 0: there is none
-//	      4: who wants it, 5: how many of the tags prove that an answer is young enough for others too
 //	      then for each tag the token to set if there is none
-//	OUT   the tokens, nil for a tag that is closed; then with a lease 'o' it is ours, 'w' somebody fetches with the
-//	      same tokens, 'a' somebody fetches with others, or nothing may be shared
-var openScript = redis.NewScript(prelude + take + `
-local ttl, lease = tonumber(ARGV[1]), tonumber(ARGV[3])
-local n, proof = #ARGV - 5, tonumber(ARGV[5])
+//	OUT   the tokens, nil for a tag that is closed
+var openScript = redis.NewScript(prelude + `
+local ttl, out = tonumber(ARGV[1]), {}
 if ARGV[2] ~= '' then announce(KEYS[1], KEYS[2], ARGV[2]) end
-local out, closed = {}, false
-for i = 1, n do
-  out[i] = open(KEYS[2 * i], KEYS[2 * i + 1], ARGV[5 + i], ttl)
-  closed = closed or i <= proof and not out[i]
-end
-if lease > 0 then
-  if closed then
-    out[n + 1] = 'a'
-  else
-    out[n + 1] = take(KEYS[#KEYS], ARGV[4], redis.sha1hex(table.concat(out, '', 1, proof)), lease)
-  end
-end
+for i = 1, #ARGV - 2 do out[i] = open(KEYS[2 * i], KEYS[2 * i + 1], ARGV[2 + i], ttl) end
 return out`)
-
-// take is who may fetch.
-const take = `
-local function take(key, who, tokens, lease)
-  local held = redis.call('GET', key)
-  if not held then
-    redis.call('SET', key, who .. tokens, 'PX', lease)
-    return 'o'
-  end
-  if string.sub(held, #who + 1) == tokens then return 'w' end
-  return 'a'
-end
-`
-
-// leaseScript is its own for Cluster, where the lease lies on another slot than the tokens.
-//
-//	KEYS  1: the lease
-//	ARGV  1: who wants it, 2: digest of the tokens, 3: its time in milliseconds
-//	OUT   as the lease's part of openScript
-var leaseScript = redis.NewScript(take + `return take(KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]))`)
 
 // beginScript closes tags for a write, and what other rules filled.
 //
@@ -236,14 +201,3 @@ if redis.call('SCARD', KEYS[1]) > 1000 then
   redis.call('SADD', KEYS[1], ARGV[1])
 end
 return 1`)
-
-// renewScript lengthens a lease that is still ours.
-//
-//	KEYS  1: the lease
-//	ARGV  1: who holds it, 2: its time in milliseconds; 0: it is given back
-//	OUT   1 if it was ours
-var renewScript = redis.NewScript(`
-local held = redis.call('GET', KEYS[1])
-if not held or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
-if ARGV[2] == '0' then return redis.call('DEL', KEYS[1]) end
-return redis.call('PEXPIRE', KEYS[1], ARGV[2])`)

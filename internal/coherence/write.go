@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"sidecar/cachekeys"
 	"sidecar/internal/redisconn"
 )
@@ -35,7 +33,7 @@ type Write struct {
 // closed; the write that is returned is then to be ended all the same, if it is forwarded.
 func (k *Keyspace) Begin(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag) (*Write, error) {
 	w := &Write{keyspace: k, id: k.tokens.Next(), rules: rules, generation: k.incarnation.Generation(), stop: func() {}}
-	if k.guards.NoBegin {
+	if k.disabled.NoBegin {
 		return w, nil
 	}
 	w.begun = append(digests(guards), digests(tags)...)
@@ -54,41 +52,19 @@ func (k *Keyspace) Begin(ctx context.Context, b *redisconn.Budget, rules cacheke
 	return w, nil
 }
 
+// begin closes the tags, and those of other rules.
 func (w *Write) begin(ctx context.Context, b *redisconn.Budget) error {
 	k := w.keyspace
-	return k.conn.Do(ctx, b, "begin", func(ctx context.Context, c redis.UniversalClient) error {
-		if !k.conn.Cluster() {
-			answers, err := run(ctx, c, []call{k.beginCall(w, w.begun, w.rules)})
-			if err == nil {
-				w.note(parseDigests(answers[0]))
-			}
-			return err
-		}
-		var calls []call
-		if !w.rules.IsZero() {
-			calls = append(calls, k.othersCall(w.rules))
-		}
-		answers, err := run(ctx, c, k.beginEach(calls, w, w.begun))
-		if err != nil || w.rules.IsZero() {
-			return err
-		}
-		others := parseDigests(answers[0])
-		if len(others) > 0 {
-			if _, err = run(ctx, c, k.beginEach(nil, w, others)); err != nil {
-				return err
-			}
-		}
-		w.note(others)
-		return nil
-	})
-}
-
-// beginEach appends a call for each of tags, which lie on slots of their own.
-func (k *Keyspace) beginEach(calls []call, w *Write, tags []cachekeys.Digest) []call {
-	for i := range tags {
-		calls = append(calls, k.beginCall(w, tags[i:i+1], cachekeys.Tag{}))
+	answers, err := k.do(ctx, b, step{op: "begin", rules: w.rules, spreads: true, first: w.begun, call: func(part step) redisconn.Call {
+		own, keys := k.ruleKeys(part)
+		return redisconn.Call{Script: beginScript, Keys: k.pairs(keys, part.then), Args: []any{
+			w.id[:], k.intentTime.Milliseconds(), own, k.names.TokenPrefix(), k.names.IntentsPrefix(),
+		}}
+	}})
+	if err == nil {
+		w.note(parseDigests(answers))
 	}
-	return calls
+	return err
 }
 
 // note remembers what other rules filled, and is closed now.

@@ -46,7 +46,7 @@ var (
 
 func TestWhileAWriteIsUnderWayNothingIsStoredAndNothingShared(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
-		a, b := newProcess(t, r, coherence.Guards{}), newProcess(t, r, coherence.Guards{})
+		a, b := newProcess(t, r, coherence.Disabled{}), newProcess(t, r, coherence.Disabled{})
 		before := a.open(carried, nil)
 		w := a.begin(character)
 		if got := b.judge(before.Stamp); got != coherence.Dead {
@@ -71,7 +71,7 @@ func TestWhileAWriteIsUnderWayNothingIsStoredAndNothingShared(t *testing.T) {
 
 func TestTwoWritersEachKeepTheTagClosed(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
-		p := newProcess(t, r, coherence.Guards{})
+		p := newProcess(t, r, coherence.Disabled{})
 		first, second := p.begin(character), p.begin(character)
 		p.end(first, coherence.Done, 0, character)
 		if p.open(carried, nil).Storable() {
@@ -87,7 +87,7 @@ func TestTwoWritersEachKeepTheTagClosed(t *testing.T) {
 // Nobody keeps a shared list out of the cache by writes that are refused.
 func TestARefusedWriteLeavesEverythingAsItWas(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, drop func(...string)) {
-		p := newProcess(t, r, coherence.Guards{})
+		p := newProcess(t, r, coherence.Disabled{})
 		intents := names.Intents(character.Digest())
 		for _, c := range []struct {
 			name  string
@@ -160,7 +160,7 @@ func TestARefusedWriteLeavesEverythingAsItWas(t *testing.T) {
 // An intent whose writer was killed runs out by itself; what it put aside does not come back by another's refusal.
 func TestAnIntentThatRanOutBringsNothingBack(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
-		p := newProcess(t, r, coherence.Guards{}, 300*time.Millisecond)
+		p := newProcess(t, r, coherence.Disabled{}, 300*time.Millisecond)
 		stamp := p.open(carried, nil).Stamp
 		if _, err := p.begin(character).End(canceled(t), nil, coherence.Unknown, []cachekeys.Tag{character}, nil, 0); err == nil {
 			t.Fatal("a cancelled end succeeded")
@@ -184,7 +184,7 @@ func TestAnIntentThatRanOutBringsNothingBack(t *testing.T) {
 
 func TestAfterAnUnknownOutcomeTheTagStaysClosedAWhile(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
-		p := newProcess(t, r, coherence.Guards{})
+		p := newProcess(t, r, coherence.Disabled{})
 		p.end(p.begin(character), coherence.Unknown, 0, character)
 		if p.open(carried, nil).Storable() {
 			t.Error("a fill may be stored though the write may commit yet")
@@ -194,7 +194,7 @@ func TestAfterAnUnknownOutcomeTheTagStaysClosedAWhile(t *testing.T) {
 
 func TestSettleKeepsTheTagClosedAfterTheAnswer(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
-		p := newProcess(t, r, coherence.Guards{})
+		p := newProcess(t, r, coherence.Disabled{})
 		began := time.Now()
 		p.end(p.begin(character), coherence.Done, 300*time.Millisecond, character)
 		if p.open(carried, nil).Storable() && time.Since(began) < 300*time.Millisecond {
@@ -214,7 +214,7 @@ func TestSettleKeepsTheTagClosedAfterTheAnswer(t *testing.T) {
 
 func TestAFamilyThatWasOnlyClosedInCaseComesBack(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
-		p := newProcess(t, r, coherence.Guards{})
+		p := newProcess(t, r, coherence.Disabled{})
 		stamp, changed := p.open([]cachekeys.Tag{other, family}, nil).Stamp, p.open(carried, nil).Stamp
 		w := p.begin(family) // a strict write whose answer will say which character it made
 		if p.judge(stamp) != coherence.Dead {
@@ -230,14 +230,14 @@ func TestAFamilyThatWasOnlyClosedInCaseComesBack(t *testing.T) {
 // The writer answers although Redis did not take the end: others are kept from the old by its intents.
 func TestALostEndIsCoveredWhereTheIntentsStand(t *testing.T) {
 	s := redisd.Start(t)
-	p := newProcess(t, addressOf(s), coherence.Guards{})
+	p := newProcess(t, addressOf(s), coherence.Disabled{})
 	stamp := p.open(carried, nil).Stamp
 	w := p.begin(character)
 	covered, err := w.End(canceled(t), nil, coherence.Done, []cachekeys.Tag{character}, guardsOf([]cachekeys.Tag{character}), 0)
 	if err == nil || !covered || p.Readable() {
 		t.Errorf("covered %t, readable %t, error %v", covered, p.Readable(), err)
 	}
-	another := newProcess(t, addressOf(s), coherence.Guards{})
+	another := newProcess(t, addressOf(s), coherence.Disabled{})
 	if another.judge(stamp) != coherence.Dead || another.open(carried, nil).Storable() {
 		t.Error("another process serves or stores what the write made old")
 	}
@@ -251,9 +251,9 @@ func TestALostEndIsCoveredWhereTheIntentsStand(t *testing.T) {
 func TestWithoutIntentsAKilledWriterLeavesTheOldAlive(t *testing.T) {
 	s := redisd.Start(t)
 	for _, c := range []struct {
-		guards coherence.Guards
+		guards coherence.Disabled
 		want   coherence.Verdict
-	}{{coherence.Guards{}, coherence.Dead}, {coherence.Guards{NoBegin: true}, coherence.Alive}} {
+	}{{coherence.Disabled{}, coherence.Dead}, {coherence.Disabled{NoBegin: true}, coherence.Alive}} {
 		p := newProcess(t, addressOf(s), c.guards)
 		stamp := p.open([]cachekeys.Tag{other}, nil).Stamp
 		p.begin(other) // and is killed after its commit
@@ -270,7 +270,7 @@ func TestWithoutIntentsAKilledWriterLeavesTheOldAlive(t *testing.T) {
 func TestAWriteInvalidatesWhatOtherRulesFilled(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, drop func(...string)) {
 		mine, others := cachekeys.Rules("old"), cachekeys.Rules("new")
-		p := newProcess(t, r, coherence.Guards{})
+		p := newProcess(t, r, coherence.Disabled{})
 		fill := func(rules cachekeys.Tag) coherence.Stamp {
 			opened, err := p.Open(t.Context(), nil, coherence.Opening{Rules: rules, Carried: []cachekeys.Tag{other}, TTL: time.Minute})
 			if err != nil {
@@ -333,7 +333,7 @@ func canceled(t *testing.T) context.Context {
 // Where an invalidation failed, what it would have kept closed for a lagging replica stays closed once it is made good.
 func TestSettleOutlivesAnEndThatFailed(t *testing.T) {
 	s := redisd.Start(t)
-	p := newProcess(t, addressOf(s), coherence.Guards{}, time.Second)
+	p := newProcess(t, addressOf(s), coherence.Disabled{}, time.Second)
 	w := p.begin(character)
 	covered, err := w.End(canceled(t), nil, coherence.Done, []cachekeys.Tag{character}, nil, 20*time.Second)
 	if err == nil || covered {
@@ -360,7 +360,7 @@ func TestSettleOutlivesAnEndThatFailed(t *testing.T) {
 
 func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
 	s := redisd.Start(t)
-	p := newProcess(t, addressOf(s), coherence.Guards{}, 3*time.Second)
+	p := newProcess(t, addressOf(s), coherence.Disabled{}, 3*time.Second)
 	w := p.begin(character)
 	s.Freeze()
 	defer s.Thaw()
@@ -375,7 +375,7 @@ func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
 // The clock of the server went back by an hour: what was to run out in seconds would keep the tag closed for an hour.
 func TestAClockThatWentBackKeepsNoTagClosed(t *testing.T) {
 	s := redisd.Start(t)
-	p := newProcess(t, addressOf(s), coherence.Guards{})
+	p := newProcess(t, addressOf(s), coherence.Disabled{})
 	s.Do("ZADD", names.Intents(character.Digest()), time.Now().Add(time.Hour).UnixMilli(), "a writer of before")
 	if !p.open(carried, nil).Storable() {
 		t.Error("the tag is closed")

@@ -12,6 +12,7 @@ import (
 	"sidecar/internal/coherence"
 	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
+	"sidecar/internal/lease"
 	"sidecar/internal/reason"
 	"sidecar/internal/redisconn"
 )
@@ -26,6 +27,7 @@ type Fill struct {
 	query  Query
 	key    cachekeys.Digest // of the variant that the request is expected to select
 	opened *coherence.Opened
+	lease  *lease.Lease // to fetch for all processes; nil: nobody was asked
 	began  moment
 	solo   bool // its answer is not to be shared
 
@@ -42,9 +44,10 @@ func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, q Query, names, 
 	q = q.given()
 	known := s.hints.get(q.Primary)
 	f := &Fill{store: s, query: q, key: s.variantOf(known.vary, q), began: s.moment(), solo: !collapse || time.Now().Before(known.solo)}
-	opening := coherence.Opening{Rules: q.Rules, Carried: q.Carried, Known: names, Guards: guards, Loose: loose, TTL: tokenTTL + q.TTL}
+	opening := coherence.Opening{Rules: q.Rules, Carried: q.Carried, Known: names, Guards: guards, Unseen: loose, TTL: tokenTTL + q.TTL}
 	if !f.solo {
-		opening.Key = f.key
+		f.lease = s.leases.New(lease.Request{Key: s.names.Lease(f.key)})
+		opening.Sequel = f.lease // the tokens are its note: another process compares them with its own
 	}
 	var err error
 	f.opened, err = s.keyspace.Open(ctx, b, opening)
@@ -84,6 +87,7 @@ func (f *Fill) Keep(e *entry.Entry, retain time.Duration, names Names, done func
 		defer f.letGo()
 		ctx, cancel := context.WithTimeout(s.closing, s.timeout)
 		defer cancel()
+		defer f.lease.Release(ctx) // where nothing was stored, others look again at once
 		done(f.keep(ctx, e, retain, names))
 	}()
 }
@@ -94,12 +98,10 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 		lifetime = min(lifetime, time.Until(e.Until))
 	}
 	if lifetime < time.Millisecond { // Redis counts in these
-		f.giveBack(ctx)
 		return reason.AgeExceedsLife
 	}
 	names, why := read()
 	if why != "" {
-		f.giveBack(ctx)
 		return why
 	}
 	s := f.store
@@ -108,7 +110,6 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 	case errors.Is(err, coherence.ErrGuardChanged):
 		why = reason.NamesLearned // without a body: the next fill opens the names first
 	case errors.Is(err, coherence.ErrGenerationChanged):
-		f.giveBack(ctx)
 		return reason.RedisChanged
 	case err != nil:
 		return reason.StoreFailed
@@ -122,7 +123,6 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 	placed := f.query.placed(e)
 	replaced, err := s.keepPieces(ctx, placed, e, lifetime)
 	if errors.Is(err, ErrBodyLost) {
-		f.giveBack(ctx)
 		return reason.BodyLost
 	}
 	if err != nil {
@@ -163,9 +163,7 @@ func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry
 			pipe.Set(ctx, s.names.Entry(placed.Primary), indexRecord(entry.Index{Vary: e.Vary, Variants: variants}), ttl)
 		}
 		s.writeSearch(ctx, pipe, f.query, placed, ttl)
-		if f.opened.Turn == coherence.Lead {
-			pipe.Del(ctx, f.opened.LeaseKey()) // were it another's by now, one more would fetch
-		}
+		f.lease.ReleaseIn(ctx, pipe)
 		_, err := pipe.Exec(ctx)
 		return err
 	})
@@ -197,19 +195,19 @@ func (f *Fill) letGo() {
 	}
 }
 
-// giveBack lets others look again at once, where nothing was stored that they wait for.
-func (f *Fill) giveBack(ctx context.Context) { f.store.keyspace.GiveBack(ctx, f.opened) }
-
 // Abandon says that nothing will be kept. It waits for nothing, and does nothing on a nil Fill.
 func (f *Fill) Abandon() {
-	if f == nil || f.opened.Turn != coherence.Lead {
+	if f == nil {
 		return
 	}
 	f.letGo()
+	if f.lease.State() == lease.None {
+		return
+	}
 	s := f.store
 	s.stores.Go(func() { // Close waits for it, the time-out ends it
 		ctx, cancel := context.WithTimeout(s.closing, s.timeout)
 		defer cancel()
-		f.giveBack(ctx)
+		f.lease.Release(ctx)
 	})
 }

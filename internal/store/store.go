@@ -11,6 +11,8 @@ import (
 
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
+	"sidecar/internal/collapse"
+	"sidecar/internal/lease"
 	"sidecar/internal/memory"
 	"sidecar/internal/redisconn"
 )
@@ -24,7 +26,8 @@ type Store struct {
 	hints    *hints
 	searches atomic.Bool // some path is known to have a rule for its queries
 	pending  *pending
-	flights  *flights
+	flights  collapse.Group[flightID, *Fill, Landing] // of this process; bounded by the requests under way
+	leases   *lease.Leases
 	spills   *spills
 	memory   *memory.Cache[*held] // nil: there is no memory tier
 	timeout  time.Duration
@@ -59,7 +62,7 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(), flights: &flights{open: map[flightID]*Flight{}}, spills: newSpills(),
+	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}), spills: newSpills(),
 		timeout: o.StoreTimeout, log: o.Log, slots: make(chan struct{}, o.MaxStores)}
 	if o.Memory > 0 {
 		s.memory = memory.New[*held](o.Memory)

@@ -21,6 +21,7 @@ var (
 	family = cachekeys.Family("character:")
 	guards = []cachekeys.Tag{cachekeys.Guard("character:"), cachekeys.Guard("")}
 	secret = []byte("a secret for the keys of this test")
+	names  = cachekeys.NewNames("test")
 )
 
 type world struct {
@@ -42,7 +43,6 @@ func another(t *testing.T, server *redisd.Server) *world {
 }
 
 func on(t *testing.T, server *redisd.Server, conn *redisconn.Conn) *world {
-	names := cachekeys.NewNames("test")
 	keyspace := coherence.New(coherence.Options{Conn: conn, Names: names})
 	s := store.New(store.Options{Conn: conn, Keyspace: keyspace, Names: names, Secret: func() []byte { return secret }, Memory: 64 << 20})
 	t.Cleanup(func() {
@@ -76,6 +76,16 @@ func named(tags ...cachekeys.Tag) store.Names {
 func (w *world) begin(q store.Query, known ...cachekeys.Tag) *store.Fill {
 	w.t.Helper()
 	fill, err := w.Begin(w.t.Context(), nil, q, known, guards, nil, false)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return fill
+}
+
+// shared is begin for an answer that others may have too.
+func (w *world) shared(q store.Query) *store.Fill {
+	w.t.Helper()
+	fill, err := w.Begin(w.t.Context(), nil, q, nil, guards, nil, true)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func TestTheACLOfTheDocsIsEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile("(?s)the cache needs `([A-Z ]+)` on `PREFIX:\\*`, and for memory\\s+`([A-Z ]+)` on the channel `(\\S+)`").FindSubmatch(content)
+	m := regexp.MustCompile("(?s)cache needs these commands on `PREFIX:\\*`:\\s+`([A-Z\\s]+)`\\. For `memory` it needs `([A-Z ]+)` on the channel\\s+`(\\S+)`").FindSubmatch(content)
 	if m == nil {
 		t.Fatal("docs/operations.md says nothing of an ACL")
 	}
