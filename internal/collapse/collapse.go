@@ -1,13 +1,13 @@
 // Package collapse lets one of many who want the same thing at the same time fetch it, while the
 // others wait for the result.
 //
-// Those who want the same are the members of a flight. One of them leads: it fetches. The lead passes
-// to the next member if the leader ends without a result, so a leader that fails or panics strands
-// nobody, and never sends all others off at once. The context of the fetch belongs to the flight, not
-// to the leader: it ends when no member is left.
+// Those who want the same are the members of a flight. One of them leads: it fetches. The lead
+// passes to the next member if the leader ends without a result, so a leader that fails or panics
+// strands nobody, and never sends all others off at once. The context of the fetch belongs to the
+// flight, not to the leader: it ends when no member is left.
 //
-// The package knows neither requests nor Redis. Which members want the same is the caller's to say, by
-// the key; so is what a result is worth to each of them.
+// The package knows neither requests nor Redis. Which members want the same is the caller's to
+// say, by the key; so is what a result is worth to each of them.
 package collapse
 
 import (
@@ -16,8 +16,8 @@ import (
 	"sync"
 )
 
-// A Group is the flights under way, by key. The zero value has none. It is safe for concurrent use.
-// K says what is wanted, M is what each member brings, R is a result.
+// A Group is the flights under way, by key. The zero value has none. It is safe for concurrent
+// use. K says what is wanted, M is what each member brings, R is a result.
 type Group[K comparable, M, R any] struct {
 	mu   sync.Mutex
 	open map[K]*flight[K, M, R] // those that can be joined
@@ -39,8 +39,8 @@ type flight[K comparable, M, R any] struct {
 	complete bool
 }
 
-// A Member takes part in a flight. Its owner calls End once it is done, best by a defer. It is safe
-// for concurrent use.
+// A Member takes part in a flight. Its owner calls End once it is done, best by a defer. It is
+// safe for concurrent use.
 type Member[K comparable, M, R any] struct {
 	flight *flight[K, M, R]
 	value  M
@@ -49,8 +49,8 @@ type Member[K comparable, M, R any] struct {
 	left, ended bool // guarded by group.mu
 }
 
-// Join joins the flight of key, or begins one that this member leads. value is what others see of it
-// while it leads. The flight's context has the values of the ctx of the member that began it.
+// Join joins the flight of key, or begins one that this member leads. value is what others see of
+// it while it leads. The flight's context has the values of the ctx of the member that began it.
 func (g *Group[K, M, R]) Join(ctx context.Context, key K, value M) *Member[K, M, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -92,8 +92,8 @@ func (m *Member[K, M, R]) Leader() M {
 	return m.flight.leader.value
 }
 
-// Wait waits for a result. ok is false where there is none for m: m leads now and is to fetch, or ctx
-// is done.
+// Wait waits for a result. ok is false where there is none for m: m leads now and is to fetch, or
+// ctx is done.
 func (m *Member[K, M, R]) Wait(ctx context.Context) (result R, ok bool) {
 	select {
 	case <-m.flight.done: // also where m leads by now
@@ -123,8 +123,8 @@ func (m *Member[K, M, R]) Complete(result R) {
 	close(f.done)
 }
 
-// Leave says that m's result is no longer wanted. A leader fetches on for the others; a member that
-// waits is not asked to lead any more.
+// Leave says that m's result is no longer wanted. A leader fetches on for the others; a member
+// that waits is not asked to lead any more.
 //
 // That the last one leaves and that nobody joins any more are one step, under one lock:
 //
@@ -137,11 +137,11 @@ func (m *Member[K, M, R]) Leave() {
 	m.leave()
 }
 
-// End says that m's owner is done: it waits no more, and will call Complete no more. It is Leave, and
-// where m leads and there is no result, the next member leads. Only the first call counts.
+// End says that m's owner is done: it waits no more, and will call Complete no more. It is Leave,
+// and where m leads and there is no result, the next member leads. Only the first call counts.
 //
-// The lead is given under the lock, to a member that has not ended, and is given on by that member's
-// own End:
+// The lead is given under the lock, to a member that has not ended, and is given on by that
+// member's own End:
 //
 //  1. the leader ends without a result, and the next member is to lead;
 //  2. that member's client leaves at the same moment, so that it does not fetch;

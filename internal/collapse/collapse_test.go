@@ -162,8 +162,8 @@ func TestTheContextHasTheValuesOfTheFirstAndNotItsEnd(t *testing.T) {
 	}
 }
 
-// Many come, lead, fail, leave and wait at once: at no time do two of one flight fetch, and in the end
-// everybody has a result or has had its turn.
+// Many come, lead, fail, leave and wait at once: at no time do two of one flight fetch, and in the
+// end everybody has a result or has had its turn.
 func TestAtNoTimeDoTwoOfOneFlightFetch(t *testing.T) {
 	var g group
 	var fetching sync.Map // by the context of the flight, how many fetch

@@ -10,8 +10,8 @@ import (
 )
 
 // Renew lengthens the lease by its term from now on, and reports whether it is held. Redis refuses
-// that when the lease has run out or is another's. If Redis does not answer, the lease is held until
-// it would have run out.
+// that when the lease has run out or is another's. If Redis does not answer, the lease is held
+// until it would have run out.
 func (l *Lease) Renew(ctx context.Context) bool {
 	holder, ok := l.held()
 	if !ok {
@@ -31,9 +31,9 @@ func (l *Lease) Renew(ctx context.Context) bool {
 	return l.holds()
 }
 
-// Keep renews the lease while it is held here, until ctx is done. It returns once the lease is given
-// back, lost, or handed over to another user. A lease that may still be handed over to this one is
-// waited for.
+// Keep renews the lease while it is held here, until ctx is done. It returns once the lease is
+// given back, lost, or handed over to another user. A lease that may still be handed over to this
+// one is waited for.
 func (l *Lease) Keep(ctx context.Context) {
 	every := l.leases.term / 3
 	tick := time.NewTicker(every)
@@ -56,8 +56,8 @@ func (l *Lease) Keep(ctx context.Context) {
 }
 
 // Release gives the lease back: another process can take it at once. It does so for its holder
-// alone, and does nothing for a lease that is not held here, or a nil one. Nothing is handed over to
-// l any more. Without Redis the lease runs out by itself.
+// alone, and does nothing for a lease that is not held here, or a nil one. Nothing is handed over
+// to l any more. Without Redis the lease runs out by itself.
 func (l *Lease) Release(ctx context.Context) {
 	if holder, ok := l.end(); ok {
 		_, _ = l.renew(ctx, holder, 0)

@@ -8,12 +8,12 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// DefaultTerm is how long a lease lasts unless it is renewed. Others wait for so long in vain for a
-// holder that was killed.
+// DefaultTerm is how long a lease lasts unless it is renewed. Others wait for so long in vain for
+// a holder that was killed.
 const DefaultTerm = 2 * time.Second
 
-// fenceTTL is how long the counter of fencing numbers outlives the last taker. Once it has expired,
-// the server's clock alone makes the numbers grow.
+// fenceTTL is how long the counter of fencing numbers outlives the last taker. Once it has
+// expired, the server's clock alone makes the numbers grow.
 const fenceTTL = 30 * 24 * time.Hour
 
 // Leases takes leases on one Redis. It is safe for concurrent use.
@@ -90,8 +90,8 @@ func (l *Lease) State() State {
 	return l.state
 }
 
-// holds reports whether l holds the lease for certain. What has run out is lost for good. leases.mu
-// is held.
+// holds reports whether l holds the lease for certain. What has run out is lost for good.
+// leases.mu is held.
 func (l *Lease) holds() bool {
 	if l.state == Held && !time.Now().Before(l.until) {
 		l.state = None
@@ -123,9 +123,9 @@ func (l *Lease) Key() string { return l.request.Key }
 // Arrived is closed when the lease was handed over to l.
 func (l *Lease) Arrived() <-chan struct{} { return l.arrived }
 
-// HandTo makes the lease that l holds to's, which has found it Elsewhere and has not been released.
-// It reports whether it did. At any time one of the two has the lease and the other has not, so
-// exactly one renews it and gives it back:
+// HandTo makes the lease that l holds to's, which has found it Elsewhere and has not been
+// released. It reports whether it did. At any time one of the two has the lease and the other has
+// not, so exactly one renews it and gives it back:
 //
 //  1. a member of a group takes the lease, the group's leader finds it Elsewhere;
 //  2. the member hands it to the leader, and at the same moment its client leaves, and it releases

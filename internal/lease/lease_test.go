@@ -350,8 +350,8 @@ func aHandOverMovesTheLeaseInsideTheProcess(t *testing.T, p place) {
 	}
 }
 
-// A member hands its lease to the leader while its own client leaves and releases it: one of the two
-// counts, and afterwards exactly one has the lease, or nobody.
+// A member hands its lease to the leader while its own client leaves and releases it: one of the
+// two counts, and afterwards exactly one has the lease, or nobody.
 func TestAHandOverAndAReleaseAtOnceLeaveOneOwner(t *testing.T) {
 	p := onServer(t, shared.For(t))
 	leases := p.process(t, term)

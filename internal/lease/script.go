@@ -2,12 +2,12 @@ package lease
 
 import "github.com/redis/go-redis/v9"
 
-// The key of a lease holds the holder, which is holderSize bytes, and the digest of its note. It expires with the
-// lease.
+// The key of a lease holds the holder, which is holderSize bytes, and the digest of its note. It
+// expires with the lease.
 
 // takeScript takes a lease that nobody holds.
 //
-//	KEYS  1: the lease; then the counter of the fencing numbers, if there is one; then the witnesses
+//	KEYS  1: the lease; then the counter of fencing numbers, if there is one; then witnesses
 //	ARGV  1: the taker, 2: the digest of its note; with witnesses that of their values replaces it
 //	      3: the term in milliseconds
 //	      4: 1 if KEYS[2] is the counter, else 0
@@ -15,8 +15,8 @@ import "github.com/redis/go-redis/v9"
 //	OUT   'held' and the fencing number, 0 without a counter; 'same' or 'other': somebody holds it
 //	      with the same or with another note; 'none': a witness is absent, nothing was taken
 //
-// The number is also no smaller than the server's clock in milliseconds, so that it grows though the
-// counter was lost.
+// The number is also no smaller than the server's clock in milliseconds, so that it grows though
+// the counter was lost.
 var takeScript = redis.NewScript(`
 local note, witness = ARGV[2], 2 + ARGV[4]
 if #KEYS >= witness then

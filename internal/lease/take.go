@@ -12,8 +12,9 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// Take asks Redis for a lease, within b. What it came to is the State of the lease it returns. After
-// an error it is None; if Redis has given the lease all the same, it runs out after its term.
+// Take asks Redis for a lease, within b. What it came to is the State of the lease it returns.
+// After an error it is None; if Redis has given the lease all the same, it runs out after its
+// term.
 func (l *Leases) Take(ctx context.Context, b *redisconn.Budget, r Request, note string) (*Lease, error) {
 	taken := l.New(r)
 	err := l.conn.Do(ctx, b, "lease", func(ctx context.Context, c redis.UniversalClient) error {
@@ -26,10 +27,10 @@ func (l *Leases) Take(ctx context.Context, b *redisconn.Budget, r Request, note 
 	return taken, err
 }
 
-// Call is the script call that takes l, for a pipeline of the caller's, which passes Redis's answer to
-// Answer. The digest of note is left with the lease. With witnesses it is the digest of their values,
-// one after the other, which the script reads when it runs; nothing is taken where one is absent. In
-// Cluster witnesses lie on the lease's slot.
+// Call is the script call that takes l, for a pipeline of the caller's, which passes Redis's
+// answer to Answer. The digest of note is left with the lease. With witnesses it is the digest of
+// their values, one after the other, which the script reads when it runs; nothing is taken where
+// one is absent. In Cluster witnesses lie on the lease's slot.
 func (l *Lease) Call(witnesses []string, note string) redisconn.Call {
 	l.leases.mu.Lock()
 	defer l.leases.mu.Unlock()
