@@ -39,7 +39,9 @@ func TestMain(m *testing.M) {
 	if !given {
 		_ = flag.Set("test.parallel", atOnce)
 	}
+	built := proc.BuildAhead("../../cmd/sidecar", "../register")
 	code := m.Run()
+	built()
 	proc.Clean()
 	os.Exit(code)
 }

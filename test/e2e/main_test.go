@@ -19,7 +19,9 @@ func TestMain(m *testing.M) {
 	if !given {
 		_ = flag.Set("test.parallel", atOnce)
 	}
+	built := proc.BuildAhead("../../cmd/sidecar", "../../examples/gameapi")
 	status := m.Run()
+	built()
 	proc.Clean()
 	os.Exit(status)
 }

@@ -292,6 +292,24 @@ func Build(t testing.TB, dir string, tags ...string) string {
 	return b.path
 }
 
+// BuildAhead begins to build the programs in these directories before a test asks for them. A
+// failure is told to the test that does. TestMain calls wait before Clean.
+func BuildAhead(dirs ...string) (wait func()) {
+	var building sync.WaitGroup
+	for _, dir := range dirs {
+		building.Go(func() {
+			abs, err := filepath.Abs(dir)
+			if err != nil {
+				return
+			}
+			if b, err := buildOf(abs, nil); err == nil {
+				b.once.Do(func() { b.err = b.run(abs, nil) })
+			}
+		})
+	}
+	return building.Wait
+}
+
 func buildOf(dir string, tags []string) (*build, error) {
 	builds.Lock()
 	defer builds.Unlock()
