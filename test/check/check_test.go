@@ -55,25 +55,24 @@ type class struct {
 	writes    int  // percent of the operations; 0: 12, less than 0: none
 	lists     int  // percent of the operations that read all registers; 0: 5
 	registers int  // that clients use; 0: all
-	puts      bool // all writes say what they change; else some say so in their answer alone
+	puts      bool // the request of each write names its tags; else the answers of some do
 	refused   int  // per thousand of the writes: refused by the backend
 	unknown   int  // likewise: answered 504 and done later, and as many cut off
 	memory    bool // reads are of the route with memory
-	dated     bool // reads are of what is known by Last-Modified alone, and validated at every use: there are no hits
+	dated     bool // reads have Last-Modified alone and are validated at every use: there are no hits
 	// elsewhere is how long a version may be missing in other sidecars than the one that
 	// acknowledged it: with memory until they hear of it; with available, where begin and end of a
 	// write may both be lost, or the end of one whose answer alone says what it changed, until it
 	// is made good.
 	elsewhere time.Duration
-	killed    bool // sidecars are killed: what they had done is judged when their intents have run out
+	killed    bool // sidecars are killed: their writes are judged when their intents have run out
 	failsOver bool
 	redis     []redisd.Option
-	off       string // what is switched off
+	off       string // guards that are switched off, as JSON
 }
 
-// posts is how many percent of the operations are writes of which only the answer says what they
-// changed. Where the route is strict each closes all registers while it is under way, so there are
-// few.
+// posts is the percentage of operations that are writes whose answer alone names the tags. Where
+// the route is strict each closes all registers while it is under way, so there are few.
 func (c class) posts() int {
 	switch {
 	case c.puts:
@@ -87,7 +86,7 @@ func (c class) posts() int {
 // intentTime is how long a killed sidecar's tags are closed, and a margin.
 const intentTime = 10*time.Second + time.Second
 
-// What other sidecars may be behind, and what tests of memory allow a busy machine beyond it.
+// How long other sidecars may be behind, with a margin for a busy machine.
 const (
 	untilHeard    = 1500 * time.Millisecond // half a second without an echo, and a margin
 	untilMadeGood = 4 * time.Second         // the longest cut, the breaker's time-out, and a margin
@@ -184,7 +183,7 @@ func (c class) run(t *testing.T, ops int) *history {
 	return h
 }
 
-// What has to be reached after the faults: what stores nothing is never stale.
+// The share of hits to reach after the faults: a cache that stores nothing is never stale.
 const (
 	hitShare  = 30 // percent
 	hitWindow = 300
@@ -210,12 +209,12 @@ func (w *world) awaitHits(h *history) {
 	})
 }
 
-// judgeKilled waits until the intents of killed sidecars have run out, and counts what they had
-// done as acknowledged from then on.
+// judgeKilled waits until the intents of killed sidecars have run out. Their writes that the
+// backend has done count as acknowledged from then on.
 func (w *world) judgeKilled(h *history) {
 	w.t.Helper()
 	w.quiet.Store(true)    // other worlds have the processors meanwhile
-	time.Sleep(intentTime) // nothing says when they have: that they run out is what is tested
+	time.Sleep(intentTime) // nothing says when they have run out: that they do is tested
 	w.quiet.Store(false)
 	for _, l := range h.lostWrites() {
 		resp, err := http.Get(w.backend + "/now/" + itoa(l.register))

@@ -21,8 +21,8 @@ import (
 // clients go on.
 type fault func(w *world, r *rand.Rand)
 
-// between is a time of a schedule: what sleeps for it here is the fault that lasts so long, or the
-// time until the next, and awaits nothing.
+// between is a time of a schedule: how long a fault lasts, or the time until the next. Sleeping for
+// it awaits nothing.
 func between(r *rand.Rand, from, to time.Duration) time.Duration {
 	return from + time.Duration(r.Int64N(int64(to-from)))
 }

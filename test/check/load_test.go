@@ -37,8 +37,8 @@ type floor struct {
 	since   time.Duration
 }
 
-// A history is what clients did and saw. A read that began after version n was acknowledged has to
-// return n at least.
+// A history records the operations of all clients. A read that began after version n was
+// acknowledged has to return n or newer.
 type history struct {
 	began time.Time
 
@@ -50,19 +50,19 @@ type history struct {
 	late   []lost              // writes through sidecars that were killed
 
 	answers, hits, memory          int           // to requests
-	reads, writes, refused, failed int           // reads of registers, of which an answer may have all
+	reads, writes, refused, failed int           // reads of registers; one answer may have all of them
 	stale                          []string      // reads that broke the promise
 	worst                          time.Duration // how long after its acknowledgement a version was missing at the most
 	staleReads                     int
 }
 
-// lost is a write of which nobody knows what became, since its sidecar was killed.
+// lost is a write whose outcome is unknown, since its sidecar was killed.
 type lost struct {
 	register int
 	version  int64
 }
 
-// keepRecent bounds what is remembered of each register.
+// keepRecent bounds the operations remembered for each register.
 const keepRecent = 60
 
 func (h *history) now() time.Duration { return time.Since(h.began) }
@@ -76,7 +76,8 @@ func (h *history) floors(sidecar int) (f floors) {
 	return floors{h.acked, h.own[sidecar]}
 }
 
-// read judges a read of one register. What other sidecars acknowledged may be missing for so long.
+// read judges a read of one register. Writes that other sidecars acknowledged may be missing for
+// the time elsewhere.
 func (h *history) read(o op, f floors, elsewhere time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -106,7 +107,7 @@ func (h *history) answered(o op) {
 	}
 }
 
-// violation reports one, with what led to it. h.mu is held.
+// violation reports a stale read and the operations before it. h.mu is held.
 func (h *history) violation(o op, want floor) {
 	if len(h.stale) >= 3 {
 		return
@@ -184,7 +185,7 @@ func (c *client) run(ctx context.Context) {
 			c.read(ctx, sidecar, register, fmt.Sprintf("/m/%d", register))
 		case c.class.dated:
 			c.read(ctx, sidecar, register, fmt.Sprintf("/s/%d", register))
-		case c.class.off == "" && register%2 == 1: // else what is missing would soon be made good
+		case c.class.off == "" && register%2 == 1: // else a refresh would soon hide a missing guard
 			c.read(ctx, sidecar, register, fmt.Sprintf("/b/%d", register))
 		default:
 			c.read(ctx, sidecar, register, fmt.Sprintf("/r/%d", register))
@@ -205,7 +206,7 @@ func (c *client) do(ctx context.Context, o *op, method, path string, into any) {
 		o.note = err.Error()
 		return
 	}
-	req.Host = "registers.example" // one API: what one sidecar stored the others serve
+	req.Host = "registers.example" // one API: sidecars share their entries
 	resp, err := c.http.Do(req)
 	if err != nil {
 		o.note = err.Error()
@@ -247,7 +248,7 @@ func (c *client) list(ctx context.Context, sidecar int) {
 		Items []answer `json:"items"`
 	}
 	before := c.history.floors(sidecar)
-	// A new list every now and then, of which no sidecar knows yet what it names.
+	// A new list every now and then: no sidecar knows its tags yet.
 	c.do(ctx, &o, http.MethodGet, fmt.Sprintf("/list?%d", c.history.now()/(100*time.Millisecond)), &got)
 	if o.status != http.StatusOK {
 		return
@@ -282,7 +283,7 @@ func (c *client) write(ctx context.Context, sidecar, register int, what string) 
 	c.history.wrote(o)
 }
 
-// sum is what was done, for the log.
+// sum is a summary for the log.
 func (h *history) sum() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -304,7 +305,7 @@ func (h *history) counts() (answers, hits int) {
 	return h.answers, h.hits
 }
 
-// lostWrites are the writes of which nobody knows, and forgets them.
+// lostWrites returns the writes whose outcome is unknown, and forgets them.
 func (h *history) lostWrites() []lost {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -66,7 +66,7 @@ func (w *wire) carry(c net.Conn) {
 		w.mu.Lock()
 		stall := w.stall
 		w.mu.Unlock()
-		time.Sleep(stall) // the network's delay is what is made here
+		time.Sleep(stall) // the delay of the network
 		if _, werr := c.Write(buf[:n]); err != nil || werr != nil {
 			break
 		}

@@ -41,8 +41,9 @@ type sidecar struct {
 	ops      string
 }
 
-// policies are those of all sidecars; other's tags are not theirs. Behind, registers soon grow
-// stale, and are then served while they are validated: what a write made old never is.
+// policies are the policies of all sidecars; with other, their tags differ. On the route behind,
+// registers soon grow stale and are then served while they are validated. A response that a write
+// made old never is.
 func policies(strict, other bool) string {
 	tag, consistency := "reg", "available"
 	if other {

@@ -33,9 +33,8 @@ type Origin struct {
 }
 
 // Start starts an origin that calls handle for each request, one after another on each connection.
-// When handle returns, what it left of the body is read and the next request awaited, unless it has
-// closed the connection. A handle that waits for something of the test has to give up with
-// t.Context().
+// When handle returns, the rest of the body is read and the next request awaited, unless handle has
+// closed the connection. A handle that waits for the test has to give up with t.Context().
 func Start(t testing.TB, handle func(*Conn, *Request)) *Origin {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -88,27 +87,27 @@ func (o *Origin) serve(c *Conn) {
 	}
 }
 
-// A Conn is the origin's end of a connection. What is written goes out at once.
+// A Conn is the origin's end of a connection. Writes go out at once.
 type Conn struct {
 	tcp  *net.TCPConn
 	read *bufio.Reader
 }
 
-// Read reads what follows the request's head: for after a switch of protocols, as a body is read by
-// Request.Body.
+// Read reads the bytes after the request's head, for tests that switch protocols. Request.Body
+// reads a body.
 func (c *Conn) Read(p []byte) (int, error) { return c.read.Read(p) }
 
 // WriteString sends these bytes and nothing else.
 func (c *Conn) WriteString(s string) (int, error) { return io.WriteString(c.tcp, s) }
 
-// Close ends the connection after what was written.
+// Close ends the connection after the bytes written.
 func (c *Conn) Close() error {
 	err := c.tcp.Close()
-	c.read.Reset(c.tcp) // what is left in it is not answered
+	c.read.Reset(c.tcp) // buffered requests are not answered
 	return err
 }
 
-// CloseWrite ends what is sent and goes on to read.
+// CloseWrite ends the sending direction; reading goes on.
 func (c *Conn) CloseWrite() error { return c.tcp.CloseWrite() }
 
 // Reset breaks the connection: the other side gets an RST.
@@ -126,7 +125,7 @@ func (c *Conn) Silent(d time.Duration) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// AwaitEnd drops what comes until the other side ends the connection, and reports whether it did.
+// AwaitEnd discards input until the other side ends the connection, and reports whether it did.
 func (c *Conn) AwaitEnd() bool {
 	_, err := io.Copy(io.Discard, c.read)
 	return !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed)
@@ -191,7 +190,7 @@ func readFields(from *bufio.Reader) (fields []Field, raw []byte, err error) {
 	}
 }
 
-// chunks is a chunked body, the trailers of which end up in request.
+// chunks is a chunked body. Its trailers end up in request.
 type chunks struct {
 	io.Reader
 	from    *bufio.Reader

@@ -1,5 +1,5 @@
-// Package proc builds and runs binaries for tests: started as a user would, awaited by what they
-// print, ended by signals.
+// Package proc builds and runs programs for tests. They are started as a user would start them,
+// awaited by their output, and ended by signals.
 package proc
 
 import (
@@ -26,7 +26,7 @@ const endTimeout = 40 * time.Second
 // maxLines bounds how many lines of a process's output are kept.
 const maxLines = 400_000
 
-// A Cmd says what to run. The process gets PATH, HOME and Env, and nothing else of the test's
+// A Cmd is a command line. The process gets PATH, HOME and Env, and nothing else of the test's
 // environment.
 type Cmd struct {
 	Path string
@@ -83,7 +83,7 @@ func Start(t testing.TB, c Cmd) *Proc {
 	return p
 }
 
-// Env is what every process gets of the environment.
+// Env is the part of the environment that every process gets.
 func Env() []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=atexit_sleep_ms=" + exitTime,
@@ -253,7 +253,7 @@ func (p *Proc) end() {
 
 func (p *Proc) name() string { return filepath.Base(p.cmd.Path) }
 
-// tail is the end of what the process printed.
+// tail is the last lines of the output.
 func (p *Proc) tail() string {
 	lines := p.Lines()
 	return strings.Join(lines[max(0, len(lines)-60):], "\n")
@@ -344,7 +344,7 @@ func (b *build) run(dir string, tags []string) error {
 	return nil
 }
 
-// Clean removes what Build has built; TestMain calls it after the tests.
+// Clean removes the built programs. TestMain calls it after the tests.
 func Clean() {
 	builds.Lock()
 	defer builds.Unlock()

@@ -59,7 +59,7 @@ func (c *Cluster) Addrs() string {
 	return strings.Join(addrs, ",")
 }
 
-// Client returns a client for what a test does to the cluster. It is closed when the test ends.
+// Client returns a client for the test's own commands. It is closed when the test ends.
 func (c *Cluster) Client(t testing.TB) *redis.ClusterClient {
 	client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: strings.Split(c.Addrs(), ",")})
 	t.Cleanup(func() { _ = client.Close() })

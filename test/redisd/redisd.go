@@ -194,19 +194,19 @@ func (s *Server) Host() string { return "127.0.0.1" }
 // Port is the server's port.
 func (s *Server) Port() string { return strconv.Itoa(s.port) }
 
-// Password is what the server wants; "" for none.
+// Password is the server's password; "" for none.
 func (s *Server) Password() string { return s.password }
 
 // Dir is where the server keeps its files.
 func (s *Server) Dir() string { return s.dir }
 
-// Log is what the server has logged.
+// Log is the server's log.
 func (s *Server) Log() string {
 	content, _ := os.ReadFile(filepath.Join(s.dir, "redis.log"))
 	return string(content)
 }
 
-// Client returns a client for what a test does to the server. It is closed when the test ends.
+// Client returns a client for the test's own commands. It is closed when the test ends.
 func (s *Server) Client() *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: s.Addr(), Password: s.password, MaxRetries: -1})
 	s.t.Cleanup(func() { _ = c.Close() })

@@ -99,7 +99,7 @@ func run(file string, n int, delay time.Duration) error {
 // wait waits for some time up to the longest delay.
 func (s *server) wait() { time.Sleep(rand.N(s.delay + 1)) }
 
-// linger lets what was read grow old on its way, and now and then much older than a write takes.
+// linger delays an answer, now and then for longer than a write takes.
 func (s *server) linger() {
 	s.wait()
 	if rand.N(8) == 0 {
@@ -211,8 +211,7 @@ func answer(w http.ResponseWriter, value any, err error) {
 	_, _ = w.Write(body)
 }
 
-// show is answer for what was read: it says by which ETag it is known, and nothing else to who has
-// that already.
+// show answers a read with an ETag, and with 304 and no body to a client that has it already.
 func show(w http.ResponseWriter, r *http.Request, value any, err error) {
 	body, _ := json.Marshal(value)
 	etag := fmt.Sprintf(`"%x"`, sha256.Sum256(body))
