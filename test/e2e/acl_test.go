@@ -12,8 +12,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// An ACL that forbids what the protocol needs makes the cache colder, never wrong, and /status says
-// why.
+// An ACL that forbids a command of the protocol makes the cache colder, never wrong, and /status
+// gives the reason.
 func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -74,7 +74,7 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 	}
 }
 
-// What docs/operations.md allows to the cache's user is enough for everything that the cache does.
+// The ACL of docs/operations.md is enough for everything that the cache does.
 func TestTheACLOfTheDocsIsEnough(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("../../docs/operations.md")
@@ -105,7 +105,7 @@ func TestTheACLOfTheDocsIsEnough(t *testing.T) {
 	}
 }
 
-// A stranger who writes under our keys, whatever and however, makes the cache colder.
+// Foreign values under our keys, of any type, make the cache colder.
 func TestAStrangerUnderThePrefixMakesTheCacheColderAndNeverWrong(t *testing.T) {
 	t.Parallel()
 	api, _ := counting(t, "")

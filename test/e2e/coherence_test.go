@@ -178,8 +178,8 @@ func TestTwoCallersAndTwoRolesNeverSeeEachOthersAnswers(t *testing.T) {
 	}
 }
 
-// effects is what examples/gameapi/testdata/effects.txt says: all reads, and all writes in their
-// order.
+// effects is the content of examples/gameapi/testdata/effects.txt: all reads, and all writes in
+// their order.
 type effects struct {
 	reads  []string
 	writes []gameWrite

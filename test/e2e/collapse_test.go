@@ -15,7 +15,7 @@ import (
 	"sidecar/test/redisd"
 )
 
-// A holding is a backend that counts what reaches it and answers when it is let go.
+// A holding is a backend that counts requests and answers when it is released.
 type holding struct {
 	*httptest.Server
 	requests atomic.Int64
@@ -74,7 +74,7 @@ func three(t *testing.T, backend, policies string, env ...string) (sidecars []*s
 	return sidecars
 }
 
-// many sends n requests at once, one after another to each of bases, and returns what they got.
+// many sends n requests at once, to the sidecars in turn, and returns the answers.
 func many(t *testing.T, n int, path string, bases []*stack, fields func(i int) []string) (answers []answer, done func() []answer) {
 	t.Helper()
 	answers = make([]answer, n)
@@ -93,7 +93,7 @@ func many(t *testing.T, n int, path string, bases []*stack, fields func(i int) [
 
 func none(int) []string { return nil }
 
-// sameHost is what clients of one API ask for, whichever sidecar they reach.
+// sameHost is the Host field of one API, on every sidecar.
 const sameHost = "Host: api.example"
 
 // awaitOpens waits until n requests in all have opened their tokens: each of them fetches then, or
@@ -215,7 +215,7 @@ func TestWhenAllHaveLeftTheBackendRequestEnds(t *testing.T) {
 	awaitThat(t, "the backend's request is cancelled", func() bool { return b.canceled.Load() == 1 })
 }
 
-// What may not be shared goes to nobody else; those who waited for it then go on side by side.
+// An answer that may not be shared goes to nobody else; the waiting requests go on side by side.
 func TestAnAnswerThatMayNotBeSharedIsNot(t *testing.T) {
 	t.Parallel()
 	b := hold(t, http.Header{"Cache-Control": {"no-store"}})
@@ -294,7 +294,7 @@ func TestAGETAfterAWriteDoesNotJoinAnOlderFlight(t *testing.T) {
 		t.Errorf("the read after the write got %q", a.body)
 	}
 	<-old
-	// The old answer's store may come last: what it leaves is dead, and costs one request more.
+	// The old answer's store may come last: its entry is dead, and costs one request more.
 	awaitThat(t, "there is a hit", func() bool {
 		a := do(t, http.MethodGet, s.url+"/items/1", nil)
 		if string(a.body) == "answer 1" {
@@ -304,7 +304,7 @@ func TestAGETAfterAWriteDoesNotJoinAnOlderFlight(t *testing.T) {
 	})
 }
 
-// A backend that stalls in the middle of an answer keeps nobody waiting who wants the same.
+// A backend that stalls in the middle of an answer keeps no other client waiting.
 func TestABodyThatStallsKeepsNobodyElseWaiting(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// What an answer says it belongs to (RFC 9875, and the older fields for the same) is invalidated by
-// a write whose answer says so.
+// A write whose answer names groups (RFC 9875, and the older fields for the same) invalidates the
+// answers that belong to them.
 func TestAnAnswerNamesItsGroupsAndAWriteInvalidatesThem(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64
@@ -73,7 +73,7 @@ func TestAnAnswerNamesItsGroupsAndAWriteInvalidatesThem(t *testing.T) {
 		}
 		write(c.groups)
 		for _, path := range all {
-			// What names too many is invalidated by every write to what is named.
+			// An answer with too many groups is invalidated by every write that names a group.
 			want := c.gone[path] || path == "/many"
 			if a := s.get(path); a.hit() == want {
 				t.Errorf("after a write to %s, %s is %q", c.groups, path, a.cache())
@@ -81,7 +81,7 @@ func TestAnAnswerNamesItsGroupsAndAWriteInvalidatesThem(t *testing.T) {
 		}
 	}
 
-	// Nobody knew what it would name when it was asked for.
+	// Its groups were not known when it was asked for.
 	open := make(chan struct{})
 	hold <- open
 	old := make(chan answer, 1)

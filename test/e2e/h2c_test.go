@@ -91,7 +91,7 @@ func TestStoringIsTheSameOverEachBackendProtocol(t *testing.T) {
 	}
 }
 
-// serveBy serves over what a scheme of BACKEND_URL names, and returns such a URL.
+// serveBy serves over the protocol of a scheme of BACKEND_URL, and returns such a URL.
 func serveBy(t *testing.T, scheme string, h http.Handler) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(h)

@@ -12,7 +12,7 @@ import (
 	"sidecar/test/proc"
 )
 
-// job is what a client sees of a job.
+// job is a job as a client sees it.
 type job struct {
 	JobID     string `json:"job_id"`
 	Type      string `json:"type"`

@@ -103,7 +103,7 @@ func rest(resp *http.Response) stream {
 	return s
 }
 
-// opened is an answer of which the head has come.
+// opened is an answer whose head has come.
 func opened(t *testing.T, ctx context.Context, url string, fields ...string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -154,7 +154,7 @@ func pieces(t *testing.T, r *redisd.Server) []string {
 }
 
 func TestALargeBodyIsNeverHeldWholeNeitherWhenItIsStoredNorWhenItIsServed(t *testing.T) {
-	const bound = 40 * mib // with what the race detector takes; a body held whole takes over 50
+	const bound = 40 * mib // with the race detector's share; a body held whole takes over 50
 	for _, c := range []struct {
 		name    string
 		content []byte
@@ -257,8 +257,8 @@ func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
 	}
 }
 
-// What is longer than 1 MiB, by a byte, goes into pieces, whether its length is announced or not;
-// what is longer than max_body is not stored.
+// A body longer than 1 MiB is stored in chunks, whether its length is announced or not. A body
+// longer than max_body is not stored.
 func TestWhichBodiesGoIntoPieces(t *testing.T) {
 	t.Parallel()
 	content := noise(4 * mib)

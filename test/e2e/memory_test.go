@@ -103,7 +103,7 @@ func TestASidecarThatWasFrozenAnswersNothingFromMemoryUntilItHasCaughtUp(t *test
 	}
 }
 
-// Whoever is cut off from Redis hears of nothing: it answers nothing from memory either.
+// A sidecar that is cut off from Redis hears of no invalidation: it answers nothing from memory.
 func TestWhileRedisIsFrozenMemoryAnswersNothing(t *testing.T) {
 	t.Parallel()
 	api, _ := counting(t, "")

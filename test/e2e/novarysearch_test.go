@@ -13,8 +13,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// What the backend says does not matter in a query makes no other answer (No-Vary-Search), in any
-// sidecar, unless the policy tells by it.
+// A part of the query that the backend declares irrelevant (No-Vary-Search) makes no other answer,
+// in any sidecar, unless the policy tells requests apart by it.
 func TestQueriesThatTheBackendDoesNotTellApartShareAnAnswer(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
@@ -95,7 +95,7 @@ routes:
 	}
 }
 
-// Those who wait for one answer have it only if it says so itself: what an earlier one said of
+// Waiting requests share an answer only if its own fields permit that: an earlier answer's rule for
 // queries may hold no more.
 func TestWhatWasSaidOfQueriesDoesNotHoldForAnAnswerThatDoesNotSayIt(t *testing.T) {
 	t.Parallel()

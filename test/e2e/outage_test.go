@@ -14,8 +14,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// outageBound is what a request may take while Redis is away: REDIS_TIMEOUT and a good deal for a
-// noisy machine, yet far less than the faults last.
+// outageBound is the longest time of a request while Redis is away: REDIS_TIMEOUT and a good deal
+// for a busy machine, yet less than the faults last.
 const outageBound = 4 * time.Second
 
 // TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice walks through the ways in which Redis
@@ -24,7 +24,7 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 	t.Parallel()
 	_, api := startGame(t, "NPC_DELAY=5ms")
 	g := newGate(t, api)
-	// What was accepted outlives a Redis that is killed only if it was written down.
+	// An accepted job outlives a Redis that is killed only if it is on disk.
 	s := &stack{t: t, redis: redisd.Start(t, redisd.AOF("always")), api: g.URL}
 	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(), shippedPolicies(t),
 		hasty("BREAKER_TIMEOUT=300ms", "BREAKER_INTERVAL=5s")...)
@@ -120,7 +120,7 @@ func (c *traffic) run() (stop func()) {
 	}
 }
 
-// readAndWrite changes a character and reads it: what it reads is never older.
+// readAndWrite changes a character and reads it: no read returns an older version.
 func (c *traffic) readAndWrite(ctx context.Context) {
 	c.version++
 	name := fmt.Sprintf("Version %d.", c.version)
@@ -159,7 +159,7 @@ func (c *traffic) post(ctx context.Context) {
 	think(ctx)
 }
 
-// think is what a client does between its requests.
+// think is the pause of a client between its requests.
 func think(ctx context.Context) {
 	select {
 	case <-ctx.Done():

@@ -90,7 +90,7 @@ func TestAHitIsOneRoundTripAMissTwoBeforeTheBackendAWriteOneBeforeAndOneAfter(t 
 	t.Parallel()
 	r := redisd.Start(t)
 	var m *monitor
-	var before []string // what Redis had seen when the backend was asked
+	var before []string // the commands before the backend was asked
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if m != nil {
 			before = m.names(t, r)

@@ -13,8 +13,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// slowed is the way to a Redis on which one command, and what comes with it, waits for a while; for
-// none if it is "".
+// slowed is the way to a Redis on which one command, and others sent with it, are delayed; none if
+// the name is "".
 func slowed(t *testing.T, target string, command *atomic.Pointer[string], wait time.Duration) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

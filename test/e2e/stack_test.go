@@ -19,7 +19,7 @@ import (
 	"sidecar/test/redisd"
 )
 
-// jwtSecret is what the game API and the sidecar share in these tests.
+// jwtSecret is the secret that the game API and the sidecar share.
 const jwtSecret = "a secret for tests that is long enough"
 
 // adminToken is the ADMIN_TOKEN of every sidecar of these tests.
@@ -124,7 +124,7 @@ func (s *stack) awaitCaching() {
 	})
 }
 
-// An answer is what a client got.
+// An answer is the response that a client got.
 type answer struct {
 	status int
 	fields http.Header
@@ -178,7 +178,7 @@ func try(ctx context.Context, method, url string, body any, fields ...string) (a
 		req.Header.Add(name, value)
 	}
 	if req.Header.Get("Cookie") == "" {
-		req.Header.Set("Cookie", "csrf_token=given-before") // as whoever has been here before brings it
+		req.Header.Set("Cookie", "csrf_token=given-before") // as a returning client sends it
 	}
 	resp, err := client.Do(req)
 	if err != nil {
@@ -196,7 +196,7 @@ var client = &http.Client{
 	Timeout:       60 * time.Second,
 }
 
-// login logs a user of the game in, at base, and returns the field that says who asks.
+// login logs a user of the game in, at base, and returns the Authorization field.
 func login(t testing.TB, base, user string) string {
 	t.Helper()
 	a := do(t, http.MethodPost, base+"/api/v1/auth/login", map[string]string{"username": user, "password": user + "-password"})

@@ -295,7 +295,7 @@ func TestTheGameThroughTheSidecarIsTheGame(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	thorin := login(t, s.url, "thorin")
-	// What is true of one answer only.
+	// Fields that differ from answer to answer.
 	passing := []string{"Date", "X-Request-Id", "Set-Cookie", "Cache-Status", "Age", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "Ratelimit", "Ratelimit-Policy"}
 	e := readEffects(t)
 	paths := append(e.reads, "/nowhere", "/characters/", "/characters//c1", "/characters/c1/../c2", "/tavern/teapot", "/characters/none")
@@ -381,8 +381,8 @@ func TestHTTP2WithoutTLSIsSpokenToClients(t *testing.T) {
 	}
 }
 
-// In HTTP/2 a path may have a space, at which a request line of HTTP/1.1 would end: what is denied
-// could be asked for so.
+// In HTTP/2 a path may have a space, at which a request line of HTTP/1.1 would end: a client could
+// ask for a denied path in this way.
 func TestATargetThatWouldEndItsLineIsRefused(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64

@@ -14,7 +14,7 @@ import (
 // everything is a policies file under which every GET may be stored.
 const everything = "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared}}\n"
 
-// An odd answer is what an origin says, and what the sidecar makes of it.
+// An odd answer is an origin's answer, and the answer that a client gets for it.
 type odd struct {
 	name, method, answer string
 	ends                 bool // the origin then ends the connection
@@ -106,7 +106,7 @@ func target(a odd) string { return "/" + strings.ReplaceAll(a.name, " ", "-") }
 // passed over.
 func final(t *testing.T, base, method, target string) answer {
 	t.Helper()
-	// Who speaks HTTP/1.0 is not told of informational answers.
+	// An HTTP/1.0 client gets no informational answers.
 	resp := raw(t, base, method, method+" "+target+" HTTP/1.0\r\nHost: a\r\n\r\n")
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {

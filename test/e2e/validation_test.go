@@ -15,8 +15,7 @@ import (
 	"sidecar/test/redisd"
 )
 
-// A documents is a backend that keeps one document for each path, with its ETag, and notes what it
-// is asked.
+// A documents is a backend with one document and its ETag for each path. It records the requests.
 type documents struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -57,7 +56,7 @@ func (d *documents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	lang := r.Header.Get("Accept-Language")
 	etag := fmt.Sprintf(`"%s%d"`, lang, d.version[r.URL.Path])
-	if lang == "de-at" { // who speaks it reads the other
+	if lang == "de-at" { // whose readers take the other too
 		etag = fmt.Sprintf(`"de%d"`, d.version[r.URL.Path])
 	}
 	w.Header().Set("Etag", etag)
@@ -73,14 +72,14 @@ func (d *documents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, body)
 }
 
-// set changes what the backend does.
+// set changes the backend's behaviour.
 func (d *documents) set(f func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f()
 }
 
-// new is what the backend was asked since the last call.
+// new is the list of requests since the last call.
 func (d *documents) new() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -102,8 +101,8 @@ routes:
   - {name: private, match: "GET /private/{id}", cache: {scope: private, ttl: 1s, stale_if_error: 1h}}
 `
 
-// What a write made old is asked about by its ETag: where the write changed something else, the
-// body need not come again; where it did not, it comes.
+// A response that a write made old is validated by its ETag: where the write changed something
+// else, the body need not come again; where it did not, it comes.
 func TestWhatAWriteMadeOldIsAskedAbout(t *testing.T) {
 	t.Parallel()
 	d := newDocuments(t, "Last-Modified: "+time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
@@ -135,8 +134,8 @@ func TestWhatAWriteMadeOldIsAskedAbout(t *testing.T) {
 	}
 }
 
-// A write that comes between a look-up and its fill makes what was found old, too: it must not be
-// asked about by a time in seconds.
+// A write between a look-up and its fill makes the response found old, too: it must not be
+// validated by a time in seconds.
 func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
 	t.Parallel()
 	modified := time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat) // of every version
@@ -187,8 +186,7 @@ func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
 	}
 }
 
-// Variants that are stored are named to the backend, which may say that one of them is what it
-// would send.
+// Stored variants are named to the backend, which may choose one of them.
 func TestTheBackendPicksAStoredVariant(t *testing.T) {
 	t.Parallel()
 	d := newDocuments(t, "Cache-Control: max-age=3600", "Vary: Accept-Language")
@@ -216,8 +214,8 @@ func TestTheBackendPicksAStoredVariant(t *testing.T) {
 	}
 }
 
-// awaitStale waits until what is stored for url is stale: until a request that takes nothing else
-// than a stored answer gets none.
+// awaitStale waits until the stored response for url is stale: until a request for a fresh stored
+// response gets none.
 func awaitStale(t *testing.T, url string, fields ...string) {
 	t.Helper()
 	awaitThat(t, url+" is stale", func() bool {
@@ -301,7 +299,7 @@ func TestStaleAnswersEndWithTheirCaller(t *testing.T) {
 	}
 }
 
-// What the answer to a HEAD says counts for the stored answer to a GET (RFC 9111 §4.3.5).
+// The fields of an answer to a HEAD update the stored answer to a GET (RFC 9111 §4.3.5).
 func TestAHeadBringsWhatIsStoredUpToDateOrDropsIt(t *testing.T) {
 	t.Parallel()
 	d := newDocuments(t, "Cache-Control: max-age=3600")
@@ -328,7 +326,7 @@ func TestAHeadBringsWhatIsStoredUpToDateOrDropsIt(t *testing.T) {
 	}
 }
 
-// Parts are stored, answer what lies within them, and are put together (RFC 9111 §3.3, §3.4).
+// Parts are stored, answer ranges that lie within them, and are put together (RFC 9111 §3.3, §3.4).
 func TestPartsAreStoredAndPutTogether(t *testing.T) {
 	t.Parallel()
 	content := strings.Repeat("0123456789", 10)

@@ -2,7 +2,7 @@ package rfc
 
 import "fmt"
 
-// twenty is a body whose ranges can be told by what is in them.
+// twenty is a body whose ranges differ.
 const twenty = "0123456789abcdefghij"
 
 // part is a 206 with these bytes of twenty, or of other bodies as long.
@@ -123,7 +123,7 @@ func parts() []promise {
 	}
 }
 
-// codings: a coding reaches only those who take it.
+// codings: a coding reaches only clients that accept it.
 func codings() []promise {
 	const gzip = "Content-Encoding: gzip"
 	plain := ok("Cache-Control: no-store")

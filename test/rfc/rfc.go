@@ -68,7 +68,7 @@ routes:
   - {match: GET /lasting/, cache: {scope: shared, ttl: 1h}}
 `
 
-// second is the lifetime of what has to be stale soon.
+// second is the lifetime of an answer that has to be stale soon.
 const second = time.Second
 
 // past is how long after the end of a lifetime an answer is certainly stale.
@@ -155,7 +155,7 @@ func prepare(t *testing.T, start Start, policies string, promises []promise) []*
 		}
 		trials[n].serve(conn, q)
 	})
-	// A busy machine is not what is tested here.
+	// A busy machine is not tested here.
 	base := start(t, o.URL(), policies, "REDIS_TIMEOUT=5s", "REDIS_STORE_TIMEOUT=10s")
 	for _, c := range trials {
 		c.base = base
@@ -173,7 +173,7 @@ func keep(t *testing.T, start Start, policies string, promises ...promise) {
 	for _, c := range prepare(t, start, policies, promises) {
 		t.Run(c.name, func(t *testing.T) {
 			result := make(chan []string, 1)
-			go func() { // ends with its steps, each of which is bounded
+			go func() { // ends with its steps, which are bounded
 				result <- c.run(context.Background())
 			}()
 			t.Parallel()

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What an answer says of its use when it is stale.
+// Permissions of an answer to be used stale.
 const (
 	whileRevalidating = "Cache-Control: max-age=1, stale-while-revalidate=60"
 	ifError           = "Cache-Control: max-age=1, stale-if-error=60"
@@ -141,7 +141,7 @@ func staleAnswers() []promise {
 	return cases
 }
 
-// stalePolicies allow of themselves what other answers have to allow.
+// stalePolicies give the permissions that other answers have to state.
 const stalePolicies = `version: 1
 routes:
   - {match: GET /revalidating/, cache: {scope: shared, ttl: 1s, stale_while_revalidate: 60s}}
@@ -152,7 +152,7 @@ routes:
   - {match: GET /never/, cache: {scope: shared, stale_if_unreachable: 0s}}
 `
 
-// APolicySaysHowLongAnAnswerMayBeUsedStale runs the table of what a policy permits of itself.
+// APolicySaysHowLongAnAnswerMayBeUsedStale runs the table of a policy's own permissions.
 func APolicySaysHowLongAnAnswerMayBeUsedStale(t *testing.T, start Start) {
 	revalidating, moment, failing := route{prefix: "/revalidating"}, route{prefix: "/moment"}, route{prefix: "/error"}
 	unreachable, own, never := route{prefix: "/unreachable"}, route{"/own", private.fields}, route{prefix: "/never"}

@@ -8,7 +8,7 @@ import (
 
 type steps []step
 
-// A step is one request and what comes of it.
+// A step is one request and its outcome.
 type step struct {
 	method, suffix, body string
 	fields               []string
@@ -17,17 +17,17 @@ type step struct {
 	optional             bool          // the origin may be asked and need not
 	behind               bool          // it is asked after the client has its answer
 	count                int           // how often the client asks; 0: once
-	tries                bool          // until it holds: for what another request brings about
-	hasty                bool          // the next step follows at once, whether or not what was fetched is stored yet
+	tries                bool          // until it holds: for effects of another request
+	hasty                bool          // the next step follows at once, stored or not
 
-	status   int      // 0: that of what is served
+	status   int      // 0: that of the answer served
 	gets     []string // fields of the answer: "Name: value", or "Name:" for one that is not there
-	oneOf    []string // the bodies of which one has to come
+	oneOf    []string // one of these bodies has to come
 	from     int      // the step, from 1, whose body is served; 0: that of the last whole answer
 	broken   bool     // the answer has to end too early
 	younger  int      // bound of Age; 0: none
 	older    int      // at least so much Age
-	says     []string // what Cache-Status has
+	says     []string // parts of Cache-Status
 	trailers []string
 }
 
@@ -36,7 +36,7 @@ func get(fields ...string) step                    { return request(http.MethodG
 func head(fields ...string) step                   { return request(http.MethodHead, fields...) }
 func post(fields ...string) step                   { return request(http.MethodPost, fields...) }
 
-// at asks for what stands at the case's path with this appended.
+// at appends to the case's path.
 func (s step) at(suffix string) step { s.suffix = suffix; return s }
 
 // after waits until a lifetime that began with the origin's last answer is over.
@@ -45,13 +45,13 @@ func (s step) after(lifetime time.Duration) step { s.wait = lifetime + past; ret
 // forwarded says that the origin is asked once for each reply.
 func (s step) forwarded(replies ...reply) step { s.replies = replies; return s }
 
-// either says that the origin may be asked, and what it answers then.
+// either says that the origin may be asked, and its answer then.
 func (s step) either(r reply) step { s.replies, s.optional = []reply{r}, true; return s }
 
 // refreshed says that the client is answered first, and the origin asked once behind that answer.
 func (s step) refreshed(r reply) step { s.replies, s.behind = []reply{r}, true; return s }
 
-// perhaps says that what is forwarded need not be.
+// perhaps says that the request need not be forwarded.
 func (s step) perhaps() step { s.optional = true; return s }
 
 // times has the client ask so often before the origin answers anything behind its back.
@@ -66,7 +66,7 @@ func (s step) fails() step { s.status = gatewayError; return s }
 // soon repeats the request until all is as it should be.
 func (s step) soon() step { s.tries = true; return s }
 
-// thenAtOnce says that what was fetched has to be there for a request that follows at once.
+// thenAtOnce says that the fetched answer has to be there for a request that follows at once.
 func (s step) thenAtOnce() step { s.hasty = true; return s }
 
 func (s step) is(status int) step             { s.status = status; return s }
@@ -92,5 +92,5 @@ func (s step) last() (r reply, ok bool) {
 	return s.replies[len(s.replies)-1], true
 }
 
-// gatewayError stands for 502, 503 and 504, of which the RFCs leave the choice.
+// gatewayError stands for 502, 503 or 504: the RFCs leave the choice.
 const gatewayError = 599 + 1

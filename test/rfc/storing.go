@@ -18,7 +18,7 @@ func neverReused(first reply) steps {
 	return steps{get().forwarded(first), again, again, again}
 }
 
-// whatIsStored: what is stored is what RFC 9111 §3 allows.
+// whatIsStored: only answers that RFC 9111 §3 allows are stored.
 func whatIsStored() []promise {
 	var cases []promise
 	for _, status := range []int{200, 201, 202, 203, 204, 205, 299, 300, 301, 302, 303, 307, 308, 400, 401, 403, 404, 405, 409, 410, 414, 418, 422, 451, 499, 500, 501, 502, 503, 504, 599} {
@@ -99,7 +99,7 @@ func whatIsStored() []promise {
 	return cases
 }
 
-// whatCredentialsBrought: what a request with credentials brought is shared only where it says so.
+// whatCredentialsBrought: the answer to a request with credentials is shared only with permission.
 func whatCredentialsBrought() []promise {
 	authorized := "Authorization: Bearer reader"
 	var cases []promise
@@ -184,7 +184,7 @@ func storedBodies() []promise {
 	}
 }
 
-// fills: what was fetched is there for the next request.
+// fills: a fetched answer is there for the next request.
 func fills() []promise {
 	var cases []promise
 	for i := range 20 {

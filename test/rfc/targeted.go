@@ -53,7 +53,7 @@ func targeted() []promise {
 	}
 }
 
-// cacheStatus: Cache-Status says what happened as RFC 9211 says.
+// cacheStatus: Cache-Status follows RFC 9211.
 func cacheStatus() []promise {
 	const up = `Cache-Status: Upstream; fwd=uri-miss, "Another One"; hit`
 	return []promise{
@@ -80,7 +80,7 @@ func cacheStatus() []promise {
 	}
 }
 
-// immutable: an immutable answer is what RFC 8246 says.
+// immutable: immutable is obeyed as RFC 8246 says.
 func immutable() []promise {
 	return []promise{
 		{"RFC 8246 §2 it is reused, and says so", shared, steps{
@@ -113,7 +113,7 @@ func AGroupIsInvalidatedTogether(t *testing.T, start Start) {
 		}}
 	}
 	const all = `Cache-Group-Invalidation: `
-	// While groups are invalidated, what is fetched and names some need not be stored.
+	// While groups are invalidated, an answer that names groups need not be stored.
 	keepInTurn(t, start, rfcPolicies,
 		ends("RFC 9875 §3 what a POST names", `"{path}"`, "POST", ok(all+`"{path}"`)),
 		ends("RFC 9875 §3 what a DELETE names", `"{path}"`, "DELETE", answers(204, all+`"{path}"`)),

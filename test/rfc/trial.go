@@ -24,13 +24,13 @@ type trial struct {
 	script []reply // that the step under way has still to use
 	step   int
 	open   chan struct{} // closed when the origin may answer
-	seen   []string      // what was wrong with requests
+	seen   []string      // faults of requests
 	asked  int           // requests in this step
 	done   time.Time     // when the origin answered last
 	bodies map[int]source
 }
 
-// A source is what can be served later.
+// A source is an answer that can be served later.
 type source struct {
 	status int
 	body   string
@@ -79,7 +79,7 @@ func (c *trial) lacks(values func(string) []string, want string) string {
 	return ""
 }
 
-// A received is what a client got.
+// A received is the response that a client got.
 type received struct {
 	status   int
 	fields   http.Header
@@ -128,7 +128,7 @@ const (
 	soonPatience = 3 * time.Second
 )
 
-// run goes through the steps and returns what is wrong.
+// run goes through the steps and returns the faults.
 func (c *trial) run(ctx context.Context) (faults []string) {
 	c.places <- struct{}{}
 	defer func() { <-c.places }()
@@ -170,7 +170,7 @@ func (c *trial) take(ctx context.Context, n int, s step) (faults []string) {
 	for i := 0; ; i++ {
 		got, err = c.ask(ctx, s)
 		if err != nil && ctx.Err() != nil && len(faults) > 0 {
-			break // what was wrong before says more
+			break // the earlier fault says more
 		}
 		if err != nil {
 			faults = []string{fmt.Sprintf("step %d: %v", n, err)}
@@ -199,9 +199,8 @@ func (c *trial) take(ctx context.Context, n int, s step) (faults []string) {
 // fillTime bounds how long an answer's way into the store is waited for.
 const fillTime = 300 * time.Millisecond
 
-// awaitFill waits until what step s brought is in the store, where it is fresh there: until a
-// request that must not be forwarded is answered. That it should be there at once is a case of its
-// own.
+// awaitFill waits until the answer of step s is stored, if it is fresh: until a request that must
+// not be forwarded is answered. That it should be there at once is a case of its own.
 func (c *trial) awaitFill(ctx context.Context, s step) {
 	if s.method != http.MethodGet || s.body != "" || len(s.replies) == 0 || c.left() > 0 || s.from > 0 || s.status >= 500 {
 		return
@@ -225,8 +224,8 @@ func (c *trial) left() int {
 	return len(c.script)
 }
 
-// requests says what is wrong with those that the origin got in step n, and waits for those that
-// are to come behind the answer.
+// requests returns the faults of the requests that the origin got in step n, and waits for those
+// that come behind the answer.
 func (c *trial) requests(ctx context.Context, n int, s step) (faults []string) {
 	for {
 		c.mu.Lock()
@@ -250,7 +249,8 @@ func (c *trial) requests(ctx context.Context, n int, s step) (faults []string) {
 	}
 }
 
-// check compares what a client got in step n, and keeps what a later one may get from the store.
+// check compares the answer that a client got in step n, and keeps the body that a later one may
+// get from the store.
 func (c *trial) check(n int, s step, got received) (faults []string) {
 	wrong := func(format string, args ...any) {
 		faults = append(faults, fmt.Sprintf("step %d: %s %s: ", n, s.method, c.path+s.suffix)+fmt.Sprintf(format, args...))
@@ -276,7 +276,7 @@ func (c *trial) check(n int, s step, got received) (faults []string) {
 	return faults
 }
 
-// checkContent compares status and body with what should be served.
+// checkContent compares status and body with the expected ones.
 func (c *trial) checkContent(s step, got received, asked bool, served source, wrong func(string, ...any)) {
 	if got.status != served.status && (served.status != gatewayError || got.status < 502 || got.status > 504) {
 		wrong("%d %q %q, want %d", got.status, got.body, got.cache(), served.status)
@@ -298,8 +298,7 @@ func (c *trial) checkContent(s step, got received, asked bool, served source, wr
 	}
 }
 
-// checkCache compares what the answer says of the cache, Cache-Status and Age, with what the origin
-// knows.
+// checkCache compares Cache-Status and Age with the requests that the origin got.
 func checkCache(s step, got received, asked bool, wrong func(string, ...any)) {
 	members := strings.Split(strings.Join(got.fields.Values("Cache-Status"), ", "), ", ")
 	last := members[len(members)-1]
@@ -322,7 +321,7 @@ func checkCache(s step, got received, asked bool, wrong func(string, ...any)) {
 	}
 }
 
-// served is what the client has to get in step n.
+// served is the answer that the client has to get in step n.
 func (c *trial) served(n int, s step, asked bool) (out source) {
 	if r, ok := s.last(); ok && asked && s.from == 0 && r.status != http.StatusNotModified {
 		out = source{r.status, r.bytes(n)}

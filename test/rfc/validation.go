@@ -61,7 +61,7 @@ func validations() []promise {
 	}
 }
 
-// updates: a 304 updates what is stored as RFC 9111 §3.2 says.
+// updates: a 304 updates the stored answer as RFC 9111 §3.2 says.
 func updates() []promise {
 	// first is what is stored, second what a validation says, and then what the client of that and
 	// a later one get.
@@ -118,7 +118,7 @@ func updates() []promise {
 	}
 }
 
-// noCache: what says no-cache is validated on every use.
+// noCache: an answer with no-cache is validated on every use.
 func noCache() []promise {
 	each := func(name string, on route, control string) promise {
 		return promise{name, on, steps{
@@ -145,7 +145,7 @@ func noCache() []promise {
 
 // conditions: a client's condition is answered from the store.
 func conditions() []promise {
-	// conditional asks of what is stored with these fields whether it has changed.
+	// conditional sends a condition for a stored answer with these fields.
 	conditional := func(name string, status int, stored []string, fields ...string) promise {
 		return promise{name, shared, steps{
 			get().forwarded(ok(append([]string{minute}, stored...)...)), get(fields...).is(status), get(), // and a later client gets it whole
