@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -186,4 +187,17 @@ func holds(g gate, answers func(http.ResponseWriter, *http.Request, int)) func(h
 			answers(w, r, n)
 		}
 	}
+}
+
+// raw sends these bytes on a connection of its own, and returns what comes until it ends.
+func (s *sidecar) raw(request string) string {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	check(s.t, err)
+	defer conn.Close()
+	check(s.t, conn.SetDeadline(time.Now().Add(20*time.Second)))
+	_, err = io.WriteString(conn, request)
+	check(s.t, err)
+	got, _ := io.ReadAll(conn)
+	return string(got)
 }

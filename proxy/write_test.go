@@ -1,0 +1,350 @@
+package proxy_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sidecar/test/redisd"
+)
+
+const writes = `routes:
+  - {match: "GET /items/{id}", cache: {scope: shared, ttl: 1h, tags: ["item:{id}"]}}
+  - {match: "GET /named/{id}", cache: {scope: shared, ttl: 1h, tags: ["item:{response.body.item}"]}}
+  - {match: "PUT /items/{id}", invalidate: ["item:{id}"]}
+  - {match: "PUT /careful/{id}", invalidate: ["item:{id}"], invalidate_on_refusal: true}
+  - {match: "PUT /strict/{id}", invalidate: ["item:{id}"], consistency: strict}
+  - {match: "POST /of/body", invalidate: ["item:{request.body.id}"]}
+  - {match: "POST /of/answer", invalidate: ["item:{response.body.id}"]}
+`
+
+// cached stores an answer of /items/1, and reports whether what is stored is still served.
+func (s *sidecar) cached(path string) (still func() bool) {
+	s.t.Helper()
+	s.get(path)
+	if a := s.get(path); !strings.HasPrefix(a.cache(), "hit") {
+		s.t.Fatalf("%s is not stored: %q", path, a.cache())
+	}
+	return func() bool { return strings.HasPrefix(s.get(path).cache(), "hit") }
+}
+
+func (s *sidecar) put(path, body string, fields ...string) answer {
+	method := http.MethodPut
+	if strings.HasPrefix(path, "/of/") {
+		method = http.MethodPost
+	}
+	return s.do(s.t.Context(), method, path, strings.NewReader(body), fields...)
+}
+
+func TestWhatAWriteInvalidatesFollowsFromItsRouteAndItsOutcome(t *testing.T) {
+	t.Parallel()
+	const json = "Content-Type: application/json"
+	for _, c := range []struct {
+		name, path, body string
+		status           int
+		fields           []string
+		content          string
+		gone             bool
+	}{
+		{"a success", "/items/1", "x", 200, nil, "", true},
+		{"a success about something else", "/items/2", "x", 200, nil, "", false},
+		{"a redirect", "/items/1", "x", 303, nil, "", true},
+		{"a refusal", "/items/1", "x", 409, nil, "", false},
+		{"a refusal where the route says that it counts", "/careful/1", "x", 409, nil, "", true},
+		{"a request that took too long", "/items/1", "x", 408, nil, "", true},
+		{"a server's error", "/items/1", "x", 500, nil, "", true},
+		{"a gateway's", "/items/1", "x", 504, nil, "", true},
+		{"a strict route", "/strict/1", "x", 200, nil, "", true},
+		{"a tag of the body", "/of/body", `{"id":1}`, 200, nil, "", true},
+		{"another tag of the body", "/of/body", `{"id":2}`, 200, nil, "", false},
+		{"a body that cannot be read", "/of/body", `{"id":`, 200, nil, "", true},
+		{"a tag of the answer", "/of/answer", "x", 200, []string{json}, `{"id":1}`, true},
+		{"another tag of the answer", "/of/answer", "x", 200, []string{json}, `{"id":2}`, false},
+		{"an answer that cannot be read", "/of/answer", "x", 200, []string{json}, `{"id":`, true},
+		{"an answer without the tag", "/of/answer", "x", 200, []string{json}, `{}`, true},
+		{"no route, but its Location", "/other", "x", 201, []string{"Location: /items/1"}, "", true},
+		{"no route, and the Location of another", "/other", "x", 201, []string{"Location: http://other.example/items/1"}, "", false},
+		{"no route, and Content-Location", "/other", "x", 200, []string{"Content-Location: /items/1"}, "", true},
+	} {
+		for _, path := range []string{"/items/1", "/named/1"} {
+			if path == "/named/1" && strings.HasPrefix(c.name, "no route") {
+				continue
+			}
+			t.Run(c.name+path, func(t *testing.T) {
+				t.Parallel()
+				s := start(t, backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+					if r.Method == http.MethodGet {
+						write(w, fmt.Sprintf(`{"item":1,"n":%d}`, n), json)
+						return
+					}
+					_, _ = io.Copy(io.Discard, r.Body)
+					for _, f := range c.fields {
+						name, value, _ := strings.Cut(f, ": ")
+						w.Header().Set(name, value)
+					}
+					w.WriteHeader(c.status)
+					_, _ = io.WriteString(w, c.content)
+				}), writes)
+				still := s.cached(path)
+				a := s.put(c.path, c.body, json)
+				if a.status != c.status || a.body != c.content || !strings.HasPrefix(a.cache(), "fwd=method") {
+					t.Errorf("%d %q %q %v", a.status, a.body, a.cache(), a.err)
+				}
+				if still() == c.gone {
+					t.Errorf("it is still served: %v", !c.gone)
+				}
+			})
+		}
+	}
+}
+
+// While a write is under way, what it may change is read from the backend, and not stored.
+func TestAReaderDuringAWriteGetsNothingStoredAndStoresNothing(t *testing.T) {
+	g, open := newGate(t)
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Method == http.MethodGet || g.wait(r) {
+			write(w, fmt.Sprint("answer ", n))
+		}
+	})
+	s := start(t, b, writes)
+	other := start(t, b, writes, func(o *setup) { o.prefix = s.prefix })
+	s.cached("/items/1")
+	done := make(chan answer)
+	go func() { done <- s.put("/items/1", "x") }()
+	await(t, "the backend has the write", func() bool { return b.requests.Load() == 2 })
+	for n := range 2 {
+		a := other.get("/items/1")
+		if want := fmt.Sprint("answer ", n+3); a.body != want || !strings.HasSuffix(a.cache(), "detail=tag-closed") {
+			t.Errorf("a reader elsewhere gets %q %q, want %q", a.body, a.cache(), want)
+		}
+	}
+	open()
+	if a := <-done; a.status != http.StatusOK {
+		t.Errorf("the write: %d %v", a.status, a.err)
+	}
+	other.get("/items/1")
+	if a := other.get("/items/1"); !strings.HasPrefix(a.cache(), "hit") {
+		t.Errorf("after the write: %q", a.cache())
+	}
+}
+
+// What was asked for before a write and answered after it is stored, if at all, as dead.
+func TestAnAnswerFromBeforeAWriteIsNotServedAfterIt(t *testing.T) {
+	g, open := newGate(t)
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Method == http.MethodPut || n > 1 || g.wait(r) {
+			write(w, fmt.Sprint("answer ", n))
+		}
+	})
+	s := start(t, b, writes)
+	early := s.together(1, "/items/1", same())
+	await(t, "the reader is at the backend", func() bool { return b.requests.Load() == 1 })
+	s.put("/items/1", "x")
+	open()
+	if a := early()[0]; a.body != "answer 1" {
+		t.Errorf("the reader got %q", a.body)
+	}
+	for range 2 {
+		if a := s.get("/items/1"); a.body == "answer 1" {
+			t.Errorf("after the write: %q %q", a.body, a.cache())
+		}
+	}
+}
+
+func TestAWriteIsCarriedThroughWhenItsClientLeaves(t *testing.T) {
+	var finished atomic.Bool
+	g, open := newGate(t)
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Method == http.MethodGet {
+			write(w, fmt.Sprint("answer ", n))
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		finished.Store(g.wait(r))
+	})
+	s := start(t, b, writes)
+	still := s.cached("/items/1")
+	ctx, leave := context.WithCancel(t.Context())
+	left := make(chan struct{})
+	go func() { // ends when the client leaves
+		defer close(left)
+		s.do(ctx, http.MethodPut, "/items/1", strings.NewReader("x"))
+	}()
+	await(t, "the backend has the write", func() bool { return b.requests.Load() == 2 })
+	leave()
+	<-left
+	open()
+	await(t, "the write is done", finished.Load)
+	await(t, "what it changed is gone", func() bool { return !still() })
+}
+
+func TestAWriteThatReachedNobodyInvalidatesNothing(t *testing.T) {
+	b := backendThat(t, counts())
+	s := start(t, b, writes)
+	s.cached("/items/1")
+	b.Close() // connections are refused
+	if a := s.put("/items/1", "x"); a.status != http.StatusBadGateway {
+		t.Errorf("%d %q", a.status, a.cache())
+	}
+	if a := s.get("/items/1"); a.body != "answer 1" || !strings.HasPrefix(a.cache(), "hit") {
+		t.Errorf("then: %d %q", a.status, a.cache())
+	}
+}
+
+func TestAWriteThatGotNoAnswerInvalidates(t *testing.T) {
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Method == http.MethodPut {
+			_, _ = io.Copy(io.Discard, r.Body)
+			panic(http.ErrAbortHandler)
+		}
+		write(w, fmt.Sprint("answer ", n))
+	})
+	s := start(t, b, writes)
+	still := s.cached("/items/1")
+	if a := s.put("/items/1", "x"); a.status != http.StatusBadGateway {
+		t.Errorf("%d %q", a.status, a.cache())
+	}
+	if still() {
+		t.Error("what it may have changed is served")
+	}
+}
+
+// What a backend changes while it streams its answer is invalidated before the end is seen.
+func TestAStreamedAnswerToAWriteInvalidatesAgainAtItsEnd(t *testing.T) {
+	g, open := newGate(t)
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Method == http.MethodGet {
+			write(w, fmt.Sprint("answer ", n))
+			return
+		}
+		_, _ = io.WriteString(w, "begun ")
+		_ = http.NewResponseController(w).Flush()
+		g.wait(r)
+		_, _ = io.WriteString(w, "done")
+	})
+	s := start(t, b, writes)
+	s.cached("/items/1")
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+"/items/1", strings.NewReader("x"))
+	check(t, err)
+	resp, err := client.Do(req)
+	check(t, err)
+	defer resp.Body.Close()
+	still := s.cached("/items/1") // meanwhile, from what may be old
+	open()
+	if content, err := io.ReadAll(resp.Body); string(content) != "begun done" || err != nil {
+		t.Errorf("%q %v", content, err)
+	}
+	if still() {
+		t.Error("what was stored during the answer is served after its end")
+	}
+}
+
+// An answer in which events come is not held to look for tags.
+func TestAnEventStreamAfterAWriteIsNotHeld(t *testing.T) {
+	g, open := newGate(t)
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		_, _ = io.WriteString(w, "data: 1\n\n")
+		_ = http.NewResponseController(w).Flush()
+		g.wait(r)
+	})
+	s := start(t, b, writes)
+	resp, err := client.Post(s.url+"/of/answer", "text/plain", strings.NewReader("x"))
+	check(t, err)
+	defer resp.Body.Close()
+	event := make([]byte, 9)
+	if _, err := io.ReadFull(resp.Body, event); string(event) != "data: 1\n\n" {
+		t.Errorf("%q %v", event, err)
+	}
+	open()
+}
+
+func TestABodyThatCannotBeReadToItsEndIsNotSent(t *testing.T) {
+	b := backendThat(t, counts())
+	s := start(t, b, writes)
+	raw := s.raw("PUT /items/1 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nZ\r\n")
+	if !strings.HasPrefix(raw, "HTTP/1.1 400 ") || b.requests.Load() != 0 {
+		t.Errorf("%q, and the backend saw %d requests", raw, b.requests.Load())
+	}
+}
+
+// A body over the size that is inspected is sent on as it comes, and dropped whole families.
+func TestABodyThatIsTooLongToInspectPassesAndDropsTheFamily(t *testing.T) {
+	var got atomic.Int64
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Method == http.MethodGet {
+			write(w, fmt.Sprint("answer ", n))
+			return
+		}
+		size, _ := io.Copy(io.Discard, r.Body)
+		got.Store(size)
+	})
+	s := start(t, b, writes, func(o *setup) { o.inspect = 100 })
+	for _, body := range []io.Reader{strings.NewReader(`{"id":2,"x":"` + strings.Repeat("x", 200) + `"}`),
+		io.MultiReader(strings.NewReader(`{"id":2,"x":"` + strings.Repeat("x", 200) + `"}`))} { // with its length, and in chunks
+		still := s.cached("/items/1")
+		if a := s.do(t.Context(), http.MethodPost, "/of/body", body); a.status != http.StatusOK || got.Load() != 215 {
+			t.Errorf("%d, the backend read %d bytes", a.status, got.Load())
+		}
+		if still() {
+			t.Error("an entry of the family is served")
+		}
+		await(t, "it can be stored again", func() bool { s.get("/items/1"); return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
+	}
+}
+
+func TestABodyBelowTheFloorRateEndsItsWrite(t *testing.T) {
+	t.Parallel()
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) { _, _ = io.Copy(io.Discard, r.Body) })
+	s := start(t, b, writes, func(o *setup) { o.inspect = 10 })
+	began := time.Now()
+	body, end := io.Pipe()
+	t.Cleanup(func() { _ = end.Close() })
+	go func() { _, _ = io.WriteString(end, "the beginning of a body") }() // and no more
+	a := s.do(t.Context(), http.MethodPut, "/items/1", body)
+	if a.status != http.StatusRequestTimeout {
+		t.Errorf("%d %v", a.status, a.err)
+	}
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestWithRedisAwayAStrictWriteIsRefusedAndAnotherPasses(t *testing.T) {
+	t.Parallel()
+	own := redisd.Start(t)
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		write(w, fmt.Sprint("answer ", n))
+	})
+	s := start(t, b, writes, func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
+	still := s.cached("/items/1")
+	own.Kill()
+	b.new()
+	a := s.put("/strict/1", "x")
+	if a.status != http.StatusServiceUnavailable || a.fields.Get("Content-Type") != "application/problem+json" || b.new() != "" {
+		t.Errorf("a strict write: %d %q, and the backend was asked", a.status, a.cache())
+	}
+	if a := s.put("/items/1", "x"); a.status != http.StatusOK {
+		t.Errorf("an available write: %d %q", a.status, a.cache())
+	}
+	own.Restart()
+	await(t, "the cache works again", func() bool {
+		a := s.get("/items/1")
+		if a.body == "answer 1" {
+			t.Fatal("what was stored before the write is served after it")
+		}
+		return strings.HasPrefix(a.cache(), "hit")
+	})
+	if !still() {
+		t.Error("nothing is served")
+	}
+	if a := s.put("/strict/1", "x"); a.status != http.StatusOK {
+		t.Errorf("a strict write then: %d %q", a.status, a.cache())
+	}
+}
