@@ -1,4 +1,5 @@
-# make test is the one command that must pass on a fresh Debian machine with Go; it installs what it needs.
+# make test is the one command that must pass on a fresh Debian machine with Go. It installs
+# redis-server.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 MODULES     = . examples/gameapi k8s coherence-model test/register
@@ -10,25 +11,35 @@ CHECK_SEED ?= 1
 
 test: tools check unit modules
 
-# redis-server is Debian's; as root it is installed, else the command to run is said.
+# redis-server is Debian's. Without root and sudo the command is told.
 tools:
 	@command -v redis-server >/dev/null || { \
-	  if [ "$$(id -u)" = 0 ]; then apt-get update -q && apt-get install -y -q --no-install-recommends redis-server; \
-	  elif command -v sudo >/dev/null; then sudo apt-get update -q && sudo apt-get install -y -q --no-install-recommends redis-server; \
-	  else echo 'redis-server is missing: apt-get install redis-server' >&2; exit 1; fi; }
+	  if [ "$$(id -u)" = 0 ]; then sudo=; \
+	  elif command -v sudo >/dev/null; then sudo=sudo; \
+	  else echo 'redis-server is missing: apt-get install redis-server' >&2; exit 1; fi; \
+	  $$sudo apt-get update -q && \
+	  $$sudo apt-get install -y -q --no-install-recommends redis-server; }
 
+# go run keeps the linked staticcheck in the build cache: it is compiled once.
 check:
-	@unformatted="$$(gofmt -l .)"; test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
-	@for m in $(MODULES); do (cd $$m && echo "vet and staticcheck: $$m" && go vet ./... && go run $(STATICCHECK) ./...) || exit 1; done
+	@unformatted="$$(gofmt -l .)"; \
+	test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	@for m in $(MODULES); do \
+	  (cd $$m && echo "vet and staticcheck: $$m" && go vet ./... && go run $(STATICCHECK) ./...) \
+	  || exit 1; done
 
-# The checker runs without the race detector: it wants many operations, and the end-to-end tests have raced the same code.
+# The end-to-end tests come first, since they wait most of the time: the other packages are tested
+# beside them. The checker runs without the race detector: it wants many operations, and the
+# end-to-end tests have raced the same code. Both run programs that they build, which go test's
+# cache does not know: hence -count=1. make check has vetted all packages.
 unit:
-	go test -race -timeout 14m $$(go list ./... | grep -v /test/check$$)
-	go test -timeout 14m ./test/check
+	go test -vet=off -count=1 -race -timeout 14m ./test/e2e \
+	  $$(go list ./... | grep -v -e /test/e2e$$ -e /test/check$$)
+	go test -vet=off -count=1 -timeout 14m ./test/check
 
 modules:
-	cd examples/gameapi && go test -race -timeout 5m ./...
-	cd k8s && go test -timeout 5m ./...
+	cd examples/gameapi && go test -vet=off -race -timeout 5m ./...
+	cd k8s && go test -vet=off -timeout 5m ./...
 
 # Every fuzz target for FUZZTIME each; CI runs their seeds with the other tests.
 fuzz:
@@ -40,8 +51,8 @@ fuzz:
 check-rfc:
 	go test -race -count=1 -timeout 10m ./test/e2e -run TestTheBinaryKeepsTheCachingRFCs -rfc.all
 
-# The promise after a write, long: every class of faults with CHECK_OPS checked operations, and every guard switched off once. CI runs a short form
-# with the other tests.
+# The promise after a write, long: every class of faults with CHECK_OPS checked operations, and
+# every guard switched off once. make test runs a short form.
 check-coherence:
 	go test -count=1 -timeout 60m -v ./test/check -check.ops $(CHECK_OPS) -check.seed $(CHECK_SEED)
 

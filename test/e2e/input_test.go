@@ -276,8 +276,8 @@ func TestAGracefulEndFinishesRequestsInFlight(t *testing.T) {
 	}
 }
 
+// Not beside others: the demo has the default REDIS_TIMEOUT.
 func TestTheDemoDoesWhatItPrints(t *testing.T) {
-	t.Parallel()
 	p := proc.Start(t, proc.Cmd{
 		Path: proc.Build(t, "../../cmd/sidecar"), Args: []string{"demo", "--listen", "127.0.0.1:0", "--ops", "127.0.0.1:0"},
 	})

@@ -46,6 +46,7 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 		t.Run(fault.name, func(t *testing.T) {
 			c.t, s.t = t, t
 			stop := c.run()
+			defer stop()
 			c.awaitHits(3)
 			fault.begin()
 			c.awaitRequests(30)
@@ -61,7 +62,6 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 			c.awaitRequests(30)
 			fault.endIt()
 			c.awaitHits(3)
-			stop()
 		})
 	}
 	s.t = t
@@ -114,10 +114,10 @@ func (c *traffic) run() (stop func()) {
 			}
 		})
 	}
-	return func() {
+	return sync.OnceFunc(func() {
 		cancel()
 		clients.Wait()
-	}
+	})
 }
 
 // readAndWrite changes a character and reads it: no read returns an older version.

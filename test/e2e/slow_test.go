@@ -59,7 +59,7 @@ func TestARedisThatIsSlowToOneCommandMakesTheCacheColderAndNeverWrong(t *testing
 			r := redisd.Start(t)
 			var slow atomic.Pointer[string]
 			s := &stack{t: t, redis: r, api: api}
-			s.sidecar, s.url, s.ops = startSidecar(t, api, slowed(t, r.Addr(), &slow, 300*time.Millisecond), policiesFile(t, memoryPolicies), hasty("BREAKER_TIMEOUT=300ms")...)
+			s.sidecar, s.url, s.ops = startSidecar(t, api, slowed(t, r.Addr(), &slow, 700*time.Millisecond), policiesFile(t, memoryPolicies), hasty("BREAKER_TIMEOUT=300ms")...)
 			s.awaitCaching()
 			s.awaitMemory("/items/1")
 			slow.Store(&command)

@@ -25,10 +25,10 @@ const jwtSecret = "a secret for tests that is long enough"
 // adminToken is the ADMIN_TOKEN of every sidecar of these tests.
 const adminToken = "admin-token-for-tests"
 
-// hasty gives REDIS_TIMEOUT and REDIS_STORE_TIMEOUT their defaults, for tests of a Redis that does
-// not answer.
+// hasty bounds the operations of a Redis that does not answer. Without it a test waits for seconds,
+// so that a busy machine is not taken for such a Redis.
 func hasty(env ...string) []string {
-	return append([]string{"REDIS_TIMEOUT=100ms", "REDIS_STORE_TIMEOUT=2s"}, env...)
+	return append([]string{"REDIS_TIMEOUT=500ms", "REDIS_STORE_TIMEOUT=2s"}, env...)
 }
 
 // A stack is a sidecar in front of a backend, with a Redis of its own.
