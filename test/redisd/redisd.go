@@ -62,33 +62,6 @@ func Start(t testing.TB, opts ...Option) *Server {
 	return s
 }
 
-// StartShared starts a server that all tests of a package share. TestMain calls it, and stop before
-// the process ends. A test uses it through For, with a key prefix of its own.
-func StartShared(opts ...Option) (s *Server, stop func(), err error) {
-	dir, err := os.MkdirTemp("", "redisd-")
-	if err != nil {
-		return nil, nil, err
-	}
-	s, err = start(dir, opts)
-	stop = func() {
-		s.end(syscall.SIGKILL)
-		_ = os.RemoveAll(dir)
-	}
-	if err != nil {
-		stop()
-		return nil, nil, err
-	}
-	return s, stop, nil
-}
-
-// For returns the same shared server for one test: its errors fail t. A test that stops, freezes or
-// restarts a server starts its own.
-func (s *Server) For(t testing.TB) *Server {
-	other := *s
-	other.t = t
-	return &other
-}
-
 // start starts a server in dir. The caller ends it, also after an error.
 func start(dir string, opts []Option) (*Server, error) {
 	s := &Server{dir: dir}
