@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -208,7 +207,7 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 	s.jobs, err = jobs.New(jobs.Options{
 		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer,
 		Plan:    s.policies.Plan,
-		Backend: replaying{s}, Unsent: backend.IsRefused, Invalidator: s.invalidator,
+		Backend: s.backend, Unsent: backend.IsRefused, Invalidator: s.invalidator,
 		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency, MaxInspectBody: int64(s.cfg.MaxInspect),
 		DrainTimeout: s.cfg.Shutdown * 2 / 3,
 		Queued:       s.metrics.JobQueued,
@@ -270,19 +269,6 @@ func (s *sidecar) listen() (err error) {
 	}
 	s.ops.listener, err = listen(s.cfg.Ops, "OPS_ADDR", 0)
 	return err
-}
-
-// replaying sends a job's request as if its client had just sent it.
-type replaying struct{ *sidecar }
-
-// RoundTrip implements jobs.Backend.
-func (r replaying) RoundTrip(ctx context.Context, in *http.Request) (*http.Response, error) {
-	_, query, _ := strings.Cut(in.RequestURI, "?")
-	out, ok := r.backend.Outgoing(in, query)
-	if !ok {
-		return nil, errors.New("the request target cannot be passed on as it is")
-	}
-	return r.backend.RoundTrip(ctx, out, nil)
 }
 
 // run serves until ctx is done, and then ends in order, within SHUTDOWN_TIMEOUT.

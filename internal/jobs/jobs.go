@@ -28,8 +28,9 @@ type Redis interface {
 
 // A Backend sends a captured request to the API.
 type Backend interface {
-	// RoundTrip sends in, which is as a server would have received it, and returns the answer. It follows no redirect.
-	RoundTrip(ctx context.Context, in *http.Request) (*http.Response, error)
+	// Replay sends in, a request as a server received it, and returns the answer. It follows no
+	// redirect.
+	Replay(ctx context.Context, in *http.Request) (*http.Response, error)
 }
 
 // An Invalidator drops the entries that a job may have changed.

@@ -32,7 +32,7 @@ func (j *Jobs) replay(ctx, attempts context.Context, r Record, req *Request) rep
 	if len(in.Header["Idempotency-Key"]) == 0 {
 		in.Header["Idempotency-Key"] = []string{r.ID}
 	}
-	resp, err := j.Backend.RoundTrip(ctx, in)
+	resp, err := j.Backend.Replay(ctx, in)
 	if err != nil {
 		return j.fault(ctx, r, err, "the connection to the backend failed")
 	}
