@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"sidecar/cachekeys"
 	"sidecar/test/proc"
 )
 
@@ -63,4 +64,11 @@ func answer(statuses ...int) http.HandlerFunc {
 		w.WriteHeader(status)
 		_, _ = fmt.Fprintf(w, `{"by": "alice", "status": %d}`, status)
 	}
+}
+
+// dropped are the tags that attempts invalidated.
+func (w *world) dropped() []cachekeys.Tag {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.changed)
 }

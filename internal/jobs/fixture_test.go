@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +48,7 @@ func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change .
 		w.mu.Lock()
 		w.asked = append(w.asked, r.Header.Get("Idempotency-Key"))
 		w.mu.Unlock()
+		_, _ = io.Copy(io.Discard, r.Body) // a server sees that a client left only after the body
 		handler(rw, r)
 	}))
 	t.Cleanup(w.api.Close)
