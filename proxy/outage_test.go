@@ -1,0 +1,125 @@
+package proxy_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sidecar/test/redisd"
+)
+
+// slack is what a busy machine may add to a budget.
+const slack = 2 * time.Second
+
+func TestWithRedisAwayTheBackendAnswersWithinTheBudget(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		begin, end func(*redisd.Server)
+	}{
+		{"killed", (*redisd.Server).Kill, (*redisd.Server).Restart},
+		{"frozen", (*redisd.Server).Freeze, (*redisd.Server).Thaw},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			own := redisd.Start(t)
+			s := start(t, backendThat(t, counts()), items, func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
+			s.cached("/items/1")
+			c.begin(own)
+			for n := range 10 {
+				began := time.Now()
+				a := s.get("/items/1")
+				if want := fmt.Sprint("answer ", n+2); a.body != want || !strings.HasPrefix(a.cache(), "fwd=bypass; detail=") {
+					t.Errorf("%d %q %q, want %q", a.status, a.body, a.cache(), want)
+				}
+				if took := time.Since(began); took > 100*time.Millisecond+slack {
+					t.Errorf("it took %v", took)
+				}
+			}
+			await(t, "the breaker is open", func() bool { return s.get("/items/1").cache() == "fwd=bypass; detail=breaker-open" })
+			if a := s.get("/items/1", "Cache-Control: only-if-cached"); a.status != http.StatusGatewayTimeout {
+				t.Errorf("only-if-cached: %d %q", a.status, a.cache())
+			}
+			c.end(own)
+			await(t, "it hits again", func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
+		})
+	}
+}
+
+func TestASidecarStartsWithoutItsRedisAndCachesWhenItComes(t *testing.T) {
+	t.Parallel()
+	own := redisd.Start(t)
+	own.Kill()
+	s := start(t, backendThat(t, counts()), items, func(o *setup) { o.redis, o.budget, o.away = own, 100*time.Millisecond, true })
+	if a := s.get("/items/1"); a.body != "answer 1" || !strings.HasPrefix(a.cache(), "fwd=bypass; detail=") {
+		t.Errorf("%d %q %q", a.status, a.body, a.cache())
+	}
+	own.Restart()
+	await(t, "it hits", func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
+}
+
+// An invalidation that Redis did not take is kept, and nothing is read from Redis until it is made good.
+func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name       string
+		begin, end func(*redisd.Server)
+	}{
+		{"killed, with its data", (*redisd.Server).Kill, (*redisd.Server).Restart},
+		{"frozen", (*redisd.Server).Freeze, (*redisd.Server).Thaw},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			var version atomic.Int64
+			own := redisd.Start(t, redisd.AOF("always"))
+			b := backendThat(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+				if r.Method == http.MethodPut {
+					version.Add(1)
+				}
+				write(w, fmt.Sprint("version ", version.Load()))
+			})
+			s := start(t, b, items, func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
+			s.cached("/items/1")
+			s.cached("/items/2") // of which nothing is written
+			c.begin(own)
+			began := time.Now()
+			if a := s.do(t.Context(), http.MethodPut, "/items/1", nil); a.status != http.StatusOK {
+				t.Errorf("the write: %d %v", a.status, a.err)
+			}
+			if took := time.Since(began); took > 200*time.Millisecond+slack {
+				t.Errorf("the write took %v", took)
+			}
+			if a := s.get("/items/1"); a.body != "version 1" {
+				t.Errorf("right after the write: %q %q", a.body, a.cache())
+			}
+			c.end(own)
+			await(t, "it hits again", func() bool {
+				a := s.get("/items/1")
+				if a.body != "version 1" {
+					t.Fatalf("after the outage: %q %q", a.body, a.cache())
+				}
+				return strings.HasPrefix(a.cache(), "hit")
+			})
+		})
+	}
+}
+
+// Redis answers, but slowly: the requests of one client spend one budget, and not one for each command.
+func TestASlowRedisDelaysARequestByItsBudgetAndNoMore(t *testing.T) {
+	t.Parallel()
+	own := redisd.Start(t)
+	s := start(t, backendThat(t, counts()), items, func(o *setup) { o.redis, o.budget = own, 300*time.Millisecond })
+	s.cached("/items/1")
+	own.Do("CLIENT", "PAUSE", "1500", "ALL")
+	began := time.Now()
+	a := s.get("/items/1")
+	if took := time.Since(began); a.body != "answer 2" || took < 250*time.Millisecond || took > 300*time.Millisecond+slack {
+		t.Errorf("%q %q after %v", a.body, a.cache(), took)
+	}
+	if a.cache() != "fwd=bypass; detail=redis-timeout" {
+		t.Errorf("%q", a.cache())
+	}
+}
