@@ -1,8 +1,11 @@
-// Package backend is the API behind the sidecar, as a client of it sees it: what is sent on (outgoing, forwarding), one exchange
-// (roundtrip), a WebSocket (upgrade) and whether it is there at all (health).
+// Package backend is the API behind the sidecar, as a client of it sees it: the request that is sent
+// on (outgoing, forwarding), one exchange (roundtrip), a WebSocket (upgrade) and whether the API is
+// there at all (health).
 //
-// A GET or HEAD over HTTP/1.1 without TLS is sent and answered here (direct): requesthead writes it, responsehead and framing read what the answer
-// says of itself, body reads its content, and pool keeps the connection. Everything else is left to net/http's Transport.
+// HTTP/1.1 is spoken by this package itself (direct): requesthead writes the head of a request and
+// upload its content, responsehead and framing read the head of the answer and body its content,
+// and pool keeps the connection, which is used again only if nothing came on it that nobody asked
+// for. HTTP/2 is left to net/http's Transport; over TLS the backend chooses between the two (secure).
 package backend
 
 import (
@@ -15,6 +18,7 @@ import (
 	"net/netip"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -48,8 +52,12 @@ type Backend struct {
 	network      string // to dial
 	address      string
 	dialer       net.Dialer
-	transport    *http.Transport
-	idle         *pool // of connections for direct requests; nil: there are none, all go by transport
+	serverName   string          // that its certificate has to bear
+	tls          *tls.Config     // nil: connections are not over TLS
+	transport    *http.Transport // of HTTP/2
+	idle         *pool           // of connections over HTTP/1.1; nil: there are none, all go by transport
+	offered      chan *tls.Conn  // for the transport: one that was made for HTTP/1.1, and is not
+	speaks2      atomic.Bool     // over TLS: the backend chose HTTP/2 last
 	options      Options
 	sockets      sync.WaitGroup // upgraded connections
 }
@@ -58,47 +66,58 @@ type Backend struct {
 func New(o Options) (*Backend, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
-		return nil, fmt.Errorf("BACKEND_URL: %w", err)
+		return nil, errors.New("BACKEND_URL: it is no URL, which is like http://127.0.0.1:3000") // err would tell a password
 	}
 	b := &Backend{scheme: u.Scheme, host: u.Host, network: "tcp", address: u.Host, dialer: net.Dialer{Timeout: o.Dial}, options: o}
-	var protocols http.Protocols
 	switch u.Scheme {
 	case "http":
-		protocols.SetHTTP1(true)
 	case "https":
-		protocols.SetHTTP1(true)
-		protocols.SetHTTP2(true)
+		b.serverName, b.tls = u.Hostname(), o.TLS
+		if b.tls == nil {
+			b.tls = &tls.Config{}
+		}
 	case "h2c":
 		b.scheme = "http"
-		protocols.SetUnencryptedHTTP2(true)
 	case "unix":
 		b.scheme, b.host = "http", "localhost"
 		b.network, b.address = "unix", u.Host+u.Path
-		protocols.SetHTTP1(true)
 	default:
-		return nil, fmt.Errorf("BACKEND_URL: %q is none of http, https, h2c, unix", u.Scheme)
+		return nil, fmt.Errorf("BACKEND_URL: its scheme is none of http, https, h2c, unix")
 	}
 	if err := b.checkTarget(u); err != nil {
 		return nil, err
 	}
+	if u.Scheme != "h2c" {
+		b.idle = &pool{}
+	}
+	if u.Scheme == "h2c" || u.Scheme == "https" {
+		b.makeTransport()
+	}
+	return b, nil
+}
+
+// makeTransport makes the transport for HTTP/2. It never speaks HTTP/1.1: after an answer that was
+// longer than it said, net/http may take the rest for the answer to the next request.
+func (b *Backend) makeTransport() {
+	var protocols http.Protocols
+	protocols.SetHTTP2(b.tls != nil)
+	protocols.SetUnencryptedHTTP2(b.tls == nil)
 	b.transport = &http.Transport{
 		Protocols:              &protocols,
 		DialContext:            b.dial,
-		TLSClientConfig:        o.TLS,
-		TLSHandshakeTimeout:    tlsTimeout,
 		DisableCompression:     true, // a body passes in the coding that the backend chose
 		MaxIdleConnsPerHost:    idleConnections,
 		IdleConnTimeout:        idleTimeout,
-		ResponseHeaderTimeout:  o.Timeout,
+		ResponseHeaderTimeout:  b.options.Timeout,
 		ExpectContinueTimeout:  continueTimeout,
 		MaxResponseHeaderBytes: maxHead,
 		WriteBufferSize:        bufferSize,
 		ReadBufferSize:         bufferSize,
 	}
-	if u.Scheme == "http" || u.Scheme == "unix" {
-		b.idle = &pool{}
+	if b.tls != nil {
+		b.offered = make(chan *tls.Conn, 1)
+		b.transport.DialTLSContext = b.dialHTTP2
 	}
-	return b, nil
 }
 
 func (b *Backend) checkTarget(u *url.URL) error {
@@ -109,10 +128,10 @@ func (b *Backend) checkTarget(u *url.URL) error {
 		return nil
 	}
 	if u.Host == "" {
-		return fmt.Errorf("BACKEND_URL: %q names no host: it is like http://127.0.0.1:3000", u.Redacted())
+		return errors.New("BACKEND_URL: it names no host, and is like http://127.0.0.1:3000")
 	}
 	if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil {
-		return fmt.Errorf("BACKEND_URL: only scheme, host and port: requests pass with the path that they have, so %s would have no use for more", u.Redacted())
+		return errors.New("BACKEND_URL: only scheme, host and port: requests pass with the path that they have, and with their own credentials")
 	}
 	if u.Port() == "" {
 		port := "80"
@@ -131,7 +150,14 @@ func (b *Backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 
 // Close closes idle connections, and waits for upgraded ones, whose contexts have to be done.
 func (b *Backend) Close() {
-	b.transport.CloseIdleConnections()
+	if b.transport != nil {
+		b.transport.CloseIdleConnections()
+	}
+	select {
+	case c := <-b.offered:
+		_ = c.Close()
+	default:
+	}
 	if b.idle != nil {
 		b.idle.Close()
 	}

@@ -13,12 +13,12 @@ func TestClosingABodyEndsAReadThatWaits(t *testing.T) {
 		t.Run(framing, func(t *testing.T) {
 			near, far := net.Pipe()
 			defer far.Close()
-			x := &exchange{conn: newConn(near), idle: &pool{}, ctx: t.Context()}
+			x := &exchange{conn: newConn(near), idle: &pool{}, ctx: t.Context(), method: "GET"}
 			go func() { // ends when the head is read
 				_, _ = io.ReadFull(far, make([]byte, len("request")))
 				_, _ = io.WriteString(far, "HTTP/1.1 200 OK\r\n"+framing+"\r\n\r\n")
 			}()
-			resp, err := x.run([]byte("request"), "GET", 0, nil)
+			resp, err := x.run([]byte("request"), nil)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -1,13 +1,11 @@
 package backend
 
 import (
-	"bufio"
-	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"sync/atomic"
@@ -20,101 +18,130 @@ const maxInformational = 100
 // errUnanswered marks a request for which not one byte of an answer came.
 var errUnanswered = errors.New("the backend ended the connection without an answer")
 
-// isDirect reports whether the request is sent by this package's own client: a GET or HEAD without content over HTTP/1.1 without TLS.
-// Of answers to others net/http is the reader.
-func (b *Backend) isDirect(out *http.Request) bool {
-	return b.idle != nil && (out.Method == http.MethodGet || out.Method == http.MethodHead) &&
-		out.ContentLength == 0 && (out.Body == nil || out.Body == http.NoBody) &&
-		len(out.Trailer) == 0 && len(out.TransferEncoding) == 0 && out.Header["Upgrade"] == nil &&
-		isPlainHost(cmp.Or(out.Host, b.host))
-}
-
-// direct sends the request and reads the answer's head, both in the caller's goroutine. connected is false if there was no
-// connection, so that nothing was sent.
+// direct sends the request over HTTP/1.1 and reads the answer's head in the caller's goroutine. The
+// content of the request, where it has some, is sent by a goroutine of its own (upload). connected
+// is false if there was no connection, so that nothing was sent.
 //
-// An idle connection may be ended by the backend while the request is on its way: one that got no byte of an answer on a used
-// connection is sent again, once, on a new one. It may be, for it is safe (RFC 9110 §9.2.1, RFC 9112 §9.3.1).
+// An idle connection may be ended by the backend while the request is on its way. A GET or HEAD
+// without content that got no byte of an answer on a used connection is sent again, once, on a new
+// one: it is safe (RFC 9110 §9.2.1, RFC 9112 §9.3.1).
 func (b *Backend) direct(ctx context.Context, out *http.Request, told Informational) (resp *http.Response, connected bool, err error) {
 	if ctx.Err() != nil {
 		return nil, false, context.Cause(ctx)
 	}
+	content := contentOf(out)
+	if usuallyHasNoContent(out.Method) {
+		content = probe(content)
+	}
 	buffer := requests.Get().(*[]byte)
 	defer putRequest(buffer)
-	if *buffer, err = appendRequest((*buffer)[:0], out, b.host); err != nil {
+	if *buffer, err = appendRequest((*buffer)[:0], out, b.host, content); err != nil {
 		return nil, false, err
 	}
-	for c := b.idle.get(); ; c = nil {
-		reused := c != nil
+	for fresh := false; ; fresh = true {
+		x := &exchange{idle: b.idle, ctx: ctx, method: out.Method, upgrade: out.Header["Upgrade"] != nil, timeout: b.options.Timeout}
+		if !fresh {
+			x.conn = b.idle.get()
+		}
+		reused := x.conn != nil
 		if !reused {
-			dialled, err := b.dial(ctx, "", "")
-			if err != nil {
+			if x.conn, err = b.connect(ctx, x.upgrade); err != nil {
 				return nil, connected, err
 			}
-			c = newConn(dialled)
 		}
 		connected = true
-		x := &exchange{conn: c, idle: b.idle, ctx: ctx}
-		resp, err := x.run(*buffer, out.Method, b.options.Timeout, told)
-		if err == nil || !reused || !errors.Is(err, errUnanswered) {
+		if content != nil {
+			x.upload = newUpload(x, content)
+		}
+		resp, err := x.run(*buffer, told)
+		if err == nil || !reused || content != nil || !isSafeToRepeat(out.Method) || !errors.Is(err, errUnanswered) {
 			return resp, true, err
 		}
 	}
 }
 
-// A conn is a connection to the backend, with what has been read of it and not been used.
-type conn struct {
-	net.Conn
-	read  *bufio.Reader
-	room  []byte      // for the next head
-	quiet func() bool // reports whether nothing has come, neither bytes nor the end; does not wait
-	since time.Time   // when it became idle
+func isSafeToRepeat(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+// connect opens a connection for HTTP/1.1. Over TLS the backend may choose HTTP/2 instead, unless
+// only1 is set: the error is then errHTTP2.
+func (b *Backend) connect(ctx context.Context, only1 bool) (*conn, error) {
+	if b.tls == nil {
+		c, err := b.dial(ctx, "", "")
+		if err != nil {
+			return nil, err
+		}
+		return newConn(c), nil
+	}
+	protocols := []string{"h2", "http/1.1"}
+	if only1 {
+		protocols = protocols[1:]
+	}
+	c, err := b.dialTLS(ctx, protocols)
+	if err != nil {
+		return nil, err
+	}
+	if isHTTP2(c) {
+		b.offer(c)
+		return nil, errHTTP2
+	}
+	return newTLSConn(c, c.NetConn()), nil
 }
 
-func newConn(c net.Conn) *conn {
-	return &conn{Conn: c, read: bufio.NewReaderSize(c, bufferSize), quiet: quietOf(c)}
-}
+func isHTTP2(c *tls.Conn) bool { return c.ConnectionState().NegotiatedProtocol == "h2" }
 
 // An exchange is one request and its answer on a connection that is nobody else's until it ends.
 type exchange struct {
-	conn  *conn
-	idle  *pool
-	ctx   context.Context
-	stop  func() bool // from now on the context does not break the connection; false if it has
-	ended atomic.Bool
+	conn    *conn
+	idle    *pool
+	ctx     context.Context
+	method  string
+	upgrade bool          // the request asks to switch protocols
+	timeout time.Duration // from the end of the request to the answer's head; 0: none
+	upload  *upload       // of the request's content; nil: it has none
+	stop    func() bool   // from now on the context does not break the connection; false if it has
+	ended   atomic.Bool
 }
 
-// run sends the request and returns the answer's head with a body that reads the rest. timeout is for all until the head is there, as net/http's
-// ResponseHeaderTimeout is: informational answers do not prolong it. 0: none.
-func (x *exchange) run(request []byte, method string, timeout time.Duration, told Informational) (*http.Response, error) {
+// run sends the request and returns the answer's head with a body that reads the rest. The timeout
+// is for all until the head is there, as net/http's ResponseHeaderTimeout is: informational answers
+// do not prolong it.
+func (x *exchange) run(request []byte, told Informational) (*http.Response, error) {
 	x.stop = context.AfterFunc(x.ctx, func() { _ = x.conn.Close() })
-	if timeout > 0 {
-		_ = x.conn.SetDeadline(time.Now().Add(timeout))
+	if x.timeout > 0 {
+		_ = x.conn.SetDeadline(time.Now().Add(x.timeout))
 	}
 	head, err := x.head(request, told)
 	var f framing
 	if err == nil {
-		f, err = frame(method, &head)
+		f, err = frame(x.method, &head)
 	}
 	if err != nil {
 		x.end(false)
 		return nil, x.cause(err)
 	}
-	if timeout > 0 {
+	switch {
+	case x.upload != nil:
+		x.upload.answered()
+	case x.timeout > 0:
 		_ = x.conn.SetDeadline(time.Time{})
 	}
 	return x.response(&head, f), nil
 }
 
-// head sends the request and reads the head of its answer. Informational answers before it are told.
+// head sends the request, or begins to where it has content, and reads the head of its answer.
+// Informational answers before it are told.
 func (x *exchange) head(request []byte, told Informational) (responseHead, error) {
 	if _, err := x.conn.Write(request); err != nil {
 		return responseHead{}, unanswered(err)
+	}
+	if x.upload != nil {
+		x.upload.start()
 	}
 	if _, err := x.conn.read.Peek(1); err != nil {
 		return responseHead{}, unanswered(err)
 	}
 	left := maxHead
-	for range maxInformational + 1 {
+	for count := 0; ; count++ {
 		text, err := x.conn.readHead(&left, 1+maxFields)
 		if err != nil {
 			return responseHead{}, err
@@ -123,8 +150,14 @@ func (x *exchange) head(request []byte, told Informational) (responseHead, error
 		switch {
 		case err != nil || h.status >= 200:
 			return h, err
+		case h.status == http.StatusSwitchingProtocols && x.upgrade:
+			return h, nil
 		case h.status == http.StatusSwitchingProtocols:
 			return h, malformed("it switches protocols unasked")
+		case count == maxInformational:
+			return h, errFlooded
+		case h.status == http.StatusContinue && x.upload != nil:
+			x.upload.proceed()
 		case told != nil && h.status != http.StatusContinue:
 			delete(h.fields, "Content-Length") // an informational answer has no content (RFC 9112 §6.3)
 			delete(h.fields, "Transfer-Encoding")
@@ -134,10 +167,12 @@ func (x *exchange) head(request []byte, told Informational) (responseHead, error
 			return h, context.Cause(x.ctx)
 		}
 	}
-	return responseHead{}, malformed("more than %d informational answers", maxInformational)
 }
 
-// unanswered is the error of a connection that broke before the answer began; one that was merely silent stays what it is.
+var errFlooded = malformed("more than %d informational answers", maxInformational)
+
+// unanswered is the error of a connection that broke before the answer began; one that was merely
+// silent stays what it is.
 func unanswered(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
@@ -145,7 +180,7 @@ func unanswered(err error) error {
 	return fmt.Errorf("%w: %w", errUnanswered, err)
 }
 
-// response is the answer of which the head has been read.
+// response is the answer whose head has been read.
 func (x *exchange) response(h *responseHead, f framing) *http.Response {
 	resp := &http.Response{
 		Status: h.text, StatusCode: h.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: h.minor,
@@ -155,6 +190,9 @@ func (x *exchange) response(h *responseHead, f framing) *http.Response {
 		resp.Proto = "HTTP/1.0"
 	}
 	switch {
+	case h.status == http.StatusSwitchingProtocols:
+		resp.Body = &switched{x}
+		return resp
 	case f.kind != noContent:
 		resp.Body = newBody(x, f, resp)
 		return resp
@@ -167,23 +205,39 @@ func (x *exchange) response(h *responseHead, f framing) *http.Response {
 	return resp
 }
 
-// end gives the connection up: to the next request if it may be used again and is clean, else it is closed. Only the first call counts.
+// end gives the connection up: to the next request if it may be used again and is clean, else it is
+// closed. Only the first call counts.
 func (x *exchange) end(reusable bool) {
 	if !x.ended.CompareAndSwap(false, true) {
 		return
 	}
 	untouched := x.stop()
-	if reusable && untouched && x.conn.read.Buffered() == 0 {
+	clean := reusable && untouched && x.conn.read.Buffered() == 0
+	if x.upload != nil {
+		x.upload.release(clean)
+		return
+	}
+	x.release(clean)
+}
+
+func (x *exchange) release(clean bool) {
+	if clean {
 		x.idle.put(x.conn)
 		return
 	}
 	_ = x.conn.Close()
 }
 
-// cause is why the exchange failed: where its context is done, that broke the connection.
+// cause is why the exchange failed: where its context is done, that broke the connection, and where
+// the request's content could not be read, that did.
 func (x *exchange) cause(err error) error {
 	if x.ctx.Err() != nil {
 		return context.Cause(x.ctx)
+	}
+	if x.upload != nil {
+		if unread := x.upload.unread(); unread != nil {
+			return unread
+		}
 	}
 	return err
 }

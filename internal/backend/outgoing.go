@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"io"
 	"net/http"
 	"net/url"
 	"strings"
@@ -21,9 +22,9 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 	out = &http.Request{
 		Method: r.Method, URL: target, Host: r.Host, Header: r.Header.Clone(),
 		Body: r.Body, ContentLength: r.ContentLength,
-		Trailer: r.Trailer, // the same map: it is filled when the body has been read
-		Proto:   "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
+	passTrailers(r, out)
 	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
 		out.Body = http.NoBody // over HTTP/2 it is another one that is empty, of which net/http would have to find out
 	}
@@ -49,6 +50,38 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 		out.Header["Via"] = append(out.Header["Via"][:len(out.Header["Via"]):len(out.Header["Via"])], via)
 	}
 	return out, true
+}
+
+// passTrailers makes the trailers of r, as far as they may pass, those of out. Their values are there
+// when the body has been read.
+func passTrailers(r, out *http.Request) {
+	if len(r.Trailer) == 0 {
+		return
+	}
+	out.Trailer = make(http.Header, len(r.Trailer))
+	for name := range r.Trailer {
+		if httpfield.MayBeTrailer(name) {
+			out.Trailer[name] = nil
+		}
+	}
+	out.Body = &trailing{ReadCloser: r.Body, from: r.Trailer, to: out.Trailer}
+}
+
+// A trailing is a body behind which the trailers are handed over.
+type trailing struct {
+	io.ReadCloser
+	from, to http.Header
+}
+
+// Read implements io.Reader.
+func (t *trailing) Read(b []byte) (int, error) {
+	n, err := t.ReadCloser.Read(b)
+	if err == io.EOF {
+		for name := range t.to {
+			t.to[name] = t.from[name]
+		}
+	}
+	return n, err
 }
 
 // noReplay keeps net/http's transport from sending an unsafe request a second time when a connection breaks: it does so where it

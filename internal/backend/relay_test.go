@@ -193,7 +193,13 @@ func next[T any](t *testing.T, from <-chan T) (v T) {
 // outgoing is what b sends for a request without fields.
 func outgoing(t *testing.T, b *backend.Backend, method, target string) *http.Request {
 	t.Helper()
-	out, ok := b.Outgoing(httptest.NewRequest(method, target, nil), "")
+	return sending(t, b, method, target, "")
+}
+
+// sending is what b sends for a request with this content.
+func sending(t *testing.T, b *backend.Backend, method, target, content string) *http.Request {
+	t.Helper()
+	out, ok := b.Outgoing(httptest.NewRequest(method, target, strings.NewReader(content)), "")
 	if !ok {
 		t.Fatalf("%s is refused", target)
 	}

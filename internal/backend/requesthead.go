@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -23,21 +24,29 @@ func putRequest(b *[]byte) {
 	}
 }
 
-// appendRequest appends a request without content to b, byte by byte as net/http would write it: Host, User-Agent, and then the other fields by
-// name. A field whose values are nil is not sent. host is sent where out has none.
-func appendRequest(b []byte, out *http.Request, host string) ([]byte, error) {
+// appendRequest appends the head of a request to b, byte by byte as net/http would write it: Host,
+// User-Agent, the framing of its content, and then the other fields by name. A field whose values
+// are nil is not sent. host is sent where out has none.
+func appendRequest(b []byte, out *http.Request, host string, content *content) ([]byte, error) {
 	target := out.URL.RequestURI()
 	if strings.ContainsFunc(target, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return b, errors.New("the request has a control byte in its target")
 	}
+	if !httpfield.IsToken(out.Method) {
+		return b, errors.New("the request has a method that is no token")
+	}
 	if out.Host != "" {
 		host = out.Host
+	}
+	if !isPlainHost(host) {
+		return b, errors.New("the request has a host that is none")
 	}
 	b = append(append(append(b, out.Method...), ' '), target...)
 	b = append(append(append(b, " HTTP/1.1\r\nHost: "...), host...), "\r\n"...)
 	if agent := out.Header.Get("User-Agent"); agent != "" {
 		b = appendField(b, "User-Agent", agent)
 	}
+	b = appendFraming(b, out.Method, content)
 	var room [32]string // enough for nearly all requests, and not on the heap
 	names := room[:0]
 	for name, values := range out.Header {
@@ -55,6 +64,24 @@ func appendRequest(b []byte, out *http.Request, host string) ([]byte, error) {
 		}
 	}
 	return append(b, "\r\n"...), nil
+}
+
+// appendFraming appends the fields that say how long the content is (RFC 9112 §6). Of a request
+// without content that usually has some, it is said that it has none (RFC 9110 §8.6).
+func appendFraming(b []byte, method string, c *content) []byte {
+	switch {
+	case c == nil && (method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch):
+		return append(b, "Content-Length: 0\r\n"...)
+	case c == nil:
+		return b
+	case c.length >= 0:
+		return append(strconv.AppendInt(append(b, "Content-Length: "...), c.length, 10), "\r\n"...)
+	}
+	b = append(b, "Transfer-Encoding: chunked\r\n"...)
+	if names := trailerNames(c.trailer); len(names) > 0 {
+		b = appendField(b, "Trailer", strings.Join(names, ","))
+	}
+	return b
 }
 
 func appendField(b []byte, name, value string) []byte {
@@ -94,12 +121,11 @@ func hasControl(v string) bool {
 	return false
 }
 
-// isPlainHost reports whether net/http would send the host as it is. It translates names that are not ASCII, takes out zones and leaves
-// out what can be no host.
+// isPlainHost reports whether the host can be sent as it is: it holds only what RFC 3986 §3.2 allows.
 func isPlainHost(host string) bool {
 	for i := range len(host) {
 		c := host[i]
-		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-._~:!$&'()*+,;=[]", c) >= 0 {
+		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-._~:!$&'()*+,;=[]%", c) >= 0 {
 			continue
 		}
 		return false

@@ -2,7 +2,6 @@ package backend
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -39,14 +38,14 @@ func TestARequestIsWrittenAsNetHTTPWritesIt(t *testing.T) {
 			}
 			_, query, _ := strings.Cut(tt.target, "?")
 			out, ok := b.Outgoing(in, query)
-			if !ok || !b.isDirect(out) {
-				t.Fatal("it is not sent directly")
+			if !ok {
+				t.Fatal("it is refused")
 			}
 			var want bytes.Buffer
 			if err := out.Write(&want); err != nil {
 				t.Fatal(err)
 			}
-			got, err := appendRequest(nil, out, b.host)
+			got, err := appendRequest(nil, out, b.host, contentOf(out))
 			if err != nil || string(got) != want.String() {
 				t.Errorf("%v\n%q, by net/http\n%q", err, got, want.String())
 			}
@@ -83,66 +82,11 @@ func TestWhatCouldBeReadAsAnotherRequestIsNotSent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			out, _ := b.Outgoing(httptest.NewRequest("GET", "/", nil), "")
 			tt.change(out)
-			if got, err := appendRequest(nil, out, b.host); err == nil {
+			if got, err := appendRequest(nil, out, b.host, contentOf(out)); err == nil {
 				t.Errorf("%q", got)
 			}
 			if _, err := b.RoundTrip(t.Context(), out, nil); !IsRefused(err) {
 				t.Errorf("it is not said that nothing was sent: %v", err)
-			}
-		})
-	}
-}
-
-func TestARequestByHTTP2WithoutContentIsSentDirectly(t *testing.T) {
-	b, err := New(Options{URL: "http://a"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tt := range []struct {
-		name   string
-		fields http.Header
-		direct bool
-	}{
-		{"its stream has ended", http.Header{}, true},
-		{"its stream goes on, with a length that cannot be read", http.Header{"Content-Length": {"x"}}, false},
-	} {
-		in := httptest.NewRequest("GET", "/", nil)
-		in.Body, in.ContentLength, in.Header = io.NopCloser(strings.NewReader("")), 0, tt.fields // as net/http hands it over
-		if out, _ := b.Outgoing(in, ""); b.isDirect(out) != tt.direct {
-			t.Errorf("%s: %v", tt.name, b.isDirect(out))
-		}
-	}
-}
-
-func TestRequestsThatNetHTTPSends(t *testing.T) {
-	for _, tt := range []struct {
-		name, url, method, body string
-		change                  func(*http.Request)
-		direct                  bool
-	}{
-		{"a GET", "http://a", "GET", "", nil, true},
-		{"a HEAD", "http://a", "HEAD", "", nil, true},
-		{"over a socket", "unix:///s", "GET", "", nil, true},
-		{"over TLS", "https://a", "GET", "", nil, false},
-		{"by HTTP/2", "h2c://a", "GET", "", nil, false},
-		{"a POST", "http://a", "POST", "", nil, false},
-		{"another method", "http://a", "get", "", nil, false},
-		{"with content", "http://a", "GET", "x", nil, false},
-		{"with an upgrade", "http://a", "GET", "", AskUpgrade, false},
-		{"with a host that is to be translated", "http://a", "GET", "", func(r *http.Request) { r.Host = "b\u00fccher.example" }, false},
-		{"with a zone that is to be taken out", "http://a", "GET", "", func(r *http.Request) { r.Host = "[fe80::1%25eth0]" }, false},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			b, err := New(Options{URL: tt.url})
-			if err != nil {
-				t.Fatal(err)
-			}
-			out, ok := b.Outgoing(httptest.NewRequest(tt.method, "/", strings.NewReader(tt.body)), "")
-			if tt.change != nil {
-				tt.change(out)
-			}
-			if !ok || b.isDirect(out) != tt.direct {
-				t.Error(b.isDirect(out))
 			}
 		})
 	}

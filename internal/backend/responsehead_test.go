@@ -155,11 +155,11 @@ func TestBoundsOfAHead(t *testing.T) {
 func TestNothingIsToldWhenTheContextIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	x := &exchange{ctx: ctx, idle: &pool{}, conn: newConn(&wire{
+	x := &exchange{ctx: ctx, idle: &pool{}, method: "GET", conn: newConn(&wire{
 		Reader: strings.NewReader(strings.Repeat("HTTP/1.1 103 E\r\n\r\n", 3) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
 	})}
 	told := 0
-	_, err := x.run(nil, "GET", 0, func(int, http.Header) {
+	_, err := x.run(nil, func(int, http.Header) {
 		told++
 		cancel()
 	})

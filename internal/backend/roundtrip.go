@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
@@ -29,11 +30,7 @@ type Informational func(status int, fields http.Header)
 //
 // 100 is not told: net/http sends it to the client by itself when the transport, having got it, begins to read the body.
 func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informational) (*http.Response, error) {
-	send := b.transported
-	if b.isDirect(out) {
-		send = b.direct
-	}
-	resp, connected, err := send(ctx, out, told)
+	resp, connected, err := b.send(ctx, out, told)
 	if err == nil {
 		return resp, nil
 	}
@@ -46,6 +43,34 @@ func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informa
 	return nil, err
 }
 
+// send sends out by the protocol that the backend speaks.
+func (b *Backend) send(ctx context.Context, out *http.Request, told Informational) (resp *http.Response, connected bool, err error) {
+	switch {
+	case b.idle == nil:
+		return b.transported(ctx, out, told)
+	case b.tls == nil || out.Header["Upgrade"] != nil: // that goes by HTTP/1.1 alone
+		return b.direct(ctx, out, told)
+	}
+	if b.speaks2.Load() {
+		body := out.Body
+		if body != nil && body != http.NoBody {
+			out.Body = io.NopCloser(body) // the transport closes it even if there is no connection
+		}
+		resp, connected, err = b.transported(ctx, out, told)
+		out.Body = body
+		if connected || !errors.Is(err, errHTTP1) {
+			return resp, connected, err
+		}
+		b.speaks2.Store(false)
+	}
+	resp, connected, err = b.direct(ctx, out, told)
+	if connected || !errors.Is(err, errHTTP2) {
+		return resp, connected, err
+	}
+	b.speaks2.Store(true)
+	return b.transported(ctx, out, told)
+}
+
 // transported is direct by net/http.
 func (b *Backend) transported(ctx context.Context, out *http.Request, told Informational) (resp *http.Response, connected bool, err error) {
 	var got atomic.Bool
@@ -55,7 +80,9 @@ func (b *Backend) transported(ctx context.Context, out *http.Request, told Infor
 		Got1xxResponse: relay.got,
 	})
 	resp, err = b.transport.RoundTrip(out.WithContext(ctx))
-	relay.end()
+	if relay.end() && err != nil {
+		err = errFlooded
+	}
 	return resp, got.Load(), err
 }
 
@@ -64,21 +91,27 @@ func (b *Backend) transported(ctx context.Context, out *http.Request, told Infor
 type relay1xx struct {
 	told Informational
 
-	mu   sync.Mutex
-	over bool
+	mu    sync.Mutex
+	count int // of informational answers, up to one too many
+	over  bool
 }
 
 func (r *relay1xx) got(status int, fields textproto.MIMEHeader) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.count++; r.count > maxInformational {
+		return errFlooded
+	}
 	if !r.over && r.told != nil && status != http.StatusContinue {
 		r.told(status, http.Header(fields))
 	}
 	return nil
 }
 
-func (r *relay1xx) end() {
+// end reports whether more came than may.
+func (r *relay1xx) end() (flooded bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.over = true
+	return r.count > maxInformational
 }

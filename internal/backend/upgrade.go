@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"sidecar/internal/httpfield"
 )
@@ -44,12 +45,17 @@ func AskUpgrade(out *http.Request) {
 	out.Header["Upgrade"] = []string{"websocket"}
 }
 
-// Switch completes an upgrade to which the backend has answered 101: it sends head, the answer as the client is to see it, and then
-// hands bytes to and fro until one side ends or ctx is done. An error from before anything was sent to the client leaves the
-// response to the caller; hijacked says whether that is over.
+// halfOpenTime is how long a direction may be silent once the other one has ended.
+const halfOpenTime = time.Minute
+
+// Switch completes an upgrade to which the backend has answered 101: it sends head, the answer as
+// the client is to see it, and then hands bytes to and fro. Where one side ends what it sends the
+// other side may still send: that ends in its own time, or when it is silent for halfOpenTime. All
+// ends when ctx is done. An error from before anything was sent to the client leaves the response
+// to the caller; hijacked says whether that is over.
 func (b *Backend) Switch(ctx context.Context, w http.ResponseWriter, resp *http.Response, head http.Header) (hijacked bool, err error) {
 	backend, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok || !isWebSocket(httpfield.Header(resp.Header)) {
+	if !ok || !has(resp.Header["Connection"], "upgrade") || !isWebSocket(httpfield.Header(resp.Header)) {
 		return false, errNotSwitched
 	}
 	client, buffered, err := http.NewResponseController(w).Hijack()
@@ -67,30 +73,97 @@ func (b *Backend) Switch(ctx context.Context, w http.ResponseWriter, resp *http.
 	if err := writeHead(buffered.Writer, head); err != nil {
 		return true, err
 	}
-	ended := make(chan error, 2)
-	go func() { // ends when either connection is closed, which the deferred calls see to
-		ended <- pump(backend, buffered.Reader, client)
-	}()
-	go func() { // likewise
-		_, err := io.Copy(client, backend)
-		ended <- err
-	}()
-	err = <-ended
-	_ = client.Close()
-	_ = backend.Close()
-	<-ended
-	return true, err
+	// What the server has already read comes first. The rest is not read through it: at the client's
+	// end it would cancel ctx.
+	early := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
+	t := &tunnel{client: client, backend: backend}
+	return true, t.run(io.MultiReader(early, client))
 }
 
-// pump sends what the server had already read from the client, and then all that follows.
-func pump(to io.Writer, read *bufio.Reader, client net.Conn) error {
-	if n := read.Buffered(); n > 0 {
-		if _, err := io.CopyN(to, read, int64(n)); err != nil {
+// A tunnel hands bytes between two connections, each direction in a goroutine of its own.
+type tunnel struct {
+	client, backend io.ReadWriteCloser
+	silence         atomic.Pointer[time.Timer] // ends both; nil: both directions are open
+}
+
+// run returns when both directions have ended. sent is what the client sends.
+func (t *tunnel) run(sent io.Reader) error {
+	ended := make(chan error, 2)
+	go func() { ended <- t.pump(t.backend, sent) }()
+	go func() { ended <- t.pump(t.client, t.backend) }()
+	err := <-ended
+	if err != nil {
+		t.close()
+	}
+	err = errors.Join(err, <-ended)
+	if timer := t.silence.Load(); timer != nil {
+		timer.Stop()
+	}
+	return err
+}
+
+func (t *tunnel) close() {
+	_ = t.client.Close()
+	_ = t.backend.Close()
+}
+
+// pump sends what it reads until that ends, and then ends what it sends. It ends when either
+// connection is closed.
+func (t *tunnel) pump(to io.WriteCloser, from io.Reader) error {
+	buffer := make([]byte, tunnelRoom)
+	for {
+		n, err := from.Read(buffer)
+		if timer := t.silence.Load(); timer != nil {
+			timer.Reset(halfOpenTime)
+		}
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		if err == io.EOF {
+			if timer := time.AfterFunc(halfOpenTime, t.close); !t.silence.CompareAndSwap(nil, timer) {
+				timer.Stop() // the other direction has ended before
+			}
+			return endWriting(to)
+		}
+		if err != nil {
 			return err
 		}
 	}
-	_, err := io.Copy(to, client)
-	return err
+}
+
+// tunnelRoom is how many bytes a direction takes in hand.
+const tunnelRoom = 16 << 10
+
+// endWriting ends what is sent on c: both ways where one cannot be ended alone.
+func endWriting(c io.Closer) error {
+	if half, ok := c.(interface{ CloseWrite() error }); ok {
+		if err := half.CloseWrite(); !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	return c.Close()
+}
+
+// A switched is the connection after a 101, to be read, written and closed, one way or both.
+type switched struct{ *exchange }
+
+func (s *switched) Read(p []byte) (int, error)  { return s.conn.read.Read(p) }
+func (s *switched) Write(p []byte) (int, error) { return s.conn.Write(p) }
+
+// Close implements io.Closer.
+func (s *switched) Close() error {
+	s.end(false)
+	return nil
+}
+
+// CloseWrite tells the backend that nothing more comes.
+func (s *switched) CloseWrite() error {
+	if half, ok := s.conn.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 func writeHead(w *bufio.Writer, head http.Header) error {

@@ -150,12 +150,52 @@ func TestSwitchedConnectionEndsForBothSides(t *testing.T) {
 			if n, err := c.read.WriteTo(io.Discard); n > 0 || err != nil && tt.name != "when the client closes" {
 				t.Errorf("the client reads %d bytes and then %v", n, err)
 			}
+			_ = c.Close()
 			if !next(t, ended) {
 				t.Error("the backend does not see the end")
 			}
 			next(t, closed)
 		})
 	}
+}
+
+func TestWhatOneSideSendsAfterTheOtherHasEndedArrives(t *testing.T) {
+	last := strings.Repeat("last", 256<<10)
+	end := make(chan bool)
+	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+		_, _ = c.WriteString(switched)
+		if r.Target == "/backend" { // it ends first
+			_ = c.CloseWrite()
+			awaitBytes(t, c, last)
+			end <- c.AwaitEnd()
+			return
+		}
+		c.AwaitEnd()
+		_, _ = c.WriteString(last)
+	})
+	address := startRelay(t, newBackend(t, backend.Options{URL: o.URL()}))
+	t.Run("the client ends first", func(t *testing.T) {
+		c := dialTo(t, "tcp", address)
+		c.send(t, strings.Replace(handshake, "/chat?x", "/client", 1))
+		c.head(t)
+		_ = c.Conn.(*net.TCPConn).CloseWrite()
+		if rest, err := io.ReadAll(c.read); string(rest) != last || err != nil {
+			t.Errorf("%d bytes, %v", len(rest), err)
+		}
+	})
+	t.Run("the backend ends first", func(t *testing.T) {
+		c := dialTo(t, "tcp", address)
+		c.send(t, strings.Replace(handshake, "/chat?x", "/backend", 1))
+		c.head(t)
+		if rest, err := io.ReadAll(c.read); len(rest) > 0 || err != nil {
+			t.Errorf("%q, %v", rest, err)
+		}
+		c.send(t, last)
+		_ = c.Close()
+		if !next(t, end) {
+			t.Error("the backend does not see the end")
+		}
+	})
 }
 
 func TestSwitchToSomethingElseIsRefused(t *testing.T) {

@@ -1,0 +1,51 @@
+package backend
+
+import (
+	"bufio"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"time"
+)
+
+// A conn is a connection to the backend over which HTTP/1.1 is spoken, with the bytes that were read
+// from it and not used yet.
+type conn struct {
+	net.Conn
+	read  *bufio.Reader
+	room  []byte      // for the next head
+	quiet func() bool // reports whether nothing has come, neither bytes nor the end; does not wait
+	since time.Time   // when it became idle
+}
+
+func newConn(c net.Conn) *conn {
+	return &conn{Conn: c, read: bufio.NewReaderSize(c, bufferSize), quiet: quietOf(c)}
+}
+
+// newTLSConn returns a connection over TLS, of which raw carries the records.
+func newTLSConn(c *tls.Conn, raw net.Conn) *conn {
+	quiet := quietOf(raw)
+	return &conn{
+		Conn: &tlsConn{c, raw}, read: bufio.NewReaderSize(c, bufferSize),
+		quiet: func() bool { return quiet() && hasNothingDecrypted(c) },
+	}
+}
+
+// hasNothingDecrypted reports whether no content waits in c itself, behind a record that was read
+// from the network as a whole. It does not wait.
+func hasNothingDecrypted(c *tls.Conn) bool {
+	_ = c.SetReadDeadline(time.Unix(1, 0))
+	n, err := c.Read(make([]byte, 1))
+	_ = c.SetReadDeadline(time.Time{})
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// A tlsConn closes at once: tls.Conn's own Close may wait for the other side to read.
+type tlsConn struct {
+	*tls.Conn
+	raw net.Conn
+}
+
+// Close implements net.Conn.
+func (c *tlsConn) Close() error { return c.raw.Close() }
