@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"sidecar/internal/config"
+	"sidecar/internal/demo"
 	"sidecar/policy"
 )
 
@@ -80,6 +81,25 @@ func TestEveryPoliciesFileInTheDocsIsValid(t *testing.T) {
 	}
 	if found < 2 {
 		t.Errorf("%d policies files in the docs", found)
+	}
+}
+
+func TestTheReadmeShowsTheOutputOfTheDemo(t *testing.T) {
+	_, section, _ := strings.Cut(read(t, "README.md"), "## What the demo prints\n\n```\n")
+	shown, _, _ := strings.Cut(section, "```")
+	var printed strings.Builder
+	at := demo.Addresses{Sidecar: "127.0.0.1:8080", API: "127.0.0.1:37115"}
+	if err := demo.Tour(&printed, at); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(shown, "\n")
+	if len(lines) < 10 {
+		t.Fatalf("only %d lines", len(lines))
+	}
+	for _, line := range lines {
+		if begin := strings.TrimSuffix(line, "…"); !strings.Contains(printed.String(), "\n"+begin) {
+			t.Errorf("the demo does not print %q", line)
+		}
 	}
 }
 

@@ -31,7 +31,7 @@ type Credential struct {
 
 // A JWT configures the keys and the required claims of tokens. Exactly one source of keys is set.
 type JWT struct {
-	Secret        []byte `digest:"-"` // of HS256, HS384, HS512; never part of a digest of the policies
+	Secret        []byte `digest:"-"` // of HS256, HS384, HS512; in no digest
 	PublicKeyFile string // PEM
 	JWKSFile      string
 	JWKSURL       string
@@ -46,7 +46,8 @@ const DefaultMaxAge = 5 * time.Minute
 // Default is the caller block of a policies file without one.
 func Default() Config {
 	return Config{
-		Credentials:   []Credential{{Name: "Authorization"}, {Name: "X-Api-Key"}, {Cookie: true, Name: "*"}},
+		Credentials: []Credential{{Name: "Authorization"}, {Name: "X-Api-Key"},
+			{Cookie: true, Name: "*"}},
 		IgnoreCookies: []string{"csrf*", "XSRF-*", "_ga*"},
 		MaxAge:        DefaultMaxAge,
 	}
@@ -62,38 +63,43 @@ func ParseCredential(s string) (Credential, error) {
 	case kind == "cookie":
 		return Credential{Cookie: true, Name: name}, nil
 	}
-	return Credential{}, fmt.Errorf("%q is no credential: it is like header:Authorization or cookie:session", s)
+	return Credential{}, fmt.Errorf(
+		"%q is no credential: it is like header:Authorization or cookie:session", s)
 }
 
 // symmetric are the algorithms of a shared secret, asymmetric those of a key pair (RFC 7518 §3.1,
 // RFC 8037 §3.1).
 var (
 	symmetric  = []string{"HS256", "HS384", "HS512"}
-	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+	asymmetric = []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384",
+		"ES512", "EdDSA"}
 )
 
 // Check returns the first fault of j. The algorithms have to fit the kind of key, so that a public
 // key is never used as a shared secret.
 func (j *JWT) Check() error {
 	sources := 0
-	for _, set := range []bool{len(j.Secret) > 0, j.PublicKeyFile != "", j.JWKSFile != "", j.JWKSURL != ""} {
+	for _, set := range []bool{len(j.Secret) > 0, j.PublicKeyFile != "", j.JWKSFile != "",
+		j.JWKSURL != ""} {
 		if set {
 			sources++
 		}
 	}
 	if sources != 1 {
-		return errors.New("exactly one of secret_env, public_key_file, jwks_file and jwks_url says where the keys come from")
+		return errors.New("keys need exactly one of secret_env, public_key_file, jwks_file and jwks_url")
 	}
 	want, kind := asymmetric, "a public key"
 	if len(j.Secret) > 0 {
 		want, kind = symmetric, "a shared secret"
 	}
 	if len(j.Algorithms) == 0 {
-		return fmt.Errorf("algorithms has to name those that are accepted: with %s some of %s", kind, strings.Join(want, ", "))
+		return fmt.Errorf("algorithms has to name those that are accepted: with %s some of %s",
+			kind, strings.Join(want, ", "))
 	}
 	for _, a := range j.Algorithms {
 		if !slices.Contains(want, a) {
-			return fmt.Errorf("%q is no algorithm for %s: those are %s", a, kind, strings.Join(want, ", "))
+			return fmt.Errorf("%q is no algorithm for %s: those are %s", a, kind,
+				strings.Join(want, ", "))
 		}
 	}
 	return nil

@@ -9,7 +9,8 @@ import (
 
 // identityFields are the fields that identify a caller, in lower case; '*' ends a prefix.
 var identityFields = httpfield.Names{
-	"authorization", "x-api-key", "x-forwarded-user", "x-auth-request-*", "remote-user", "x-forwarded-client-cert",
+	"authorization", "x-api-key", "x-forwarded-user", "x-auth-request-*", "remote-user",
+	"x-forwarded-client-cert",
 }
 
 // undeclared reports whether the request has an identity field that the policies do not declare. A
@@ -72,7 +73,9 @@ func collect(f httpfield.Fields, c Config) []presented {
 			jar, parsed = httpfield.Cookies(f), true
 		}
 		for _, k := range jar {
-			if k.Name == credential.Name || credential.Name == "*" && !httpfield.Names(c.IgnoreCookies).Has(k.Name) || k.Unclear {
+			if k.Name == credential.Name ||
+				credential.Name == "*" && !httpfield.Names(c.IgnoreCookies).Has(k.Name) ||
+				k.Unclear {
 				found = append(found, presented{cookie: true, name: k.Name, value: k.Value})
 			}
 		}

@@ -48,12 +48,18 @@ func newVerifier(j *JWT) (*verifier, error) {
 		v.keys.Store(&[]jose.JSONWebKey{{Key: padded(j.Secret)}})
 		return v, nil
 	case j.JWKSURL != "":
-		v.read = func(ctx context.Context) ([]jose.JSONWebKey, error) { return fetchKeys(ctx, j.JWKSURL) }
+		v.read = func(ctx context.Context) ([]jose.JSONWebKey, error) {
+			return fetchKeys(ctx, j.JWKSURL)
+		}
 		return v, nil
 	case j.JWKSFile != "":
-		v.read = func(context.Context) ([]jose.JSONWebKey, error) { return readKeys(j.JWKSFile, parseJWKS) }
+		v.read = func(context.Context) ([]jose.JSONWebKey, error) {
+			return readKeys(j.JWKSFile, parseJWKS)
+		}
 	default:
-		v.read = func(context.Context) ([]jose.JSONWebKey, error) { return readKeys(j.PublicKeyFile, parsePEM) }
+		v.read = func(context.Context) ([]jose.JSONWebKey, error) {
+			return readKeys(j.PublicKeyFile, parsePEM)
+		}
 	}
 	return v, v.refresh(context.Background())
 }
@@ -148,7 +154,9 @@ func (v *verifier) want() {
 	}
 }
 
-func readKeys(file string, parse func([]byte) ([]jose.JSONWebKey, error)) ([]jose.JSONWebKey, error) {
+func readKeys(
+	file string, parse func([]byte) ([]jose.JSONWebKey, error),
+) ([]jose.JSONWebKey, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
@@ -210,7 +218,8 @@ func parseJWKS(content []byte) ([]jose.JSONWebKey, error) {
 	}
 	if len(keys) == 0 {
 		if unread != nil {
-			return nil, fmt.Errorf("the key set has no key for signatures that can be read: %w", unread)
+			return nil, fmt.Errorf("the key set has no key for signatures that can be read: %w",
+				unread)
 		}
 		return nil, errors.New("the key set has no key for signatures")
 	}

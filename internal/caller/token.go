@@ -144,7 +144,8 @@ func (c *claimSet) same(other *claimSet, id *cachekeys.Template) bool {
 
 // merge returns c with the earlier expiry of both; c may be nil.
 func (c *claimSet) merge(other *claimSet) *claimSet {
-	if c != nil && !c.expires.IsZero() && (other.expires.IsZero() || c.expires.Before(other.expires)) {
+	if c != nil && !c.expires.IsZero() && (other.expires.IsZero() ||
+		c.expires.Before(other.expires)) {
 		return &claimSet{all: other.all, expires: c.expires}
 	}
 	return other

@@ -59,7 +59,9 @@ func Load(environ []string, overrides map[string]string) (Config, error) {
 		faults = append(faults, c.finish(vars)...)
 	}
 	if len(faults) > 0 {
-		slices.SortStableFunc(faults, func(a, b Fault) int { return strings.Compare(a.Variable, b.Variable) })
+		slices.SortStableFunc(faults, func(a, b Fault) int {
+			return strings.Compare(a.Variable, b.Variable)
+		})
 		return Config{}, faults
 	}
 	return c, nil
@@ -85,11 +87,13 @@ func malformed(vars map[string]string) Faults {
 		value, ok := vars[v.Name]
 		if ok {
 			if err := parse(new(Config), map[string]string{v.Name: value}); err != nil {
-				faults = append(faults, Fault{v.Name, fmt.Sprintf("%q is wrong: %s", value, cause(err))})
+				faults = append(faults, Fault{v.Name,
+					fmt.Sprintf("%q is wrong: %s", value, cause(err))})
 			}
 		}
 		if v.Secret && ok && vars[v.Name+"_FILE"] != "" {
-			faults = append(faults, Fault{v.Name, "it is set together with " + v.Name + "_FILE: keep one of them"})
+			faults = append(faults, Fault{v.Name,
+				"it is set together with " + v.Name + "_FILE: keep one of them"})
 		}
 	}
 	return faults
@@ -115,12 +119,14 @@ func (c *Config) finish(vars map[string]string) Faults {
 	var faults Faults
 	faults = append(faults, c.Redis.check("REDIS_", vars)...)
 	if c.Redis.kinds() == 0 {
-		faults = append(faults, Fault{Msg: "no Redis is configured: set REDIS_HOST or REDIS_URL, or REDIS_EMBEDDED=true for one in this process that shares nothing and survives nothing"})
+		faults = append(faults, Fault{Msg: "no Redis is configured: set REDIS_HOST or REDIS_URL, " +
+			"or REDIS_EMBEDDED=true for one in this process that shares nothing and survives nothing"})
 	}
 	if setAny(vars, "JOBS_REDIS_") {
 		faults = append(faults, c.JobsRedis.check("JOBS_REDIS_", vars)...)
 		if c.JobsRedis.kinds() == 0 {
-			faults = append(faults, Fault{Msg: "JOBS_REDIS_… is set but names no Redis: set JOBS_REDIS_HOST or JOBS_REDIS_URL; nothing is inherited from REDIS_… then"})
+			faults = append(faults, Fault{Msg: "JOBS_REDIS_… is set but names no Redis: " +
+				"set JOBS_REDIS_HOST or JOBS_REDIS_URL; nothing is inherited from REDIS_… then"})
 		}
 	} else {
 		c.JobsRedis = c.Redis
@@ -131,7 +137,8 @@ func (c *Config) finish(vars map[string]string) Faults {
 		{"LOG_FORMAT", c.LogFormat, "json text"},
 	} {
 		if choice.value != "" && !slices.Contains(strings.Fields(choice.words), choice.value) {
-			faults = append(faults, Fault{choice.name, fmt.Sprintf("%q is none of: %s", choice.value, choice.words)})
+			faults = append(faults, Fault{choice.name,
+				fmt.Sprintf("%q is none of: %s", choice.value, choice.words)})
 		}
 	}
 	return append(faults, c.bounds()...)
@@ -150,23 +157,32 @@ func (c *Config) bounds() Faults {
 		{"BACKEND_TIMEOUT", c.Backend.Timeout > 0, "it has to be over 0"},
 		{"BACKEND_DIAL_TIMEOUT", c.Backend.Dial > 0, "it has to be over 0"},
 		{"SHUTDOWN_TIMEOUT", c.Shutdown > 0, "it has to be over 0"},
-		{"READ_HEADER_TIMEOUT", c.ReadHeader > 0, "it has to be over 0: a client could else hold a connection for ever"},
+		{"READ_HEADER_TIMEOUT", c.ReadHeader > 0,
+			"it has to be over 0: a client could else hold a connection for ever"},
 		{"MAX_CONNECTIONS", c.MaxConns >= 0, "it is 0 for none, or a number of connections"},
 		{"MAX_HEADER_BYTES", c.MaxHeader >= 4<<10, "it has to be at least 4KiB"},
-		{"JOBS_CONCURRENCY", c.JobsConcurrency >= 0, "it is 0 to only enqueue, or a number of workers"},
-		{"BREAKER_FAILURE_RATIO", c.Breaker.FailureRatio > 0 && c.Breaker.FailureRatio <= 1, "it is a share over 0 and up to 1"},
+		{"JOBS_CONCURRENCY", c.JobsConcurrency >= 0,
+			"it is 0 to only enqueue, or a number of workers"},
+		{"BREAKER_FAILURE_RATIO", c.Breaker.FailureRatio > 0 && c.Breaker.FailureRatio <= 1,
+			"it is a share over 0 and up to 1"},
 		{"BREAKER_MAX_REQUESTS", c.Breaker.MaxRequests > 0, "it has to be over 0"},
 		{"BREAKER_MIN_REQUESTS", c.Breaker.MinRequests > 0, "it has to be over 0"},
 		{"BREAKER_TIMEOUT", c.Breaker.Timeout > 0, "it has to be over 0"},
-		{"REDIS_KEY_PREFIX", c.KeyPrefix != "" && !strings.ContainsAny(c.KeyPrefix, "{}*:? "), "it is a name without braces, colons, blanks or patterns"},
-		{"JOBS_PATH", strings.HasPrefix(c.JobsPath, "/") && len(c.JobsPath) > 1 && !strings.HasSuffix(c.JobsPath, "/") && !strings.ContainsAny(c.JobsPath, "?#%{}"), "it is a path like /_jobs"},
+		{"REDIS_KEY_PREFIX", c.KeyPrefix != "" && !strings.ContainsAny(c.KeyPrefix, "{}*:? "),
+			"it is a name without braces, colons, blanks or patterns"},
+		{"JOBS_PATH", strings.HasPrefix(c.JobsPath, "/") && len(c.JobsPath) > 1 &&
+			!strings.HasSuffix(c.JobsPath, "/") &&
+			!strings.ContainsAny(c.JobsPath, "?#%{}"), "it is a path like /_jobs"},
 	} {
 		if !b.ok {
 			faults = append(faults, Fault{b.name, b.msg})
 		}
 	}
-	if u, err := url.Parse(c.Backend.URL); err != nil || !slices.Contains([]string{"http", "https", "h2c", "unix"}, u.Scheme) {
-		faults = append(faults, Fault{"BACKEND_URL", fmt.Sprintf("%q is no URL of http, https, h2c or unix: it is like http://127.0.0.1:3000 or unix:///run/api.sock", c.Backend.URL)})
+	if u, err := url.Parse(c.Backend.URL); err != nil ||
+		!slices.Contains([]string{"http", "https", "h2c", "unix"}, u.Scheme) {
+		faults = append(faults, Fault{"BACKEND_URL",
+			fmt.Sprintf("%q is no URL of http, https, h2c or unix: "+
+				"it is like http://127.0.0.1:3000 or unix:///run/api.sock", c.Backend.URL)})
 	}
 	return faults
 }
@@ -184,7 +200,8 @@ func (c *Config) secrets() map[string]*Secret {
 	return map[string]*Secret{
 		"REDIS_PASSWORD": &c.Redis.Password, "REDIS_URL": &c.Redis.URL,
 		"JOBS_REDIS_PASSWORD": &c.JobsRedis.Password, "JOBS_REDIS_URL": &c.JobsRedis.URL,
-		"JOBS_ENCRYPTION_KEY": &c.JobsKeys, "KEY_SECRET": &c.KeySecret, "ADMIN_TOKEN": &c.AdminToken,
+		"JOBS_ENCRYPTION_KEY": &c.JobsKeys, "KEY_SECRET": &c.KeySecret,
+		"ADMIN_TOKEN": &c.AdminToken,
 	}
 }
 
@@ -202,7 +219,9 @@ func (r Redis) kinds() int {
 func (r Redis) check(prefix string, vars map[string]string) Faults {
 	var faults Faults
 	if r.kinds() > 1 {
-		faults = append(faults, Fault{Msg: fmt.Sprintf("more than one Redis is named by %sHOST, %sURL and %sEMBEDDED: keep one of them", prefix, prefix, prefix)})
+		faults = append(faults, Fault{Msg: fmt.Sprintf(
+			"more than one Redis is named by %sHOST, %sURL and %sEMBEDDED: keep one of them",
+			prefix, prefix, prefix)})
 	}
 	if r.DB < 0 {
 		faults = append(faults, Fault{prefix + "DB", "it is a database number from 0"})

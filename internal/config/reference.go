@@ -19,9 +19,11 @@ type Variable struct {
 
 // later lists variables of features that are not built yet; setting one is a fault.
 var later = []string{
-	"REDIS_SENTINEL_HOSTS", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_USERNAME", "REDIS_SENTINEL_PASSWORD", "REDIS_SENTINEL_PASSWORD_FILE",
+	"REDIS_SENTINEL_HOSTS", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_USERNAME",
+	"REDIS_SENTINEL_PASSWORD", "REDIS_SENTINEL_PASSWORD_FILE",
 	"REDIS_CLUSTER_HOSTS",
-	"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE", "REDIS_TLS_SERVER_NAME",
+	"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE",
+	"REDIS_TLS_SERVER_NAME",
 }
 
 // Variables returns all variables, sorted by name, from the struct tags of Config.
@@ -40,8 +42,10 @@ func variablesOf(t reflect.Type, prefix string) []Variable {
 			continue
 		}
 		vars = append(vars, Variable{
-			Name: prefix + f.Tag.Get("env"), Default: f.Tag.Get("envDefault"), Help: f.Tag.Get("help"),
-			Secret: f.Type == reflect.TypeFor[Secret](),
+			Name:    prefix + f.Tag.Get("env"),
+			Default: f.Tag.Get("envDefault"),
+			Help:    f.Tag.Get("help"),
+			Secret:  f.Type == reflect.TypeFor[Secret](),
 		})
 	}
 	return vars
@@ -65,8 +69,8 @@ func WriteReference(w io.Writer) error {
 		return err
 	}
 	_, err := io.WriteString(w, `
-A variable with (_FILE) is a secret: NAME_FILE names a file that holds it, and is read again when it is needed anew.
-JOBS_REDIS_… is a Redis of their own for jobs; with any of it set nothing is inherited from REDIS_….
+A variable with (_FILE) is a secret: NAME_FILE names a file with it, which is read for each use.
+JOBS_REDIS_… is a separate Redis for jobs. If one of them is set, REDIS_… is ignored for jobs.
 `)
 	return err
 }

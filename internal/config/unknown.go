@@ -22,10 +22,13 @@ var kubernetesPort = regexp.MustCompile(`_PORT_\d+_(TCP|UDP|SCTP)`)
 // sets REDIS_PORT=tcp://…
 func withoutKubernetes(vars map[string]string) {
 	for name, value := range vars {
-		isOurs := slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) })
+		isOurs := slices.ContainsFunc(ours, func(p string) bool {
+			return strings.HasPrefix(name, p)
+		})
 		switch {
 		case !isOurs:
-		case strings.HasSuffix(name, "_SERVICE_HOST"), strings.Contains(name, "_SERVICE_PORT"), kubernetesPort.MatchString(name):
+		case strings.HasSuffix(name, "_SERVICE_HOST"), strings.Contains(name, "_SERVICE_PORT"),
+			kubernetesPort.MatchString(name):
 			delete(vars, name)
 		case strings.HasSuffix(name, "_PORT") && strings.HasPrefix(value, "tcp://"):
 			delete(vars, name)
@@ -39,7 +42,9 @@ func withoutKubernetes(vars map[string]string) {
 }
 
 func isKnown(name string) bool {
-	return slices.ContainsFunc(Variables(), func(v Variable) bool { return v.Name == name || v.Secret && v.Name+"_FILE" == name })
+	return slices.ContainsFunc(Variables(), func(v Variable) bool {
+		return v.Name == name || v.Secret && v.Name+"_FILE" == name
+	})
 }
 
 // unknown reports unknown variables under ours, and the variables of later.
@@ -49,12 +54,14 @@ func unknown(vars map[string]string) Faults {
 		plain := strings.TrimPrefix(name, "JOBS_")
 		switch {
 		case isKnown(name):
-		case slices.Contains(later, name), strings.HasPrefix(name, "JOBS_REDIS_") && slices.Contains(later, plain):
+		case slices.Contains(later, name), strings.HasPrefix(name, "JOBS_REDIS_") &&
+			slices.Contains(later, plain):
 			faults = append(faults, Fault{name, "this is not built yet: unset it"})
 		case slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) }):
 			msg := "there is no such variable: see sidecar env"
 			if meant := nearestTo(name); meant != "" {
-				msg = fmt.Sprintf("there is no such variable: did you mean %s? (see sidecar env)", meant)
+				msg = fmt.Sprintf("there is no such variable: did you mean %s? (see sidecar env)",
+					meant)
 			}
 			faults = append(faults, Fault{name, msg})
 		}

@@ -20,7 +20,8 @@ func (s *Size) UnmarshalText(text []byte) error {
 	for _, unit := range []struct {
 		name   string
 		factor int64
-	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"B", 1}} {
+	}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9},
+		{"B", 1}} {
 		if n, ok := strings.CutSuffix(number, unit.name); ok {
 			number, factor = strings.TrimSpace(n), unit.factor
 			break
@@ -77,7 +78,9 @@ func (p *Prefixes) UnmarshalText(text []byte) error {
 		for _, t := range texts {
 			prefix, err := parsePrefix(t)
 			if err != nil {
-				return fmt.Errorf("%q is neither a network like 10.0.0.0/8, an address, loopback, private nor none", member)
+				return fmt.Errorf(
+					"%q is neither a network like 10.0.0.0/8, an address, loopback, private nor none",
+					member)
 			}
 			*p = append(*p, prefix)
 		}

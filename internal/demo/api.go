@@ -72,7 +72,9 @@ func (a *API) authenticated(next userHandler) http.HandlerFunc {
 		token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		user, ok := users[token]
 		if !ok {
-			answer(w, http.StatusUnauthorized, map[string]any{"success": false, "error": "say who you are: Authorization: Bearer demo-thorin"})
+			answer(w, http.StatusUnauthorized,
+				map[string]any{"success": false,
+					"error": "say who you are: Authorization: Bearer demo-thorin"})
 			return
 		}
 		next(w, r, user)
@@ -102,7 +104,8 @@ func (a *API) get(w http.ResponseWriter, r *http.Request, user string) {
 	defer a.mu.Unlock()
 	c, ok := a.characters[r.PathValue("id")]
 	if !ok || c.UserID != user {
-		answer(w, http.StatusNotFound, map[string]any{"success": false, "error": "no such character of yours"})
+		answer(w, http.StatusNotFound, map[string]any{"success": false,
+			"error": "no such character of yours"})
 		return
 	}
 	success(w, http.StatusOK, c)
@@ -121,7 +124,8 @@ func (a *API) put(w http.ResponseWriter, r *http.Request, user string) {
 	defer a.mu.Unlock()
 	c, ok := a.characters[r.PathValue("id")]
 	if !ok || c.UserID != user {
-		answer(w, http.StatusNotFound, map[string]any{"success": false, "error": "no such character of yours"})
+		answer(w, http.StatusNotFound, map[string]any{"success": false,
+			"error": "no such character of yours"})
 		return
 	}
 	if change.Name != nil {

@@ -20,7 +20,8 @@ func Tour(w io.Writer, at Addresses) error {
 }
 
 var tour = template.Must(template.New("tour").Parse(`
-A game API that takes 300 ms for a read and 5 s for an NPC listens on {{.API}}, the sidecar in front of it on {{.Sidecar}}.
+A game API listens on {{.API}}. It takes 300 ms for a read, and 5 s for an NPC.
+The sidecar in front of it listens on {{.Sidecar}}.
 
 1. A miss, and then a hit: look at Cache-Status and at the time.
 
@@ -32,13 +33,13 @@ A game API that takes 300 ms for a read and 5 s for an NPC listens on {{.API}}, 
    curl -s -X PUT -H 'Authorization: Bearer demo-thorin' -d '{"hp": 7}' http://{{.Sidecar}}/api/v1/characters/1
    curl -s -D - -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/characters/1
 
-3. A slow POST is answered at once with a job. Ask for its status and, some seconds later, for its result.
+3. A slow POST is answered at once with a job. Ask for its status and, 6 seconds later, its result.
 
    job=$(curl -s -X POST -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/npc/generate | sed 's/.*"status_url": *"\([^"]*\)".*/\1/')
    curl -s -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}$job
    sleep 6; curl -s -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}$job/result
 
-4. Pull Redis out: the API still answers, and the breaker opens. Plug it in again.
+4. Stop Redis: the API still answers, and the breaker opens. Start it again.
 
    curl -s -X POST http://{{.Control}}/redis/pull
    curl -s -D - -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/characters/1

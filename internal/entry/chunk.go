@@ -47,7 +47,8 @@ func (r *reader) chunks(size int64) *Chunks {
 	p := &Chunks{Size: size}
 	copy(p.ID[:], r.take(len(p.ID)))
 	p.Each = r.int()
-	if r.bad || len(r.rest) > 0 || size < 1 || p.Each < 1 || p.Each > MaxChunk || (size-1)/int64(p.Each) >= MaxChunks {
+	if r.bad || len(r.rest) > 0 || size < 1 || p.Each < 1 || p.Each > MaxChunk ||
+		(size-1)/int64(p.Each) >= MaxChunks {
 		return nil
 	}
 	return p

@@ -63,11 +63,14 @@ func appendDecoded(dst, coded []byte, size int) (decoded []byte, ok bool) {
 // The codecs keep no state between uses.
 var (
 	encoders = sync.Pool{New: func() any {
-		return must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
-			zstd.WithEncoderCRC(false), zstd.WithWindowSize(window), zstd.WithLowerEncoderMem(true)))
+		return must(zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithEncoderConcurrency(1),
+			zstd.WithEncoderCRC(false), zstd.WithWindowSize(window),
+			zstd.WithLowerEncoderMem(true)))
 	}}
 	decoders = sync.Pool{New: func() any {
-		return must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true)))
+		return must(zstd.NewReader(nil, zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true)))
 	}}
 )
 

@@ -25,7 +25,8 @@ const (
 
 // KindOf reads the kind from the preamble of b. It does not check the rest of b.
 func KindOf(b []byte) Kind {
-	if len(b) < metaStart || string(b[:len(magic)]) != magic || string(b[len(magic)+1:preamble]) != Version {
+	if len(b) < metaStart || string(b[:len(magic)]) != magic ||
+		string(b[len(magic)+1:preamble]) != Version {
 		return Unknown
 	}
 	switch k := Kind(b[len(magic)]); k {

@@ -70,13 +70,15 @@ func parseHead(text string) http.Header {
 }
 
 func hasLine(head []byte, name string) bool {
-	return bytes.HasPrefix(head, []byte(name+": ")) || bytes.Contains(head, []byte("\r\n"+name+": "))
+	return bytes.HasPrefix(head, []byte(name+": ")) ||
+		bytes.Contains(head, []byte("\r\n"+name+": "))
 }
 
 // isPerAnswer reports whether the field is written anew for each response: framing, hop-by-hop
 // fields and Age.
 func isPerAnswer(name string) bool {
-	return name == "Age" || name == "Content-Length" || name == "Trailer" || httpfield.IsHopByHop(name)
+	return name == "Age" || name == "Content-Length" || name == "Trailer" ||
+		httpfield.IsHopByHop(name)
 }
 
 // isName reports whether s is a field name in the form of http.CanonicalHeaderKey. Any other

@@ -13,7 +13,8 @@ const maxGuess = 24 * time.Hour
 
 // lifetime is freshness_lifetime (§4.2.1): that of the response, else that of the policy, else a
 // guess, 0 to MaxDelta. why is not empty if there is none.
-func lifetime(r Rules, resp Response, cc *httpfield.Directives, targeted bool) (d time.Duration, why reason.Reason) {
+func lifetime(r Rules, resp Response, cc *httpfield.Directives,
+	targeted bool) (d time.Duration, why reason.Reason) {
 	ruled, hasRule := r.lifetime(resp.Status)
 	stated, states := statedLifetime(r, resp, cc, targeted)
 	switch {
@@ -47,7 +48,8 @@ func (r Rules) lifetime(status int) (d time.Duration, ok bool) {
 
 // statedLifetime is the lifetime that the response states. A malformed one (§4.2.1), and an Expires
 // that is repeated or no date (§5.3), count as expired.
-func statedLifetime(r Rules, resp Response, cc *httpfield.Directives, targeted bool) (d time.Duration, ok bool) {
+func statedLifetime(r Rules, resp Response, cc *httpfield.Directives,
+	targeted bool) (d time.Duration, ok bool) {
 	switch expires := resp.Fields.Values("Expires"); {
 	case r.Shared && cc.SMaxAge.Set:
 		return cc.SMaxAge.Value, true

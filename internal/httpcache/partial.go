@@ -27,13 +27,15 @@ func within(parts []Part, from, to int64) bool {
 // Combine decides how to join two parts (§3.4): before and behind are the numbers of bytes of the
 // stored one in front of and after those of the newer one, which has these fields and the bytes of
 // part. ok is false unless both have the same strong ETag and total size, and leave no gap.
-func Combine(s Stored, size int64, fields httpfield.Fields, part httpfield.ContentRange) (before, behind int64, ok bool) {
+func Combine(s Stored, size int64, fields httpfield.Fields,
+	part httpfield.ContentRange) (before, behind int64, ok bool) {
 	was, tagged := EntityTag(s.Fields)
 	now, nowTagged := EntityTag(fields)
 	old, _ := httpfield.ParseETag(was)
 	tag, _ := httpfield.ParseETag(now)
 	end := s.Offset + size // of the stored one, exclusive
-	if s.Status != http.StatusPartialContent || !tagged || !nowTagged || !tag.StrongMatch(old) || s.Total != part.Total ||
+	if s.Status != http.StatusPartialContent || !tagged || !nowTagged || !tag.StrongMatch(old) ||
+		s.Total != part.Total ||
 		part.First > end || s.Offset > part.Last+1 {
 		return 0, 0, false
 	}

@@ -30,7 +30,7 @@ func Store(r Rules, d *Demand, who Requester, resp Response) Storing {
 	validated := validates(resp)
 	lifetime, why := lifetime(r, resp, &cc, targeted)
 	switch {
-	case why == reason.NoLifetime && validated: // storable by its status (§3), to be validated at every use
+	case why == reason.NoLifetime && validated: // storable (§3), to be validated at every use
 	case why != "":
 		return Storing{Why: why}
 	}
@@ -38,11 +38,14 @@ func Store(r Rules, d *Demand, who Requester, resp Response) Storing {
 	if needsValidation(&cc) {
 		lifetime, why = 0, reason.ResponseNoCache
 	}
-	decision := Storing{Store: true, Lifetime: lifetime, InitialAge: initialAge(resp), Retain: r.staleness(&cc)}
+	decision := Storing{Store: true, Lifetime: lifetime, InitialAge: initialAge(resp),
+		Retain: r.staleness(&cc)}
 	if validated {
-		decision.Retain = max(decision.Retain, forValidation(lifetime)+max(0, decision.InitialAge-lifetime))
+		decision.Retain = max(decision.Retain,
+			forValidation(lifetime)+max(0, decision.InitialAge-lifetime))
 	}
-	if decision.Lifetime <= decision.InitialAge && decision.Retain <= decision.InitialAge-decision.Lifetime {
+	if decision.Lifetime <= decision.InitialAge &&
+		decision.Retain <= decision.InitialAge-decision.Lifetime {
 		return Storing{Why: why}
 	}
 	return decision
@@ -82,7 +85,8 @@ func responseDirectives(f httpfield.Fields) (cc httpfield.Directives, targeted b
 }
 
 // refusal is the first rule of §3 that forbids storing, whatever the lifetime; "" if there is none.
-func refusal(r Rules, d *Demand, who Requester, resp Response, cc *httpfield.Directives) reason.Reason {
+func refusal(r Rules, d *Demand, who Requester, resp Response,
+	cc *httpfield.Directives) reason.Reason {
 	if d.request.Method != http.MethodGet {
 		return reason.Method // responses to other methods are not reused
 	}
@@ -101,7 +105,7 @@ func refusal(r Rules, d *Demand, who Requester, resp Response, cc *httpfield.Dir
 	case cc.MustUnderstand && !understood(resp.Status):
 		return reason.MustUnderstand // §5.2.2.3
 	case cc.NoStore && !cc.MustUnderstand:
-		return reason.ResponseNoStore // §5.2.2.5; §5.2.2.3: a cache that understands the status ignores it
+		return reason.ResponseNoStore // §5.2.2.5; §5.2.2.3: ignored with a status that is understood
 	case r.Shared && (cc.Private || indispensable(cc.PrivateFields)):
 		return reason.ResponsePrivate // §5.2.2.7
 	case r.Shared && !authorized(r, d.request, who, cc):

@@ -50,5 +50,7 @@ func odd(r rune) bool { return r <= ' ' || r == '"' || r >= 0x7f }
 
 // HasCookie reports whether the request certainly has a cookie of this name.
 func HasCookie(f Fields, name string) bool {
-	return slices.ContainsFunc(Cookies(f), func(c Cookie) bool { return c.Name == name && !c.Unclear })
+	return slices.ContainsFunc(Cookies(f), func(c Cookie) bool {
+		return c.Name == name && !c.Unclear
+	})
 }

@@ -76,7 +76,8 @@ func dayIndex(word, names string) int {
 	for i := 0; names != ""; i++ {
 		var name string
 		name, names, _ = strings.Cut(names, " ")
-		if len(word) == len(name) && strings.EqualFold(word, name) { // the equal length excludes letters beyond ASCII that fold into it
+		// The equal length excludes letters beyond ASCII that fold into the name.
+		if len(word) == len(name) && strings.EqualFold(word, name) {
 			return i
 		}
 	}

@@ -18,7 +18,8 @@ type Forwarded struct {
 // all parameters are empty.
 func (f Forwarded) String() string {
 	var b strings.Builder
-	for _, p := range [...]struct{ name, value string }{{"for", f.For}, {"by", f.By}, {"host", f.Host}, {"proto", f.Proto}} {
+	for _, p := range [...]struct{ name, value string }{{"for", f.For}, {"by", f.By},
+		{"host", f.Host}, {"proto", f.Proto}} {
 		value := p.value
 		if !IsToken(value) {
 			quoted, ok := Quote(value)

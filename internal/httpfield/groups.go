@@ -41,7 +41,8 @@ func SurrogateKeys(f Fields) (names []string, overflow bool) {
 	set := nameSet{max: maxSurrogates, maxLen: maxSurrogateLen}
 	for _, field := range [...]string{"Surrogate-Key", "Xkey"} {
 		for _, line := range f.Values(field) {
-			for name := range strings.FieldsFuncSeq(line, func(r rune) bool { return r == ' ' || r == '\t' }) {
+			for name := range strings.FieldsFuncSeq(line,
+				func(r rune) bool { return r == ' ' || r == '\t' }) {
 				set.add(name)
 			}
 		}

@@ -39,7 +39,8 @@ func (h Hop) Has(name string) bool { return IsHopByHop(name) || slices.Contains(
 // NamesOthers reports whether Connection names a field that is otherwise end-to-end, or is
 // malformed. "close" is an option without a field.
 func (h Hop) NamesOthers() bool {
-	return h.broken || slices.ContainsFunc(h.named, func(name string) bool { return name != "Close" && !IsHopByHop(name) })
+	return h.broken || slices.ContainsFunc(h.named,
+		func(name string) bool { return name != "Close" && !IsHopByHop(name) })
 }
 
 // Strip removes them from fields, which need not be those that h was read from.
@@ -68,5 +69,7 @@ func IsHopByHop(name string) bool {
 // this hop only: a forwarder that can take trailers sends its own `TE: trailers`.
 func AcceptsTrailers(f Fields) bool {
 	members, _ := Members(f.Values("Te"))
-	return slices.ContainsFunc(members, func(m string) bool { return http.CanonicalHeaderKey(m) == "Trailers" })
+	return slices.ContainsFunc(members, func(m string) bool {
+		return http.CanonicalHeaderKey(m) == "Trailers"
+	})
 }

@@ -60,7 +60,8 @@ func isSingle(name string) bool {
 func isPlain(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if !('a' <= c && c <= 'z' || isDigit(c) || c == '-' || c == '.' || c == '/' || c == '*' || c == '+' || c == '_') {
+		if !('a' <= c && c <= 'z' || isDigit(c) || c == '-' || c == '.' || c == '/' || c == '*' ||
+			c == '+' || c == '_') {
 			return false
 		}
 	}

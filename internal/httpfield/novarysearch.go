@@ -17,7 +17,7 @@ const maxParams, maxParamLen = 64, 128
 type SearchVariance struct {
 	KeyOrder bool     // the order of parameters with different names does not matter
 	All      bool     // no parameter matters but those in Params
-	Params   []string // names, decoded, sorted, unique: ignored ones, or with All the only ones that matter
+	Params   []string // decoded, sorted, unique: ignored, or with All the only ones that matter
 }
 
 // NoVarySearch reads the field lines of No-Vary-Search, a Dictionary (§3, §5). ok is false if the
@@ -84,7 +84,9 @@ func paramNames(m httpsfv.Member) (names []string, ok bool) {
 // and productid are the same would else get the response for another product.
 func (v SearchVariance) Matters(name string) bool {
 	if v.All {
-		return slices.ContainsFunc(v.Params, func(p string) bool { return strings.EqualFold(p, name) })
+		return slices.ContainsFunc(v.Params, func(p string) bool {
+			return strings.EqualFold(p, name)
+		})
 	}
 	return !slices.Contains(v.Params, name)
 }

@@ -46,7 +46,9 @@ func preferences(name string, members []string) (out []string, ok bool) {
 		if !ok || len(list) == maxPreferences {
 			return nil, false
 		}
-		if slices.ContainsFunc(list, func(q preference) bool { return q.what == p.what && q.weight != p.weight }) {
+		if slices.ContainsFunc(list, func(q preference) bool {
+			return q.what == p.what && q.weight != p.weight
+		}) {
 			return nil, false
 		}
 		list = append(list, p)
@@ -54,7 +56,9 @@ func preferences(name string, members []string) (out []string, ok bool) {
 	if len(list) == 0 {
 		return []string{""}, true
 	}
-	slices.SortStableFunc(list, func(a, b preference) int { return cmp.Compare(b.weight, a.weight) })
+	slices.SortStableFunc(list, func(a, b preference) int {
+		return cmp.Compare(b.weight, a.weight)
+	})
 	out = make([]string, len(list))
 	for i, p := range list {
 		out[i] = p.String()
@@ -67,7 +71,8 @@ func (p preference) String() string {
 	if p.weight == fullWeight {
 		return p.what
 	}
-	digits := [...]byte{'.', '0' + byte(p.weight/100), '0' + byte(p.weight/10%10), '0' + byte(p.weight%10)}
+	digits := [...]byte{'.', '0' + byte(p.weight/100), '0' + byte(p.weight/10%10),
+		'0' + byte(p.weight%10)}
 	return p.what + ";q=0" + strings.TrimRight(string(digits[:]), ".0")
 }
 

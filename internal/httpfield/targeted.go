@@ -42,7 +42,8 @@ func (d *Directives) applyTyped(name string, value any) {
 			d.apply(name, names, true)
 		}
 		fallthrough
-	case "no-store", "no-transform", "public", "must-revalidate", "proxy-revalidate", "must-understand", "immutable":
+	case "no-store", "no-transform", "public", "must-revalidate", "proxy-revalidate",
+		"must-understand", "immutable":
 		if value == true {
 			d.apply(name, "", false)
 		}

@@ -13,7 +13,8 @@ func IsToken(s string) bool {
 }
 
 func isTchar(c byte) bool {
-	return isAlpha(c) || isDigit(c) || c > 0x20 && c < 0x7f && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+	return isAlpha(c) || isDigit(c) ||
+		c > 0x20 && c < 0x7f && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
 }
 
 func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }

@@ -24,7 +24,7 @@ const Overhead = 160
 // Bounds of the shards.
 const (
 	maxShards = 16      // a power of two, at most 256
-	minShare  = 4 << 20 // bytes of a shard, unless it is the only one: four responses of the default max_body
+	minShare  = 4 << 20 // bytes of a shard, if there are several: four times the default max_body
 )
 
 // A Cache holds values of type V. It is safe for concurrent use; a hit takes a read lock and

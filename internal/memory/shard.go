@@ -97,7 +97,8 @@ func (s *shard[V]) entries() int { return s.queues[small].nodes + s.queues[main]
 // lock.
 func (s *shard[V]) makeRoom(cost int64) {
 	for s.bytes() > s.share-cost {
-		if s.queues[main].nodes == 0 || s.queues[small].nodes > 0 && s.queues[small].bytes >= s.share/smallPart {
+		if s.queues[main].nodes == 0 ||
+			s.queues[small].nodes > 0 && s.queues[small].bytes >= s.share/smallPart {
 			s.stepSmall(s.queues[small].oldest)
 		} else {
 			s.stepMain(s.queues[main].oldest)

@@ -22,10 +22,12 @@ type document struct {
 // Retry-After, are sent too; those that describe the content are replaced.
 func Write(w http.ResponseWriter, status int, detail string) {
 	// Strings and a number always marshal.
-	body, _ := json.Marshal(document{Title: http.StatusText(status), Status: status, Detail: detail})
+	body, _ := json.Marshal(document{Title: http.StatusText(status), Status: status,
+		Detail: detail})
 	body = append(body, '\n')
 	h := w.Header()
-	for _, name := range []string{"Content-Encoding", "Content-Range", "Etag", "Last-Modified", "Trailer"} {
+	for _, name := range []string{"Content-Encoding", "Content-Range", "Etag", "Last-Modified",
+		"Trailer"} {
 		delete(h, name)
 	}
 	h["Content-Type"] = []string{ContentType}

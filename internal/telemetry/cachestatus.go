@@ -41,7 +41,8 @@ func (o *Outcome) CacheStatus(mode StatusMode) string {
 	hit := o.Result == ResultHit || o.Result == ResultStale && fwd == ""
 	status := httpfield.CacheStatus{Cache: cacheName, Hit: hit, TTL: o.TTL, HasTTL: hit}
 	if fwd != "" {
-		status.Fwd, status.FwdStatus, status.Stored, status.Collapsed = fwd, o.FwdStatus, o.Stored, o.Collapsed
+		status.Fwd, status.FwdStatus, status.Stored, status.Collapsed = fwd, o.FwdStatus, o.Stored,
+			o.Collapsed
 	}
 	if mode == StatusFull {
 		status.Detail = string(o.detail(fwd))
@@ -81,7 +82,8 @@ func fwdOf(why reason.Reason) string {
 		return "vary-miss"
 	case reason.Stale, reason.NoCache:
 		return "stale"
-	case reason.RequestNoStore, reason.RequestNoCache, reason.RequestMaxAge, reason.RequestMinFresh, reason.BadDirectives:
+	case reason.RequestNoStore, reason.RequestNoCache, reason.RequestMaxAge, reason.RequestMinFresh,
+		reason.BadDirectives:
 		return "request"
 	}
 	return "miss" // something may be stored, but it is unusable: invalidated, damaged

@@ -11,10 +11,12 @@ type MemoryStats struct {
 // Memory registers read, which every scrape calls, from any goroutine. read must not block. A
 // second call panics.
 func (m *Metrics) Memory(read func() MemoryStats) {
-	desc := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, nil) }
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, nil, nil)
+	}
 	m.registry.MustRegister(&memoryCollector{
 		read:      read,
-		bytes:     desc(memoryBytes, "Bytes that the in-process tier holds, its own bookkeeping included."),
+		bytes:     desc(memoryBytes, "Bytes of the in-process tier, with its own bookkeeping."),
 		limit:     desc(memoryLimit, "Bytes that it may hold."),
 		entries:   desc(memoryEntries, "Entries that it holds."),
 		evictions: desc(memoryEvictions, "Entries that made room for others."),

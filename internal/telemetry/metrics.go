@@ -53,31 +53,47 @@ func New(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		registry: registry,
 
-		cacheHits:     counter("cache_hits_total", "Requests answered from the cache.", "cache_name"),
-		cacheMisses:   counter("cache_misses_total", "Requests of cached routes that the cache could not answer.", "cache_name"),
-		jobsQueued:    counter("jobs_queued_total", "Jobs accepted.", "job_type", "queue"),
-		jobsProcessed: counter("jobs_processed_total", "Jobs processed, by outcome.", "job_type", "status"),
+		cacheHits: counter("cache_hits_total", "Requests answered from the cache.",
+			"cache_name"),
+		cacheMisses: counter("cache_misses_total",
+			"Requests of cached routes that the cache could not answer.", "cache_name"),
+		jobsQueued: counter("jobs_queued_total", "Jobs accepted.", "job_type", "queue"),
+		jobsProcessed: counter("jobs_processed_total", "Jobs processed, by outcome.", "job_type",
+			"status"),
 
-		requests: counter("sidecar_requests_total", "Requests, by class of status.", "route", "method", "status"),
+		requests: counter("sidecar_requests_total", "Requests, by class of status.", "route",
+			"method", "status"),
 		requestDuration: f.NewHistogramVec(histogram("sidecar_request_duration_seconds",
-			"Time from a request's arrival to the end of its answer.", requestBuckets), []string{"route", "result"}),
-		requestBytes:  counter("sidecar_request_bytes_total", "Content received from clients.", "route"),
+			"Time from a request's arrival to the end of its answer.", requestBuckets),
+			[]string{"route", "result"}),
+		requestBytes: counter("sidecar_request_bytes_total", "Content received from clients.",
+			"route"),
 		responseBytes: counter("sidecar_response_bytes_total", "Content sent to clients.", "route"),
 
 		invalidations: counter("sidecar_invalidations_total",
-			"Invalidations after writes: done, or deferred while Redis is away.", "route", "result"),
-		invalidatedTags: counter("sidecar_invalidated_tags_total", "Tags in these invalidations.", "route"),
-		stored:          counter("sidecar_stored_responses_total", "Responses stored.", "route"),
-		notStored:       counter("sidecar_refused_responses_total", "Responses of cached routes that were not stored, and why.", "reason"),
-		authFailures:    counter("sidecar_auth_failures_total", "Requests whose caller was not authorized, by kind.", "kind"),
-		policyReloads:   counter("sidecar_policy_reloads_total", "Attempts to read the policies again: ok, or refused.", "result"),
-		buildInfo:       gauge("sidecar_build_info", "Always 1.", "version", "revision", "goversion"),
+			"Invalidations after writes: done, or deferred while Redis is away.",
+			"route", "result"),
+		invalidatedTags: counter("sidecar_invalidated_tags_total", "Tags in these invalidations.",
+			"route"),
+		stored: counter("sidecar_stored_responses_total", "Responses stored.", "route"),
+		notStored: counter("sidecar_refused_responses_total",
+			"Responses of cached routes that were not stored, and why.", "reason"),
+		authFailures: counter("sidecar_auth_failures_total",
+			"Requests whose caller was not authorized, by kind.", "kind"),
+		policyReloads: counter("sidecar_policy_reloads_total",
+			"Attempts to read the policies again: ok, or refused.", "result"),
+		buildInfo: gauge("sidecar_build_info", "Always 1.", "version", "revision",
+			"goversion"),
 
-		breakerState: gauge("sidecar_breaker_state", "Circuit breaker: 0 closed, 1 half-open, 2 open.", "redis"),
-		breakerTrips: counter("sidecar_breaker_trips_total", "Times the breaker opened after being closed.", "redis"),
+		breakerState: gauge("sidecar_breaker_state",
+			"Circuit breaker: 0 closed, 1 half-open, 2 open.", "redis"),
+		breakerTrips: counter("sidecar_breaker_trips_total",
+			"Times the breaker opened after being closed.", "redis"),
 		redisDuration: f.NewHistogramVec(histogram("sidecar_redis_operation_duration_seconds",
-			"Time that operations in Redis took, failed ones too.", redisBuckets), []string{"redis", "op"}),
-		redisErrors: counter("sidecar_redis_operation_errors_total", "Operations in Redis that failed.", "redis", "op"),
+			"Time that operations in Redis took, failed ones too.", redisBuckets),
+			[]string{"redis", "op"}),
+		redisErrors: counter("sidecar_redis_operation_errors_total",
+			"Operations in Redis that failed.", "redis", "op"),
 	}
 	m.routes.Store(&map[string]*RouteMetrics{})
 	m.startAtZero()
@@ -126,7 +142,9 @@ func (m *Metrics) Finished(o *Outcome, now time.Time) { m.Route(o.Route).finishe
 func (m *Metrics) Stored(route string) { m.stored.WithLabelValues(label(route)).Inc() }
 
 // NotStored counts a response that is not stored.
-func (m *Metrics) NotStored(why reason.Reason) { m.notStored.WithLabelValues(label(string(why))).Inc() }
+func (m *Metrics) NotStored(why reason.Reason) {
+	m.notStored.WithLabelValues(label(string(why))).Inc()
+}
 
 // Invalidated counts an invalidation of this number of tags for a write of this route. With an
 // error it is deferred.
@@ -160,7 +178,9 @@ const (
 	AuthFailureToken AuthFailure = "token"     // with a token that failed verification
 )
 
-func (m *Metrics) AuthFailed(kind AuthFailure) { m.authFailures.WithLabelValues(string(kind)).Inc() }
+func (m *Metrics) AuthFailed(kind AuthFailure) {
+	m.authFailures.WithLabelValues(string(kind)).Inc()
+}
 
 // PolicyReload counts an attempt to reload the policies; with an error the old ones stayed.
 func (m *Metrics) PolicyReload(err error) {

@@ -40,7 +40,7 @@ type Result string
 const (
 	ResultHit     Result = "hit"     // answered from the store
 	ResultMiss    Result = "miss"    // a cached route, answered by the backend
-	ResultStale   Result = "stale"   // a stale response from the store; with a Reason, after the backend was asked
+	ResultStale   Result = "stale"   // stale, from the store; with a Reason, after the backend was asked
 	ResultBypass  Result = "bypass"  // sent past the cache
 	ResultWrite   Result = "write"   // a request that may change something
 	ResultJob     Result = "job"     // accepted as a job, or a request about one

@@ -18,9 +18,11 @@ type QueueStats struct {
 // unknown. A second call panics.
 func (m *Metrics) Queues(read func() []QueueStats) {
 	m.registry.MustRegister(&queueCollector{
-		read:   read,
-		depth:  prometheus.NewDesc(queueDepth, "Jobs in a queue, by state.", []string{"queue", "state"}, nil),
-		oldest: prometheus.NewDesc(queueOldest, "How long the oldest pending job has waited.", []string{"queue"}, nil),
+		read: read,
+		depth: prometheus.NewDesc(queueDepth, "Jobs in a queue, by state.",
+			[]string{"queue", "state"}, nil),
+		oldest: prometheus.NewDesc(queueOldest, "How long the oldest pending job has waited.",
+			[]string{"queue"}, nil),
 	})
 }
 
@@ -39,13 +41,15 @@ func (c *queueCollector) Describe(to chan<- *prometheus.Desc) {
 func (c *queueCollector) Collect(to chan<- prometheus.Metric) {
 	for _, q := range c.read() {
 		depth := func(state string, jobs int) {
-			to <- prometheus.MustNewConstMetric(c.depth, prometheus.GaugeValue, float64(jobs), q.Queue, state)
+			to <- prometheus.MustNewConstMetric(c.depth, prometheus.GaugeValue, float64(jobs),
+				q.Queue, state)
 		}
 		depth("pending", q.Pending)
 		depth("active", q.Active)
 		depth("scheduled", q.Scheduled)
 		depth("retry", q.Retry)
 		depth("archived", q.Archived)
-		to <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, q.Oldest.Seconds(), q.Queue)
+		to <- prometheus.MustNewConstMetric(c.oldest, prometheus.GaugeValue, q.Oldest.Seconds(),
+			q.Queue)
 	}
 }

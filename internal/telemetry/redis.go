@@ -62,7 +62,8 @@ const (
 // new trip.
 func (r *RedisMetrics) Breaker(s BreakerState) {
 	r.state.Set(float64(s))
-	if before := BreakerState(r.breaker.Swap(int32(s))); before == BreakerClosed && s == BreakerOpen {
+	if before := BreakerState(r.breaker.Swap(int32(s))); before == BreakerClosed &&
+		s == BreakerOpen {
 		r.trips.Inc()
 	}
 }
@@ -77,7 +78,9 @@ type PoolStats struct {
 // call for the same connection panics.
 func (r *RedisMetrics) Pool(read func() PoolStats) {
 	labels := prometheus.Labels{"redis": r.name}
-	desc := func(name, help string) *prometheus.Desc { return prometheus.NewDesc(name, help, nil, labels) }
+	desc := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc(name, help, nil, labels)
+	}
 	r.metrics.registry.MustRegister(&poolCollector{
 		read:        read,
 		hits:        desc(poolHits, "Times a free connection was found."),
@@ -96,7 +99,8 @@ type poolCollector struct {
 
 // Describe implements prometheus.Collector.
 func (c *poolCollector) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.hits, c.misses, c.timeouts, c.stale, c.connections, c.idle} {
+	for _, d := range []*prometheus.Desc{c.hits, c.misses, c.timeouts, c.stale, c.connections,
+		c.idle} {
 		to <- d
 	}
 }
@@ -108,6 +112,7 @@ func (c *poolCollector) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(c.misses, prometheus.CounterValue, float64(s.Misses))
 	to <- prometheus.MustNewConstMetric(c.timeouts, prometheus.CounterValue, float64(s.Timeouts))
 	to <- prometheus.MustNewConstMetric(c.stale, prometheus.CounterValue, float64(s.Stale))
-	to <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue, float64(s.Connections))
+	to <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue,
+		float64(s.Connections))
 	to <- prometheus.MustNewConstMetric(c.idle, prometheus.GaugeValue, float64(s.Idle))
 }

@@ -22,7 +22,8 @@ func (m *Metrics) Route(name string) *RouteMetrics {
 		return r
 	}
 	r := &RouteMetrics{metrics: m, name: label(name)}
-	r.bytesIn, r.bytesOut = m.requestBytes.WithLabelValues(r.name), m.responseBytes.WithLabelValues(r.name)
+	r.bytesIn, r.bytesOut = m.requestBytes.WithLabelValues(r.name),
+		m.responseBytes.WithLabelValues(r.name)
 	more := maps.Clone(known)
 	more[name] = r
 	m.routes.Store(&more)
