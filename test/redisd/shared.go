@@ -58,8 +58,8 @@ func (s *Server) Redis() config.Redis {
 	return config.Redis{Host: s.Host(), Port: s.Port(), Password: config.NewSecret(s.password)}
 }
 
-// Connect returns a connection as the sidecar makes it. observe is told of each operation; nil: nobody
-// is. The connection is closed when the test ends.
+// Connect returns a connection as the sidecar makes it. observe is told of each operation; nil:
+// nobody is. The connection is closed when the test ends.
 func (s *Server) Connect(t testing.TB, names cachekeys.Names, observe func(op string)) *redisconn.Conn {
 	t.Helper()
 	o := redisconn.Options{Name: "test", Redis: s.Redis(), Names: names, Breaker: config.Breaker{
