@@ -28,7 +28,6 @@ type timing struct{ sent, came time.Time }
 // ask sends the request to the backend, conditional where there is something to validate. If the 304
 // to that is about nothing that is stored, it asks once more, for the whole.
 func (m *miss) ask() outcome {
-	m.hold()
 	for c := m.candidate; ; c = (candidate{}) {
 		out, ok := m.proxy.outgoing(m.x)
 		if !ok {
@@ -68,7 +67,7 @@ func (m *miss) answer(o outcome) {
 		c = m.store(o)
 	}
 	if c == nil {
-		m.release(store.Landing{Err: o.err, Failed: o.failure})
+		m.fill.Complete(store.Result{Err: o.err, Failed: o.failure})
 	}
 	switch {
 	case o.stale != nil:

@@ -48,8 +48,8 @@ func (m *miss) store(o outcome) *capture {
 		return nil
 	}
 	c := m.capture(o)
-	if c == nil && o.failure == store.NotFailed && m.flight != nil {
-		m.unshareable()
+	if c == nil && o.failure == store.NotFailed && m.fill.Leads() {
+		m.fill.Unshareable()
 	}
 	return c
 }
@@ -188,7 +188,7 @@ const (
 // takeBody takes the body in hand, and puts what the client is to read in its place.
 func (c *capture) takeBody(resp *http.Response) io.Closer {
 	end := time.Now().Add(bodyTime)
-	stalled := time.AfterFunc(bodyStall, func() { c.miss.release(store.Landing{}) })
+	stalled := time.AfterFunc(bodyStall, func() { c.miss.fill.Complete(store.Result{}) })
 	read := c.miss.x.plan.Read
 	length, limit := resp.ContentLength, read.Cache.MaxBody
 	if resp.ProtoMajor != 1 {
@@ -226,10 +226,10 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 // drop gives up an answer that was to be kept.
 func (c *capture) drop(why reason.Reason) {
 	if why != reason.Incomplete { // it will be too large again
-		c.miss.unshareable()
+		c.miss.fill.Unshareable()
 	}
-	c.miss.giveUp()
-	c.miss.release(store.Landing{})
+	c.miss.fill.GiveUp()
+	c.miss.fill.Complete(store.Result{})
 	c.kept(why)
 }
 
@@ -254,18 +254,18 @@ func (c *capture) store(content []byte) {
 	if e.Total == 0 { // the whole
 		body = policy.NewBody(content, e)
 	}
-	m.keep(e, c.retain, func() ([]cachekeys.Tag, reason.Reason) {
+	m.fill.Keep(e, c.retain, func() ([]cachekeys.Tag, reason.Reason) {
 		names, why := read.Names(body)
 		return append(names, c.surrogate...), why
 	}, c.kept)
 	switch {
-	case len(c.surrogate) > 0 && !m.provesGuard(cachekeys.Guard("")):
-		m.release(store.Landing{})
+	case len(c.surrogate) > 0 && !m.fill.Guards(cachekeys.Guard("")):
+		m.fill.Complete(store.Result{})
 	case e.Fresh(time.Now()) <= 0:
-		m.unshareable()
-		m.release(store.Landing{}) // each has to ask for itself
+		m.fill.Unshareable()
+		m.fill.Complete(store.Result{}) // each has to ask for itself
 	default:
-		m.release(store.Landing{Entry: e})
+		m.fill.Complete(store.Result{Entry: e})
 	}
 }
 

@@ -33,8 +33,8 @@ func (c *capture) toChunks(resp *http.Response, body io.ReadCloser, content []by
 	if pieces == nil {
 		return nil, reason.StoreBusy
 	}
-	c.miss.unshareable()
-	c.miss.release(store.Landing{})
+	c.miss.fill.Unshareable()
+	c.miss.fill.Complete(store.Result{})
 	c.chunks = &chunkWriter{
 		body: body, resp: resp, limit: c.miss.x.plan.Read.Cache.MaxBody,
 		capture: c, pieces: pieces, size: int64(len(content)),
@@ -90,7 +90,7 @@ func (w *chunkWriter) passed(b []byte, err error) {
 func (w *chunkWriter) keep() {
 	c := w.capture
 	c.entry.Chunks = w.pieces.Finish()
-	c.miss.keep(c.entry, c.retain,
+	c.miss.fill.Keep(c.entry, c.retain,
 		func() ([]cachekeys.Tag, reason.Reason) { return c.surrogate, w.pieces.Wait() },
 		func(why reason.Reason) {
 			if why != "" {

@@ -15,9 +15,9 @@ const maxHints, maxHintNames = 32 << 10, 64 << 10
 // A hint is what this process remembers of a primary key, so that one round trip asks for everything at once. It is
 // only ever a guess of what to read: what is read decides.
 type hint struct {
-	vary  []string        // the fields by which the variants are told apart
-	names []cachekeys.Tag // the names that the answer gave
-	solo  time.Time       // until when its answers are fetched by each for itself
+	vary        []string        // the fields by which the variants are told apart
+	names       []cachekeys.Tag // the names that the answer gave
+	unshareable time.Time       // until when each request fetches its answers for itself
 
 	variants []entry.Variant // that the backend can be asked about
 
@@ -51,12 +51,12 @@ func (h *hints) find(primary cachekeys.Digest) hint {
 	return got
 }
 
-// alone remembers until when answers under the key are not shared.
-func (h *hints) alone(primary cachekeys.Digest, until time.Time) {
+// setUnshareable remembers until when answers under the key are not shared.
+func (h *hints) setUnshareable(primary cachekeys.Digest, until time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	got := h.find(primary)
-	got.solo = until
+	got.unshareable = until
 	h.put(primary, got)
 }
 
@@ -64,10 +64,10 @@ func (h *hints) alone(primary cachekeys.Digest, until time.Time) {
 func (h *hints) set(primary cachekeys.Digest, got hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if old := h.find(primary); old.solo.After(got.solo) && time.Now().Before(old.solo) {
-		got.solo = old.solo
+	if old := h.find(primary); old.unshareable.After(got.unshareable) && time.Now().Before(old.unshareable) {
+		got.unshareable = old.unshareable
 	}
-	if len(got.vary) == 0 && len(got.names) == 0 && got.solo.IsZero() && got.search.String() == "" {
+	if len(got.vary) == 0 && len(got.names) == 0 && got.unshareable.IsZero() && got.search.String() == "" {
 		delete(h.young, primary)
 		delete(h.old, primary)
 		return

@@ -62,7 +62,7 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 		return Found{Entry: h.entry, Memory: true, Query: q, Key: l.variant(), stamp: h.stamp}
 	}
 	s.awaitOwn(ctx, b, q.Primary)
-	if remembered := s.remembered(q.again()); remembered.Primary != q.Primary { // what was awaited has said how queries are told apart
+	if remembered := s.remembered(q.original()); remembered.Primary != q.Primary { // what was awaited has said how queries are told apart
 		l.query, l.hint = remembered, s.hints.get(remembered.Primary)
 	}
 	found, err := l.run()
@@ -115,7 +115,7 @@ func (l *lookup) ruled() Query {
 
 // run reads, and remembers what it found in this process's memory.
 func (l *lookup) run() (Found, error) {
-	generation, began := l.store.keyspace.Generation(), l.store.moment()
+	generation, began := l.store.keyspace.Generation(), l.store.now()
 	found, stamp, err := l.find()
 	found.Key, found.stamp = l.variant(), stamp
 	switch {

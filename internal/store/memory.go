@@ -9,17 +9,18 @@ import (
 	"sidecar/internal/memory"
 )
 
-// A moment is when something began that may end in this process's memory: before Redis was touched.
-type moment struct {
+// A readAt is when a look-up or a fill began that may end in this process's memory: before Redis was
+// touched.
+type readAt struct {
 	noted coherence.Noted
 	at    time.Time
 }
 
-func (s *Store) moment() moment { return moment{s.keyspace.Note(), time.Now()} }
+func (s *Store) now() readAt { return readAt{s.keyspace.Note(), time.Now()} }
 
 // held is what stands in memory. It is served for as long as nothing was heard of its tags since it began, and the route allows.
 type held struct {
-	began moment
+	began readAt
 	stamp coherence.Stamp
 	entry *entry.Entry
 }
@@ -37,7 +38,7 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 }
 
 // toMemory holds e, which must not be changed any more, while it is fresh: what is to be validated is looked for where another process may have done so. A body in pieces is not held.
-func (s *Store) toMemory(q Query, variant cachekeys.Digest, began moment, e *entry.Entry, stamp coherence.Stamp) {
+func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *entry.Entry, stamp coherence.Stamp) {
 	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.noted, stamp) {
 		return
 	}

@@ -68,10 +68,10 @@ func TestAMissTakesTwoRoundTripsBeforeTheBackendAndThreeInCluster(t *testing.T) 
 			if got := n.trips.Load(); got != c.opening {
 				t.Errorf("an opening with a lease takes %d round trips, want %d", got, c.opening)
 			}
-			if stored, err := c.w.conn.Client().Exists(t.Context(), names.Lease(fill.Key())).Result(); err != nil || stored != 1 {
+			if stored, err := c.w.conn.Client().Exists(t.Context(), names.Lease(q.Primary)).Result(); err != nil || stored != 1 {
 				t.Errorf("the lease was not taken: %d, %v", stored, err)
 			}
-			fill.Abandon()
+			fill.End()
 		})
 	}
 }

@@ -23,23 +23,23 @@ type Search interface {
 
 // remembered is q under the key that it has by what this process remembers of the path.
 func (s *Store) remembered(q Query) Query {
-	q = q.given()
+	q = q.asAsked()
 	if q.Search == nil || !s.searches.Load() {
 		return q
 	}
 	return q.under(s.hints.get(q.Search.Bare()).search)
 }
 
-// given notes under which key q was asked for.
-func (q Query) given() Query {
+// asAsked notes under which key q was asked for.
+func (q Query) asAsked() Query {
 	if q.exact == (cachekeys.Digest{}) {
 		q.exact = q.Primary
 	}
 	return q
 }
 
-// again is q as it was given.
-func (q Query) again() Query {
+// original is q as it was asked for.
+func (q Query) original() Query {
 	q.Primary, q.search = q.exact, httpfield.SearchVariance{}
 	return q
 }
@@ -78,7 +78,7 @@ func (s *Store) rememberSearch(q Query, v httpfield.SearchVariance) {
 
 // placed is q under the key where e, its answer, belongs, by what e says itself.
 func (q Query) placed(e *entry.Entry) Query {
-	q = q.again()
+	q = q.original()
 	if q.Search == nil {
 		return q
 	}

@@ -26,7 +26,7 @@ type Store struct {
 	hints    *hints
 	searches atomic.Bool // some path is known to have a rule for its queries
 	pending  *pending
-	flights  collapse.Group[flightID, *Fill, Landing] // of this process; bounded by the requests under way
+	flights  collapse.Group[flightID, *Fill, Result] // of this process; bounded by the requests under way
 	leases   *lease.Leases
 	spills   *spills
 	memory   *memory.Cache[*held] // nil: there is no memory tier

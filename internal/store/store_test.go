@@ -75,7 +75,7 @@ func named(tags ...cachekeys.Tag) store.Names {
 
 func (w *world) begin(q store.Query, known ...cachekeys.Tag) *store.Fill {
 	w.t.Helper()
-	fill, err := w.Begin(w.t.Context(), nil, q, known, guards, nil, false)
+	fill, err := w.Begin(w.t.Context(), nil, store.Opening{Query: q, Names: known, Guards: guards})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -85,7 +85,7 @@ func (w *world) begin(q store.Query, known ...cachekeys.Tag) *store.Fill {
 // shared is begin for an answer that others may have too.
 func (w *world) shared(q store.Query) *store.Fill {
 	w.t.Helper()
-	fill, err := w.Begin(w.t.Context(), nil, q, nil, guards, nil, true)
+	fill, err := w.Begin(w.t.Context(), nil, store.Opening{Query: q, Guards: guards, Shared: true})
 	if err != nil {
 		w.t.Fatal(err)
 	}
