@@ -26,8 +26,8 @@ func Main(m *testing.M, shared **Server, opts ...Option) (status int) {
 	return m.Run()
 }
 
-// StartShared starts a server that all tests of a package share. TestMain calls it, and stop before
-// the process ends. A test uses it through For, with a key prefix of its own.
+// StartShared starts a server that all tests of a package share. TestMain calls it, and stop
+// before the process ends. A test uses it through For, with a key prefix of its own.
 func StartShared(opts ...Option) (s *Server, stop func(), err error) {
 	dir, err := os.MkdirTemp("", "redisd-")
 	if err != nil {
@@ -45,8 +45,8 @@ func StartShared(opts ...Option) (s *Server, stop func(), err error) {
 	return s, stop, nil
 }
 
-// For returns the same shared server for one test: its errors fail t. A test that stops, freezes or
-// restarts a server starts its own.
+// For returns the same shared server for one test: its errors fail t. A test that stops, freezes
+// or restarts a server starts its own.
 func (s *Server) For(t testing.TB) *Server {
 	other := *s
 	other.t = t
