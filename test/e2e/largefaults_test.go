@@ -63,7 +63,7 @@ func TestASlowClientOfALargeBodyHoldsTheBackendBackAndFillsNoMemory(t *testing.T
 	if n := len(pieces(t, s.redis)); n > 100 {
 		t.Errorf("%d pieces while the client reads nothing", n)
 	}
-	if grown := s.sidecar.PeakRSS() - before; grown > 25*mib {
+	if grown := s.sidecar.PeakRSS() - before; grown > heldBound {
 		t.Errorf("the sidecar has grown by %d bytes", grown)
 	}
 	if got := rest(resp); got.err != nil || got.size != int64(len(content))-64<<10 {
