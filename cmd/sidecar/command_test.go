@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A result is what a command did.
+type result struct {
+	status         int
+	stdout, stderr string
+}
+
+// runArgs runs a command as main would, without a process.
+func runArgs(t *testing.T, env []string, args ...string) result {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	status := dispatch(t.Context(), console{env: env, stdout: &stdout, stderr: &stderr}, args)
+	return result{status, stdout.String(), stderr.String()}
+}
+
+// written writes a file and returns its path.
+func written(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const (
+	goodPolicies  = "version: 1\nroutes: []\n"
+	badPolicies   = "version: 1\nroutes:\n  - match: GET /a\n    cahce: {scope: shared}\n"
+	smellPolicies = "version: 1\nroutes:\n  - match: GET /a\n    cache: {scope: shared, ttl: 1h}\n"
+)
+
+func TestExitStatuses(t *testing.T) {
+	good, bad := written(t, "good.yaml", goodPolicies), written(t, "bad.yaml", badPolicies)
+	runs := []string{"REDIS_EMBEDDED=true", "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0"}
+	for _, c := range []struct {
+		name   string
+		env    []string
+		args   string
+		status int
+		says   string // on the standard output where the status is 0, else with the errors
+	}{
+		{"help", nil, "help", exitDone, "usage: sidecar"},
+		{"help as a flag", nil, "--help", exitDone, "usage: sidecar"},
+		{"help of run", nil, "run --help", exitDone, ""},
+		{"help of validate", nil, "validate -h", exitDone, ""},
+		{"help of purge", nil, "purge -h", exitDone, ""},
+		{"help of demo", nil, "demo -h", exitDone, ""},
+		{"version", nil, "version", exitDone, "sidecar " + version},
+		{"version of something", nil, "version x", exitUsage, "takes no arguments"},
+		{"env", nil, "env", exitDone, "REDIS_HOST"},
+		{"env of something", nil, "env x", exitUsage, "takes no arguments"},
+		{"no such command", nil, "valdate", exitUsage, `no command "valdate"`},
+		{"validate", nil, "validate " + good, exitDone, "0 warnings, no faults"},
+		{"validate a faulty file", nil, "validate " + bad, exitFaulty, ""},
+		{"validate no file", nil, "validate " + good + ".none", exitUsage, "no such file"},
+		{"validate a directory", nil, "validate " + filepath.Dir(good), exitFaulty, "validate"},
+		{"validate two files", nil, "validate " + good + " " + bad, exitUsage, "one file"},
+		{"validate in no format", nil, "validate --format xml " + good, exitUsage, "xml"},
+		{"validate with no such flag", nil, "validate --strict " + good, exitUsage, "strict"},
+		{"validate what the environment names", []string{"POLICIES_FILE=" + good}, "validate", exitDone, good},
+		{"run with no such flag", runs, "run --port 1", exitUsage, "port"},
+		{"run with an argument", runs, "run now", exitUsage, `"now" is too much`},
+		{"run without a Redis", []string{"POLICIES_FILE=" + good}, "run", exitUsage, "no Redis is configured"},
+		{"run with a variable that is none", append(runs, "REDIS_HSOT=a"), "run", exitUsage, "REDIS_HOST"},
+		{"run with a faulty file", append(runs, "POLICIES_FILE="+bad), "", exitUsage, bad + ":4:5"},
+		{"run with no file", append(runs, "POLICIES_FILE="+good+".none"), "", exitUsage, "no such file"},
+		{"run with a backend that is none", append(runs, "POLICIES_FILE="+good, "BACKEND_URL=ftp://a"), "", exitUsage, "BACKEND_URL"},
+		{"run with a key that is none", append(runs, "POLICIES_FILE="+good, "JOBS_ENCRYPTION_KEY=c2hvcnQ="), "", exitUsage, "5 bytes"},
+		{"run with an empty secret", append(runs, "POLICIES_FILE="+good, "KEY_SECRET_FILE="+os.DevNull), "", exitUsage, "KEY_SECRET_FILE"},
+		{"purge nothing", []string{"ADMIN_TOKEN=x"}, "purge", exitUsage, "name the tags"},
+		{"purge without a token", nil, "purge a", exitUsage, "ADMIN_TOKEN is not set"},
+		{"purge where nobody is", []string{"ADMIN_TOKEN=x"}, "purge --ops http://127.0.0.1:1 a", exitFaulty, "no sidecar answers"},
+		{"demo with an argument", nil, "demo --port 1", exitUsage, "port"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := runArgs(t, c.env, strings.Fields(c.args)...)
+			said := got.stdout
+			if c.status != exitDone {
+				said = got.stderr
+			}
+			if got.status != c.status || !strings.Contains(said, c.says) {
+				t.Errorf("%+v, want status %d and %q", got, c.status, c.says)
+			}
+			if c.status == exitUsage && got.stdout != "" {
+				t.Errorf("on the standard output: %s", got.stdout)
+			}
+		})
+	}
+}
+
+func TestFindingsInEachFormat(t *testing.T) {
+	bad, smell := written(t, "bad.yaml", badPolicies), written(t, "smell.yaml", smellPolicies)
+	for _, c := range []struct {
+		file, format string
+		status       int
+		beginning    string
+		says         []string
+	}{
+		{bad, "text", exitFaulty, bad + ":4:5: ", []string{"    cahce: {scope: shared}", `"cache"`}},
+		{bad, "json", exitFaulty, "[", []string{`"line": 4`, `"column": 5`}},
+		{bad, "github", exitFaulty, "::error file=" + bad + ",line=4,col=5", nil},
+		{smell, "text", exitDone, smell + ":", []string{"no faults"}},
+		{smell, "json", exitDone, "[", []string{`"warning"`}},
+		{smell, "github", exitDone, "::warning file=" + smell, nil},
+	} {
+		got := runArgs(t, nil, "validate", "--format", c.format, c.file)
+		if got.status != c.status || !strings.HasPrefix(got.stdout, c.beginning) || got.stderr != "" {
+			t.Errorf("%s of %s: %+v", c.format, filepath.Base(c.file), got)
+		}
+		for _, s := range c.says {
+			if !strings.Contains(got.stdout, s) {
+				t.Errorf("%s of %s does not say %s: %s", c.format, filepath.Base(c.file), s, got.stdout)
+			}
+		}
+	}
+}
+
+func TestFlagsWinOverTheEnvironment(t *testing.T) {
+	overrides, _, ok := runFlags(new(bytes.Buffer), strings.Fields("--backend http://b --listen :1 --ops=:2 -policies p.yaml --embedded"))
+	want := map[string]string{
+		"BACKEND_URL": "http://b", "LISTEN_ADDR": ":1", "OPS_ADDR": ":2", "POLICIES_FILE": "p.yaml", "REDIS_EMBEDDED": "true",
+	}
+	if !ok || len(overrides) != len(want) {
+		t.Errorf("%v, %t", overrides, ok)
+	}
+	for name, value := range want {
+		if overrides[name] != value {
+			t.Errorf("%s is %q, want %q", name, overrides[name], value)
+		}
+	}
+	// The faulty file is the environment's, and the flag's is read.
+	env := []string{"POLICIES_FILE=" + written(t, "bad.yaml", badPolicies), "REDIS_HOST=127.0.0.1", "BACKEND_URL=ftp://from.env"}
+	got := runArgs(t, env, "--embedded", "--policies", written(t, "good.yaml", goodPolicies))
+	if got.status != exitUsage || !strings.Contains(got.stderr, "ftp") {
+		t.Errorf("%+v", got)
+	}
+	got = runArgs(t, env, "--embedded", "--backend", "gopher://from.flag", "--policies", written(t, "good.yaml", goodPolicies))
+	if got.status != exitUsage || !strings.Contains(got.stderr, "gopher") || strings.Contains(got.stderr, "ftp") {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestWhereThePurgeCommandFindsTheSidecar(t *testing.T) {
+	token := written(t, "token", "from a file\n")
+	for _, c := range []struct {
+		name       string
+		env        []string
+		ops        string
+		url, token string
+		fault      string
+	}{
+		{"the default", []string{"ADMIN_TOKEN=t"}, "", "http://127.0.0.1:9090", "t", ""},
+		{"all addresses", []string{"ADMIN_TOKEN=t", "OPS_ADDR=0.0.0.0:1"}, "", "http://127.0.0.1:1", "t", ""},
+		{"all addresses of IPv6", []string{"ADMIN_TOKEN=t", "OPS_ADDR=[::]:1"}, "", "http://127.0.0.1:1", "t", ""},
+		{"one address", []string{"ADMIN_TOKEN=t", "OPS_ADDR=192.0.2.1:1"}, "", "http://192.0.2.1:1", "t", ""},
+		{"a flag", []string{"ADMIN_TOKEN=t", "OPS_ADDR=:1"}, "http://a:2/", "http://a:2", "t", ""},
+		{"a token in a file", []string{"ADMIN_TOKEN_FILE=" + token}, "", "http://127.0.0.1:9090", "from a file", ""},
+		{"no such file", []string{"ADMIN_TOKEN_FILE=" + token + ".none"}, "", "", "", "ADMIN_TOKEN_FILE"},
+		{"no address", []string{"ADMIN_TOKEN=t", "OPS_ADDR=9090"}, "", "", "", "OPS_ADDR"},
+		{"no token", nil, "", "", "", "ADMIN_TOKEN is not set"},
+	} {
+		got, err := clientSettings(c.env, c.ops)
+		if c.fault != "" {
+			if err == nil || !strings.Contains(err.Error(), c.fault) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+		} else if err != nil || got.url != c.url || got.token != c.token {
+			t.Errorf("%s: %+v, %v", c.name, got, err)
+		}
+	}
+}
