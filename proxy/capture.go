@@ -30,7 +30,7 @@ type capture struct {
 
 // maxPart is how many bytes of a representation are stored as a part of it: one that lies in one
 // record, and is held whole.
-const maxPart = store.SpillAbove
+const maxPart = store.MaxWhole
 
 // store decides what becomes of the backend's answer: it is kept as it passes, which the capture
 // does; or what is stored already is updated by it; or nothing is kept.
@@ -200,7 +200,7 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 	b := newBuffer(resp.Body, length, limit, func() { stalled.Reset(min(bodyStall, time.Until(end))) })
 	if !read.NamesFromBody() && c.part.Total == 0 { // else it is needed whole
 		body := resp.Body
-		b.overflowAbove(store.SpillAbove, func(content []byte, err error) (io.ReadCloser, reason.Reason) {
+		b.overflowAbove(store.MaxWhole, func(content []byte, err error) (io.ReadCloser, reason.Reason) {
 			return c.toChunks(resp, body, content, err)
 		})
 	}

@@ -18,7 +18,7 @@ type chunkWriter struct {
 	resp    *http.Response
 	limit   int64
 	capture *capture
-	pieces  *store.Spill
+	pieces  *store.ChunkWriter
 
 	mu   sync.Mutex // the reader may be closed while it reads
 	size int64      // of what has come

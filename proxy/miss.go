@@ -135,8 +135,8 @@ func (m *miss) context() context.Context {
 }
 
 // chunks begins to store a body in pieces; nil where that cannot be.
-func (m *miss) chunks(e *entry.Entry, content []byte) *store.Spill {
-	return m.fill.Spill(e, content, m.proxy.RedisTimeout)
+func (m *miss) chunks(e *entry.Entry, content []byte) *store.ChunkWriter {
+	return m.fill.NewChunkWriter(e, content, m.proxy.RedisTimeout)
 }
 
 // A usable is a stored response that may be sent.

@@ -44,7 +44,7 @@ func BenchmarkPush(b *testing.B) {
 	for b.Loop() {
 		var push, pubsub []time.Duration
 		for range benchRounds {
-			noted := to.Note()
+			noted := to.Position()
 			start := time.Now()
 			if err := from.Invalidate(b.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character}, nil, 0); err != nil {
 				b.Fatal(err)

@@ -32,7 +32,7 @@
 //
 // Tokens are opened before the fetch, so that a store may come as late as it likes. A write is begun before it is forwarded, so that a sidecar that is killed
 // after the commit leaves its tags closed, not open with old entries. Guards are ended before tags, so that a filler that finds a guard standing knows
-// that no tag under it has been deleted yet. Own memory is told before the answer, and other processes by a push after the deletion (push.go, heard.go);
+// that no tag under it has been deleted yet. Own memory is told before the answer, and other processes by a push after the deletion (push.go, invalidationlog.go);
 // a process knows by its own echo, which comes back behind all that was published before it, whether it has caught up.
 //
 // An invalidation that failed, or of which nobody knows, is made good before this process reads anything from that

@@ -40,8 +40,8 @@ func (k *Keyspace) end(ctx context.Context, b *redisconn.Budget, e ending) error
 		// The connection broke: it may be a server that has just been replaced, and lost the intents. A second deletion costs nothing.
 		others, err = k.send(ctx, b, e)
 	}
-	k.heard.raise(e.tags)
-	k.heard.raise(others)
+	k.invalidations.raise(e.tags)
+	k.invalidations.raise(others)
 	if err != nil && !k.disabled.NoDirtyList && len(e.tags) > 0 {
 		k.dirty.add(e)
 	}

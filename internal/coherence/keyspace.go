@@ -14,17 +14,17 @@ import (
 
 // A Keyspace is the protocol on one Redis under one prefix. It is safe for concurrent use.
 type Keyspace struct {
-	conn        *redisconn.Conn
-	names       cachekeys.Names
-	tokens      *Tokens
-	incarnation *Incarnation
-	dirty       *dirtyList
-	heard       *heard
-	listener    *listener
-	log         *slog.Logger
-	intentTime  time.Duration
-	disabled    Disabled
-	between     func() // called between the two pipelines of an end in Cluster; only in tests
+	conn          *redisconn.Conn
+	names         cachekeys.Names
+	tokens        *Tokens
+	incarnation   *Incarnation
+	dirty         *dirtyList
+	invalidations *invalidationLog
+	listener      *listener
+	log           *slog.Logger
+	intentTime    time.Duration
+	disabled      Disabled
+	between       func() // called between the two pipelines of an end in Cluster; only in tests
 }
 
 // Options of a Keyspace.
@@ -64,8 +64,8 @@ func New(o Options) *Keyspace {
 		o.IntentTime = 10 * time.Second
 	}
 	k := &Keyspace{conn: o.Conn, names: o.Names, tokens: NewTokens(), incarnation: o.Incarnation, dirty: newDirtyList(),
-		heard: new(heard), log: o.Log, intentTime: o.IntentTime, disabled: o.Disabled}
-	k.listener = newListener(o.Conn, o.Names.Channel(), k.heard, k.tokens, o.Log)
+		invalidations: new(invalidationLog), log: o.Log, intentTime: o.IntentTime, disabled: o.Disabled}
+	k.listener = newListener(o.Conn, o.Names.Channel(), k.invalidations, k.tokens, o.Log)
 	k.listener.always = o.Disabled.NoOwnEcho
 	return k
 }
@@ -82,7 +82,7 @@ func (k *Keyspace) Run(ctx context.Context) {
 func (k *Keyspace) makeGood(ctx context.Context, e ending) error {
 	e.id = k.tokens.Next()
 	others, err := k.send(ctx, nil, e)
-	k.heard.raise(others)
+	k.invalidations.raise(others)
 	return err
 }
 

@@ -55,7 +55,7 @@ func message(tags []cachekeys.Digest) string {
 const digestText = 22 // bytes of a digest in base64
 
 // hear takes a push of another process, or one of our own. What cannot be read is an invalidation of everything.
-func (h *heard) hear(b []byte) {
+func (h *invalidationLog) hear(b []byte) {
 	n := 0
 	if len(b) >= 3 {
 		n = int(binary.BigEndian.Uint16(b[1:]))
@@ -78,12 +78,12 @@ func (h *heard) hear(b []byte) {
 // A listener hears what other processes invalidate, and knows by its own echo whether it has caught up: an echo comes back behind all
 // that was published before it. It listens from the first time on that somebody wants to answer from memory.
 type listener struct {
-	conn    *redisconn.Conn
-	channel string
-	heard   *heard
-	tokens  *Tokens
-	log     *slog.Logger
-	always  bool // answer from memory without an echo; only with Guards.NoOwnEcho
+	conn          *redisconn.Conn
+	channel       string
+	invalidations *invalidationLog
+	tokens        *Tokens
+	log           *slog.Logger
+	always        bool // answer from memory without an echo; only with Guards.NoOwnEcho
 
 	wanted atomic.Int64  // when memory was last wanted, in nanoseconds since start
 	wake   chan struct{} // has a value when it is wanted and nothing is known
@@ -96,8 +96,8 @@ type listener struct {
 	last uint64
 }
 
-func newListener(conn *redisconn.Conn, channel string, h *heard, tokens *Tokens, log *slog.Logger) *listener {
-	return &listener{conn: conn, channel: channel, heard: h, tokens: tokens, log: log,
+func newListener(conn *redisconn.Conn, channel string, h *invalidationLog, tokens *Tokens, log *slog.Logger) *listener {
+	return &listener{conn: conn, channel: channel, invalidations: h, tokens: tokens, log: log,
 		wake: make(chan struct{}, 1), start: time.Now().Add(-time.Hour), sent: map[uint64]time.Duration{}}
 }
 
@@ -167,7 +167,7 @@ func (l *listener) listen(ctx context.Context) error {
 		quiet = time.Now()
 		switch m := got.(type) {
 		case *redis.Subscription:
-			l.heard.raiseAll() // what was published before is lost
+			l.invalidations.raiseAll() // what was published before is lost
 			l.forgetEchoes()
 			l.fault.Store(nil)
 			l.echo(ctx)
@@ -180,13 +180,13 @@ func (l *listener) listen(ctx context.Context) error {
 func (l *listener) take(b []byte) {
 	switch {
 	case len(b) > 0 && b[0] == invalidated:
-		l.heard.hear(b)
+		l.invalidations.hear(b)
 	case len(b) == 1+len(l.tokens.process)+8 && b[0] == echoed:
 		if [10]byte(b[1:11]) == l.tokens.process {
 			l.cameBack(binary.BigEndian.Uint64(b[11:]))
 		}
 	default:
-		l.heard.raiseAll() // a stranger's, or a later version's
+		l.invalidations.raiseAll() // a stranger's, or a later version's
 	}
 }
 

@@ -37,7 +37,7 @@ func (k *Keyspace) Begin(ctx context.Context, b *redisconn.Budget, rules cacheke
 		return w, nil
 	}
 	w.begun = append(digests(guards), digests(tags)...)
-	k.heard.raise(w.begun)
+	k.invalidations.raise(w.begun)
 	sent := time.Now()
 	if err := w.begin(ctx, b); err != nil {
 		return w, err

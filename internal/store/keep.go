@@ -70,7 +70,7 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 		return why
 	}
 	s := f.store
-	rec := record{names: names}
+	rec := envelope{names: names}
 	switch err := s.keyspace.Learn(ctx, f.opened, names); {
 	case errors.Is(err, coherence.ErrGuardChanged):
 		why = reason.NamesLearned // without a body: the next fill opens the names first
@@ -86,7 +86,7 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 		return reason.StoreFailed
 	}
 	placed := f.query.placed(e)
-	replaced, err := s.keepPieces(ctx, placed, e, lifetime)
+	replaced, err := s.keepChunks(ctx, placed, e, lifetime)
 	if errors.Is(err, ErrBodyLost) {
 		return reason.BodyLost
 	}
@@ -109,7 +109,7 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 // write sets the record under the key of its variant and, where that is not the primary key, an
 // index there; and gives the lease back. placed is the query under the key where e belongs. It
 // returns the variants that the index names.
-func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry, rec record, ttl time.Duration) (variants []entry.Variant, err error) {
+func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry, rec envelope, ttl time.Duration) (variants []entry.Variant, err error) {
 	key := s.variantOf(e.Vary, placed)
 	if len(e.Vary) > 0 {
 		index := entry.Index{Vary: e.Vary}
@@ -126,7 +126,7 @@ func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry
 		pipe := c.Pipeline()
 		pipe.Set(ctx, s.names.Entry(key), rec.encode(), ttl)
 		if len(e.Vary) > 0 {
-			pipe.Set(ctx, s.names.Entry(placed.Primary), indexRecord(entry.Index{Vary: e.Vary, Variants: variants}), ttl)
+			pipe.Set(ctx, s.names.Entry(placed.Primary), indexEnvelope(entry.Index{Vary: e.Vary, Variants: variants}), ttl)
 		}
 		s.writeSearch(ctx, pipe, f.query, placed, ttl)
 		f.lease.ReleaseIn(ctx, pipe)
@@ -136,8 +136,8 @@ func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry
 	return variants, err
 }
 
-func indexRecord(x entry.Index) []byte {
-	return record{stamp: coherence.Stamp{}, payload: x.Encode(nil)}.encode()
+func indexEnvelope(x entry.Index) []byte {
+	return envelope{stamp: coherence.Stamp{}, payload: x.Encode(nil)}.encode()
 }
 
 // Drop takes an entry out, of which something better is known: it is looked for in vain, here and

@@ -196,7 +196,7 @@ func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, v entry.Varian
 func (l *lookup) variant() cachekeys.Digest { return l.store.variantOf(l.hint.vary, l.query) }
 
 // readAll reads the entry and every token that it is expected to carry, at once.
-func (l *lookup) readAll() (*record, error) {
+func (l *lookup) readAll() (*envelope, error) {
 	tags := make([]cachekeys.Digest, 0, len(l.query.Carried)+len(l.hint.names)+1)
 	if !l.query.Rules.IsZero() {
 		tags = append(tags, l.query.Rules.Digest())
@@ -235,7 +235,7 @@ func (l *lookup) readAll() (*record, error) {
 }
 
 // readEntry reads another entry than was expected. The tokens in hand serve on: they were read after the request came.
-func (l *lookup) readEntry(key cachekeys.Digest) (*record, error) {
+func (l *lookup) readEntry(key cachekeys.Digest) (*envelope, error) {
 	values, err := l.store.mget(l.ctx, l.budget, []string{l.store.names.Entry(key)})
 	if err != nil {
 		return nil, err
@@ -259,7 +259,7 @@ func (l *lookup) judge(stamp coherence.Stamp) (coherence.Verdict, error) {
 }
 
 // remember keeps what the next look-up should ask for.
-func (l *lookup) remember(rec *record) {
+func (l *lookup) remember(rec *envelope) {
 	if rec != nil {
 		l.hint.names = rec.names
 	}
@@ -267,12 +267,12 @@ func (l *lookup) remember(rec *record) {
 }
 
 // parse reads a record; what is absent or damaged is nil.
-func parse(value any) *record {
+func parse(value any) *envelope {
 	s, ok := value.(string)
 	if !ok {
 		return nil
 	}
-	rec, err := decodeRecord([]byte(s))
+	rec, err := decodeEnvelope([]byte(s))
 	if err != nil {
 		return nil
 	}

@@ -12,11 +12,11 @@ import (
 // A readAt is when a look-up or a fill began that may end in this process's memory: before Redis was
 // touched.
 type readAt struct {
-	noted coherence.Noted
-	at    time.Time
+	position coherence.Position
+	at       time.Time
 }
 
-func (s *Store) now() readAt { return readAt{s.keyspace.Note(), time.Now()} }
+func (s *Store) now() readAt { return readAt{s.keyspace.Position(), time.Now()} }
 
 // held is what stands in memory. It is served for as long as nothing was heard of its tags since it began, and the route allows.
 type held struct {
@@ -31,7 +31,7 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 		return nil
 	}
 	h, ok := s.memory.Get(variant)
-	if !ok || time.Since(h.began.at) >= q.Memory || h.entry.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(h.began.noted, h.stamp) {
+	if !ok || time.Since(h.began.at) >= q.Memory || h.entry.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(h.began.position, h.stamp) {
 		return nil
 	}
 	return h
@@ -39,7 +39,7 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 
 // toMemory holds e, which must not be changed any more, while it is fresh: what is to be validated is looked for where another process may have done so. A body in pieces is not held.
 func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *entry.Entry, stamp coherence.Stamp) {
-	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.noted, stamp) {
+	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.position, stamp) {
 		return
 	}
 	s.memory.Put(variant, &held{began, stamp, e}, weight(e, stamp))

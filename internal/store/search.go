@@ -95,7 +95,7 @@ func (s *Store) writeSearch(ctx context.Context, pipe redis.Pipeliner, asked, pl
 	case placed.Search == nil:
 	case placed.Primary != placed.exact:
 		s.rememberSearch(placed, placed.search)
-		pipe.Set(ctx, s.names.Entry(placed.Search.Bare()), indexRecord(entry.Index{Search: placed.search.String()}), ttl)
+		pipe.Set(ctx, s.names.Entry(placed.Search.Bare()), indexEnvelope(entry.Index{Search: placed.search.String()}), ttl)
 	case asked.Primary != asked.exact:
 		bare := placed.Search.Bare()
 		s.hints.set(bare, hint{})

@@ -19,19 +19,19 @@ import (
 
 // A Store is the two tiers, memory before Redis. It is safe for concurrent use.
 type Store struct {
-	conn     *redisconn.Conn
-	keyspace *coherence.Keyspace
-	names    cachekeys.Names
-	secret   func() []byte
-	hints    *hints
-	searches atomic.Bool // some path is known to have a rule for its queries
-	pending  *pending
-	flights  collapse.Group[flightID, *Fill, Result] // of this process; bounded by the requests under way
-	leases   *lease.Leases
-	spills   *spills
-	memory   *memory.Cache[*held] // nil: there is no memory tier
-	timeout  time.Duration
-	log      *slog.Logger
+	conn         *redisconn.Conn
+	keyspace     *coherence.Keyspace
+	names        cachekeys.Names
+	secret       func() []byte
+	hints        *hints
+	searches     atomic.Bool // some path is known to have a rule for its queries
+	pending      *pending
+	flights      collapse.Group[flightID, *Fill, Result] // of this process; bounded by the requests under way
+	leases       *lease.Leases
+	chunkWriters *chunkWriters
+	memory       *memory.Cache[*held] // nil: there is no memory tier
+	timeout      time.Duration
+	log          *slog.Logger
 
 	slots   chan struct{} // one for each store under way
 	stores  sync.WaitGroup
@@ -62,7 +62,7 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}), spills: newSpills(),
+	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}), chunkWriters: newChunkWriters(),
 		timeout: o.StoreTimeout, log: o.Log, slots: make(chan struct{}, o.MaxStores)}
 	if o.Memory > 0 {
 		s.memory = memory.New[*held](o.Memory)

@@ -35,7 +35,7 @@ func (w *world) spilled(q store.Query, body []byte, inHand int) (*entry.Entry, r
 	w.t.Helper()
 	fill, e := w.begin(q), answer("")
 	e.Body = nil
-	spill := fill.Spill(e, body[:inHand], 5*time.Second)
+	spill := fill.NewChunkWriter(e, body[:inHand], 5*time.Second)
 	if spill == nil {
 		return nil, reason.StoreBusy
 	}
@@ -247,9 +247,9 @@ func TestABodyInPiecesIsNotHeldInMemory(t *testing.T) {
 
 func TestOfOneKeyOneBodyIsStoredInPiecesAndOfAllABoundedNumber(t *testing.T) {
 	w := newWorld(t)
-	var under []*store.Spill
-	begin := func(i int) *store.Spill {
-		return w.begin(query(fmt.Sprintf("/large/%d", i), nil)).Spill(answer(""), []byte("x"), time.Second)
+	var under []*store.ChunkWriter
+	begin := func(i int) *store.ChunkWriter {
+		return w.begin(query(fmt.Sprintf("/large/%d", i), nil)).NewChunkWriter(answer(""), []byte("x"), time.Second)
 	}
 	for i := range 16 {
 		spill := begin(i)
@@ -279,7 +279,7 @@ func TestOfOneKeyOneBodyIsStoredInPiecesAndOfAllABoundedNumber(t *testing.T) {
 func TestWhatIsDiscardedIsDeleted(t *testing.T) {
 	w := newWorld(t)
 	body := content(5*each, 1)
-	spill := w.begin(query("/large", nil)).Spill(answer(""), body, time.Second)
+	spill := w.begin(query("/large", nil)).NewChunkWriter(answer(""), body, time.Second)
 	done := make(chan struct{})
 	go func() { defer close(done); spill.Run() }()
 	await(t, "it is written", func() bool { return len(w.keys("test:p:*")) == 5 })
@@ -301,7 +301,7 @@ func TestARedisThatTakesNothingHoldsTheReaderUpOnce(t *testing.T) {
 	w.redis.Freeze()
 	defer w.redis.Thaw()
 	const patience = 50 * time.Millisecond
-	spill := fill.Spill(answer(""), body, patience)
+	spill := fill.NewChunkWriter(answer(""), body, patience)
 	done := make(chan struct{})
 	go func() { defer close(done); spill.Run() }()
 	began := time.Now()

@@ -7,9 +7,9 @@ import (
 	"sidecar/cachekeys"
 )
 
-// heard is what this process has heard of invalidations: its own, and those that others pushed. A tag has one of 64 k slots, in which
+// An invalidationLog is what this process has heard of invalidations: its own, and those that others pushed. A tag has one of 64 k slots, in which
 // stands the count at which something in it was last invalidated. Two tags that share a slot make the memory tier colder.
-type heard struct {
+type invalidationLog struct {
 	counter, floor atomic.Uint64
 	slots          [1 << 16]atomic.Uint64
 }
@@ -17,7 +17,7 @@ type heard struct {
 func slotOf(tag cachekeys.Digest) uint16 { return binary.BigEndian.Uint16(tag[:]) }
 
 // raise notes that tags were invalidated just now.
-func (h *heard) raise(tags []cachekeys.Digest) {
+func (h *invalidationLog) raise(tags []cachekeys.Digest) {
 	if len(tags) == 0 {
 		return
 	}
@@ -28,7 +28,7 @@ func (h *heard) raise(tags []cachekeys.Digest) {
 }
 
 // set never lets a slot go back: two who raise the same one may come in any order.
-func (h *heard) set(slot uint16, now uint64) { raiseTo(&h.slots[slot], now) }
+func (h *invalidationLog) set(slot uint16, now uint64) { raiseTo(&h.slots[slot], now) }
 
 func raiseTo(v *atomic.Uint64, now uint64) {
 	for {
@@ -40,22 +40,22 @@ func raiseTo(v *atomic.Uint64, now uint64) {
 }
 
 // raiseAll notes that anything may have been invalidated.
-func (h *heard) raiseAll() { raiseTo(&h.floor, h.counter.Add(1)) }
+func (h *invalidationLog) raiseAll() { raiseTo(&h.floor, h.counter.Add(1)) }
 
-// A Noted is a moment in what a process has heard. What was read from Redis or fetched after it may be served from memory until
+// A Position is a moment in what a process has heard. What was read from Redis or fetched after it may be served from memory until
 // something is heard of one of its tags.
-type Noted uint64
+type Position uint64
 
-// Note is the present moment. Take it before Redis is touched.
-func (k *Keyspace) Note() Noted { return Noted(k.heard.counter.Load()) }
+// Position is the present one. Take it before Redis is touched.
+func (k *Keyspace) Position() Position { return Position(k.invalidations.counter.Load()) }
 
 // Stands reports whether nothing was heard of any tag of s since n.
-func (k *Keyspace) Stands(n Noted, s Stamp) bool {
-	if k.heard.floor.Load() > uint64(n) {
+func (k *Keyspace) Stands(n Position, s Stamp) bool {
+	if k.invalidations.floor.Load() > uint64(n) {
 		return false
 	}
 	for i := range s {
-		if k.heard.slots[slotOf(s[i].Tag)].Load() > uint64(n) {
+		if k.invalidations.slots[slotOf(s[i].Tag)].Load() > uint64(n) {
 			return false
 		}
 	}

@@ -13,26 +13,26 @@ import (
 	"sidecar/internal/reason"
 )
 
-// SpillAbove is up to how many bytes a body is held in memory and stored in one record; a longer one goes into pieces. It is the default of max_body.
-const SpillAbove = 1 << 20
+// MaxWhole is up to how many bytes a body is held in memory and stored in one record; a longer one goes into pieces. It is the default of max_body.
+const MaxWhole = 1 << 20
 
 const (
-	pieceSize = 256 << 10 // bytes
-	// spillPieces is how many pieces of one body are in hand: the one that fills, and those on their way to Redis, of which one at a time is written.
-	spillPieces = 3
-	// maxSpills is how many bodies are stored in pieces at once. One more is not stored.
-	maxSpills = 16
-	// spillTime is how long a body may take: a slow reader holds one of the places for no longer.
-	spillTime = 2 * time.Minute
+	chunkSize = 256 << 10 // bytes
+	// chunksInHand is how many pieces of one body are in hand: the one that fills, and those on their way to Redis, of which one at a time is written.
+	chunksInHand = 3
+	// maxChunkWriters is how many bodies are stored in pieces at once. One more is not stored.
+	maxChunkWriters = 16
+	// chunkTime is how long a body may take: a slow reader holds one of the places for no longer.
+	chunkTime = 2 * time.Minute
 	// fillingTTL is how long a piece lives unless the record comes that refers to it: what a sidecar leaves behind that dies in mid-body goes
-	// with it. It is longer than spillTime by far.
+	// with it. It is longer than chunkTime by far.
 	fillingTTL = 10 * time.Minute
 )
 
-// A Spill is a body on its way into the store piece by piece, at its reader's pace, while nobody holds it whole. Run writes what Write takes, until
+// A ChunkWriter is a body on its way into the store piece by piece, at its reader's pace, while nobody holds it whole. Run writes what Write takes, until
 // Finish, Discard or a failure; in the end the answer is kept, or Discard is called. Write and Finish are for one goroutine at a time; Run, Wait and Discard may be called
 // by others meanwhile.
-type Spill struct {
+type ChunkWriter struct {
 	store    *Store
 	entry    *entry.Entry // for its fields
 	pieces   entry.Chunks
@@ -52,22 +52,22 @@ type Spill struct {
 	discard sync.Once
 }
 
-// Spill begins to store the body of e in pieces, with what is in hand of it: that is not changed any more, and at least one byte. patience is how long
+// NewChunkWriter begins to store the body of e in pieces, with what is in hand of it: that is not changed any more, and at least one byte. patience is how long
 // Write may wait for Redis. It returns nil where too many bodies are being stored so, or one under the same key: nothing is to be stored then.
-func (f *Fill) Spill(e *entry.Entry, inHand []byte, patience time.Duration) *Spill {
-	release := f.store.spills.begin(f.key)
+func (f *Fill) NewChunkWriter(e *entry.Entry, inHand []byte, patience time.Duration) *ChunkWriter {
+	release := f.store.chunkWriters.begin(f.key)
 	if release == nil {
 		return nil
 	}
-	s := &Spill{
-		store: f.store, entry: e, pieces: entry.Chunks{Size: int64(len(inHand)), Each: pieceSize}, patience: patience, release: release,
-		queue: make(chan []byte, spillPieces), free: make(chan []byte, spillPieces), written: make(chan struct{}), stopped: make(chan struct{}),
+	s := &ChunkWriter{
+		store: f.store, entry: e, pieces: entry.Chunks{Size: int64(len(inHand)), Each: chunkSize}, patience: patience, release: release,
+		queue: make(chan []byte, chunksInHand), free: make(chan []byte, chunksInHand), written: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	_, _ = rand.Read(s.pieces.ID[:]) // never fails; it ends the process where the system has no randomness
-	for range spillPieces {
-		s.free <- make([]byte, 0, pieceSize)
+	for range chunksInHand {
+		s.free <- make([]byte, 0, chunkSize)
 	}
-	whole := len(inHand) - len(inHand)%pieceSize
+	whole := len(inHand) - len(inHand)%chunkSize
 	s.inHand = inHand[:whole]
 	s.fill(inHand[whole:])
 	return s
@@ -75,29 +75,29 @@ func (f *Fill) Spill(e *entry.Entry, inHand []byte, patience time.Duration) *Spi
 
 // Write takes the next bytes of the body; it does not keep b. Where Redis is behind it waits, at most for patience: a body that comes faster than Redis takes
 // it is given up, and its reader goes on. Once it is given up, Write does nothing.
-func (s *Spill) Write(b []byte) {
+func (s *ChunkWriter) Write(b []byte) {
 	s.pieces.Size += int64(len(b))
-	if s.pieces.Size > entry.MaxChunks*pieceSize {
+	if s.pieces.Size > entry.MaxChunks*chunkSize {
 		s.giveUp(reason.TooLarge)
 	}
 	s.fill(b)
 }
 
-func (s *Spill) fill(b []byte) {
+func (s *ChunkWriter) fill(b []byte) {
 	for len(b) > 0 && (s.filling != nil || s.take()) {
-		n := min(len(b), pieceSize-len(s.filling))
+		n := min(len(b), chunkSize-len(s.filling))
 		s.filling, b = append(s.filling, b[:n]...), b[n:]
-		if len(s.filling) == pieceSize {
+		if len(s.filling) == chunkSize {
 			s.pass()
 		}
 	}
 }
 
 // pass hands the piece over. It never waits: the queue has a place for each.
-func (s *Spill) pass() { s.queue <- s.filling; s.filling = nil }
+func (s *ChunkWriter) pass() { s.queue <- s.filling; s.filling = nil }
 
 // take takes a free piece. It reports whether there is one.
-func (s *Spill) take() bool {
+func (s *ChunkWriter) take() bool {
 	select {
 	case <-s.stopped:
 		return false
@@ -119,7 +119,7 @@ func (s *Spill) take() bool {
 }
 
 // Finish says that the body is complete: nothing is written any more after it. It returns where the pieces will lie.
-func (s *Spill) Finish() *entry.Chunks {
+func (s *ChunkWriter) Finish() *entry.Chunks {
 	if len(s.filling) > 0 {
 		s.pass()
 	}
@@ -129,17 +129,17 @@ func (s *Spill) Finish() *entry.Chunks {
 }
 
 // Run writes the pieces, one at a time and each bounded by the store's time-out. It has to be called, once; it ends when the body is written, given up or discarded.
-func (s *Spill) Run() {
+func (s *ChunkWriter) Run() {
 	defer s.release()
 	defer close(s.written)
 	var room []byte
-	for ; len(s.inHand) > 0; s.inHand = s.inHand[pieceSize:] {
-		if !s.writePiece(&room, s.inHand[:pieceSize]) {
+	for ; len(s.inHand) > 0; s.inHand = s.inHand[chunkSize:] {
+		if !s.writeChunk(&room, s.inHand[:chunkSize]) {
 			return
 		}
 	}
 	s.inHand = nil // not to be held for as long as a slow reader takes
-	late := time.NewTimer(spillTime)
+	late := time.NewTimer(chunkTime)
 	defer late.Stop()
 	for {
 		select {
@@ -149,7 +149,7 @@ func (s *Spill) Run() {
 			s.giveUp(reason.StoreFailed)
 			return
 		case content, more := <-s.queue:
-			if !more || !s.writePiece(&room, content) {
+			if !more || !s.writeChunk(&room, content) {
 				return
 			}
 			s.free <- content[:0]
@@ -157,8 +157,8 @@ func (s *Spill) Run() {
 	}
 }
 
-// writePiece writes the next piece, coded in room. It reports whether Redis took it.
-func (s *Spill) writePiece(room *[]byte, content []byte) bool {
+// writeChunk writes the next piece, coded in room. It reports whether Redis took it.
+func (s *ChunkWriter) writeChunk(room *[]byte, content []byte) bool {
 	select {
 	case <-s.stopped:
 		return false
@@ -179,7 +179,7 @@ func (s *Spill) writePiece(room *[]byte, content []byte) bool {
 	return err == nil
 }
 
-func (s *Spill) giveUp(why reason.Reason) {
+func (s *ChunkWriter) giveUp(why reason.Reason) {
 	s.stop.Do(func() {
 		s.why = why
 		close(s.stopped)
@@ -187,7 +187,7 @@ func (s *Spill) giveUp(why reason.Reason) {
 }
 
 // Wait waits for the end of Run. why is not empty where not all of the body is in Redis.
-func (s *Spill) Wait() (why reason.Reason) {
+func (s *ChunkWriter) Wait() (why reason.Reason) {
 	<-s.written
 	select {
 	case <-s.stopped:
@@ -198,31 +198,31 @@ func (s *Spill) Wait() (why reason.Reason) {
 }
 
 // Discard gives the body up, if it was not yet, and deletes what is written of it. It waits for nothing.
-func (s *Spill) Discard(why reason.Reason) {
+func (s *ChunkWriter) Discard(why reason.Reason) {
 	s.giveUp(why)
 	s.discard.Do(func() {
 		s.store.stores.Go(func() { // Close waits for it, the time-out ends it
 			<-s.written
 			ctx, cancel := context.WithTimeout(s.store.closing, s.store.timeout)
 			defer cancel()
-			s.store.deletePieces(ctx, s.pieces.ID, s.begun)
+			s.store.deleteChunks(ctx, s.pieces.ID, s.begun)
 		})
 	})
 }
 
-// spills are the bodies that are being stored in pieces: a bounded number, and one of each key, since one is all that can be found.
-type spills struct {
+// chunkWriters are the bodies that are being stored in pieces: a bounded number, and one of each key, since one is all that can be found.
+type chunkWriters struct {
 	mu   sync.Mutex
 	open map[cachekeys.Digest]struct{}
 }
 
-func newSpills() *spills { return &spills{open: map[cachekeys.Digest]struct{}{}} }
+func newChunkWriters() *chunkWriters { return &chunkWriters{open: map[cachekeys.Digest]struct{}{}} }
 
 // begin takes a place for the key; nil if there is none.
-func (s *spills) begin(key cachekeys.Digest) (release func()) {
+func (s *chunkWriters) begin(key cachekeys.Digest) (release func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, same := s.open[key]; same || len(s.open) >= maxSpills {
+	if _, same := s.open[key]; same || len(s.open) >= maxChunkWriters {
 		return nil
 	}
 	s.open[key] = struct{}{}

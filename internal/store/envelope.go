@@ -13,20 +13,20 @@ import (
 // It is part of every key, so that two versions never read each other's records.
 const FormatVersion = "1." + entry.Version
 
-// A record is what stands under an entry's key: the stamp that says how long it may be used, the names that the answer
+// An envelope is what stands under an entry's key: the stamp that says how long it may be used, the names that the answer
 // gave (what the next fill opens first), and an entry or an index. Payload is empty in a record that only remembers names.
-type record struct {
+type envelope struct {
 	stamp   coherence.Stamp
 	names   []cachekeys.Tag
 	payload []byte
 }
 
-var errRecord = errors.New("store: not a record")
+var errEnvelope = errors.New("store: not an envelope")
 
 // maxNames bounds the names that a record may bring; the policy's bound is lower.
 const maxNames = 256
 
-func (r record) encode() []byte {
+func (r envelope) encode() []byte {
 	b := make([]byte, 0, len(r.payload)+len(r.stamp)*32+64)
 	b = r.stamp.Append(b)
 	b = binary.AppendUvarint(b, uint64(len(r.names)))
@@ -38,26 +38,26 @@ func (r record) encode() []byte {
 	return append(b, r.payload...)
 }
 
-// decodeRecord reads a record; its payload is a part of b.
-func decodeRecord(b []byte) (record, error) {
-	var r record
+// decodeEnvelope reads a record; its payload is a part of b.
+func decodeEnvelope(b []byte) (envelope, error) {
+	var r envelope
 	var err error
 	if r.stamp, b, err = coherence.ParseStamp(b); err != nil {
 		return r, err
 	}
 	n, width := binary.Uvarint(b)
 	if width <= 0 || n > maxNames {
-		return r, errRecord
+		return r, errEnvelope
 	}
 	b = b[width:]
 	for range n {
 		size, width := binary.Uvarint(b)
 		if width <= 0 || uint64(len(b)-width) < size {
-			return r, errRecord
+			return r, errEnvelope
 		}
 		tag, ok := cachekeys.UnmarshalTag(string(b[width : width+int(size)]))
 		if !ok {
-			return r, errRecord
+			return r, errEnvelope
 		}
 		r.names = append(r.names, tag)
 		b = b[width+int(size):]

@@ -14,10 +14,10 @@ import (
 // have begun to read.
 const readingTTL = 5 * time.Minute
 
-// keepPieces makes the pieces of e's body live for as long as the record that is about to refer to them, and a little longer. They may have been written for
+// keepChunks makes the pieces of e's body live for as long as the record that is about to refer to them, and a little longer. They may have been written for
 // this record, or for an earlier one with the same body; placed is the query under the key where it belongs. It returns the pieces that the record now under its key refers to, if they are others: retire them
 // when that is replaced. It does nothing where the body does not lie in pieces, and gives ErrBodyLost where one is gone already.
-func (s *Store) keepPieces(ctx context.Context, placed Query, e *entry.Entry, ttl time.Duration) (replaced *entry.Chunks, err error) {
+func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, ttl time.Duration) (replaced *entry.Chunks, err error) {
 	if e.Chunks == nil {
 		return nil, nil
 	}
@@ -25,7 +25,7 @@ func (s *Store) keepPieces(ctx context.Context, placed Query, e *entry.Entry, tt
 	var old *redis.StringCmd
 	err = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
-		for _, key := range s.pieceKeys(e.Chunks.ID, e.Chunks.Count()) {
+		for _, key := range s.chunkKeys(e.Chunks.ID, e.Chunks.Count()) {
 			kept = append(kept, pipe.PExpire(ctx, key, ttl+readingTTL))
 		}
 		old = pipe.Get(ctx, s.names.Entry(s.variantOf(e.Vary, placed))) // the last: its own error hides no other's
@@ -41,14 +41,14 @@ func (s *Store) keepPieces(ctx context.Context, placed Query, e *entry.Entry, tt
 	case slices.ContainsFunc(kept, func(c *redis.BoolCmd) bool { return !c.Val() }):
 		return nil, ErrBodyLost
 	}
-	if replaced = piecesOf(old.Val()); replaced != nil && replaced.ID == e.Chunks.ID {
+	if replaced = chunksOf(old.Val()); replaced != nil && replaced.ID == e.Chunks.ID {
 		replaced = nil
 	}
 	return replaced, nil
 }
 
-// piecesOf are the pieces that a record refers to; nil if it refers to none.
-func piecesOf(value string) *entry.Chunks {
+// chunksOf are the pieces that a record refers to; nil if it refers to none.
+func chunksOf(value string) *entry.Chunks {
 	if rec := parse(value); rec != nil {
 		if e, err := entry.Decode(rec.payload); err == nil {
 			return e.Chunks
@@ -64,7 +64,7 @@ func (s *Store) retire(ctx context.Context, p *entry.Chunks) {
 	}
 	_ = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
-		for _, key := range s.pieceKeys(p.ID, p.Count()) {
+		for _, key := range s.chunkKeys(p.ID, p.Count()) {
 			pipe.PExpire(ctx, key, readingTTL)
 		}
 		_, err := pipe.Exec(ctx)
@@ -72,18 +72,18 @@ func (s *Store) retire(ctx context.Context, p *entry.Chunks) {
 	})
 }
 
-// deletePieces deletes the first n pieces of a body that nobody reads yet. Where it fails they go with their time.
-func (s *Store) deletePieces(ctx context.Context, id entry.BodyID, n int) {
+// deleteChunks deletes the first n pieces of a body that nobody reads yet. Where it fails they go with their time.
+func (s *Store) deleteChunks(ctx context.Context, id entry.BodyID, n int) {
 	if n == 0 {
 		return
 	}
 	_ = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
-		return c.Del(ctx, s.pieceKeys(id, n)...).Err() // they lie on one slot
+		return c.Del(ctx, s.chunkKeys(id, n)...).Err() // they lie on one slot
 	})
 }
 
-// pieceKeys are the keys of the first n pieces of a body.
-func (s *Store) pieceKeys(id entry.BodyID, n int) []string {
+// chunkKeys are the keys of the first n pieces of a body.
+func (s *Store) chunkKeys(id entry.BodyID, n int) []string {
 	keys, text := make([]string, n), id.String()
 	for i := range keys {
 		keys[i] = s.names.Piece(text, i)
