@@ -414,3 +414,20 @@ func TestAFailureOfTheOneThatFetchesIsNotStoredForTheOthers(t *testing.T) {
 		}
 	}
 }
+
+func TestTwoReloadsFetchAnAnswerEach(t *testing.T) {
+	g, open := newGate(t)
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if n == 1 || g.wait(r) {
+			write(w, fmt.Sprint("answer ", n))
+		}
+	})
+	s := start(t, b, items)
+	s.cached("/items/1")
+	wait := s.together(2, "/items/1", same("Cache-Control: no-cache"))
+	await(t, "both are at the backend", func() bool { return b.requests.Load() == 3 })
+	open()
+	if a := wait(); a[0].body == a[1].body {
+		t.Errorf("both got %q", a[0].body)
+	}
+}
