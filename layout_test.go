@@ -21,7 +21,7 @@ var rows = [][]string{
 	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory", "policy/yamldoc"},
 	{"policy/pattern", "internal/jsonbody", "cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
 	{"internal/httpfield"},
-	{"internal/reason", "internal/nearest"},
+	{"internal/reason", "internal/nearest", "internal/peek"},
 }
 
 func rowOf(pkg string) int {

@@ -1,13 +1,12 @@
 package jobhook
 
 import (
-	"bytes"
-	"io"
 	"net/http"
 	"strings"
 
 	"sidecar/internal/httpfield"
 	"sidecar/internal/jobs"
+	"sidecar/internal/peek"
 )
 
 // readBody reads the body of r, of which at most limit bytes may make a job, and puts it back: whatever it returns, r can be
@@ -19,29 +18,8 @@ func readBody(r *http.Request, limit int64) (content []byte, ok bool, err error)
 	case r.ContentLength == 0:
 		return nil, true, nil
 	}
-	content, err = io.ReadAll(io.LimitReader(r.Body, limit+1))
-	r.Body = &putBack{Reader: io.MultiReader(bytes.NewReader(content), rest{r.Body, err}), Closer: r.Body}
-	return content, err == nil && int64(len(content)) <= limit, err
-}
-
-// putBack is a body of which a part has been read already.
-type putBack struct {
-	io.Reader
-	io.Closer
-}
-
-// rest is what follows the part, or the error that ended it.
-type rest struct {
-	body io.Reader
-	err  error
-}
-
-// Read implements io.Reader.
-func (r rest) Read(b []byte) (int, error) {
-	if r.err != nil {
-		return 0, r.err
-	}
-	return r.body.Read(b)
+	content, ok, r.Body, err = peek.Body(r.Body, limit)
+	return content, ok, err
 }
 
 // capture is r with its body as a job keeps it.
@@ -56,8 +34,9 @@ func capture(r *http.Request, body []byte) *jobs.Request {
 	} else {
 		delete(fields, "Prefer")
 	}
+	target, _ := httpfield.OriginForm(r.RequestURI)
 	return &jobs.Request{
-		Method: r.Method, Target: originForm(r.RequestURI), Host: r.Host, Proto: r.Proto, RemoteAddr: r.RemoteAddr,
+		Method: r.Method, Target: target, Host: r.Host, Proto: r.Proto, RemoteAddr: r.RemoteAddr,
 		Fields: fields, Trailer: r.Trailer.Clone(), Body: body,
 	}
 }
@@ -81,23 +60,4 @@ func withoutQueueing(values []string) []string {
 		}
 	}
 	return kept
-}
-
-// originForm is a request target without its scheme and authority, which Host has.
-func originForm(target string) string {
-	if strings.HasPrefix(target, "/") {
-		return target
-	}
-	_, rest, found := strings.Cut(target, "://")
-	if !found {
-		return target
-	}
-	i := strings.IndexAny(rest, "/?")
-	switch {
-	case i < 0:
-		return "/"
-	case rest[i] == '?':
-		return "/" + rest[i:]
-	}
-	return rest[i:]
 }

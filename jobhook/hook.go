@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sidecar/internal/caller"
+	"sidecar/internal/httpfield"
 	"sidecar/internal/jobs"
 	"sidecar/internal/problem"
 	"sidecar/internal/reason"
@@ -70,7 +71,7 @@ func (h *Hook) ServeJob(w http.ResponseWriter, r *http.Request, who caller.Calle
 		h.refuse(w, http.StatusMethodNotAllowed, "", "A job can be looked at, with GET or HEAD.")
 		return
 	}
-	path, _, _ := strings.Cut(originForm(r.RequestURI), "?")
+	path, _, _, _ := httpfield.SplitTarget(r.RequestURI)
 	id, what, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(path, h.Path), "/"), "/")
 	record, ok := h.find(w, r, id, who)
 	if !ok {

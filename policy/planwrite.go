@@ -78,12 +78,23 @@ func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 	return tags, distinct(append(guards, w.table.Guards(tags)...))
 }
 
+// OutcomeUnknown reports whether a status leaves open what became of a write, and whether something
+// may yet: the server that answers so does not know itself. A plain 500 is a write that is over.
+func OutcomeUnknown(status int) bool {
+	switch status {
+	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
 // Tags are the tags that the request invalidates, now that the backend has answered with this
-// status and these fields. A 4xx but 408 means that nothing was changed, unless a route says
-// otherwise. A 408 or 5xx leaves the outcome open: see Unknown.
+// status and these fields. A 4xx with a known outcome means that nothing was changed, unless a
+// route says otherwise. After a 5xx and where the outcome is unknown, a tag that the answer would have
+// named becomes its family.
 func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer *Body) []cachekeys.Tag {
 	switch {
-	case status == http.StatusRequestTimeout || status >= 500:
+	case OutcomeUnknown(status), status >= 500:
 		return w.Unknown(sent)
 	case status >= 400:
 		return distinct(w.fill(sent, answer, true))

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,39 +9,38 @@ import (
 	"time"
 
 	"sidecar/internal/httpfield"
+	"sidecar/internal/peek"
 	"sidecar/policy"
 )
 
-// takeBody takes the request's body in hand before anything is closed for it, so that no slow client keeps a tag closed. One that is longer than may be inspected
-// is sent on as it comes, and watched. It reports false, and the client has its answer, if the body cannot be read.
-func (w *writing) takeBody(out *http.Request) (*slowBody, bool) {
+// takeBody takes the request's body in hand before anything is closed for it, so that no slow client
+// keeps a tag closed. One that is longer than may be inspected is sent on as it comes, and watched.
+// ok is false, and the client has its answer, if the body cannot be read.
+func (w *writing) takeBody(out *http.Request) (slow *slowBody, ok bool) {
 	if out.Body == nil || out.Body == http.NoBody {
 		return nil, true
 	}
 	limit := w.proxy.MaxInspectBody
-	body := out.Body
 	if out.ContentLength > limit {
 		limit = 0
 	}
-	content, err := io.ReadAll(io.LimitReader(body, limit+1))
+	content, whole, body, err := peek.Body(out.Body, limit)
+	out.Body = body
 	var tooLarge *http.MaxBytesError
 	switch {
+	case whole:
+		w.sent = policy.NewBody(content, httpfield.Header(w.x.r.Header))
+		return nil, true
 	case err == nil:
+		slow = &slowBody{ReadCloser: body}
+		out.Body = slow
+		return slow, true
 	case w.x.r.Context().Err() != nil, errors.As(err, &tooLarge):
 		w.proxy.backendFailed(w.x, err)
-		return nil, false
 	default:
 		w.proxy.refuse(w.x, http.StatusBadRequest, "", "The request's body cannot be read to its end.")
-		return nil, false
 	}
-	if int64(len(content)) <= limit {
-		w.sent = policy.NewBody(content, httpfield.Header(w.x.r.Header))
-		out.Body = &replayed{Reader: bytes.NewReader(content), Closer: body}
-		return nil, true
-	}
-	slow := &slowBody{ReadCloser: &replayed{Reader: io.MultiReader(bytes.NewReader(content), body), Closer: body}}
-	out.Body = slow
-	return slow, true
+	return nil, false
 }
 
 // The floor rate of a body for which tags are closed, in bytes over a time.

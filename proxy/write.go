@@ -1,9 +1,7 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
-	"io"
 	"net/http"
 	"strings"
 
@@ -11,6 +9,7 @@ import (
 	"sidecar/internal/backend"
 	"sidecar/internal/coherence"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/peek"
 	"sidecar/internal/reason"
 	"sidecar/internal/telemetry"
 	"sidecar/policy"
@@ -145,8 +144,8 @@ func outcomeOfStatus(status int, tags []cachekeys.Tag) coherence.Outcome {
 	switch {
 	case len(tags) == 0:
 		return coherence.Refused
-	case status == http.StatusRequestTimeout, status == http.StatusBadGateway, status == http.StatusServiceUnavailable, status == http.StatusGatewayTimeout:
-		return coherence.Unknown // whoever answers does not know what became of it either
+	case policy.OutcomeUnknown(status):
+		return coherence.Unknown
 	}
 	return coherence.Done
 }
@@ -156,26 +155,9 @@ func (p *Proxy) inspect(resp *http.Response) *policy.Body {
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") || resp.ContentLength > p.MaxInspectBody {
 		return nil
 	}
-	content, err := io.ReadAll(io.LimitReader(resp.Body, p.MaxInspectBody+1))
-	resp.Body = &replayed{Reader: io.MultiReader(bytes.NewReader(content), failing{err}, resp.Body), Closer: resp.Body}
-	if err != nil || int64(len(content)) > p.MaxInspectBody {
+	content, whole, again, _ := peek.Body(resp.Body, p.MaxInspectBody)
+	if resp.Body = again; !whole {
 		return nil
 	}
 	return policy.NewBody(content, httpfield.Header(resp.Header))
-}
-
-// replayed is a body of which a part has been read already.
-type replayed struct {
-	io.Reader
-	io.Closer
-}
-
-// failing gives its error where there is one, and else ends at once.
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) {
-	if f.err != nil {
-		return 0, f.err
-	}
-	return 0, io.EOF
 }

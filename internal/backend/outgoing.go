@@ -95,27 +95,17 @@ func noReplay(out *http.Request) {
 	}
 }
 
-// target makes a URL that net/http writes as the request target came, byte by byte, with query in the place of its query.
+// target makes a URL that net/http writes as the request target came, byte by byte, with query in
+// the place of its query.
 func (b *Backend) target(raw, query string) (*url.URL, bool) {
 	if strings.ContainsFunc(raw+query, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return nil, false // it would end the request line, or more
 	}
-	if !strings.HasPrefix(raw, "/") && raw != "*" { // absolute form: the authority is in Host
-		scheme, rest, ok := strings.Cut(raw, "://")
-		if !ok || strings.ContainsAny(scheme, ":/?") { // none there: what is to be sent is not certain
-			return nil, false
-		}
-		i := strings.IndexAny(rest, "/?")
-		switch {
-		case i < 0:
-			raw = "/"
-		case rest[i] == '?':
-			raw = "/" + rest[i:]
-		default:
-			raw = rest[i:]
-		}
+	origin, ok := httpfield.OriginForm(raw)
+	if !ok || origin[0] == '#' {
+		return nil, false
 	}
-	path, was, hasQuery := strings.Cut(raw, "?")
+	path, was, hasQuery := strings.Cut(origin, "?")
 	u := &url.URL{Scheme: b.scheme, Host: b.host, RawQuery: query, ForceQuery: hasQuery && was == ""}
 	if !strings.HasPrefix(path, "//") {
 		u.Opaque = path

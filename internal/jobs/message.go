@@ -31,7 +31,7 @@ type Response struct {
 
 // view is what matching sees of the request.
 func (r *Request) view() httpfield.Request {
-	path, query, hasQuery := strings.Cut(r.Target, "?")
+	path, query, hasQuery, _ := httpfield.SplitTarget(r.Target)
 	return httpfield.Request{
 		Method:    r.Method,
 		Authority: strings.ToLower(r.Host),

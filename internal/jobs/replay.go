@@ -71,7 +71,7 @@ func tagsOf(w *policy.WritePlan, req *Request, a replayed, inspect int64) []cach
 	}
 	sent := bodyOf(req.Fields, req.Body, inspect)
 	r := a.response
-	if r == nil || outcomeUnknown(r.Status) {
+	if r == nil {
 		return w.Unknown(sent)
 	}
 	return w.Tags(sent, r.Status, httpfield.Header(r.Fields), bodyOf(r.Fields, r.Body, inspect))
@@ -83,9 +83,4 @@ func bodyOf(h http.Header, content []byte, inspect int64) *policy.Body {
 		return nil
 	}
 	return policy.NewBody(content, httpfield.Header(h))
-}
-
-// outcomeUnknown reports whether the status leaves open whether the write took place, and may yet take place.
-func outcomeUnknown(status int) bool {
-	return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
 }
