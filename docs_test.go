@@ -289,7 +289,7 @@ func TestProseIsWrapped(t *testing.T) {
 var unwrapped = []string{
 	"cmd/sidecar", "internal/backend", "internal/coherence", "internal/httpcache",
 	"internal/invalidation", "internal/jobs", "internal/keysecret", "internal/ops",
-	"internal/redisconn", "internal/store", "jobhook", "proxy",
+	"internal/redisconn", "internal/store", "jobhook",
 }
 
 func TestCommentsAreWrapped(t *testing.T) {

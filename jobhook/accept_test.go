@@ -185,13 +185,3 @@ func TestPreferencesForTheQueueEndHere(t *testing.T) {
 		}
 	}
 }
-
-func TestTheOriginFormOfATarget(t *testing.T) {
-	for target, want := range map[string]string{
-		"/a?b=c": "/a?b=c", "//a": "//a", "http://h": "/", "http://h?q": "/?q", "http://h/a?b": "/a?b", "https://h:1/": "/", "*": "*",
-	} {
-		if got := originForm(target); got != want {
-			t.Errorf("%s: %s, want %s", target, got, want)
-		}
-	}
-}

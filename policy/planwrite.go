@@ -90,8 +90,8 @@ func OutcomeUnknown(status int) bool {
 
 // Tags are the tags that the request invalidates, now that the backend has answered with this
 // status and these fields. A 4xx with a known outcome means that nothing was changed, unless a
-// route says otherwise. After a 5xx and where the outcome is unknown, a tag that the answer would have
-// named becomes its family.
+// route says otherwise. After a 5xx and where the outcome is unknown, a tag that the answer would
+// have named becomes its family.
 func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer *Body) []cachekeys.Tag {
 	switch {
 	case OutcomeUnknown(status), status >= 500:

@@ -16,8 +16,8 @@ import (
 	"sidecar/internal/telemetry"
 )
 
-// A reply is what is sent of an entry to one request, with the body that it needs: it is known to be
-// there before anything is sent.
+// A reply is what is sent of an entry to one request, with the body that it needs: it is known to
+// be there before anything is sent.
 type reply struct {
 	httpcache.Reply
 	entry *entry.Entry
@@ -79,9 +79,9 @@ func age(use httpcache.Reuse) []string {
 	return []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
 }
 
-// answerEntry sends a reply. Where a piece of the body is lost in the middle, the answer ends so that
-// it cannot be taken for complete. age is the Age field; none for a response that the backend has
-// just validated (RFC 9111 §5.1).
+// answerEntry sends a reply. Where a piece of the body is lost in the middle, the answer ends so
+// that it cannot be taken for complete. age is the Age field; none for a response that the
+// backend has just validated (RFC 9111 §5.1).
 func (p *Proxy) answerEntry(x *exchange, r reply, age []string) {
 	h, boundary := x.w.Header(), ""
 	for name, values := range r.entry.Fields() {

@@ -25,8 +25,8 @@ type outcome struct {
 // timing is when a backend request was sent and when its answer's head came (RFC 9111 §4.2.3).
 type timing struct{ sent, came time.Time }
 
-// ask sends the request to the backend, conditional where there is something to validate. If the 304
-// to that is about nothing that is stored, it asks once more, for the whole.
+// ask sends the request to the backend, conditional where there is something to validate. If the
+// 304 to that is about nothing that is stored, it asks once more, for the whole.
 func (m *miss) ask() outcome {
 	for c := m.candidate; ; c = (candidate{}) {
 		out, ok := m.proxy.outgoing(m.x)

@@ -13,9 +13,9 @@ import (
 	"sidecar/policy"
 )
 
-// takeBody takes the request's body in hand before anything is closed for it, so that no slow client
-// keeps a tag closed. One that is longer than may be inspected is sent on as it comes, and watched.
-// ok is false, and the client has its answer, if the body cannot be read.
+// takeBody takes the request's body in hand before anything is closed for it, so that no slow
+// client keeps a tag closed. One that is longer than may be inspected is sent on as it comes, and
+// watched. ok is false, and the client has its answer, if the body cannot be read.
 func (w *writing) takeBody(out *http.Request) (slow *slowBody, ok bool) {
 	if out.Body == nil || out.Body == http.NoBody {
 		return nil, true
@@ -51,11 +51,14 @@ const (
 
 var errTooSlow = errors.New("the request's body comes too slowly")
 
-// A slowBody is a body that is sent on as it comes while its tags are closed: below the floor rate the request is ended.
+// A slowBody is a body that is sent on as it comes while its tags are closed: below the floor
+// rate the request is ended.
 type slowBody struct {
 	io.ReadCloser
-	read    atomic.Int64
-	waited  atomic.Int64 // nanoseconds that reads have waited for the client. While none does it is the backend that is slow
+	read atomic.Int64
+	// nanoseconds that reads have waited for the client. While none does it is the backend that
+	// is slow
+	waited  atomic.Int64
 	waiting atomic.Int64 // since when one waits, in nanoseconds since 1970; 0: none does
 	done    atomic.Bool
 }
@@ -74,7 +77,8 @@ func (s *slowBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// watch makes *ctx end with errTooSlow if the body does not come. The function that it returns ends the watch.
+// watch makes *ctx end with errTooSlow if the body does not come. The function that it returns
+// ends the watch.
 func (s *slowBody) watch(ctx *context.Context, client *http.ResponseController) (end func()) {
 	if s == nil {
 		return func() {}

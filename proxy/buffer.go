@@ -14,25 +14,27 @@ var errLeft = errors.New("the client left")
 // errLost is what it gets when the body cannot be taken in hand any more.
 var errLost = errors.New("the answer is lost")
 
-// A buffer is an answer's body that is taken in hand as fast as the backend sends it, while the one
-// client that is being answered follows at its own pace: a slow client keeps nobody waiting who wants
-// the same. A body that grows over the limit is left to the reader; so is one that is too long to be
-// held, which overflows.
+// A buffer is an answer's body that is taken in hand as fast as the backend sends it, while the
+// one client that is being answered follows at its own pace: a slow client keeps nobody waiting
+// who wants the same. A body that grows over the limit is left to the reader; so is one that is
+// too long to be held, which overflows.
 type buffer struct {
 	body   io.ReadCloser // the backend's; what overflow returned, once it is over
 	length int64         // as announced; -1 if unknown
 	limit  int64
 	came   func() // called for each piece that the backend sends
 	hand   int64  // how much is taken in hand at the most, where there is an overflow
-	// overflow takes over the body with what came so far; nil: all up to the limit is taken in hand.
+	// overflow takes over the body with what came so far; nil: all up to the limit is taken in
+	// hand.
 	overflow func(content []byte, err error) (rest io.ReadCloser, why reason.Reason)
 
 	mu      sync.Mutex
 	changed sync.Cond
 	content []byte // as far as the reader may see it
 	err     error  // io.EOF when the body is complete
-	over    bool   // the rest is still in body, for the reader; content is let go when that has seen it
-	left    bool   // the reader is gone
+	// the rest is still in body, for the reader; content is let go when that has seen it
+	over bool
+	left bool // the reader is gone
 
 	read int // by the reader
 }
@@ -50,9 +52,9 @@ func (b *buffer) overflowAbove(hand int64, overflow func(content []byte, err err
 	b.hand, b.overflow = hand, overflow
 }
 
-// fill takes the body in hand. complete is called with all of it before the reader can see that it
-// is. It returns why there is no complete body within the limit; "" if there is, or if it overflowed.
-// The reader gets an end in any case, also where fill panics.
+// fill takes the body in hand. complete is called with all of it before the reader can see that
+// it is. It returns why there is no complete body within the limit; "" if there is, or if it
+// overflowed. The reader gets an end in any case, also where fill panics.
 func (b *buffer) fill(complete func(content []byte)) reason.Reason {
 	defer b.fail()
 	buf := chunks.Get().(*[chunk]byte)
@@ -138,8 +140,8 @@ func (b *buffer) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// Close says that the reader is gone. The body is taken in hand all the same, where it has not grown
-// over the limit.
+// Close says that the reader is gone. The body is taken in hand all the same, where it has not
+// grown over the limit.
 func (b *buffer) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -47,9 +47,10 @@ func fits(x *exchange, e *entry.Entry) bool {
 	return fits
 }
 
-// setConditions replaces the client's validators in h by the cache's own: the answer without content
-// that the client's may lead to cannot be stored, and the proxy evaluates them itself. conditional is
-// false where there is nothing to validate. A request for a part then goes as it came.
+// setConditions replaces the client's validators in h by the cache's own: the answer without
+// content that the client's may lead to cannot be stored, and the proxy evaluates them itself.
+// conditional is false where there is nothing to validate. A request for a part then goes as it
+// came.
 func (c candidate) setConditions(h http.Header, part bool) (conditional bool) {
 	if part && c.entry == nil {
 		return false
@@ -114,8 +115,9 @@ func (m *miss) validatedEntry(fields httpfield.Header) *entry.Entry {
 	return held
 }
 
-// validatedVariant is the variant that a 304 names by its ETag. Not one whose content is in a coding
-// that this request may not have asked for, nor one in pieces, which belong to one record alone.
+// validatedVariant is the variant that a 304 names by its ETag. Not one whose content is in a
+// coding that this request may not have asked for, nor one in pieces, which belong to one record
+// alone.
 func (m *miss) validatedVariant(fields httpfield.Header) *entry.Entry {
 	variants := m.candidate.variants
 	i := slices.IndexFunc(variants, func(v entry.Variant) bool {
@@ -150,8 +152,8 @@ func (m *miss) updateFromHEAD(o outcome) {
 	}
 }
 
-// keepUpdated stores an entry anew, with these fields, where the rules allow that. They see it as the
-// answer to a GET.
+// keepUpdated stores an entry anew, with these fields, where the rules allow that. They see it as
+// the answer to a GET.
 func (m *miss) keepUpdated(held *entry.Entry, fields http.Header, at timing) {
 	if held.Total > 0 {
 		part := httpcache.Part{First: held.Offset, Last: held.Offset + held.Size() - 1}

@@ -25,7 +25,8 @@ type capture struct {
 	surrogate []cachekeys.Tag        // the surrogate keys in its own fields
 	part      httpfield.ContentRange // of an answer that is a part; zero for a whole one
 
-	chunks *chunkWriter // of the goroutine that takes the body in hand; nil: the body stays in memory
+	// of the goroutine that takes the body in hand; nil: the body stays in memory
+	chunks *chunkWriter
 }
 
 // maxPart is how many bytes of a representation are stored as a part of it: one that lies in one
@@ -71,8 +72,8 @@ func (m *miss) capture(o outcome) *capture {
 	return nil
 }
 
-// captureAs is capture for an answer to a GET with this status and these fields, whose content is or
-// will be complete.
+// captureAs is capture for an answer to a GET with this status and these fields, whose content is
+// or will be complete.
 func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
 	read := m.x.plan.Read
 	demand := read.Demand.WithMethod(http.MethodGet)
@@ -93,11 +94,12 @@ func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
 	return nil
 }
 
-// newEntry makes the entry of an answer that the rules allow to store, still without its body. why is
-// the reason for which the policy, or the form of its fields, keeps it out.
+// newEntry makes the entry of an answer that the rules allow to store, still without its body.
+// why is the reason for which the policy, or the form of its fields, keeps it out.
 func newEntry(read *policy.ReadPlan, decision httpcache.Storing, answer httpcache.Response) (*entry.Entry, reason.Reason) {
 	fields := httpcache.StorableFields(read.Rules, answer.Fields, read.Cache.Strip)
-	if answer.Status == http.StatusPartialContent { // the entry says where a part lies, and each answer from it anew
+	// the entry says where a part lies, and each answer from it anew
+	if answer.Status == http.StatusPartialContent {
 		delete(fields, "Content-Range")
 		httpcache.DropDigests(fields)
 	}
@@ -131,8 +133,8 @@ func end(read *policy.ReadPlan, now time.Time) (t time.Time) {
 	return t
 }
 
-// dropCookies treats Set-Cookie as the policy says: it takes out the cookies that are not stored and
-// returns their names, or the reason why the answer is not stored.
+// dropCookies treats Set-Cookie as the policy says: it takes out the cookies that are not stored
+// and returns their names, or the reason why the answer is not stored.
 func dropCookies(fields http.Header, rule policy.SetCookie) (dropped []string, why reason.Reason) {
 	if rule.Store {
 		return nil, ""
@@ -169,7 +171,8 @@ func (c *capture) relay(o outcome) {
 	defer body.Close()
 	defer context.AfterFunc(x.r.Context(), func() { _ = body.Close() })()
 	if c.miss.notModified(o) {
-		_, _ = io.Copy(io.Discard, resp.Body) // what ends early is not stored; the client has it whole
+		// what ends early is not stored; the client has it whole
+		_, _ = io.Copy(io.Discard, resp.Body)
 		p.answerUnchanged(x, resp)
 		return
 	}
@@ -205,7 +208,8 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 		})
 	}
 	resp.Body = b
-	c.miss.handOver(func() { // ends with the body, which ends with the flight's context or with that of the one client
+	// ends with the body, which ends with the flight's context or with that of the one client
+	c.miss.handOver(func() {
 		defer stalled.Stop()
 		why := b.fill(func(content []byte) {
 			if len(resp.Trailer) > 0 { // nobody announced them

@@ -10,9 +10,9 @@ import (
 	"sidecar/internal/store"
 )
 
-// A chunkWriter is the rest of a body that is too long to be held in memory. Its one reader takes it
-// from the backend at the client's pace, and what passes is stored in pieces meanwhile. Whatever
-// becomes of the pieces, the reader goes on.
+// A chunkWriter is the rest of a body that is too long to be held in memory. Its one reader takes
+// it from the backend at the client's pace, and what passes is stored in pieces meanwhile.
+// Whatever becomes of the pieces, the reader goes on.
 type chunkWriter struct {
 	body    io.ReadCloser // the backend's
 	resp    *http.Response
@@ -25,9 +25,9 @@ type chunkWriter struct {
 	over bool       // the answer is kept, or given up
 }
 
-// toChunks takes over from the buffer, with what has come so far and the error that came with the last
-// of it. why says why nothing is stored. Those who wait for the answer are let go: from now on it
-// comes at the pace of one client.
+// toChunks takes over from the buffer, with what has come so far and the error that came with the
+// last of it. why says why nothing is stored. Those who wait for the answer are let go: from now
+// on it comes at the pace of one client.
 func (c *capture) toChunks(resp *http.Response, body io.ReadCloser, content []byte, err error) (rest io.ReadCloser, why reason.Reason) {
 	pieces := c.miss.chunks(c.entry, content)
 	if pieces == nil {
@@ -43,7 +43,8 @@ func (c *capture) toChunks(resp *http.Response, body io.ReadCloser, content []by
 	return c.chunks, ""
 }
 
-// run writes the pieces, until the body is complete or given up. It does nothing on a nil chunkWriter.
+// run writes the pieces, until the body is complete or given up. It does nothing on a nil
+// chunkWriter.
 func (w *chunkWriter) run() {
 	if w == nil {
 		return
@@ -56,7 +57,8 @@ func (w *chunkWriter) run() {
 	}
 }
 
-// Read implements io.Reader. The answer is on its way into the store before the reader can see that it is complete.
+// Read implements io.Reader. The answer is on its way into the store before the reader can see
+// that it is complete.
 func (w *chunkWriter) Read(b []byte) (int, error) {
 	n, err := w.body.Read(b)
 	w.passed(b[:n], err)

@@ -52,7 +52,8 @@ func TestTwoProcessesWhoMissOneKeyCauseOneBackendRequest(t *testing.T) {
 	}
 }
 
-// leaver sends a request whose client can leave. It returns when the backend has been asked n times.
+// leaver sends a request whose client can leave. It returns when the backend has been asked n
+// times.
 func (s *sidecar) leaver(b *api, path string, n int64) (leave func()) {
 	ctx, cancel := context.WithCancel(s.t.Context())
 	left := make(chan struct{})

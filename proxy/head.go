@@ -7,7 +7,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// outgoing is what is sent to the backend. ok is false, and the client answered, where it cannot be sent as it came.
+// outgoing is what is sent to the backend. ok is false, and the client answered, where it cannot
+// be sent as it came.
 func (p *Proxy) outgoing(x *exchange) (out *http.Request, ok bool) {
 	out, ok = p.Backend.Outgoing(x.r, x.plan.Query)
 	if !ok {
@@ -41,8 +42,8 @@ func copyHead(h http.Header, resp *http.Response) {
 	httpfield.HopOf(httpfield.Header(resp.Header)).Strip(h)
 }
 
-// finishHead adds what the sidecar says about the answer and keeps net/http from inventing fields that the backend did
-// not send.
+// finishHead adds what the sidecar says about the answer and keeps net/http from inventing fields
+// that the backend did not send.
 func (p *Proxy) finishHead(x *exchange, h http.Header) {
 	if s := x.out.CacheStatus(p.CacheStatus); s != "" {
 		h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), s)
@@ -59,7 +60,8 @@ func (p *Proxy) finishHead(x *exchange, h http.Header) {
 	}
 }
 
-// trailers sends the trailer fields, which are known now that the body has been read: also those that nobody announced.
+// trailers sends the trailer fields, which are known now that the body has been read: also those
+// that nobody announced.
 func trailers(w http.ResponseWriter, resp *http.Response) {
 	h := w.Header()
 	for name, values := range resp.Trailer {
@@ -71,7 +73,8 @@ func trailers(w http.ResponseWriter, resp *http.Response) {
 	}
 }
 
-// informational sends a 1xx answer on. The client has to speak HTTP/1.1 to know what that is (RFC 9110 §15.2).
+// informational sends a 1xx answer on. The client has to speak HTTP/1.1 to know what that is (RFC
+// 9110 §15.2).
 func (x *exchange) informational(status int, fields http.Header) {
 	if !x.r.ProtoAtLeast(1, 1) {
 		return

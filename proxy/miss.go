@@ -14,9 +14,9 @@ import (
 )
 
 // A miss is a read that no stored response answers as it stands. It is the one owner of all that
-// comes of it: the candidate, and the fill, under which the answer may be stored and shared with those
-// who wait for the same. Its end is that of the fill, which happens exactly once, in run; or, where a
-// body is still being taken in hand, in the goroutine to which handOver gave it.
+// comes of it: the candidate, and the fill, under which the answer may be stored and shared with
+// those who wait for the same. Its end is that of the fill, which happens exactly once, in run;
+// or, where a body is still being taken in hand, in the goroutine to which handOver gave it.
 type miss struct {
 	proxy     *Proxy
 	x         *exchange
@@ -27,7 +27,8 @@ type miss struct {
 }
 
 // begin opens the tokens of a fill. There is none where nothing can be kept: for a HEAD without a
-// stored response to update, while a write to one of its tags is under way, and while Redis is away.
+// stored response to update, while a write to one of its tags is under way, and while Redis is
+// away.
 func (p *Proxy) begin(x *exchange, found store.Found, c candidate) *miss {
 	m := &miss{proxy: p, x: x, query: found.Query, candidate: c}
 	get := x.req.Method == http.MethodGet
@@ -115,8 +116,8 @@ func (m *miss) join() (o outcome, shared bool) {
 	return m.collapsed(result.Entry)
 }
 
-// collapsed is the outcome of an answer that another request fetched. shared is false where the rules
-// do not allow it to this request, or its body is lost.
+// collapsed is the outcome of an answer that another request fetched. shared is false where the
+// rules do not allow it to this request, or its body is lost.
 func (m *miss) collapsed(e *entry.Entry) (o outcome, shared bool) {
 	d := m.x.evaluate(e)
 	if !d.Serve {

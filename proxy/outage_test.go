@@ -61,7 +61,8 @@ func TestASidecarStartsWithoutItsRedisAndCachesWhenItComes(t *testing.T) {
 	await(t, "it hits", func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
 }
 
-// An invalidation that Redis did not take is kept, and nothing is read from Redis until it is made good.
+// An invalidation that Redis did not take is kept, and nothing is read from Redis until it is
+// made good.
 func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -107,7 +108,8 @@ func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 	}
 }
 
-// Redis answers, but slowly: the requests of one client spend one budget, and not one for each command.
+// Redis answers, but slowly: the requests of one client spend one budget, and not one for each
+// command.
 func TestASlowRedisDelaysARequestByItsBudgetAndNoMore(t *testing.T) {
 	t.Parallel()
 	own := redisd.Start(t)

@@ -8,9 +8,9 @@ import (
 	"sidecar/internal/httpcache"
 )
 
-// join puts a part that has passed together with the stored one (RFC 9111 §3.4), where both are of the
-// same representation and leave no gap: all of it is then stored, under the newer fields, and is the
-// whole once it is complete. It returns the bytes to store.
+// join puts a part that has passed together with the stored one (RFC 9111 §3.4), where both are
+// of the same representation and leave no gap: all of it is then stored, under the newer fields,
+// and is the whole once it is complete. It returns the bytes to store.
 func (c *capture) join(content []byte) []byte {
 	e, held := c.entry, c.miss.candidate.part
 	e.Offset, e.Total = c.part.First, c.part.Total

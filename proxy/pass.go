@@ -16,7 +16,8 @@ func (p *Proxy) bypass(x *exchange, why reason.Reason) {
 	p.pass(x)
 }
 
-// pass forwards a request and its answer, and looks at neither. When the client leaves, the backend request ends.
+// pass forwards a request and its answer, and looks at neither. When the client leaves, the
+// backend request ends.
 func (p *Proxy) pass(x *exchange) {
 	x.out.Result, x.out.Reason = telemetry.ResultBypass, x.plan.Bypass
 	if backend.IsUpgrade(x.r) {

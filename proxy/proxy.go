@@ -1,16 +1,17 @@
-// Package proxy takes each request along its path: the plan for it (policy), the stored response for
-// it (store), the backend's answer (backend), what is stored of that answer and what the request
-// invalidates (httpcache, coherence).
+// Package proxy takes each request along its path: the plan for it (policy), the stored response
+// for it (store), the backend's answer (backend), what is stored of that answer and what the
+// request invalidates (httpcache, coherence).
 //
-// The path can be read from the file names. For all requests: proxy and view. A GET: read looks up
-// and decides, answer sends a stored response. Where none may be used, miss owns all that follows: it
-// waits for another request that fetches the same, or asks the backend (ask), by a conditional
-// request if there is a candidate; capture stores the answer as it passes, through a buffer or, if it
-// is long, in chunks. refresh is a miss behind a stale answer. A request that changes something:
-// write. All others: pass and upgrade. head and relay send the backend's answers on.
+// The path can be read from the file names. For all requests: proxy and view. A GET: read looks
+// up and decides, answer sends a stored response. Where none may be used, miss owns all that
+// follows: it waits for another request that fetches the same, or asks the backend (ask), by a
+// conditional request if there is a candidate; capture stores the answer as it passes, through a
+// buffer or, if it is long, in chunks. refresh is a miss behind a stale answer. A request that
+// changes something: write. All others: pass and upgrade. head and relay send the backend's
+// answers on.
 //
-// Nothing is decided here that a pure package could decide: the plan and httpcache.Evaluate say what
-// is to be done, the handlers do it.
+// Nothing is decided here that a pure package could decide: the plan and httpcache.Evaluate say
+// what is to be done, the handlers do it.
 package proxy
 
 import (
@@ -35,13 +36,15 @@ type JobHook interface {
 	Serves(path string) bool
 	// ServeJob answers such a path for who asks.
 	ServeJob(w http.ResponseWriter, r *http.Request, who caller.Caller)
-	// Accept takes the request as a job and answers 202, or an error that is the client's; it then reports true. Else
-	// the request is to be sent to the backend as it then is: with a body that can be read from its beginning, and with
-	// an Idempotency-Key where a worker may have seen the job.
+	// Accept takes the request as a job and answers 202, or an error that is the client's; it
+	// then reports true. Else the request is to be sent to the backend as it then is: with a body
+	// that can be read from its beginning, and with an Idempotency-Key where a worker may have
+	// seen the job.
 	Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason)
 }
 
-// A Proxy is the handler of the data plane. All fields are required but Jobs and Answered, and must not change while it serves.
+// A Proxy is the handler of the data plane. All fields are required but Jobs and Answered, and
+// must not change while it serves.
 type Proxy struct {
 	Table    func() *policy.Table
 	Store    *store.Store
@@ -55,7 +58,8 @@ type Proxy struct {
 	RedisTimeout   time.Duration        // all Redis work of one request together
 	MaxInspectBody int64                // bytes of a body that are read to fill templates
 	CacheStatus    telemetry.StatusMode // what Cache-Status says
-	Answered       func()               // called for each answer of the backend; nil: nobody wants to know
+	// called for each answer of the backend; nil: nobody wants to know
+	Answered func()
 
 	refreshes refreshes
 }

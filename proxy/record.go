@@ -35,7 +35,8 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// counting is r with a body that counts what is read of it. A request without a body keeps its http.NoBody, which says so.
+// counting is r with a body that counts what is read of it. A request without a body keeps its
+// http.NoBody, which says so.
 func counting(r *http.Request, out *telemetry.Outcome) *http.Request {
 	if r.Body == nil || r.Body == http.NoBody {
 		return r
@@ -45,7 +46,8 @@ func counting(r *http.Request, out *telemetry.Outcome) *http.Request {
 	return &counted
 }
 
-// countedBody is read by one goroutine at a time, and no longer when the exchange is over: net/http's transport has then given it up.
+// countedBody is read by one goroutine at a time, and no longer when the exchange is over:
+// net/http's transport has then given it up.
 type countedBody struct {
 	io.ReadCloser
 	out *telemetry.Outcome

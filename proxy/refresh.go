@@ -19,7 +19,8 @@ import (
 // maxRefreshes is how many refreshes a process has under way. One more is left to the next request.
 const maxRefreshes = 64
 
-// refreshes are the fetches that nobody waits for: of what was served stale meanwhile (RFC 5861 §3). The zero value has none.
+// refreshes are the fetches that nobody waits for: of what was served stale meanwhile (RFC 5861
+// §3). The zero value has none.
 type refreshes struct {
 	mu      sync.Mutex
 	keys    map[cachekeys.Digest]context.CancelFunc
@@ -27,7 +28,8 @@ type refreshes struct {
 	running sync.WaitGroup
 }
 
-// begin begins the refresh of a key, unless there is one, or there are too many. Its context ends with close; over is to be called in the end.
+// begin begins the refresh of a key, unless there is one, or there are too many. Its context ends
+// with close; over is to be called in the end.
 func (r *refreshes) begin(key cachekeys.Digest, parent context.Context) (ctx context.Context, over func(), ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -59,7 +61,8 @@ func (r *refreshes) close() {
 	r.running.Wait()
 }
 
-// Close ends the refreshes under way, and begins none any more. Call it when no more requests are served.
+// Close ends the refreshes under way, and begins none any more. Call it when no more requests are
+// served.
 func (p *Proxy) Close() { p.refreshes.close() }
 
 // refresh fetches anew what x was answered with, behind that answer: the entry under key. It is a

@@ -21,7 +21,8 @@ func (p *Proxy) refuse(x *exchange, status int, why reason.Reason, detail string
 	problem.Write(x.w, status, detail)
 }
 
-// backendFailed answers for a backend that did not: 504 if it took too long, else 502. A client that has left gets nothing.
+// backendFailed answers for a backend that did not: 504 if it took too long, else 502. A client
+// that has left gets nothing.
 func (p *Proxy) backendFailed(x *exchange, err error) {
 	x.out.Err = err
 	var tooLarge *http.MaxBytesError

@@ -14,13 +14,14 @@ var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
 // watcher is told about a body as it passes. Both functions may be nil.
 type watcher struct {
-	each     func([]byte) // every piece, before the client gets it
-	complete func()       // once, when the body is complete and before the client can know that it is
+	each func([]byte) // every piece, before the client gets it
+	// once, when the body is complete and before the client can know that it is
+	complete func()
 }
 
-// relay sends an answer's body on as it comes. It flushes each piece but the last of a body of known length, so that
-// the client sees the backend's timing. An error means that the body ended early, or that the client went away: the
-// answer must then not look complete.
+// relay sends an answer's body on as it comes. It flushes each piece but the last of a body of
+// known length, so that the client sees the backend's timing. An error means that the body ended
+// early, or that the client went away: the answer must then not look complete.
 func (x *exchange) relay(resp *http.Response, watch watcher) error {
 	buf := chunks.Get().(*[chunk]byte)
 	defer chunks.Put(buf)

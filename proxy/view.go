@@ -12,8 +12,9 @@ import (
 func view(r *http.Request) (v httpfield.Request, ok bool) {
 	path, query, hasQuery, ok := httpfield.SplitTarget(r.RequestURI)
 	return httpfield.Request{
-		Method:    r.Method,
-		Authority: strings.ToLower(r.Host), // net/http has put an absolute target's authority here (RFC 9112 §3.2.2)
+		Method: r.Method,
+		// net/http has put an absolute target's authority here (RFC 9112 §3.2.2)
+		Authority: strings.ToLower(r.Host),
 		Path:      path,
 		Query:     query,
 		HasQuery:  hasQuery,

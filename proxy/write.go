@@ -15,9 +15,10 @@ import (
 	"sidecar/policy"
 )
 
-// write forwards a request that may change something. What it changes is closed before it is sent, and invalidated after the backend has
-// answered and before the client hears of it: a GET that comes after the client's answer then finds nothing older than the write. One that no route is
-// about is not announced; it invalidates its own URI.
+// write forwards a request that may change something. What it changes is closed before it is
+// sent, and invalidated after the backend has answered and before the client hears of it: a GET
+// that comes after the client's answer then finds nothing older than the write. One that no route
+// is about is not announced; it invalidates its own URI.
 func (p *Proxy) write(x *exchange) {
 	if x.out.Result == "" {
 		x.out.Result = telemetry.ResultWrite
@@ -29,7 +30,8 @@ func (p *Proxy) write(x *exchange) {
 	}
 	w := &writing{proxy: p, x: x, plan: plan, ctx: x.r.Context()}
 	if plan.Matched {
-		// What a policy matched as a write is carried through when its client leaves: the backend may have begun.
+		// What a policy matched as a write is carried through when its client leaves: the backend
+		// may have begun.
 		w.ctx = context.WithoutCancel(w.ctx)
 		slow, ok := w.takeBody(out)
 		if !ok || !w.begin() {
@@ -60,7 +62,8 @@ func (p *Proxy) write(x *exchange) {
 	p.head(x, resp)
 	err = x.relay(resp, watcher{complete: func() {
 		if resp.ContentLength < 0 && body == nil {
-			// The backend went on working while it answered: what it changed since is invalidated before the end is seen.
+			// The backend went on working while it answered: what it changed since is invalidated
+			// before the end is seen.
 			w.invalidate(tags)
 		}
 	}})
@@ -81,7 +84,8 @@ type writing struct {
 	intents *coherence.Write
 }
 
-// begin closes what the write is going to change. It reports false, and the client has its answer, if the write may not be sent.
+// begin closes what the write is going to change. It reports false, and the client has its
+// answer, if the write may not be sent.
 func (w *writing) begin() bool {
 	p, x := w.proxy, w.x
 	tags, guards := w.plan.Announced(w.sent)
@@ -95,7 +99,8 @@ func (w *writing) begin() bool {
 	return true
 }
 
-// end invalidates what the write changed. It reports false, and the client has its answer, if the write was done and must not be acknowledged.
+// end invalidates what the write changed. It reports false, and the client has its answer, if the
+// write was done and must not be acknowledged.
 func (w *writing) end(outcome coherence.Outcome, tags []cachekeys.Tag) bool {
 	if w.intents == nil {
 		if outcome != coherence.Refused {
@@ -116,8 +121,9 @@ func (w *writing) end(outcome coherence.Outcome, tags []cachekeys.Tag) bool {
 	return true
 }
 
-// invalidate makes everything that carries one of the tags dead, of a write that was not announced, or after its end. Where Redis does not take it, the protocol keeps
-// the tags and nothing is read from Redis until they are gone; the write is answered all the same.
+// invalidate makes everything that carries one of the tags dead, of a write that was not
+// announced, or after its end. Where Redis does not take it, the protocol keeps the tags and
+// nothing is read from Redis until they are gone; the write is answered all the same.
 func (w *writing) invalidate(tags []cachekeys.Tag) {
 	if len(tags) == 0 {
 		return
@@ -131,7 +137,8 @@ func (w *writing) invalidate(tags []cachekeys.Tag) {
 	p.Metrics.Invalidated(x.plan.Route, len(tags), err)
 }
 
-// outcomeOf is what a backend request that failed may have done: nothing if the connection was refused.
+// outcomeOf is what a backend request that failed may have done: nothing if the connection was
+// refused.
 func outcomeOf(err error) coherence.Outcome {
 	if backend.IsRefused(err) {
 		return coherence.Refused
@@ -139,7 +146,8 @@ func outcomeOf(err error) coherence.Outcome {
 	return coherence.Unknown
 }
 
-// outcomeOfStatus is what an answer says was done. tags are what it says was changed: nothing for a refusal.
+// outcomeOfStatus is what an answer says was done. tags are what it says was changed: nothing for
+// a refusal.
 func outcomeOfStatus(status int, tags []cachekeys.Tag) coherence.Outcome {
 	switch {
 	case len(tags) == 0:
@@ -150,7 +158,8 @@ func outcomeOfStatus(status int, tags []cachekeys.Tag) coherence.Outcome {
 	return coherence.Done
 }
 
-// inspect reads the answer's body as far as templates may look, and puts it back. A stream of events is not waited for.
+// inspect reads the answer's body as far as templates may look, and puts it back. A stream of
+// events is not waited for.
 func (p *Proxy) inspect(resp *http.Response) *policy.Body {
 	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") || resp.ContentLength > p.MaxInspectBody {
 		return nil

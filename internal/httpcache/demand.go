@@ -96,7 +96,8 @@ func (r Rules) requestDirectives(req httpfield.Request) httpfield.Directives {
 	return httpfield.ParseCacheControl(req.Fields.Values("Cache-Control"))
 }
 
-// hasPragmaNoCache reports whether Pragma says no-cache, as clients did before Cache-Control (§5.4).
+// hasPragmaNoCache reports whether Pragma says no-cache, as clients did before Cache-Control
+// (§5.4).
 func hasPragmaNoCache(f httpfield.Fields) bool {
 	values := f.Values("Pragma")
 	if len(values) == 0 {

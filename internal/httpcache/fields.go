@@ -7,7 +7,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// StorableFields are the fields of a response that are stored (§3.1), in a map of their own. Left out are
+// StorableFields are the fields of a response that are stored (§3.1), in a map of their own. Left
+// out are
 //
 //   - what is for the next hop alone, Proxy-Authenticate and its kin among it, and what Connection names;
 //   - what no-cache="…" names (§5.2.2.4), and for a shared cache what private="…" does (§5.2.2.7);

@@ -73,7 +73,8 @@ func TestHeuristicFreshness(t *testing.T) { // §4.2.2
 		{"not if it does not tell when for certain", private, []string{date, "Last-Modified: yesterday"}, 0, reason.NoLifetime},
 		{"not if it tells twice", private, []string{date, tenDays, tenDays}, 0, reason.NoLifetime},
 	} {
-		t.Run(tt.rule, func(t *testing.T) { // what has no lifetime is stored to be validated, where it says by what
+		// what has no lifetime is stored to be validated, where it says by what
+		t.Run(tt.rule, func(t *testing.T) {
 			got := store(tt.rules, get(), httpcache.Requester{}, response(200, tt.response...))
 			if got.Why != tt.why || got.Lifetime != tt.want {
 				t.Errorf("%+v; want %v, %q", got, tt.want, tt.why)

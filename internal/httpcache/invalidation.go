@@ -8,9 +8,10 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// InvalidatedURIs are the raw paths, besides the request's own, that a successful unsafe request makes stale (§4.4): those
-// of Location and Content-Location, if they have the origin of the request. A method that is not known to be safe is not;
-// success is a status of 2xx or 3xx. Every line of a repeated field counts: too much rather than too little.
+// InvalidatedURIs are the raw paths, besides the request's own, that a successful unsafe request
+// makes stale (§4.4): those of Location and Content-Location, if they have the origin of the
+// request. A method that is not known to be safe is not; success is a status of 2xx or 3xx. Every
+// line of a repeated field counts: too much rather than too little.
 func InvalidatedURIs(req httpfield.Request, status int, f httpfield.Fields) []string {
 	if isSafe(req.Method) || status < 200 || status > 399 {
 		return nil
@@ -36,11 +37,11 @@ func isSafe(method string) bool {
 	return false
 }
 
-// pathOf resolves a URI reference against the request's target (RFC 3986 §5.2, dot segments left in) and returns its raw
-// path. ok is false for another origin.
+// pathOf resolves a URI reference against the request's target (RFC 3986 §5.2, dot segments left
+// in) and returns its raw path. ok is false for another origin.
 //
-// The scheme may be either, and a default port is as good as none: TLS ends before this process, so that it cannot know
-// which of the two a client used.
+// The scheme may be either, and a default port is as good as none: TLS ends before this process,
+// so that it cannot know which of the two a client used.
 func pathOf(req httpfield.Request, reference string) (path string, ok bool) {
 	reference, _, _ = strings.Cut(reference, "#")
 	reference, _, _ = strings.Cut(reference, "?")

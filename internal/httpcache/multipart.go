@@ -2,18 +2,20 @@ package httpcache
 
 import "fmt"
 
-// The body of a 206 with several parts (RFC 9110 §14.6, RFC 2046 §5.1) is, for each part, MultipartHead and the bytes of the
-// stored body, and at the end MultipartTail: nothing is copied, and its length is known before. Each of these functions has
-// to be called with the same boundary: one to 70 letters and digits, random, so that no body has it.
+// The body of a 206 with several parts (RFC 9110 §14.6, RFC 2046 §5.1) is, for each part,
+// MultipartHead and the bytes of the stored body, and at the end MultipartTail: nothing is
+// copied, and its length is known before. Each of these functions has to be called with the same
+// boundary: one to 70 letters and digits, random, so that no body has it.
 //
-// A request for one range is never answered so (RFC 9110 §15.3.7.2), and beside a multipart body the response has no
-// Content-Range of its own.
+// A request for one range is never answered so (RFC 9110 §15.3.7.2), and beside a multipart body
+// the response has no Content-Range of its own.
 
 // MultipartType is the Content-Type of the response.
 func MultipartType(boundary string) string { return "multipart/byteranges; boundary=" + boundary }
 
-// MultipartHead is what goes before the bytes of a part of a body of size bytes; first says that it is the first one sent.
-// contentType is the Content-Type of the stored response, as it came; "" if it has none.
+// MultipartHead is what goes before the bytes of a part of a body of size bytes; first says that
+// it is the first one sent. contentType is the Content-Type of the stored response, as it came;
+// "" if it has none.
 func MultipartHead(boundary, contentType string, p Part, size int64, first bool) []byte {
 	var head []byte
 	if !first {

@@ -249,7 +249,8 @@ func (x exchange) lifetime() float64 {
 	case x.ttl >= 0 && slices.Contains(covered, x.status):
 		return float64(x.ttl)
 	case x.ttl < 0 && slices.Contains(heuristic, x.status) && x.modified.kind == "at" && came > x.modified.offset:
-		return float64(came-x.modified.offset) / 10 // the generated times are no more than a day apart
+		// the generated times are no more than a day apart
+		return float64(came-x.modified.offset) / 10
 	case x.ttl < 0 && slices.Contains(heuristic, x.status):
 		return unknown
 	}

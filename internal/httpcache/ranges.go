@@ -10,8 +10,9 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// maxRanges is how many ranges a request may ask for, and maxOverlapping how many of them may share bytes with another;
-// Range is ignored beyond (RFC 9110 §14.2, §17.15). So all parts together are never more than twice the body.
+// maxRanges is how many ranges a request may ask for, and maxOverlapping how many of them may
+// share bytes with another; Range is ignored beyond (RFC 9110 §14.2, §17.15). So all parts
+// together are never more than twice the body.
 const (
 	maxRanges      = 16
 	maxOverlapping = 2
@@ -28,12 +29,15 @@ type RangeAnswer int
 
 // The answers.
 const (
-	RangeIgnored       RangeAnswer = iota // 200 and the whole body, as if there were no Range
-	RangePartial                          // 206 and the parts: one by itself, several as multipart/byteranges (RFC 9110 §15.3.7)
-	RangeUnsatisfiable                    // 416 and Content-Range: UnsatisfiedRange (RFC 9110 §15.5.17)
+	RangeIgnored RangeAnswer = iota // 200 and the whole body, as if there were no Range
+	// 206 and the parts: one by itself, several as multipart/byteranges (RFC 9110 §15.3.7)
+	RangePartial
+	// 416 and Content-Range: UnsatisfiedRange (RFC 9110 §15.5.17)
+	RangeUnsatisfiable
 )
 
-// A RangeDecision is how a Range field is answered. Parts is not empty if and only if Answer is RangePartial.
+// A RangeDecision is how a Range field is answered. Parts is not empty if and only if Answer is
+// RangePartial.
 type RangeDecision struct {
 	Answer RangeAnswer
 	Parts  []Part // those ranges that are satisfiable, cut to the body, in the order requested
@@ -42,8 +46,9 @@ type RangeDecision struct {
 // Ranges decides how the request's Range is answered from the stored response, whose body has size
 // bytes (RFC 9110 §14.2). It counts where Conditional has no 304 to send (RFC 9110 §13.2.2).
 //
-// Whatever is not certain sends the whole body, which is always right: a Range that comes twice or is no valid set of byte
-// ranges, an If-Range that cannot be read, too many ranges. The order of the ranges is the client's choice.
+// Whatever is not certain sends the whole body, which is always right: a Range that comes twice
+// or is no valid set of byte ranges, an If-Range that cannot be read, too many ranges. The order
+// of the ranges is the client's choice.
 //
 // Of a response that is itself a part, RangeIgnored says that it cannot answer the request at all.
 func Ranges(req httpfield.Request, s Stored, size int64) RangeDecision {
@@ -69,7 +74,9 @@ func Ranges(req httpfield.Request, s Stored, size int64) RangeDecision {
 	case len(parts) == 0:
 		return RangeDecision{Answer: RangeUnsatisfiable}
 	case size == 0:
-		return RangeDecision{} // the last bytes of nothing: satisfiable (RFC 9110 §14.1.2), but no Content-Range can say so
+		// the last bytes of nothing: satisfiable (RFC 9110 §14.1.2), but no Content-Range can say
+		// so
+		return RangeDecision{}
 	}
 	return RangeDecision{RangePartial, parts}
 }
@@ -82,8 +89,8 @@ func ContentRange(p Part, size int64) string {
 // UnsatisfiedRange is the Content-Range of a 416 where there are size bytes (RFC 9110 §14.4).
 func UnsatisfiedRange(size int64) string { return fmt.Sprintf("bytes */%d", size) }
 
-// ifRange evaluates If-Range (RFC 9110 §13.1.5): true if there is none, or its one line is the validator of the stored
-// response, compared strongly.
+// ifRange evaluates If-Range (RFC 9110 §13.1.5): true if there is none, or its one line is the
+// validator of the stored response, compared strongly.
 func ifRange(f httpfield.Fields, s Stored) bool {
 	conditions := f.Values("If-Range")
 	if len(conditions) != 1 {
@@ -105,8 +112,9 @@ func ifRange(f httpfield.Fields, s Stored) bool {
 	return ok && modified.Equal(since)
 }
 
-// strongModified is Last-Modified where it is a strong validator: the response's own Date is at least a second later, so
-// that it cannot have changed again within the second that Last-Modified names (RFC 9110 §8.8.2.2).
+// strongModified is Last-Modified where it is a strong validator: the response's own Date is at
+// least a second later, so that it cannot have changed again within the second that Last-Modified
+// names (RFC 9110 §8.8.2.2).
 func strongModified(s Stored) (modified time.Time, ok bool) {
 	modified, ok = onlyDate(s.Fields, "Last-Modified", s.ResponseTime)
 	if !ok {
@@ -116,8 +124,9 @@ func strongModified(s Stored) (modified time.Time, ok bool) {
 	return modified, ok && date.Sub(modified) >= time.Second
 }
 
-// parseRange reads a ranges-specifier in bytes (RFC 9110 §14.1.1), of which it returns the satisfiable ranges. ok is false
-// for another unit, for a set with a bad member or with none, and for too many.
+// parseRange reads a ranges-specifier in bytes (RFC 9110 §14.1.1), of which it returns the
+// satisfiable ranges. ok is false for another unit, for a set with a bad member or with none, and
+// for too many.
 func parseRange(line string, size int64) (parts []Part, ok bool) {
 	unit, set, found := strings.Cut(line, "=")
 	if !found || !httpfield.IsToken(unit) || !strings.EqualFold(unit, "bytes") { // a token is ASCII: EqualFold folds more
@@ -143,7 +152,8 @@ func parseRange(line string, size int64) (parts []Part, ok bool) {
 	return parts, count > 0
 }
 
-// parseSpec reads one range of a set and cuts it to the body (RFC 9110 §14.1.2): first-last, first- or -length.
+// parseSpec reads one range of a set and cuts it to the body (RFC 9110 §14.1.2): first-last,
+// first- or -length.
 func parseSpec(spec string, size int64) (p Part, satisfiable, ok bool) {
 	from, to, dash := strings.Cut(spec, "-")
 	first, hasFirst := position(from)

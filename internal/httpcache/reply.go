@@ -85,8 +85,8 @@ func (r Reply) writePartialHead(h http.Header, boundary string) {
 	h["Content-Length"] = []string{strconv.FormatInt(MultipartLength(boundary, inner, r.Parts, r.size), 10)}
 }
 
-// PartHead is what goes before the bytes of the nth part of a multipart body. contentType is that of
-// the stored response.
+// PartHead is what goes before the bytes of the nth part of a multipart body. contentType is that
+// of the stored response.
 func (r Reply) PartHead(boundary, contentType string, nth int) []byte {
 	return MultipartHead(boundary, contentType, r.Parts[nth], r.size, nth == 0)
 }

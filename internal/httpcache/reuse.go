@@ -46,7 +46,8 @@ func Evaluate(r Rules, d *Demand, s Stored, now time.Time) Decision {
 	return decision
 }
 
-// refuse makes a response that could be served one that is not. Its own reason, if it has one, stays.
+// refuse makes a response that could be served one that is not. Its own reason, if it has one,
+// stays.
 func (u *Reuse) refuse(why reason.Reason) {
 	if u.Serve {
 		u.Why = why

@@ -7,8 +7,8 @@ import (
 	"sidecar/internal/reason"
 )
 
-// stale decides what may be done with a response whose lifetime is over (§4.2.4): nothing unless the response or the policy allows it, and nothing that the
-// response or the client forbids.
+// stale decides what may be done with a response whose lifetime is over (§4.2.4): nothing unless
+// the response or the policy allows it, and nothing that the response or the client forbids.
 func stale(use *Reuse, r Rules, asked *httpfield.Directives, f httpfield.Fields) {
 	cc, _ := responseDirectives(f)
 	if needsValidation(&cc) {
@@ -34,14 +34,15 @@ func (r Rules) staleness(cc *httpfield.Directives) time.Duration {
 	return max(r.whileRevalidate(cc), r.ifError(cc), r.StaleIfUnreachable)
 }
 
-// neverStale reports whether the response forbids its use beyond its lifetime: must-revalidate (§5.2.2.2), no-cache (§5.2.2.4), and in a shared cache
-// proxy-revalidate (§5.2.2.8) and s-maxage (§5.2.2.10).
+// neverStale reports whether the response forbids its use beyond its lifetime: must-revalidate
+// (§5.2.2.2), no-cache (§5.2.2.4), and in a shared cache proxy-revalidate (§5.2.2.8) and s-maxage
+// (§5.2.2.10).
 func neverStale(r Rules, cc *httpfield.Directives) bool {
 	return cc.MustRevalidate || needsValidation(cc) || r.Shared && (cc.ProxyRevalidate || cc.SMaxAge.Set)
 }
 
-// acceptsStale reports whether the client takes a stale response: max-age and min-fresh ask for a fresh one, unless max-stale says how
-// stale it may be (§5.2.1.1 to §5.2.1.3).
+// acceptsStale reports whether the client takes a stale response: max-age and min-fresh ask for a
+// fresh one, unless max-stale says how stale it may be (§5.2.1.1 to §5.2.1.3).
 func acceptsStale(asked *httpfield.Directives, use Reuse) bool {
 	switch {
 	case asked.MinFresh.Set, asked.MaxAge.Set && use.Age > asked.MaxAge.Value:
@@ -52,7 +53,8 @@ func acceptsStale(asked *httpfield.Directives, use Reuse) bool {
 	return !asked.MaxAge.Set || asked.MaxStaleAny
 }
 
-// whileRevalidate is for how long a response may be served while it is validated (RFC 5861 §3): the response's own word, else the policy's.
+// whileRevalidate is for how long a response may be served while it is validated (RFC 5861 §3):
+// the response's own word, else the policy's.
 func (r Rules) whileRevalidate(cc *httpfield.Directives) time.Duration {
 	if cc.StaleWhileRevalidate.Set {
 		return cc.StaleWhileRevalidate.Value
@@ -68,5 +70,6 @@ func (r Rules) ifError(cc *httpfield.Directives) time.Duration {
 	return r.StaleIfError
 }
 
-// IsError reports whether a status is one in place of which something stale may be served (RFC 5861 §4).
+// IsError reports whether a status is one in place of which something stale may be served (RFC
+// 5861 §4).
 func IsError(status int) bool { return status >= 500 && status <= 599 }

@@ -20,8 +20,8 @@ type Storing struct {
 	Retain     time.Duration // beyond Lifetime: to validate (§4.3) or serve stale (§4.2.4)
 }
 
-// Store decides whether the response to a request may be stored for later requests. It does not judge
-// Set-Cookie, size or completeness. StorableFields selects the fields to store.
+// Store decides whether the response to a request may be stored for later requests. It does not
+// judge Set-Cookie, size or completeness. StorableFields selects the fields to store.
 func Store(r Rules, d *Demand, who Requester, resp Response) Storing {
 	cc, targeted := responseDirectives(resp.Fields)
 	if why := refusal(r, d, who, resp, &cc); why != "" {
@@ -105,7 +105,8 @@ func refusal(r Rules, d *Demand, who Requester, resp Response,
 	case cc.MustUnderstand && !understood(resp.Status):
 		return reason.MustUnderstand // §5.2.2.3
 	case cc.NoStore && !cc.MustUnderstand:
-		return reason.ResponseNoStore // §5.2.2.5; §5.2.2.3: ignored with a status that is understood
+		// §5.2.2.5; §5.2.2.3: ignored with a status that is understood
+		return reason.ResponseNoStore
 	case r.Shared && (cc.Private || indispensable(cc.PrivateFields)):
 		return reason.ResponsePrivate // §5.2.2.7
 	case r.Shared && !authorized(r, d.request, who, cc):

@@ -116,7 +116,8 @@ func check(t *testing.T, cache string, got httpcache.Storing, want reason.Reason
 	}
 }
 
-func TestStatusesWithAStatedLifetime(t *testing.T) { // §3: final, and storable by their own definitions
+// §3: final, and storable by their own definitions
+func TestStatusesWithAStatedLifetime(t *testing.T) {
 	never := map[int]string{
 		206: "part of a response", 226: "a delta (RFC 3229)", 304: "no response of its own", 412: "depends on a precondition", 416: "depends on Range",
 		428: "RFC 6585 §3", 429: "RFC 6585 §4", 431: "RFC 6585 §5", 511: "RFC 6585 §6",

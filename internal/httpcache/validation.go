@@ -9,8 +9,9 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// validates reports whether the backend can be asked whether the response still holds (§4.3.1): it was successful, as others are not asked about (RFC 9110 §13.2.1),
-// and says by what it is known.
+// validates reports whether the backend can be asked whether the response still holds (§4.3.1):
+// it was successful, as others are not asked about (RFC 9110 §13.2.1), and says by what it is
+// known.
 func validates(resp Response) bool {
 	if resp.Status < 200 || resp.Status > 299 {
 		return false
@@ -30,8 +31,9 @@ func EntityTag(f httpfield.Fields) (line string, ok bool) {
 	return lines[0], ok
 }
 
-// StrongTag is the response's ETag if it is a strong validator (RFC 9110 §8.8.1): one that changes whenever the content does. A weak one may be made of a time in
-// seconds, and is not enough to say that something is as it was before a write.
+// StrongTag is the response's ETag if it is a strong validator (RFC 9110 §8.8.1): one that
+// changes whenever the content does. A weak one may be made of a time in seconds, and is not
+// enough to say that something is as it was before a write.
 func StrongTag(f httpfield.Fields) (line string, ok bool) {
 	line, ok = EntityTag(f)
 	return line, ok && !strings.HasPrefix(line, "W/")
@@ -56,8 +58,9 @@ func SetValidators(h http.Header, s Stored, dead bool) bool {
 	return tagged || dated && !dead
 }
 
-// Confirms reports whether a 304 with these fields says that the stored response still holds (§4.3.4): it names that one's ETag, strongly if its own is
-// strong; or if it names none, its Last-Modified; or nothing at all, and was an answer about this one alone.
+// Confirms reports whether a 304 with these fields says that the stored response still holds
+// (§4.3.4): it names that one's ETag, strongly if its own is strong; or if it names none, its
+// Last-Modified; or nothing at all, and was an answer about this one alone.
 func Confirms(s Stored, f httpfield.Fields, alone bool) bool {
 	if lines := f.Values("Etag"); len(lines) > 0 {
 		now, ok := httpfield.ParseETag(lines[0])
@@ -74,14 +77,17 @@ func Confirms(s Stored, f httpfield.Fields, alone bool) bool {
 	return alone
 }
 
-// ConfirmsDead is Confirms for a response that was written to since: an ETag has to be the same strong one.
+// ConfirmsDead is Confirms for a response that was written to since: an ETag has to be the same
+// strong one.
 func ConfirmsDead(s Stored, f httpfield.Fields, alone bool) bool {
 	_, strong := StrongTag(f)
 	return Confirms(s, f, alone) && (strong || len(f.Values("Etag")) == 0)
 }
 
-// Updated are the fields of a stored response after an answer that updates it (§3.2): each field of that answer stands in the place of the stored ones of its name.
-// Those that describe the bytes of the content stay as they are, for the bytes do: its length, its coding, its range, its digest. So do those that are not stored at all.
+// Updated are the fields of a stored response after an answer that updates it (§3.2): each field
+// of that answer stands in the place of the stored ones of its name. Those that describe the
+// bytes of the content stay as they are, for the bytes do: its length, its coding, its range, its
+// digest. So do those that are not stored at all.
 func Updated(s Stored, update httpfield.Fields) http.Header {
 	fields := http.Header{}
 	for name, values := range s.Fields.All() {
@@ -111,9 +117,11 @@ const (
 	Other                   // it is old
 )
 
-// Agrees says what the answer to a HEAD says of the stored response, whose body has size bytes (§4.3.5). That one is old if a validator or Content-Length is not its own, and
-// the same if one of them says so at the least; of one that is dead, a strong ETag. An answer that names none of them could be about anything: to update by it
-// would keep an old body fresh for as long as somebody asks.
+// Agrees says what the answer to a HEAD says of the stored response, whose body has size bytes
+// (§4.3.5). That one is old if a validator or Content-Length is not its own, and the same if one
+// of them says so at the least; of one that is dead, a strong ETag. An answer that names none of
+// them could be about anything: to update by it would keep an old body fresh for as long as
+// somebody asks.
 func Agrees(s Stored, size int64, f httpfield.Fields, dead bool) Agreement {
 	named := 0
 	for _, name := range [...]string{"Etag", "Last-Modified"} {

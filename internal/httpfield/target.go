@@ -24,8 +24,8 @@ func OriginForm(target string) (origin string, ok bool) {
 
 // SplitTarget splits a request target into its raw path and query. ok is false where it cannot be
 // read for certain. A fragment never belongs in a target: where a backend would cut it off is not
-// certain. Nor does white space, which HTTP/2 lets pass, and which ends the target in a request line
-// of HTTP/1.1.
+// certain. Nor does white space, which HTTP/2 lets pass, and which ends the target in a request
+// line of HTTP/1.1.
 func SplitTarget(target string) (path, query string, hasQuery, ok bool) {
 	origin, ok := OriginForm(target)
 	path, query, hasQuery = strings.Cut(origin, "?")
