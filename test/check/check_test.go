@@ -28,17 +28,12 @@ var (
 	ops  = flag.Int("check.ops", 2000, "operations to check in each class of faults")
 )
 
-// atOnce is how many worlds stand side by side where -parallel does not say it. Most of the time a
-// world waits: for a fault to end, an intent to run out.
-const atOnce = "4"
+// atOnce is how many worlds stand side by side. Most of the time a world waits: for a fault to end,
+// an intent to run out.
+const atOnce = 4
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
-	if !given {
-		_ = flag.Set("test.parallel", atOnce)
-	}
+	proc.SideBySide(atOnce)
 	built := proc.BuildAhead("../../cmd/sidecar", "../register")
 	code := m.Run()
 	built()

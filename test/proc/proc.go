@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -350,6 +351,17 @@ func Clean() {
 	defer builds.Unlock()
 	if builds.dir != "" {
 		_ = os.RemoveAll(builds.dir)
+	}
+}
+
+// SideBySide sets how many parallel tests run at once, unless -parallel is given. TestMain calls it:
+// tests that mostly wait may be more than there are processors.
+func SideBySide(n int) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		_ = flag.Set("test.parallel", strconv.Itoa(n)) // the flag is there in every test
 	}
 }
 
