@@ -354,8 +354,8 @@ func Clean() {
 	}
 }
 
-// SideBySide sets how many parallel tests run at once, unless -parallel is given. TestMain calls it:
-// tests that mostly wait may be more than there are processors.
+// SideBySide sets how many parallel tests run at once, unless -parallel is given. TestMain calls
+// it: tests that mostly wait may be more than there are processors.
 func SideBySide(n int) {
 	flag.Parse()
 	given := false
