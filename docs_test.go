@@ -287,9 +287,9 @@ func TestProseIsWrapped(t *testing.T) {
 
 // unwrapped are the directories whose comments are not wrapped yet. It only ever gets shorter.
 var unwrapped = []string{
-	"cmd/sidecar", "internal/backend", "internal/coherence", "internal/httpcache",
+	"cmd/sidecar", "internal/backend", "internal/httpcache",
 	"internal/invalidation", "internal/jobs", "internal/keysecret", "internal/ops",
-	"internal/redisconn", "internal/store", "jobhook",
+	"internal/redisconn", "jobhook",
 }
 
 func TestCommentsAreWrapped(t *testing.T) {

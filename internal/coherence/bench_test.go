@@ -23,8 +23,8 @@ func quantile(of []time.Duration, q float64) time.Duration {
 	return of[int(q*float64(len(of)-1))]
 }
 
-// BenchmarkPush measures how long an invalidation by one process takes until another one's memory knows, as a multiple of a bare
-// pub/sub round trip on the same Redis.
+// BenchmarkPush measures how long an invalidation by one process takes until another one's memory
+// knows, as a multiple of a bare pub/sub round trip on the same Redis.
 func BenchmarkPush(b *testing.B) {
 	s := redisd.Start(b)
 	from, to := newProcess(b, addressOf(s), coherence.Disabled{}), newProcess(b, addressOf(s), coherence.Disabled{})
@@ -69,7 +69,8 @@ func BenchmarkPush(b *testing.B) {
 	}
 }
 
-// BenchmarkInvalidate measures what invalidating a tag costs with a million entries in Redis, as a multiple of what it costs with one.
+// BenchmarkInvalidate measures what invalidating a tag costs with a million entries in Redis, as
+// a multiple of what it costs with one.
 func BenchmarkInvalidate(b *testing.B) {
 	few, many := redisd.Start(b), redisd.Start(b)
 	few.Do("DEBUG", "POPULATE", 1, "test:e", 64)

@@ -10,8 +10,9 @@ import (
 	"sidecar/test/redisd"
 )
 
-// In Cluster nothing orders two nodes: between the two pipelines of an invalidation a filler learns a name from an answer that is older than the write.
-// (The invalidation is a job's, which closes nothing before.)
+// In Cluster nothing orders two nodes: between the two pipelines of an invalidation a filler
+// learns a name from an answer that is older than the write. (The invalidation is a job's, which
+// closes nothing before.)
 func TestInClusterGuardsAreDeletedBeforeTags(t *testing.T) {
 	cluster := redisd.StartCluster(t)
 	for _, c := range []struct {

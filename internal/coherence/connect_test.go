@@ -47,7 +47,8 @@ func newProcess(t testing.TB, r config.Redis, guards coherence.Disabled, intent 
 		o.IntentTime = intent[0]
 	}
 	p.Keyspace = coherence.New(o)
-	if cluster, ok := p.conn.Client().(*redis.ClusterClient); ok { // meet all nodes, as the heartbeat does at the start
+	// meet all nodes, as the heartbeat does at the start
+	if cluster, ok := p.conn.Client().(*redis.ClusterClient); ok {
 		if err := cluster.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() }); err != nil {
 			t.Fatal(err)
 		}

@@ -15,18 +15,21 @@ const maxDirty = 10_000
 // dirtyRetry is how long the list waits before it tries Redis again.
 const dirtyRetry = 50 * time.Millisecond
 
-// A dirtyList holds the tags whose deletion failed, or of which nobody knows. While it holds anything, nothing is read
-// from Redis: a frozen Redis that thaws with all its data would otherwise serve what a write, acknowledged meanwhile,
-// had made old.
+// A dirtyList holds the tags whose deletion failed, or of which nobody knows. While it holds
+// anything, nothing is read from Redis: a frozen Redis that thaws with all its data would
+// otherwise serve what a write, acknowledged meanwhile, had made old.
 type dirtyList struct {
 	mu   sync.Mutex
 	tags map[cachekeys.Digest]dirtyTag
-	e    ending // what else is to be done with them: for the rules in force when the latest was added, and the longest settle
+	// what else is to be done with them: for the rules in force when the latest was added, and
+	// the longest settle
+	e    ending
 	n    uint64
 	wake chan struct{} // has a value if there may be something to do
 }
 
-// A dirtyTag is when it was added, in counts, and whether it is a guard, which is deleted before tags.
+// A dirtyTag is when it was added, in counts, and whether it is a guard, which is deleted before
+// tags.
 type dirtyTag struct {
 	added uint64
 	guard bool
@@ -50,7 +53,8 @@ func (d *dirtyList) add(e ending) {
 		tags, e.guards = []cachekeys.Digest{allDigest}, 0
 	}
 	if _, everything := d.tags[allDigest]; everything {
-		tags, e.guards = []cachekeys.Digest{allDigest}, 0 // it is deleted anew: the newest failure counts
+		// it is deleted anew: the newest failure counts
+		tags, e.guards = []cachekeys.Digest{allDigest}, 0
 	}
 	for i, t := range tags {
 		d.tags[t] = dirtyTag{d.n, i < e.guards}

@@ -14,9 +14,10 @@ import (
 	"sidecar/cachekeys"
 )
 
-// An Incarnation knows which Redis servers this process has met, by their replication ids. A restart, an older dump and a failover
-// all bring a new id and new connections: before the first of them is used, everything that was stored before is dropped, for what
-// came back may be older than an invalidation. It is safe for concurrent use.
+// An Incarnation knows which Redis servers this process has met, by their replication ids. A
+// restart, an older dump and a failover all bring a new id and new connections: before the first
+// of them is used, everything that was stored before is dropped, for what came back may be older
+// than an invalidation. It is safe for concurrent use.
 type Incarnation struct {
 	names cachekeys.Names
 	log   *slog.Logger
@@ -41,8 +42,9 @@ func NewIncarnation(names cachekeys.Names, log *slog.Logger) *Incarnation {
 // errReplica is worded like Redis's own error, which means the same: this server cannot serve.
 var errReplica = errors.New("READONLY this Redis is a replica: name the primary")
 
-// Greet is called for every new connection before its first use. On an error the connection must not be used. at gives a client of another
-// node of the Cluster, which Greet closes, for the tag All may lie there: not the cluster's client, which may be waiting for this very connection.
+// Greet is called for every new connection before its first use. On an error the connection must
+// not be used. at gives a client of another node of the Cluster, which Greet closes, for the tag
+// All may lie there: not the cluster's client, which may be waiting for this very connection.
 func (i *Incarnation) Greet(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
 	info, err := conn.Info(ctx, "replication").Result()
 	if _, reply := errors.AsType[redis.Error](err); reply && !strings.HasPrefix(err.Error(), "LOADING") {
@@ -63,8 +65,8 @@ func (i *Incarnation) Greet(ctx context.Context, conn redis.Cmdable, at func(add
 	return i.hello(ctx, conn, at, id)
 }
 
-// Beat greets a server again, over a connection that is open: it keeps the id known, which Redis may evict, and notices one that
-// changed on a healthy server.
+// Beat greets a server again, over a connection that is open: it keeps the id known, which Redis
+// may evict, and notices one that changed on a healthy server.
 func (i *Incarnation) Beat(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
 	info, err := conn.Info(ctx, "replication").Result()
 	if err != nil {
@@ -100,7 +102,8 @@ func (i *Incarnation) hasMet(id string) bool {
 	return i.met[id]
 }
 
-// meet begins a new generation: what was read from several servers meanwhile proves nothing. Before the first one nothing was read.
+// meet begins a new generation: what was read from several servers meanwhile proves nothing.
+// Before the first one nothing was read.
 func (i *Incarnation) meet(id string) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -113,8 +116,9 @@ func (i *Incarnation) meet(id string) {
 	i.met[id] = true
 }
 
-// Generation grows whenever this process meets a server for the first time. A hit, a join or a store in whose course it grew counts
-// as a miss: in Cluster the token of All and the tags are read at different moments.
+// Generation grows whenever this process meets a server for the first time. A hit, a join or a
+// store in whose course it grew counts as a miss: in Cluster the token of All and the tags are
+// read at different moments.
 func (i *Incarnation) Generation() uint64 {
 	if i == nil {
 		return 0
@@ -122,7 +126,8 @@ func (i *Incarnation) Generation() uint64 {
 	return i.generation.Load()
 }
 
-// withoutID drops everything on each new connection to a server that does not tell its id: nobody knows what it holds.
+// withoutID drops everything on each new connection to a server that does not tell its id: nobody
+// knows what it holds.
 func (i *Incarnation) withoutID(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
 	if !i.untold.Swap(true) {
 		i.log.Warn("redis does not answer INFO replication (an ACL?): the cache is emptied at every new connection to it")
@@ -132,7 +137,8 @@ func (i *Incarnation) withoutID(ctx context.Context, conn redis.Cmdable, at func
 	return err
 }
 
-// withAll calls f with conn or, where that says so, with the node of the Cluster that serves the tag All.
+// withAll calls f with conn or, where that says so, with the node of the Cluster that serves the
+// tag All.
 func withAll(conn redis.Cmdable, at func(addr string) *redis.Client, f func(redis.Cmdable) error) error {
 	err := f(conn)
 	if err == nil || at == nil || !strings.HasPrefix(err.Error(), "MOVED ") {

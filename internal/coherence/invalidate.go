@@ -10,12 +10,15 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// Invalidate ends what was never begun: a purge, an attempt of a job, what a stream changed while it was sent. rules are those in force
-// here where it speaks for a write, which other rules might see in another way; zero for a purge, which names what it wants.
-// settle is how long nothing that carries them is stored afterwards. Everything that carried one of the tags is dead when it returns nil.
+// Invalidate ends what was never begun: a purge, an attempt of a job, what a stream changed while
+// it was sent. rules are those in force here where it speaks for a write, which other rules might
+// see in another way; zero for a purge, which names what it wants. settle is how long nothing
+// that carries them is stored afterwards. Everything that carried one of the tags is dead when it
+// returns nil.
 //
-// On an error the tags are on the dirty list when it returns, so this process reads nothing from Redis until they are
-// deleted; other processes may go on serving what carried them until then. The write may be answered all the same.
+// On an error the tags are on the dirty list when it returns, so this process reads nothing from
+// Redis until they are deleted; other processes may go on serving what carried them until then.
+// The write may be answered all the same.
 func (k *Keyspace) Invalidate(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag, settle time.Duration) error {
 	if len(tags) == 0 {
 		return nil
@@ -25,19 +28,23 @@ func (k *Keyspace) Invalidate(ctx context.Context, b *redisconn.Budget, rules ca
 
 // An ending is what endScript is to do.
 type ending struct {
-	id       Token              // the writer; zero: nobody
-	settle   time.Duration      // how long the intents stay
-	rules    cachekeys.Tag      // zero: what other rules filled is left alone
-	tags     []cachekeys.Digest // what is deleted, guards first: a filler that finds a guard standing knows that no tag under it has been deleted yet
+	id     Token         // the writer; zero: nobody
+	settle time.Duration // how long the intents stay
+	rules  cachekeys.Tag // zero: what other rules filled is left alone
+	// what is deleted, guards first: a filler that finds a guard standing knows that no tag under
+	// it has been deleted yet
+	tags     []cachekeys.Digest
 	guards   int                // how many of tags are guards
 	released []cachekeys.Digest // what was begun and is taken back
 }
 
-// end carries e out, and tells this process's own memory before it returns, whatever Redis says. What fails goes to the dirty list.
+// end carries e out, and tells this process's own memory before it returns, whatever Redis says.
+// What fails goes to the dirty list.
 func (k *Keyspace) end(ctx context.Context, b *redisconn.Budget, e ending) error {
 	others, err := k.send(ctx, b, e)
 	if redisconn.Uncertain(err) && !errors.Is(err, context.DeadlineExceeded) {
-		// The connection broke: it may be a server that has just been replaced, and lost the intents. A second deletion costs nothing.
+		// The connection broke: it may be a server that has just been replaced, and lost the
+		// intents. A second deletion costs nothing.
 		others, err = k.send(ctx, b, e)
 	}
 	k.invalidations.raise(e.tags)
@@ -72,8 +79,8 @@ func (k *Keyspace) send(ctx context.Context, b *redisconn.Budget, e ending) (oth
 }
 
 // ruleKeys are the digest of the rules that a part of a step announces, and the two keys that the
-// script finds them under. Where it announces none, two keys of the part's first tag stand there: in
-// Cluster all keys of a call lie on one slot.
+// script finds them under. Where it announces none, two keys of the part's first tag stand there:
+// in Cluster all keys of a call lie on one slot.
 func (k *Keyspace) ruleKeys(part step) (own string, keys []string) {
 	if !part.rules.IsZero() {
 		return part.rules.Digest().String(), []string{k.names.Rules(), k.names.Token(allDigest)}

@@ -31,17 +31,19 @@ type Keyspace struct {
 type Options struct {
 	Conn  *redisconn.Conn
 	Names cachekeys.Names
-	// Incarnation is what greets Conn's connections; nil: the server cannot come back with older data (the embedded one).
+	// Incarnation is what greets Conn's connections; nil: the server cannot come back with older
+	// data (the embedded one).
 	Incarnation *Incarnation
 	Log         *slog.Logger // nil: slog.Default
 	// IntentTime is how long a tag stays closed when its writer was killed; 0: 10 s.
 	IntentTime time.Duration
-	// Guards switches parts of the protocol off, so that a test can see what happens without them. The zero value is the
-	// protocol; nothing outside tests sets it.
+	// Guards switches parts of the protocol off, so that a test can see what happens without
+	// them. The zero value is the protocol; nothing outside tests sets it.
 	Disabled Disabled
 }
 
-// Guards are the parts of the protocol that a test can switch off. A test that passes without the guard proves nothing.
+// Guards are the parts of the protocol that a test can switch off. A test that passes without the
+// guard proves nothing.
 type Disabled struct {
 	TokensAfterFetch bool // open after the backend's answer instead of before the request
 	NoDirtyList      bool // forget an invalidation that failed
@@ -51,8 +53,9 @@ type Disabled struct {
 	NoHello          bool // a Redis that nobody has met is used as it comes
 	JoinByKey        bool // share an answer with whoever asks for the same, whatever the tokens say
 	GuardsAfterTags  bool // in Cluster
-	StaleUnproved    bool // ask by a time about what is stale, though it was written to between look-up and open
-	NoOwnEcho        bool // answer from memory without knowing whether all pushes were heard
+	// ask by a time about what is stale, though it was written to between look-up and open
+	StaleUnproved bool
+	NoOwnEcho     bool // answer from memory without knowing whether all pushes were heard
 }
 
 // New returns the protocol on o.Conn. Run does its work in the background.
@@ -70,7 +73,8 @@ func New(o Options) *Keyspace {
 	return k
 }
 
-// Run makes good the invalidations that failed, greets the server again and again, and hears what other processes invalidate, until ctx is done. One Run for each Keyspace.
+// Run makes good the invalidations that failed, greets the server again and again, and hears what
+// other processes invalidate, until ctx is done. One Run for each Keyspace.
 func (k *Keyspace) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { k.dirty.run(ctx, k.makeGood, k.log) })
@@ -113,8 +117,8 @@ func (k *Keyspace) beat(ctx context.Context, c redis.UniversalClient) error {
 	})
 }
 
-// Readable reports whether anything may be read from Redis: false while an invalidation is still to be made good.
-// Ask after the request came and before anything is sent to Redis for it.
+// Readable reports whether anything may be read from Redis: false while an invalidation is still
+// to be made good. Ask after the request came and before anything is sent to Redis for it.
 func (k *Keyspace) Readable() bool { return k.dirty.empty() }
 
 // Pending is how many tags wait to be invalidated.
@@ -126,8 +130,8 @@ func (k *Keyspace) Generation() uint64 { return k.incarnation.Generation() }
 // JoinByKey reports whether Guards says so.
 func (k *Keyspace) JoinByKey() bool { return k.disabled.JoinByKey }
 
-// TokenKeys appends the Redis keys of the tokens of All and of tags to keys, in this order; a reader sends them in one
-// Read with the entry and gives the values to NewReading.
+// TokenKeys appends the Redis keys of the tokens of All and of tags to keys, in this order; a
+// reader sends them in one Read with the entry and gives the values to NewReading.
 func (k *Keyspace) TokenKeys(keys []string, tags []cachekeys.Digest) []string {
 	keys = append(keys, k.names.Token(allDigest))
 	return k.MoreTokenKeys(keys, tags)

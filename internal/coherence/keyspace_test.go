@@ -126,7 +126,8 @@ func TestAnEntryWithoutTheTagOfEverythingIsNobodys(t *testing.T) {
 	}
 }
 
-// A name that only the answer gives: the write comes between the answer's data and the moment when the filler opens the name.
+// A name that only the answer gives: the write comes between the answer's data and the moment
+// when the filler opens the name.
 func TestANameLearnedFromTheAnswer(t *testing.T) {
 	learn := func(w *world, write ...cachekeys.Tag) (*coherence.Opened, error) {
 		opened := w.open([]cachekeys.Tag{family}, nil, []cachekeys.Tag{guard, cachekeys.Guard("")})
@@ -241,7 +242,8 @@ func TestExtendLetsTokensOutliveALongEntry(t *testing.T) {
 	}
 }
 
-// A Redis that freezes in the middle of an invalidation and thaws with all its data must not be read before the invalidation is made good.
+// A Redis that freezes in the middle of an invalidation and thaws with all its data must not be
+// read before the invalidation is made good.
 func TestAnInvalidationThatFailedIsMadeGoodBeforeAnythingIsRead(t *testing.T) {
 	w := newWorld(t, coherence.Disabled{})
 	stamp := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
@@ -315,7 +317,8 @@ func TestStampsSurviveTheirEncodingAndNothingElseDoes(t *testing.T) {
 	}
 }
 
-// The token cost of an invalidation does not depend on how many entries carry the tag: entries are not touched at all.
+// The token cost of an invalidation does not depend on how many entries carry the tag: entries
+// are not touched at all.
 func TestAnInvalidationTouchesNoEntry(t *testing.T) {
 	w := newWorld(t, coherence.Disabled{})
 	w.open([]cachekeys.Tag{character}, nil, nil)

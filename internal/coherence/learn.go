@@ -13,18 +13,18 @@ import (
 // yet known: the tokens of the names prove nothing about the answer in hand.
 var ErrGuardChanged = errors.New("coherence: written under the guard meanwhile")
 
-// ErrGenerationChanged means that this process met another Redis during a fill: nothing that it read
-// before proves anything.
+// ErrGenerationChanged means that this process met another Redis during a fill: nothing that it
+// read before proves anything.
 var ErrGenerationChanged = errors.New("coherence: another redis was met meanwhile")
 
 // Learn adds the names that the answer gave to the tags that o carries. Names that were not known
-// before are opened first, and the guards are read then. Had a write to such a name come between the
-// answer's data and the name's token, the write would have deleted the guard before the tag, and the
-// guard read afterwards would show it.
+// before are opened first, and the guards are read then. Had a write to such a name come between
+// the answer's data and the name's token, the write would have deleted the guard before the tag,
+// and the guard read afterwards would show it.
 //
-// It returns ErrGuardChanged if a guard does not stand as before the backend request; the names are
-// then open for the next fill, which knows them early. It returns ErrGenerationChanged if this process
-// has met another Redis meanwhile.
+// It returns ErrGuardChanged if a guard does not stand as before the backend request; the names
+// are then open for the next fill, which knows them early. It returns ErrGenerationChanged if
+// this process has met another Redis meanwhile.
 func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) error {
 	if k.disabled.TokensAfterFetch {
 		if err := k.openLate(ctx, o); err != nil {
@@ -33,7 +33,8 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 	}
 	var fresh []cachekeys.Digest
 	guards := o.guards
-	early := slices.Concat(o.known, o.guards, o.unseen) // an answer with too many names carries their guard
+	// an answer with too many names carries their guard
+	early := slices.Concat(o.known, o.guards, o.unseen)
 	for _, tag := range names {
 		name := tag.Digest()
 		closed := func(m Mark) bool { return m.Tag == name && m.Token.IsZero() }
@@ -107,9 +108,9 @@ func (k *Keyspace) checkGuards(ctx context.Context, guards []Mark) error {
 	return nil
 }
 
-// Extend makes the tokens of o live for at least ttl, for an answer whose lifetime is longer than was
-// known when they were opened. A token that has been deleted meanwhile is made anew, which leaves the
-// entry dead.
+// Extend makes the tokens of o live for at least ttl, for an answer whose lifetime is longer than
+// was known when they were opened. A token that has been deleted meanwhile is made anew, which
+// leaves the entry dead.
 func (k *Keyspace) Extend(ctx context.Context, o *Opened, ttl time.Duration) error {
 	if ttl <= o.ttl || len(o.Stamp) == 0 {
 		return nil

@@ -13,7 +13,9 @@ import (
 
 // An Opening says which tokens a filler wants to know before its backend request.
 type Opening struct {
-	Rules   cachekeys.Tag   // of the invalidation rules in force here (cachekeys.Rules), which are announced with it; carried
+	// of the invalidation rules in force here (cachekeys.Rules), which are announced with it;
+	// carried
+	Rules   cachekeys.Tag
 	Carried []cachekeys.Tag // carried in any case, besides All and Rules
 	Known   []cachekeys.Tag // names that an earlier answer has given
 	Guards  []cachekeys.Tag // of the names that the answer may give
@@ -27,10 +29,10 @@ type Opening struct {
 // A Sequel is a script call of another package that depends on the tokens that are opened: it is
 // told of those that Proof is made of. It does not run if one of them is closed.
 type Sequel interface {
-	// Call makes the call. On one server it travels with the opening, behind it, in one round trip;
-	// its script reads the tokens itself, under the keys of witnesses, and does nothing if one is
-	// absent. In Cluster, where its key lies on another slot, it follows in a round trip of its own;
-	// tokens are then the values, one after the other, and there are no witnesses.
+	// Call makes the call. On one server it travels with the opening, behind it, in one round
+	// trip; its script reads the tokens itself, under the keys of witnesses, and does nothing if
+	// one is absent. In Cluster, where its key lies on another slot, it follows in a round trip
+	// of its own; tokens are then the values, one after the other, and there are no witnesses.
 	Call(witnesses []string, tokens string) redisconn.Call
 	// Answer is given what the script has answered.
 	Answer(v any)
@@ -49,10 +51,10 @@ type Opened struct {
 	late       []cachekeys.Digest // tags still to be opened; only with Disabled.TokensAfterFetch
 }
 
-// Open reads the tokens of All, of the tags that the entry will carry, of the names that an earlier
-// answer gave, and of the guards, and creates those that are absent. It is called before the backend
-// request is sent, which makes a late store harmless. The token of a tag is not made while a write to
-// it is under way.
+// Open reads the tokens of All, of the tags that the entry will carry, of the names that an
+// earlier answer gave, and of the guards, and creates those that are absent. It is called before
+// the backend request is sent, which makes a late store harmless. The token of a tag is not made
+// while a write to it is under way.
 func (k *Keyspace) Open(ctx context.Context, b *redisconn.Budget, want Opening) (*Opened, error) {
 	tags := []cachekeys.Digest{allDigest}
 	if !want.Rules.IsZero() {
@@ -87,9 +89,9 @@ func (o *Opened) Storable() bool { return o.late != nil || allOpen(o.Stamp) }
 // Shareable reports whether others who opened the same tokens may have the answer too.
 func (o *Opened) Shareable() bool { return o.late == nil && allOpen(o.Stamp) && allOpen(o.guards) }
 
-// Holds reports whether all tags of s had the tokens of s when o was opened. Then nothing was written
-// to them between the look-up that found s and the opening. Otherwise the backend would validate data
-// from before the write, under tokens from after it.
+// Holds reports whether all tags of s had the tokens of s when o was opened. Then nothing was
+// written to them between the look-up that found s and the opening. Otherwise the backend would
+// validate data from before the write, under tokens from after it.
 func (o *Opened) Holds(s Stamp) bool {
 	read := Reading{}
 	for _, marks := range [...][]Mark{o.Stamp, o.known, o.guards, o.unseen} {

@@ -18,20 +18,22 @@ import (
 
 // Times of the pushes.
 const (
-	// echoBound is how long ago the newest echo that came back may have been sent: for so long a process that is frozen or cut off
-	// may answer from memory what it has not heard is old.
+	// echoBound is how long ago the newest echo that came back may have been sent: for so long a
+	// process that is frozen or cut off may answer from memory what it has not heard is old.
 	echoBound = 500 * time.Millisecond
 	echoEvery = echoBound / 4
 	// idleAfter is when nobody wants memory any more, and echoes are no longer sent.
-	idleAfter    = 3 * time.Second
-	resubscribe  = 200 * time.Millisecond
-	maxUnechoed  = 64
-	pushPatience = 2 * time.Second // without any message, although echoes are sent: the subscription is taken for dead
+	idleAfter   = 3 * time.Second
+	resubscribe = 200 * time.Millisecond
+	maxUnechoed = 64
+	// without any message, although echoes are sent: the subscription is taken for dead
+	pushPatience = 2 * time.Second
 )
 
-// What is published: a byte that says which, and
+// The kinds of messages, by their first byte. It is followed by
 //
-//	'i'  an invalidation: how many slots (2 bytes), the slots (2 bytes each), then digests of rules in base64
+//	'i'  an invalidation: how many slots (2 bytes), the slots (2 bytes each), then digests of
+//	     rules in base64
 //	'e'  an echo: the process (10 bytes), which one (8 bytes)
 const (
 	invalidated = 'i'
@@ -54,7 +56,8 @@ func message(tags []cachekeys.Digest) string {
 
 const digestText = 22 // bytes of a digest in base64
 
-// hear takes a push of another process, or one of our own. What cannot be read is an invalidation of everything.
+// hear takes a push of another process, or one of our own. What cannot be read is an invalidation
+// of everything.
 func (h *invalidationLog) hear(b []byte) {
 	n := 0
 	if len(b) >= 3 {
@@ -75,8 +78,9 @@ func (h *invalidationLog) hear(b []byte) {
 	}
 }
 
-// A listener hears what other processes invalidate, and knows by its own echo whether it has caught up: an echo comes back behind all
-// that was published before it. It listens from the first time on that somebody wants to answer from memory.
+// A listener hears what other processes invalidate, and knows by its own echo whether it has
+// caught up: an echo comes back behind all that was published before it. It listens from the
+// first time on that somebody wants to answer from memory.
 type listener struct {
 	conn          *redisconn.Conn
 	channel       string
@@ -88,7 +92,9 @@ type listener struct {
 	wanted atomic.Int64  // when memory was last wanted, in nanoseconds since start
 	wake   chan struct{} // has a value when it is wanted and nothing is known
 	start  time.Time
-	caught atomic.Int64 // when the newest echo that came back was sent, since start; 0: none since the last subscription
+	// when the newest echo that came back was sent, since start; 0: none since the last
+	// subscription
+	caught atomic.Int64
 	fault  atomic.Pointer[string]
 
 	mu   sync.Mutex
@@ -223,7 +229,8 @@ func (l *listener) echo(ctx context.Context) {
 	defer cancel()
 	_ = l.conn.Do(ctx, nil, "echo", func(ctx context.Context, c redis.UniversalClient) error {
 		err := publish(ctx, c, l.channel, b)
-		if _, reply := errors.AsType[redis.Error](err); reply { // an ACL: it says nothing against the cache. What is merely away is said elsewhere.
+		// an ACL: it says nothing against the cache. What is merely away is said elsewhere.
+		if _, reply := errors.AsType[redis.Error](err); reply {
 			l.failed(ctx, err)
 			return nil
 		}
@@ -262,11 +269,12 @@ func (l *listener) unanswered() bool {
 	return len(l.sent) > 0
 }
 
-// Current reports whether answers may be given from memory: all that other processes invalidated until half a second ago has been
-// heard of. Asking also says that somebody wants to know.
+// Current reports whether answers may be given from memory: all that other processes invalidated
+// until half a second ago has been heard of. Asking also says that somebody wants to know.
 func (k *Keyspace) Current() bool { return k.listener.current() }
 
-// PushFault says why other processes' invalidations are not heard; "" if they are, or if nobody wants to know.
+// PushFault says why other processes' invalidations are not heard; "" if they are, or if nobody
+// wants to know.
 func (k *Keyspace) PushFault() string {
 	if text := k.listener.fault.Load(); text != nil {
 		return *text

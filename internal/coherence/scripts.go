@@ -2,12 +2,14 @@ package coherence
 
 import "github.com/redis/go-redis/v9"
 
-// Every script works on pairs of keys, the token and the intents of one tag, which lie on one slot. On one server a call has as
-// many pairs as there are tags; in Cluster there is a call for each. No other clock than that of the server is looked at.
+// Every script works on pairs of keys, the token and the intents of one tag, which lie on one
+// slot. On one server a call has as many pairs as there are tags; in Cluster there is a call for
+// each. No other clock than that of the server is looked at.
 //
-// The intents are a sorted set: who writes, by the time at which the intent runs out. With the score inf there stands what the
-// writes under way put aside: the token that stood before them, and when it would have expired. It comes back if nothing but
-// refused writes, none of them expired, has happened since; it lies under the intents' key so that it is lost with them.
+// The intents are a sorted set: who writes, by the time at which the intent runs out. With the
+// score inf there stands what the writes under way put aside: the token that stood before them,
+// and when it would have expired. It comes back if nothing but refused writes, none of them
+// expired, has happened since; it lies under the intents' key so that it is lost with them.
 const prelude = `
 local clock
 local function now()
@@ -160,9 +162,10 @@ end
 if ARGV[8] ~= '' then redis.pcall('PUBLISH', ARGV[7], ARGV[8] .. table.concat(found)) end
 return found`)
 
-// others announces the rules in force here and tells which others are in force elsewhere. On one server those of which nothing was heard for ten
-// minutes go, once their tokens are deleted: a sidecar that comes back finds nothing of its own, and announces itself when it fills. In Cluster they stay
-// until there are a hundred.
+// others announces the rules in force here and tells which others are in force elsewhere. On one
+// server those of which nothing was heard for ten minutes go, once their tokens are deleted: a
+// sidecar that comes back finds nothing of its own, and announces itself when it fills. In
+// Cluster they stay until there are a hundred.
 const others = `
 local function others(rules, all, own)
   announce(rules, all, own)

@@ -14,11 +14,12 @@ type Mark struct {
 	Token Token
 }
 
-// A Stamp is what an entry carries: the tokens, by tag, that its filler read before its backend request. The tag All is
-// always among them.
+// A Stamp is what an entry carries: the tokens, by tag, that its filler read before its backend
+// request. The tag All is always among them.
 type Stamp []Mark
 
-// maxMarks bounds a stamp that is read from Redis. A policy's tags, their families and 64 learned names stay far below.
+// maxMarks bounds a stamp that is read from Redis. A policy's tags, their families and 64 learned
+// names stay far below.
 const maxMarks = 1024
 
 var errStamp = errors.New("coherence: not a stamp")

@@ -26,7 +26,8 @@ type step struct {
 	// No tag of then is touched before all of first have been.
 	first, then []cachekeys.Digest
 	released    []cachekeys.Digest // tags whose intent is taken back, with those of then
-	pushes      bool               // other processes are told of first, then, and what the rules added
+	// other processes are told of first, then, and what the rules added
+	pushes bool
 	// call makes the script call of the step, or of a part of it.
 	call func(part step) redisconn.Call
 	// sequel follows if none of witnesses, which are of first, is closed; nil: there is none.
@@ -37,8 +38,8 @@ type step struct {
 // stepBatch bounds how many tags one script touches.
 const stepBatch = 512
 
-// do does s, and returns what its script has answered, in one list: an answer for each tag of first
-// and then, in their order; or the digests of other rules' tags, if s spreads.
+// do does s, and returns what its script has answered, in one list: an answer for each tag of
+// first and then, in their order; or the digests of other rules' tags, if s spreads.
 func (k *Keyspace) do(ctx context.Context, b *redisconn.Budget, s step) (answers []any, err error) {
 	if !k.conn.Cluster() {
 		return k.onOneServer(ctx, b, s)
@@ -96,9 +97,9 @@ func cut(tags []cachekeys.Digest) (part, rest []cachekeys.Digest) {
 	return tags[:n], tags[n:]
 }
 
-// inCluster does s with a call for each tag, in two pipelines: one for first, and for the rules; a
-// second one for then, and for what the rules have added. Nothing orders two nodes, so the second is
-// sent when all of the first has been answered.
+// inCluster does s with a call for each tag, in two pipelines: one for first, and for the rules;
+// a second one for then, and for what the rules have added. Nothing orders two nodes, so the
+// second is sent when all of the first has been answered.
 func (k *Keyspace) inCluster(ctx context.Context, c redis.UniversalClient, s step) ([]any, error) {
 	calls := k.callsFor(s, s.first)
 	if s.spreads && !s.rules.IsZero() {
@@ -234,8 +235,8 @@ func subscribe(ctx context.Context, c redis.UniversalClient, channel string) *re
 	return c.Subscribe(ctx, channel)
 }
 
-// eachServer calls f with the server, or with every primary of the Cluster. There at gives a client
-// of another node.
+// eachServer calls f with the server, or with every primary of the Cluster. There at gives a
+// client of another node.
 func (k *Keyspace) eachServer(ctx context.Context, c redis.UniversalClient, f func(ctx context.Context, node redis.Cmdable, at func(addr string) *redis.Client) error) error {
 	cluster, ok := c.(*redis.ClusterClient)
 	if !ok {

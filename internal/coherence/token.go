@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A Token is what a tag's key in Redis holds. Tokens are unique: no two calls of Tokens.Next, in any process at any
-// time, return the same one. The zero value stands for an absent key.
+// A Token is what a tag's key in Redis holds. Tokens are unique: no two calls of Tokens.Next, in
+// any process at any time, return the same one. The zero value stands for an absent key.
 type Token [16]byte
 
 // Tokens makes tokens: 80 random bits of the process and a counter. It is safe for concurrent use.
@@ -24,7 +24,8 @@ func NewTokens() *Tokens {
 	return &t
 }
 
-// Next returns a token that no call returned before. A process would have to make 2^48 of them to repeat itself.
+// Next returns a token that no call returned before. A process would have to make 2^48 of them to
+// repeat itself.
 func (t *Tokens) Next() Token {
 	var token Token
 	var n [8]byte
@@ -34,7 +35,8 @@ func (t *Tokens) Next() Token {
 	return token
 }
 
-// parseToken reads what Redis holds under a tag. Everything but a token reads as absent: it makes an entry dead.
+// parseToken reads what Redis holds under a tag. Everything but a token reads as absent: it makes
+// an entry dead.
 func parseToken(v any) Token {
 	s, ok := v.(string)
 	var t Token

@@ -12,12 +12,13 @@ const (
 	Unread                // some token has not been read yet
 )
 
-// A Reading is what Redis held under tags, read after the request that is to be answered came. An earlier reading
-// must never be used: a write may have been acknowledged to that very client in between.
+// A Reading is what Redis held under tags, read after the request that is to be answered came. An
+// earlier reading must never be used: a write may have been acknowledged to that very client in
+// between.
 type Reading map[cachekeys.Digest]Token
 
-// Judge compares a stamp with a reading. Where tokens are missing from the reading it returns their tags with Unread;
-// the caller reads them and asks again.
+// Judge compares a stamp with a reading. Where tokens are missing from the reading it returns
+// their tags with Unread; the caller reads them and asks again.
 func Judge(s Stamp, r Reading) (Verdict, []cachekeys.Digest) {
 	var missing []cachekeys.Digest
 	carriesAll := false

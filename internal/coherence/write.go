@@ -10,10 +10,12 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// UnknownSettle is how long intents stay where nobody knows what became of a write: it may commit after its 504.
+// UnknownSettle is how long intents stay where nobody knows what became of a write: it may commit
+// after its 504.
 const UnknownSettle = 10 * time.Second
 
-// A Write is a write under way: its tags are closed, so that nothing that is read meanwhile is stored. It is renewed until End.
+// A Write is a write under way: its tags are closed, so that nothing that is read meanwhile is
+// stored. It is renewed until End.
 type Write struct {
 	keyspace *Keyspace
 	id       Token
@@ -22,15 +24,17 @@ type Write struct {
 
 	mu     sync.Mutex
 	others []cachekeys.Digest // what other rules filled, begun too
-	since  time.Time          // before the last begin that was acknowledged was sent; zero: none was
+	// before the last begin that was acknowledged was sent; zero: none was
+	since time.Time
 
 	generation uint64 // of the server that took the intents
 	stop       context.CancelFunc
 	renewed    chan struct{} // closed when nothing is renewed any more; nil: nothing ever was
 }
 
-// Begin closes tags before a write is forwarded, guards and all. rules are those in force here. On an error nothing is known to be
-// closed; the write that is returned is then to be ended all the same, if it is forwarded.
+// Begin closes tags before a write is forwarded, guards and all. rules are those in force here.
+// On an error nothing is known to be closed; the write that is returned is then to be ended all
+// the same, if it is forwarded.
 func (k *Keyspace) Begin(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag) (*Write, error) {
 	w := &Write{keyspace: k, id: k.tokens.Next(), rules: rules, generation: k.incarnation.Generation(), stop: func() {}}
 	if k.disabled.NoBegin {
@@ -106,8 +110,9 @@ func (w *Write) begunSince() (since time.Time, others []cachekeys.Digest) {
 	return w.since, slices.Clone(w.others)
 }
 
-// awaitRenewal waits for a renewal that is under way, lest it close the tags after the end; no longer than the request may wait for Redis: one that comes
-// late leaves the tags closed until it runs out.
+// awaitRenewal waits for a renewal that is under way, lest it close the tags after the end; no
+// longer than the request may wait for Redis: one that comes late leaves the tags closed until it
+// runs out.
 func (w *Write) awaitRenewal(ctx context.Context, b *redisconn.Budget) {
 	if w.renewed == nil {
 		return
@@ -120,8 +125,8 @@ func (w *Write) awaitRenewal(ctx context.Context, b *redisconn.Budget) {
 	}
 }
 
-// closed reports whether each of tags is closed for certain, and for so long, by an intent of w: on the server that took it, which has not been
-// replaced as far as this process knows.
+// closed reports whether each of tags is closed for certain, and for so long, by an intent of w:
+// on the server that took it, which has not been replaced as far as this process knows.
 func (w *Write) closed(tags []cachekeys.Digest, settle time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -141,14 +146,18 @@ type Outcome int
 const (
 	Done    Outcome = iota // it changed what its tags name
 	Refused                // it changed nothing
-	Unknown                // it may change something yet: intents stay for UnknownSettle, or longer if the route says so
+	// it may change something yet: intents stay for UnknownSettle, or longer if the route says so
+	Unknown
 )
 
-// End ends w, before its answer is handed on, and is called once. tags and their guards are what changed; what was begun beside them
-// is taken back. settle is how long they stay closed, for database replicas that lag; 0: they open at once.
+// End ends w, before its answer is handed on, and is called once. tags and their guards are what
+// changed; what was begun beside them is taken back. settle is how long they stay closed, for
+// database replicas that lag; 0: they open at once.
 //
-// When End returns, this process reads nothing that carries one of the tags, from memory or from Redis. An error means that others may go on serving it until this
-// process has made it good; covered reports whether they are kept from it even so, by intents that stand for certain until then or until they run out.
+// When End returns, this process reads nothing that carries one of the tags, from memory or from
+// Redis. An error means that others may go on serving it until this process has made it good;
+// covered reports whether they are kept from it even so, by intents that stand for certain until
+// then or until they run out.
 func (w *Write) End(ctx context.Context, b *redisconn.Budget, outcome Outcome, tags, guards []cachekeys.Tag, settle time.Duration) (covered bool, err error) {
 	w.stop()
 	w.awaitRenewal(ctx, b)

@@ -14,7 +14,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// places are where the protocol runs: on one server, where a call is about many tags, and in Cluster, where each key has a slot of its own.
+// places are where the protocol runs: on one server, where a call is about many tags, and in
+// Cluster, where each key has a slot of its own.
 func places(t *testing.T, test func(t *testing.T, r config.Redis, drop func(keys ...string))) {
 	t.Helper()
 	t.Run("one server", func(t *testing.T) {
@@ -157,7 +158,8 @@ func TestARefusedWriteLeavesEverythingAsItWas(t *testing.T) {
 	})
 }
 
-// An intent whose writer was killed runs out by itself; what it put aside does not come back by another's refusal.
+// An intent whose writer was killed runs out by itself; what it put aside does not come back by
+// another's refusal.
 func TestAnIntentThatRanOutBringsNothingBack(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
 		p := newProcess(t, r, coherence.Disabled{}, 300*time.Millisecond)
@@ -166,7 +168,8 @@ func TestAnIntentThatRanOutBringsNothingBack(t *testing.T) {
 			t.Fatal("a cancelled end succeeded")
 		}
 		refused := p.begin(character)
-		proc.Await(t, 10*time.Second, func() error { // the refused one renews its own, and sweeps the other out
+		// the refused one renews its own, and sweeps the other out
+		proc.Await(t, 10*time.Second, func() error {
 			if n := p.intents(character); n != 1 {
 				return fmt.Errorf("%d writes are under way", n)
 			}
@@ -227,7 +230,8 @@ func TestAFamilyThatWasOnlyClosedInCaseComesBack(t *testing.T) {
 	})
 }
 
-// The writer answers although Redis did not take the end: others are kept from the old by its intents.
+// The writer answers although Redis did not take the end: others are kept from the old by its
+// intents.
 func TestALostEndIsCoveredWhereTheIntentsStand(t *testing.T) {
 	s := redisd.Start(t)
 	p := newProcess(t, addressOf(s), coherence.Disabled{})
@@ -266,7 +270,8 @@ func TestWithoutIntentsAKilledWriterLeavesTheOldAlive(t *testing.T) {
 	}
 }
 
-// Sidecars under different policies, in a rollout: what one filled carries tags that the other has never heard of.
+// Sidecars under different policies, in a rollout: what one filled carries tags that the other
+// has never heard of.
 func TestAWriteInvalidatesWhatOtherRulesFilled(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, drop func(...string)) {
 		mine, others := cachekeys.Rules("old"), cachekeys.Rules("new")
@@ -330,7 +335,8 @@ func canceled(t *testing.T) context.Context {
 	return ctx
 }
 
-// Where an invalidation failed, what it would have kept closed for a lagging replica stays closed once it is made good.
+// Where an invalidation failed, what it would have kept closed for a lagging replica stays closed
+// once it is made good.
 func TestSettleOutlivesAnEndThatFailed(t *testing.T) {
 	s := redisd.Start(t)
 	p := newProcess(t, addressOf(s), coherence.Disabled{}, time.Second)
@@ -364,7 +370,8 @@ func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
 	w := p.begin(character)
 	s.Freeze()
 	defer s.Thaw()
-	time.Sleep(1200 * time.Millisecond) // a third of the intent's time: the renewal is on its way by then
+	// a third of the intent's time: the renewal is on its way by then
+	time.Sleep(1200 * time.Millisecond)
 	start := time.Now()
 	_, err := w.End(t.Context(), p.conn.Budget(100*time.Millisecond), coherence.Done, []cachekeys.Tag{character}, nil, 0)
 	if took := time.Since(start); err == nil || took > 600*time.Millisecond {
@@ -372,7 +379,8 @@ func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
 	}
 }
 
-// The clock of the server went back by an hour: what was to run out in seconds would keep the tag closed for an hour.
+// The clock of the server went back by an hour: what was to run out in seconds would keep the tag
+// closed for an hour.
 func TestAClockThatWentBackKeepsNoTagClosed(t *testing.T) {
 	s := redisd.Start(t)
 	p := newProcess(t, addressOf(s), coherence.Disabled{})

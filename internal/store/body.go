@@ -17,7 +17,8 @@ var ErrBodyLost = errors.New("store: a piece of the body is lost")
 // A Span is a part of a body: the bytes from First up to End, which it does not have.
 type Span struct{ First, End int64 }
 
-// A Body sends what an entry's body holds, wherever it lies, and never holds more than one piece of it. It is for one goroutine.
+// A Body sends what an entry's body holds, wherever it lies, and never holds more than one piece
+// of it. It is for one goroutine.
 type Body struct {
 	store   *Store
 	entry   *entry.Entry
@@ -26,8 +27,10 @@ type Body struct {
 	room    []byte
 }
 
-// Open gets ready to send these parts of e's body, in their order; there is at least one, and none is empty. Of a body in pieces it reads the first piece that is needed and sees
-// that the others are there, in one round trip on b. An error, which is ErrBodyLost or Redis's, means that it cannot be sent; nothing is held then.
+// Open gets ready to send these parts of e's body, in their order; there is at least one, and
+// none is empty. Of a body in pieces it reads the first piece that is needed and sees that the
+// others are there, in one round trip on b. An error, which is ErrBodyLost or Redis's, means that
+// it cannot be sent; nothing is held then.
 func (s *Store) Open(ctx context.Context, b *redisconn.Budget, e *entry.Entry, parts ...Span) (*Body, error) {
 	body := &Body{store: s, entry: e}
 	if e.Chunks == nil {
@@ -54,7 +57,8 @@ func (s *Store) Open(ctx context.Context, b *redisconn.Budget, e *entry.Entry, p
 	return body, body.take(first, got)
 }
 
-// needed says which pieces the parts are in: the first one that is sent, and the keys of the others.
+// needed says which pieces the parts are in: the first one that is sent, and the keys of the
+// others.
 func (b *Body) needed(parts []Span) (first int, others []string) {
 	p := b.entry.Chunks
 	id, seen := p.ID.String(), make([]bool, p.Count())
@@ -70,8 +74,9 @@ func (b *Body) needed(parts []Span) (first int, others []string) {
 	return first, others
 }
 
-// WriteRange writes the bytes from first up to end, which it leaves out. Of a body in pieces it reads one after the other, each bounded by the store's time-out and
-// by ctx. After an error, which is w's, Redis's or ErrBodyLost, w has got a part of them.
+// WriteRange writes the bytes from first up to end, which it leaves out. Of a body in pieces it
+// reads one after the other, each bounded by the store's time-out and by ctx. After an error,
+// which is w's, Redis's or ErrBodyLost, w has got a part of them.
 func (b *Body) WriteRange(ctx context.Context, w io.Writer, first, end int64) error {
 	p := b.entry.Chunks
 	if p == nil {

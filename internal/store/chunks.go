@@ -10,13 +10,16 @@ import (
 	"sidecar/internal/entry"
 )
 
-// readingTTL is how much longer pieces live than the record that refers to them, and how long after another record has taken its place: for those who
-// have begun to read.
+// readingTTL is how much longer pieces live than the record that refers to them, and how long
+// after another record has taken its place: for those who have begun to read.
 const readingTTL = 5 * time.Minute
 
-// keepChunks makes the pieces of e's body live for as long as the record that is about to refer to them, and a little longer. They may have been written for
-// this record, or for an earlier one with the same body; placed is the query under the key where it belongs. It returns the pieces that the record now under its key refers to, if they are others: retire them
-// when that is replaced. It does nothing where the body does not lie in pieces, and gives ErrBodyLost where one is gone already.
+// keepChunks makes the pieces of e's body live for as long as the record that is about to refer
+// to them, and a little longer. They may have been written for this record, or for an earlier one
+// with the same body; placed is the query under the key where it belongs. It returns the pieces
+// that the record now under its key refers to, if they are others: retire them when that is
+// replaced. It does nothing where the body does not lie in pieces, and gives ErrBodyLost where
+// one is gone already.
 func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, ttl time.Duration) (replaced *entry.Chunks, err error) {
 	if e.Chunks == nil {
 		return nil, nil
@@ -28,7 +31,8 @@ func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, tt
 		for _, key := range s.chunkKeys(e.Chunks.ID, e.Chunks.Count()) {
 			kept = append(kept, pipe.PExpire(ctx, key, ttl+readingTTL))
 		}
-		old = pipe.Get(ctx, s.names.Entry(s.variantOf(e.Vary, placed))) // the last: its own error hides no other's
+		// the last: its own error hides no other's
+		old = pipe.Get(ctx, s.names.Entry(s.variantOf(e.Vary, placed)))
 		_, err := pipe.Exec(ctx)
 		if redis.HasErrorPrefix(err, "WRONGTYPE") {
 			return nil // a stranger's, to be overwritten
@@ -57,7 +61,8 @@ func chunksOf(value string) *entry.Chunks {
 	return nil
 }
 
-// retire lets pieces go that no record refers to any more, but not from under those who are reading them. Where it fails they go with their time.
+// retire lets pieces go that no record refers to any more, but not from under those who are
+// reading them. Where it fails they go with their time.
 func (s *Store) retire(ctx context.Context, p *entry.Chunks) {
 	if p == nil {
 		return
@@ -72,7 +77,8 @@ func (s *Store) retire(ctx context.Context, p *entry.Chunks) {
 	})
 }
 
-// deleteChunks deletes the first n pieces of a body that nobody reads yet. Where it fails they go with their time.
+// deleteChunks deletes the first n pieces of a body that nobody reads yet. Where it fails they go
+// with their time.
 func (s *Store) deleteChunks(ctx context.Context, id entry.BodyID, n int) {
 	if n == 0 {
 		return

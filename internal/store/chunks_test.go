@@ -30,7 +30,8 @@ func content(n int, seed byte) []byte {
 	return b
 }
 
-// spilled stores body in pieces, inHand bytes of it first and the rest by and by, and returns how that ended.
+// spilled stores body in pieces, inHand bytes of it first and the rest by and by, and returns how
+// that ended.
 func (w *world) spilled(q store.Query, body []byte, inHand int) (*entry.Entry, reason.Reason) {
 	w.t.Helper()
 	fill, e := w.begin(q), answer("")
@@ -293,7 +294,8 @@ func TestWhatIsDiscardedIsDeleted(t *testing.T) {
 	}
 }
 
-// Whoever reads the body waits for a Redis that is behind, but not longer than it has patience, and once.
+// Whoever reads the body waits for a Redis that is behind, but not longer than it has patience,
+// and once.
 func TestARedisThatTakesNothingHoldsTheReaderUpOnce(t *testing.T) {
 	w := newWorld(t)
 	q := query("/large", nil)

@@ -13,25 +13,29 @@ import (
 	"sidecar/internal/reason"
 )
 
-// MaxWhole is up to how many bytes a body is held in memory and stored in one record; a longer one goes into pieces. It is the default of max_body.
+// MaxWhole is up to how many bytes a body is held in memory and stored in one record; a longer
+// one goes into pieces. It is the default of max_body.
 const MaxWhole = 1 << 20
 
 const (
 	chunkSize = 256 << 10 // bytes
-	// chunksInHand is how many pieces of one body are in hand: the one that fills, and those on their way to Redis, of which one at a time is written.
+	// chunksInHand is how many pieces of one body are in hand: the one that fills, and those on
+	// their way to Redis, of which one at a time is written.
 	chunksInHand = 3
 	// maxChunkWriters is how many bodies are stored in pieces at once. One more is not stored.
 	maxChunkWriters = 16
 	// chunkTime is how long a body may take: a slow reader holds one of the places for no longer.
 	chunkTime = 2 * time.Minute
-	// fillingTTL is how long a piece lives unless the record comes that refers to it: what a sidecar leaves behind that dies in mid-body goes
-	// with it. It is longer than chunkTime by far.
+	// fillingTTL is how long a piece lives unless the record comes that refers to it: what a
+	// sidecar leaves behind that dies in mid-body goes with it. It is longer than chunkTime by
+	// far.
 	fillingTTL = 10 * time.Minute
 )
 
-// A ChunkWriter is a body on its way into the store piece by piece, at its reader's pace, while nobody holds it whole. Run writes what Write takes, until
-// Finish, Discard or a failure; in the end the answer is kept, or Discard is called. Write and Finish are for one goroutine at a time; Run, Wait and Discard may be called
-// by others meanwhile.
+// A ChunkWriter is a body on its way into the store piece by piece, at its reader's pace, while
+// nobody holds it whole. Run writes what Write takes, until Finish, Discard or a failure; in the
+// end the answer is kept, or Discard is called. Write and Finish are for one goroutine at a time;
+// Run, Wait and Discard may be called by others meanwhile.
 type ChunkWriter struct {
 	store    *Store
 	entry    *entry.Entry // for its fields
@@ -39,12 +43,14 @@ type ChunkWriter struct {
 	patience time.Duration
 	release  func()
 
-	inHand  []byte      // whole pieces, the first to be written; Run's
-	filling []byte      // the next piece, as far as it has come; nil: a free one is taken when the next byte comes
+	inHand []byte // whole pieces, the first to be written; Run's
+	// the next piece, as far as it has come; nil: a free one is taken when the next byte comes
+	filling []byte
 	queue   chan []byte // full pieces, and at the end one that is not; closed by Finish
 	free    chan []byte // pieces to be filled again
 
-	begun   int           // pieces that may have reached Redis; Run's, and to be read when written is closed
+	// pieces that may have reached Redis; Run's, and to be read when written is closed
+	begun   int
 	written chan struct{} // closed when Run is over
 	stop    sync.Once
 	stopped chan struct{}
@@ -52,8 +58,10 @@ type ChunkWriter struct {
 	discard sync.Once
 }
 
-// NewChunkWriter begins to store the body of e in pieces, with what is in hand of it: that is not changed any more, and at least one byte. patience is how long
-// Write may wait for Redis. It returns nil where too many bodies are being stored so, or one under the same key: nothing is to be stored then.
+// NewChunkWriter begins to store the body of e in pieces, with what is in hand of it: that is not
+// changed any more, and at least one byte. patience is how long Write may wait for Redis. It
+// returns nil where too many bodies are being stored so, or one under the same key: nothing is to
+// be stored then.
 func (f *Fill) NewChunkWriter(e *entry.Entry, inHand []byte, patience time.Duration) *ChunkWriter {
 	release := f.store.chunkWriters.begin(f.key)
 	if release == nil {
@@ -63,7 +71,8 @@ func (f *Fill) NewChunkWriter(e *entry.Entry, inHand []byte, patience time.Durat
 		store: f.store, entry: e, pieces: entry.Chunks{Size: int64(len(inHand)), Each: chunkSize}, patience: patience, release: release,
 		queue: make(chan []byte, chunksInHand), free: make(chan []byte, chunksInHand), written: make(chan struct{}), stopped: make(chan struct{}),
 	}
-	_, _ = rand.Read(s.pieces.ID[:]) // never fails; it ends the process where the system has no randomness
+	// never fails; it ends the process where the system has no randomness
+	_, _ = rand.Read(s.pieces.ID[:])
 	for range chunksInHand {
 		s.free <- make([]byte, 0, chunkSize)
 	}
@@ -73,8 +82,9 @@ func (f *Fill) NewChunkWriter(e *entry.Entry, inHand []byte, patience time.Durat
 	return s
 }
 
-// Write takes the next bytes of the body; it does not keep b. Where Redis is behind it waits, at most for patience: a body that comes faster than Redis takes
-// it is given up, and its reader goes on. Once it is given up, Write does nothing.
+// Write takes the next bytes of the body; it does not keep b. Where Redis is behind it waits, at
+// most for patience: a body that comes faster than Redis takes it is given up, and its reader
+// goes on. Once it is given up, Write does nothing.
 func (s *ChunkWriter) Write(b []byte) {
 	s.pieces.Size += int64(len(b))
 	if s.pieces.Size > entry.MaxChunks*chunkSize {
@@ -118,7 +128,8 @@ func (s *ChunkWriter) take() bool {
 	}
 }
 
-// Finish says that the body is complete: nothing is written any more after it. It returns where the pieces will lie.
+// Finish says that the body is complete: nothing is written any more after it. It returns where
+// the pieces will lie.
 func (s *ChunkWriter) Finish() *entry.Chunks {
 	if len(s.filling) > 0 {
 		s.pass()
@@ -128,7 +139,8 @@ func (s *ChunkWriter) Finish() *entry.Chunks {
 	return &pieces
 }
 
-// Run writes the pieces, one at a time and each bounded by the store's time-out. It has to be called, once; it ends when the body is written, given up or discarded.
+// Run writes the pieces, one at a time and each bounded by the store's time-out. It has to be
+// called, once; it ends when the body is written, given up or discarded.
 func (s *ChunkWriter) Run() {
 	defer s.release()
 	defer close(s.written)
@@ -197,7 +209,8 @@ func (s *ChunkWriter) Wait() (why reason.Reason) {
 	}
 }
 
-// Discard gives the body up, if it was not yet, and deletes what is written of it. It waits for nothing.
+// Discard gives the body up, if it was not yet, and deletes what is written of it. It waits for
+// nothing.
 func (s *ChunkWriter) Discard(why reason.Reason) {
 	s.giveUp(why)
 	s.discard.Do(func() {
@@ -210,7 +223,8 @@ func (s *ChunkWriter) Discard(why reason.Reason) {
 	})
 }
 
-// chunkWriters are the bodies that are being stored in pieces: a bounded number, and one of each key, since one is all that can be found.
+// chunkWriters are the bodies that are being stored in pieces: a bounded number, and one of each
+// key, since one is all that can be found.
 type chunkWriters struct {
 	mu   sync.Mutex
 	open map[cachekeys.Digest]struct{}

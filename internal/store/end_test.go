@@ -103,7 +103,8 @@ func TestCloseWaitsForStoresThatRedisDoesNotTakeAndReturns(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	w.Close(ctx)
-	if took := time.Since(began); took > 10*time.Second { // a store has two; the rest is for a busy machine
+	// a store has two; the rest is for a busy machine
+	if took := time.Since(began); took > 10*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	select {

@@ -32,8 +32,9 @@ type Fill struct {
 	shared bool         // the answer may be shared
 	lease  *lease.Lease // to fetch for all processes; nil: nobody was asked
 
-	member  *collapse.Member[flightID, *Fill, Result] // nil: not joined
-	release context.CancelFunc                        // ends the renewals of lease; nil: there are none
+	member *collapse.Member[flightID, *Fill, Result] // nil: not joined
+	// ends the renewals of lease; nil: there are none
+	release context.CancelFunc
 
 	mu    sync.Mutex
 	kept  bool // Keep has taken over, and gives the lease back

@@ -12,8 +12,8 @@ import (
 // maxHints and maxHintNames bound each of the two generations of hints, in keys and in names.
 const maxHints, maxHintNames = 32 << 10, 64 << 10
 
-// A hint is what this process remembers of a primary key, so that one round trip asks for everything at once. It is
-// only ever a guess of what to read: what is read decides.
+// A hint is what this process remembers of a primary key, so that one round trip asks for
+// everything at once. It is only ever a guess of what to read: what is read decides.
 type hint struct {
 	vary        []string        // the fields by which the variants are told apart
 	names       []cachekeys.Tag // the names that the answer gave
@@ -24,8 +24,8 @@ type hint struct {
 	search httpfield.SearchVariance // under the bare key of a path: by what its answers vary
 }
 
-// hints is a bounded memory with two generations: when the young one is full it becomes the old one, and what was not
-// asked for meanwhile is forgotten.
+// hints is a bounded memory with two generations: when the young one is full it becomes the old
+// one, and what was not asked for meanwhile is forgotten.
 type hints struct {
 	mu         sync.Mutex
 	young, old map[cachekeys.Digest]hint
@@ -60,7 +60,8 @@ func (h *hints) setUnshareable(primary cachekeys.Digest, until time.Time) {
 	h.put(primary, got)
 }
 
-// set remembers got; an empty hint is not worth remembering, but replaces one. Until when answers are not shared is not forgotten for it.
+// set remembers got; an empty hint is not worth remembering, but replaces one. Until when answers
+// are not shared is not forgotten for it.
 func (h *hints) set(primary cachekeys.Digest, got hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

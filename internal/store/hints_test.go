@@ -9,7 +9,8 @@ import (
 	"sidecar/cachekeys"
 )
 
-// A client that sends unique URLs by the million, whose answers name much, fills no memory with what is remembered of them.
+// A client that sends unique URLs by the million, whose answers name much, fills no memory with
+// what is remembered of them.
 func TestHintsAreBoundedByWhatTheyHold(t *testing.T) {
 	heap := func() uint64 {
 		var m runtime.MemStats

@@ -13,30 +13,35 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// A Query is what is looked up: a primary key, the tags that its request is known to depend on, and the request's
-// fields, which select the variant.
+// A Query is what is looked up: a primary key, the tags that its request is known to depend on,
+// and the request's fields, which select the variant.
 type Query struct {
 	Primary cachekeys.Digest
 	Rules   cachekeys.Tag // of the policies in force
 	Carried []cachekeys.Tag
 	Fields  httpfield.Fields
 	Memory  time.Duration // how long this process may answer by itself; 0: never
-	TTL     time.Duration // how long an answer is expected to live; one that lives longer costs one round trip more
+	// how long an answer is expected to live; one that lives longer costs one round trip more
+	TTL time.Duration
 	// Search gives the keys under No-Vary-Search; nil: it does not count.
 	Search Search
 
-	exact  cachekeys.Digest         // Primary as it was given: the key where No-Vary-Search says nothing
+	// Primary as it was given: the key where No-Vary-Search says nothing
+	exact  cachekeys.Digest
 	search httpfield.SearchVariance // what Primary is a key under
 }
 
 // Found is what a look-up came to.
 type Found struct {
-	Query  Query        // what was looked up, under the key where it is to be looked for: Begin a fill with it
+	// what was looked up, under the key where it is to be looked for: Begin a fill with it
+	Query  Query
 	Entry  *entry.Entry // alive, though it may be stale; nil if there is none
 	Memory bool         // it comes from this process's memory
-	// Dead is an entry that something was written to since, as long as it lies there: it is no answer, but the backend can be asked whether it still holds.
+	// Dead is an entry that something was written to since, as long as it lies there: it is no
+	// answer, but the backend can be asked whether it still holds.
 	Dead *entry.Entry
-	// Variants are other answers under the key, that requests with other fields selected, for the backend to be asked about.
+	// Variants are other answers under the key, that requests with other fields selected, for the
+	// backend to be asked about.
 	Variants []entry.Variant
 	// Key is that of the variant that the request selects.
 	Key cachekeys.Digest
@@ -44,14 +49,16 @@ type Found struct {
 	stamp coherence.Stamp // of Entry
 	// Why there is no entry: Miss, VaryMiss, Invalidated, Undecodable.
 	Why reason.Reason
-	// Bypass, if not empty, says that Redis could not be asked: nothing may be stored for this request either.
+	// Bypass, if not empty, says that Redis could not be asked: nothing may be stored for this
+	// request either.
 	Bypass reason.Reason
 	// Names are what an earlier answer is known to have named, for the next fill to open.
 	Names []cachekeys.Tag
 }
 
-// Lookup reads the entry for q with the tokens that it depends on, in one round trip where this process knows the key's
-// variants and names, in two where it has to learn them. It reads nothing that was sent to Redis before the call.
+// Lookup reads the entry for q with the tokens that it depends on, in one round trip where this
+// process knows the key's variants and names, in two where it has to learn them. It reads nothing
+// that was sent to Redis before the call.
 func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found {
 	if !s.keyspace.Readable() {
 		return Found{Bypass: reason.InvalidationPending}
@@ -62,7 +69,8 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 		return Found{Entry: h.entry, Memory: true, Query: q, Key: l.variant(), stamp: h.stamp}
 	}
 	s.awaitOwn(ctx, b, q.Primary)
-	if remembered := s.remembered(q.original()); remembered.Primary != q.Primary { // what was awaited has said how queries are told apart
+	// what was awaited has said how queries are told apart
+	if remembered := s.remembered(q.original()); remembered.Primary != q.Primary {
 		l.query, l.hint = remembered, s.hints.get(remembered.Primary)
 	}
 	found, err := l.run()
@@ -77,8 +85,8 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	return found
 }
 
-// awaitOwn waits for a store of this process under the key, so that a caller reads its own fill. The wait is bounded
-// by the request's budget, but not taken from it: Redis is at work meanwhile.
+// awaitOwn waits for a store of this process under the key, so that a caller reads its own fill.
+// The wait is bounded by the request's budget, but not taken from it: Redis is at work meanwhile.
 func (s *Store) awaitOwn(ctx context.Context, b *redisconn.Budget, primary cachekeys.Digest) {
 	done := s.pending.of(primary)
 	if done == nil {
@@ -163,8 +171,8 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	return Found{Entry: e, Names: rec.names}, rec.stamp, nil
 }
 
-// otherVariants is what there is for a request that selects nothing that is stored: what other requests do. It takes a round trip, and the whole answer of the
-// backend may be spared for it.
+// otherVariants is what there is for a request that selects nothing that is stored: what other
+// requests do. It takes a round trip, and the whole answer of the backend may be spared for it.
 func (l *lookup) otherVariants() (Found, coherence.Stamp, error) {
 	found := Found{Why: reason.VaryMiss, Names: l.hint.names}
 	rec, err := l.readEntry(l.query.Primary)
@@ -178,7 +186,8 @@ func (l *lookup) otherVariants() (Found, coherence.Stamp, error) {
 	return found, nil, nil
 }
 
-// Variant reads one of Found.Variants, whatever became of what it depends on: the backend has just said that it still holds. nil if it is there no more.
+// Variant reads one of Found.Variants, whatever became of what it depends on: the backend has
+// just said that it still holds. nil if it is there no more.
 func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, v entry.Variant) *entry.Entry {
 	l := lookup{store: s, ctx: ctx, budget: b}
 	rec, err := l.readEntry(v.Key)
@@ -234,7 +243,8 @@ func (l *lookup) readAll() (*envelope, error) {
 	return parse(values[0]), nil
 }
 
-// readEntry reads another entry than was expected. The tokens in hand serve on: they were read after the request came.
+// readEntry reads another entry than was expected. The tokens in hand serve on: they were read
+// after the request came.
 func (l *lookup) readEntry(key cachekeys.Digest) (*envelope, error) {
 	values, err := l.store.mget(l.ctx, l.budget, []string{l.store.names.Entry(key)})
 	if err != nil {

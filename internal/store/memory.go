@@ -9,8 +9,8 @@ import (
 	"sidecar/internal/memory"
 )
 
-// A readAt is when a look-up or a fill began that may end in this process's memory: before Redis was
-// touched.
+// A readAt is when a look-up or a fill began that may end in this process's memory: before Redis
+// was touched.
 type readAt struct {
 	position coherence.Position
 	at       time.Time
@@ -18,7 +18,8 @@ type readAt struct {
 
 func (s *Store) now() readAt { return readAt{s.keyspace.Position(), time.Now()} }
 
-// held is what stands in memory. It is served for as long as nothing was heard of its tags since it began, and the route allows.
+// held is what stands in memory. It is served for as long as nothing was heard of its tags since
+// it began, and the route allows.
 type held struct {
 	began readAt
 	stamp coherence.Stamp
@@ -37,7 +38,8 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 	return h
 }
 
-// toMemory holds e, which must not be changed any more, while it is fresh: what is to be validated is looked for where another process may have done so. A body in pieces is not held.
+// toMemory holds e, which must not be changed any more, while it is fresh: what is to be
+// validated is looked for where another process may have done so. A body in pieces is not held.
 func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *entry.Entry, stamp coherence.Stamp) {
 	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.position, stamp) {
 		return

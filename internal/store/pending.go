@@ -6,8 +6,8 @@ import (
 	"sidecar/cachekeys"
 )
 
-// pending knows which keys have a store on its way, so that a request that comes right after an answer was complete
-// finds it stored.
+// pending knows which keys have a store on its way, so that a request that comes right after an
+// answer was complete finds it stored.
 type pending struct {
 	mu   sync.Mutex
 	keys map[cachekeys.Digest]chan struct{}
@@ -15,8 +15,9 @@ type pending struct {
 
 func newPending() *pending { return &pending{keys: map[cachekeys.Digest]chan struct{}{}} }
 
-// begin announces a store under the primary key; the function that it returns says that it is over. Of several stores under one key the latest is the one to wait for. The number of keys is bounded by the
-// number of requests in flight and of stores under way.
+// begin announces a store under the primary key; the function that it returns says that it is
+// over. Of several stores under one key the latest is the one to wait for. The number of keys is
+// bounded by the number of requests in flight and of stores under way.
 func (p *pending) begin(primary cachekeys.Digest) (over func()) {
 	done := make(chan struct{})
 	p.mu.Lock()

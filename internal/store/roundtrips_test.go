@@ -13,8 +13,9 @@ import (
 	"sidecar/test/redisd"
 )
 
-// A counter counts the round trips of a client: a command alone is one, a pipeline is one. In Cluster
-// it sees the pipeline before it is shared out to the nodes, which are asked at the same time.
+// A counter counts the round trips of a client: a command alone is one, a pipeline is one. In
+// Cluster it sees the pipeline before it is shared out to the nodes, which are asked at the same
+// time.
 type counter struct{ trips atomic.Int64 }
 
 // DialHook implements redis.Hook.

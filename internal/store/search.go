@@ -11,7 +11,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// A Search gives the keys that a request has where the backend said by which parameters its answers vary (No-Vary-Search).
+// A Search gives the keys that a request has where the backend said by which parameters its
+// answers vary (No-Vary-Search).
 type Search interface {
 	// HasQuery reports whether the request has parameters.
 	HasQuery() bool
@@ -52,8 +53,9 @@ func (q Query) under(v httpfield.SearchVariance) Query {
 	return q
 }
 
-// asksBare reports whether the look-up is also to look what was said of the path: this process remembers nothing of it. A request without a query is spared
-// that, for most paths have none: it finds what lies under its own key, and what this process remembers.
+// asksBare reports whether the look-up is also to look what was said of the path: this process
+// remembers nothing of it. A request without a query is spared that, for most paths have none: it
+// finds what lies under its own key, and what this process remembers.
 func (q Query) asksBare() bool {
 	return q.Search != nil && q.Primary == q.exact && q.Search.HasQuery()
 }
@@ -89,7 +91,8 @@ func (q Query) placed(e *entry.Entry) Query {
 	return q.under(v)
 }
 
-// writeSearch writes what an answer says of its path, beside the answer, and remembers it; or forgets what was remembered, where it says nothing.
+// writeSearch writes what an answer says of its path, beside the answer, and remembers it; or
+// forgets what was remembered, where it says nothing.
 func (s *Store) writeSearch(ctx context.Context, pipe redis.Pipeliner, asked, placed Query, ttl time.Duration) {
 	switch {
 	case placed.Search == nil:

@@ -102,7 +102,8 @@ func (f *Fill) Wait(ctx context.Context, b *redisconn.Budget) (r Result, ok bool
 	}
 	f.lead()
 	found := f.awaitProcess()
-	if found.Entry == nil || found.Entry.Fresh(time.Now()) <= 0 { // a stale response was there before
+	// a stale response was there before
+	if found.Entry == nil || found.Entry.Fresh(time.Now()) <= 0 {
 		return Result{}, false
 	}
 	f.Complete(Result{stored: true})

@@ -39,7 +39,8 @@ func (w *world) awaitNoLease(q store.Query) {
 	}
 }
 
-// A fetch that panics ends without a result: the next one fetches, with the lease that the first had.
+// A fetch that panics ends without a result: the next one fetches, with the lease that the first
+// had.
 func TestALeaderThatEndsWithoutAResultPassesLeadAndLeaseOn(t *testing.T) {
 	w := newWorld(t)
 	q := query("/characters/42", nil)
@@ -63,8 +64,8 @@ func TestALeaderThatEndsWithoutAResultPassesLeadAndLeaseOn(t *testing.T) {
 	w.awaitNoLease(q)
 }
 
-// The member that joined second has got the lease. The leader, which found it elsewhere, gets it, and
-// does not wait for a process that is this one.
+// The member that joined second has got the lease. The leader, which found it elsewhere, gets it,
+// and does not wait for a process that is this one.
 func TestALeaseThatAMemberGotIsHandedToTheLeader(t *testing.T) {
 	w := newWorld(t)
 	q := query("/characters/42", nil)

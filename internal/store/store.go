@@ -1,5 +1,6 @@
-// Package store finds and keeps entries: tier by tier on the way in, behind the answer on the way out. Which entry may
-// still be used is coherence's to judge, what it says is entry's, and whether it is fresh is httpcache's.
+// Package store finds and keeps entries: tier by tier on the way in, behind the answer on the way
+// out. Which entry may still be used is coherence's to judge, what it says is entry's, and
+// whether it is fresh is httpcache's.
 package store
 
 import (
@@ -19,14 +20,15 @@ import (
 
 // A Store is the two tiers, memory before Redis. It is safe for concurrent use.
 type Store struct {
-	conn         *redisconn.Conn
-	keyspace     *coherence.Keyspace
-	names        cachekeys.Names
-	secret       func() []byte
-	hints        *hints
-	searches     atomic.Bool // some path is known to have a rule for its queries
-	pending      *pending
-	flights      collapse.Group[flightID, *Fill, Result] // of this process; bounded by the requests under way
+	conn     *redisconn.Conn
+	keyspace *coherence.Keyspace
+	names    cachekeys.Names
+	secret   func() []byte
+	hints    *hints
+	searches atomic.Bool // some path is known to have a rule for its queries
+	pending  *pending
+	// of this process; bounded by the requests under way
+	flights      collapse.Group[flightID, *Fill, Result]
 	leases       *lease.Leases
 	chunkWriters *chunkWriters
 	memory       *memory.Cache[*held] // nil: there is no memory tier
@@ -41,10 +43,11 @@ type Store struct {
 
 // Options of a Store.
 type Options struct {
-	Conn         *redisconn.Conn
-	Keyspace     *coherence.Keyspace
-	Names        cachekeys.Names
-	Secret       func() []byte // HMAC key of entry keys; nil result: not known yet, and nothing is asked of the store
+	Conn     *redisconn.Conn
+	Keyspace *coherence.Keyspace
+	Names    cachekeys.Names
+	// HMAC key of entry keys; nil result: not known yet, and nothing is asked of the store
+	Secret       func() []byte
 	StoreTimeout time.Duration // bound of one store behind an answer; 0: 2 s
 	Memory       int64         // bound of the memory tier in bytes; 0: there is none
 	MaxStores    int           // how many may be under way at once; 0: 64. One more is dropped.
