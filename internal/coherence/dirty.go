@@ -15,7 +15,7 @@ const maxDirty = 10_000
 // dirtyRetry is how long the list waits before it tries Redis again.
 const dirtyRetry = 50 * time.Millisecond
 
-// A dirtyList holds the tags whose deletion failed, or of which nobody knows. While it holds
+// A dirtyList holds the tags whose deletion failed, or has an unknown outcome. While it holds
 // anything, nothing is read from Redis: a frozen Redis that thaws with all its data would
 // otherwise serve what a write, acknowledged meanwhile, had made old.
 type dirtyList struct {

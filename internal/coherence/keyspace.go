@@ -51,7 +51,7 @@ type Disabled struct {
 	NoBegin          bool // writes announce nothing
 	AllNotCarried    bool // entries do not carry the tag All
 	NoHello          bool // a Redis that nobody has met is used as it comes
-	JoinByKey        bool // share an answer with whoever asks for the same, whatever the tokens say
+	JoinByKey        bool // share answers by key alone, without comparing tokens
 	GuardsAfterTags  bool // in Cluster
 	// ask by a time about what is stale, though it was written to between look-up and open
 	StaleUnproved bool

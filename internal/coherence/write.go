@@ -10,8 +10,8 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// UnknownSettle is how long intents stay where nobody knows what became of a write: it may commit
-// after its 504.
+// UnknownSettle is how long intents stay if the outcome of a write is unknown: it may commit after
+// its 504.
 const UnknownSettle = 10 * time.Second
 
 // A Write is a write under way: its tags are closed, so that nothing that is read meanwhile is
@@ -110,9 +110,9 @@ func (w *Write) begunSince() (since time.Time, others []cachekeys.Digest) {
 	return w.since, slices.Clone(w.others)
 }
 
-// awaitRenewal waits for a renewal that is under way, lest it close the tags after the end; no
-// longer than the request may wait for Redis: one that comes late leaves the tags closed until it
-// runs out.
+// awaitRenewal waits for a renewal that is under way, which would close the tags after the end. It
+// waits no longer than the request may wait for Redis: a renewal that comes late leaves the tags
+// closed until it expires.
 func (w *Write) awaitRenewal(ctx context.Context, b *redisconn.Budget) {
 	if w.renewed == nil {
 		return
