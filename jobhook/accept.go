@@ -12,11 +12,12 @@ import (
 
 const idempotencyKey = "Idempotency-Key"
 
-// Accept makes a job of r, as plan says, and answers 202, or with an error that is the client's; it then reports true. Else r
-// is to be sent to the backend as it then is: its body can be read from the beginning, and it carries the job's id as Idempotency-Key
-// if a task may have reached the job store. b is what Redis work may add to the request.
+// Accept makes a job of r by plan. It reports true if it has answered: with 202, or with an error
+// of the client's. Otherwise the caller sends r to the backend as it is then: its body can be read
+// from the beginning, and it carries the job's id as Idempotency-Key if a task may have reached the
+// job store. b bounds the Redis work.
 //
-// Whoever cannot be told from others gets no job: they could never ask for it.
+// A caller that cannot be told from others gets no job, since nobody could ask for it later.
 func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason) {
 	if plan.Job == nil {
 		return false, reason.NoRoute

@@ -9,8 +9,8 @@ import (
 	"sidecar/internal/peek"
 )
 
-// readBody reads the body of r, of which at most limit bytes may make a job, and puts it back: whatever it returns, r can be
-// sent to the backend as if nobody had looked. ok is false if there is more, or if the body ended early.
+// readBody reads up to limit bytes of r's body and puts them back, so that r can be sent to the
+// backend whole in any case. ok is false if there is more, or if the body ended early.
 func readBody(r *http.Request, limit int64) (content []byte, ok bool, err error) {
 	switch {
 	case r.ContentLength > limit:
@@ -22,7 +22,7 @@ func readBody(r *http.Request, limit int64) (content []byte, ok bool, err error)
 	return content, ok, err
 }
 
-// capture is r with its body as a job keeps it.
+// capture returns r, with its body, as a job keeps it.
 func capture(r *http.Request, body []byte) *jobs.Request {
 	fields := r.Header.Clone()
 	httpfield.HopOf(httpfield.Header(r.Header)).Strip(fields)
@@ -41,9 +41,9 @@ func capture(r *http.Request, body []byte) *jobs.Request {
 	}
 }
 
-// withoutQueueing takes respond-async and wait out of Prefer (RFC 7240 §4.1, §4.3): the worker wants the answer, and waits
-// for it. All other preferences are the backend's. Where the field cannot be read for certain it is dropped: preferences may be
-// ignored.
+// withoutQueueing takes respond-async and wait out of Prefer (RFC 7240 §4.1, §4.3): the worker
+// wants the answer, and waits for it. All other preferences are the backend's. Where the field
+// cannot be read for certain it is dropped: preferences may be ignored.
 func withoutQueueing(values []string) []string {
 	members, ok := httpfield.Members(values)
 	if !ok {

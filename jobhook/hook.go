@@ -1,7 +1,8 @@
-// Package jobhook is the HTTP side of jobs: it turns requests into jobs, and answers for them under JOBS_PATH.
+// Package jobhook is the HTTP side of jobs: it turns requests into jobs, and answers for them under
+// JOBS_PATH.
 //
-// accept and capture make the job of a POST; status and result answer whoever asks later; owner decides who
-// may see a job.
+// accept and capture make the job of a POST; status and result answer later requests; owner decides
+// who may see a job.
 package jobhook
 
 import (
@@ -20,17 +21,18 @@ import (
 // pollTimeout bounds all Redis work of a request for a status or a result.
 const pollTimeout = 2 * time.Second
 
-// retryAfter is what Retry-After says, in seconds, where it is worth asking again.
+// retryAfter is the value of Retry-After, in seconds, where it is worth asking again.
 const retryAfter = "1"
 
 // Options of a Hook.
 type Options struct {
 	Jobs *jobs.Jobs
 	Path string // JOBS_PATH; "" for "/_jobs". A trailing slash is dropped
-	// CacheStatus is the Cache-Status of an answer that the hook makes, for why; nil, or an empty string: none.
+	// CacheStatus is the Cache-Status of an answer that the hook makes, for why; nil, or an empty
+	// string: none.
 	CacheStatus func(why reason.Reason) string
-	// AuthFailed is called when somebody asks for a job that is not there, or not theirs; nil: nobody
-	// counts.
+	// AuthFailed is called when somebody asks for a job that is not there, or not theirs; nil:
+	// nobody counts.
 	AuthFailed func()
 	Log        *slog.Logger // nil: slog.Default
 }
@@ -93,7 +95,7 @@ func (h *Hook) refuse(w http.ResponseWriter, status int, why reason.Reason, deta
 	problem.Write(w, status, detail)
 }
 
-// sign adds what the sidecar says of an answer that it makes itself.
+// sign adds the Cache-Status of an answer that the sidecar makes itself.
 func (h *Hook) sign(header http.Header, why reason.Reason) {
 	if s := h.CacheStatus(why); s != "" {
 		header["Cache-Status"] = append(header["Cache-Status"], s)

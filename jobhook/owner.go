@@ -38,8 +38,8 @@ func (h *Hook) find(w http.ResponseWriter, r *http.Request, id string, who calle
 	return jobs.Record{}, false
 }
 
-// owns reports whether who may see the job: the caller who submitted it, or, if nobody said who was asking then, everybody
-// who holds its id.
+// owns reports whether who may see the job: the caller who submitted it, or, if nobody said who was
+// asking then, everybody who holds its id.
 func owns(record jobs.Record, who caller.Caller) bool {
 	if record.Owner == "" {
 		return true

@@ -10,8 +10,8 @@ import (
 	"sidecar/internal/reason"
 )
 
-// result answers with the backend's own response. Before there is one that is a conflict with the state of the job, and
-// where there will never be one it is what a client without a queue would have been told: that the gateway got no answer.
+// result answers with the backend's own response. Before there is one it answers 409. Where there
+// will never be one it answers 502, as a gateway without a queue would have done.
 func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record) {
 	ctx, cancel := context.WithTimeout(r.Context(), pollTimeout)
 	defer cancel()
@@ -34,8 +34,8 @@ func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record
 	}
 }
 
-// replay sends what the backend sent, and nothing that it did not, but for keeping the answer to a POST, which is now that to a
-// GET, out of caches that the backend did not invite.
+// replay sends the backend's response and adds nothing to it but Cache-Control: no-store. The
+// answer to a POST is now that to a GET, which caches might store without the backend's consent.
 func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Response) {
 	header := w.Header()
 	for name, values := range response.Fields {

@@ -10,7 +10,7 @@ import (
 	"sidecar/internal/reason"
 )
 
-// statusDocument is what a client sees of a job.
+// statusDocument is a job as clients see it.
 type statusDocument struct {
 	JobID      string      `json:"job_id"`
 	Type       string      `json:"type"`

@@ -58,7 +58,8 @@ type sidecar struct {
 	draining atomic.Bool
 }
 
-// assemble makes the parts and opens the listeners. Nothing of Redis or the backend is waited for: they may be away.
+// assemble makes the parts and opens the listeners. It does not wait for Redis or the backend: they
+// may be away.
 func assemble(cfg config.Config, env func(string) (string, bool), log *slog.Logger) (*sidecar, error) {
 	s := &sidecar{cfg: cfg, log: log, registry: telemetry.NewRegistry()}
 	s.base, s.cutOff = context.WithCancel(context.Background())
@@ -107,7 +108,8 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 	return s.listen()
 }
 
-// connect makes the connections to the cache and to the job store, and the Redis in this process where there is to be one.
+// connect makes the connections to the cache and to the job store, and starts the embedded Redis
+// where that is configured.
 func (s *sidecar) connect(names cachekeys.Names) (err error) {
 	kept := !s.cfg.Redis.Embedded // the cache's may come back with older data, whatever the job store's is
 	if s.cfg.Redis.Embedded {
@@ -220,7 +222,7 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 	return err
 }
 
-// scrapeTimeout bounds what a scrape of the metrics may wait for the job store.
+// scrapeTimeout bounds how long a scrape of the metrics waits for the job store.
 const scrapeTimeout = time.Second
 
 // queueStats are the queues' metrics; none while the job store is away.
@@ -274,7 +276,7 @@ func (s *sidecar) listen() (err error) {
 // run serves until ctx is done, and then ends in order, within SHUTDOWN_TIMEOUT.
 func (s *sidecar) run(ctx context.Context) error {
 	defer s.close()
-	work, endWork := context.WithCancel(context.Background()) // what requests in flight still need
+	work, endWork := context.WithCancel(context.Background()) // ends after the last request in flight
 	defer endWork()
 	workers, endWorkers := context.WithCancel(context.Background())
 	defer endWorkers()
@@ -326,7 +328,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	return err
 }
 
-// loops are what runs beside the servers.
+// loops run beside the servers.
 func (s *sidecar) loops() []func(context.Context) {
 	loops := []func(context.Context){
 		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.RunMending, s.warnOfEviction,
@@ -337,7 +339,8 @@ func (s *sidecar) loops() []func(context.Context) {
 	return loops
 }
 
-// runWorkers starts the workers as soon as the job store answers, since asynq wants it there at its start.
+// runWorkers starts the workers as soon as the job store answers, since asynq wants it there at its
+// start.
 func (s *sidecar) runWorkers(ctx context.Context) {
 	for s.jobsConn.Healthy() != nil {
 		select {
@@ -351,7 +354,7 @@ func (s *sidecar) runWorkers(ctx context.Context) {
 	}
 }
 
-// close frees what assemble took.
+// close frees all that assemble has made.
 func (s *sidecar) close() {
 	s.cutOff()
 	for _, l := range []serving{s.data, s.ops} {
@@ -369,7 +372,7 @@ func (s *sidecar) close() {
 	}
 }
 
-// opsHandler is what the ops address answers with.
+// opsHandler is the handler of the ops address.
 func (s *sidecar) opsHandler() http.Handler {
 	return ops.Handler(ops.Options{
 		Ready:      s.ready,

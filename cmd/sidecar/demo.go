@@ -16,7 +16,8 @@ import (
 	"sidecar/internal/telemetry"
 )
 
-// demoCommand starts a small game API, an embedded Redis and the sidecar in front of it, and says what to try.
+// demoCommand starts a small game API, an embedded Redis and the sidecar in front of it, and says
+// what to try.
 func demoCommand(ctx context.Context, c console, args []string) int {
 	flags := flag.NewFlagSet("sidecar demo", flag.ContinueOnError)
 	flags.SetOutput(c.stderr)

@@ -11,8 +11,8 @@ import (
 	"sidecar/internal/coherence"
 )
 
-// guards are the parts of the protocol that GUARDS_OFF switches off, as JSON. Only the checker's own binary is built with the tag that
-// lets it: it has to see what breaks without each of them.
+// guards are the parts of the protocol that GUARDS_OFF switches off, as JSON. Only the checker's
+// own binary is built with the tag that lets it: it has to see what breaks without each of them.
 var guards = sync.OnceValue(func() (off coherence.Disabled) {
 	if text := os.Getenv("GUARDS_OFF"); text != "" {
 		if err := json.Unmarshal([]byte(text), &off); err != nil {

@@ -1,5 +1,6 @@
-// Command sidecar is a reverse proxy that runs beside an HTTP API and makes it fast: it caches GET answers in Redis by
-// the route policies of a YAML file, invalidates what writes changed, and moves slow POSTs into jobs.
+// Command sidecar is a reverse proxy that runs beside an HTTP API and makes it fast: it caches GET
+// answers in Redis by the route policies of a YAML file, invalidates entries that writes changed,
+// and moves slow POSTs into jobs.
 package main
 
 import (
@@ -20,7 +21,7 @@ const (
 	exitUsage  = 2 // wrong usage or configuration
 )
 
-// A console is what a command talks to, so that tests can run commands too.
+// A console is the environment and the output of a command. Tests run commands with their own.
 type console struct {
 	env    []string // KEY=value
 	stdout io.Writer

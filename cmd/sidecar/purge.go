@@ -53,7 +53,7 @@ func usageStatus(err error) int {
 // opsTimeout bounds one question to a running sidecar.
 const opsTimeout = 10 * time.Second
 
-// purge posts to /admin/purge and returns what the sidecar says.
+// purge posts to /admin/purge and returns the answer.
 func (s opsClient) purge(ctx context.Context, tags []string, all bool) (string, error) {
 	body, err := json.Marshal(map[string]any{"tags": tags, "all": all})
 	if err != nil {
@@ -85,7 +85,8 @@ func (s opsClient) purge(ctx context.Context, tags []string, all bool) (string, 
 // An opsClient talks to a running sidecar's ops address.
 type opsClient struct{ url, token string }
 
-// clientSettings says where the ops address is and who may ask: ops, or OPS_ADDR, and ADMIN_TOKEN or ADMIN_TOKEN_FILE.
+// clientSettings returns the ops address (ops, or OPS_ADDR) and the token (ADMIN_TOKEN or
+// ADMIN_TOKEN_FILE).
 func clientSettings(env []string, ops string) (opsClient, error) {
 	lookup := environment(env)
 	if ops == "" {

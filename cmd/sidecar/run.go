@@ -53,7 +53,8 @@ func start(ctx context.Context, c console, cfg config.Config) int {
 	return exitDone
 }
 
-// runFlags reads the flags of run as variables that win over the environment. ok is false if the command ends here.
+// runFlags reads the flags of run as variables that win over the environment. ok is false if the
+// command ends here.
 func runFlags(stderr io.Writer, args []string) (overrides map[string]string, status int, ok bool) {
 	flags := flag.NewFlagSet("sidecar run", flag.ContinueOnError)
 	flags.SetOutput(stderr)

@@ -14,7 +14,8 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// ready says why the sidecar does not take traffic. Redis being away is no reason: that is what the fallback is for.
+// ready says why the sidecar does not take traffic. Redis being away is no reason: the backend
+// answers then.
 func (s *sidecar) ready(ctx context.Context) error {
 	switch {
 	case s.draining.Load():
@@ -31,7 +32,7 @@ func (s *sidecar) ready(ctx context.Context) error {
 	return nil
 }
 
-// policiesInForce is what /admin/policies shows.
+// policiesInForce is the answer of /admin/policies.
 func (s *sidecar) policiesInForce() any {
 	t := s.policies.Table()
 	return map[string]any{"file": s.cfg.Policies, "version": t.Version(), "loaded_at": s.policies.LoadedAt().UTC(), "routes": t.Routes()}
@@ -103,7 +104,7 @@ func (s *sidecar) reportPolicies(context.Context) (string, any, []string) {
 	return "policies", value, nil
 }
 
-// reportAdvice says what works and could be better.
+// reportAdvice names settings that work and could be better.
 func (s *sidecar) reportAdvice(ctx context.Context) (string, any, []string) {
 	advice := s.advice()
 	if eviction := s.jobsConn.EvictionAdvice(ctx); eviction != "" {
@@ -112,7 +113,7 @@ func (s *sidecar) reportAdvice(ctx context.Context) (string, any, []string) {
 	return "advice", advice, nil
 }
 
-// advice is what can be told from the configuration alone.
+// advice follows from the configuration alone.
 func (s *sidecar) advice() []string {
 	advice := []string{}
 	if s.policies.Table().HasJobs() {

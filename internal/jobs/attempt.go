@@ -11,16 +11,16 @@ import (
 	"sidecar/policy"
 )
 
-// settlePatience is how long a worker tries to write down how an attempt came out while Redis is away. After it the job runs
-// again, when asynq's lease on it is over.
+// settlePatience bounds how long a worker tries to record the outcome of an attempt while Redis is
+// away. After that the job runs again, when asynq's lease on it has expired.
 const settlePatience = 10 * time.Minute
 
-// maxCutOffs is how often an attempt may be cut off, by a sidecar that ends or dies, before the job is given up: it may be
-// the job that kills them.
+// maxCutOffs bounds the attempts that are cut off because their sidecar ends or dies. The job may
+// be the cause: after so many it fails.
 const maxCutOffs = 10
 
-// attempt counts an attempt, makes it, invalidates what it may have changed, and only then writes down how it came out:
-// who sees that the job is done sees nothing older.
+// attempt counts an attempt, makes it, drops the entries that it may have changed, and only then
+// records its outcome. A client that sees the job done therefore sees no older data.
 func (j *Jobs) attempt(ctx, attempts context.Context, r Record, req *Request) error {
 	plan := j.Plan(req.view(), r.Queued)
 	if plan.Kind != policy.Job {
@@ -52,7 +52,7 @@ func (j *Jobs) attempt(ctx, attempts context.Context, r Record, req *Request) er
 	return j.conclude(ctx, attempts, r, n, a.attempt)
 }
 
-// start counts the attempt. It returns 0 if there is nothing left to do.
+// start counts the attempt. It returns 0 if the job is over or forgotten.
 func (j *Jobs) start(ctx context.Context, r Record) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
@@ -63,7 +63,7 @@ func (j *Jobs) start(ctx context.Context, r Record) (n int, err error) {
 	return n, err
 }
 
-// conclude writes down how the attempt came out.
+// conclude records the outcome of the attempt.
 func (j *Jobs) conclude(ctx, attempts context.Context, r Record, n int, a attempt) error {
 	rule := retryRule{maxRetry: r.MaxRetry, base: j.RetryBase}
 	v := rule.judge(a, r.Failures, time.Now(), rand.Float64())
@@ -84,7 +84,7 @@ func (j *Jobs) conclude(ctx, attempts context.Context, r Record, n int, a attemp
 	ours, err := j.settle(ctx, attempts, r, n, life, fields...)
 	switch {
 	case err != nil:
-		j.Log.Error("how a job came out could not be written down: it runs again", "job_type", r.Type, "error", err)
+		j.Log.Error("the outcome of a job could not be recorded: it runs again", "job_type", r.Type, "error", err)
 		return &again{after: time.Second, why: "the job store is away"}
 	case !ours:
 		return nil // asynq has given the task to another worker, and takes no more notice of this one
@@ -97,8 +97,8 @@ func (j *Jobs) conclude(ctx, attempts context.Context, r Record, n int, a attemp
 	return nil
 }
 
-// giveBack returns the job to the queue: the attempt n did not fail, it did not take place or was cut off. attempted is
-// what the record counts then.
+// giveBack returns the job to the queue. Attempt n did not fail: it was not made, or was cut off.
+// attempted is the number of attempts that the record has afterwards.
 func (j *Jobs) giveBack(ctx, attempts context.Context, r Record, n, attempted int) error {
 	status := Queued
 	if attempted > 0 {
@@ -127,7 +127,8 @@ func (j *Jobs) reject(ctx context.Context, r Record, why string) error {
 	return nil
 }
 
-// shortenHold lets the Idempotency-Key be forgotten with the job. If it fails the key is held longer, which harms nobody.
+// shortenHold makes the Idempotency-Key expire with the job. On an error the key is kept longer,
+// which does no harm.
 func (j *Jobs) shortenHold(ctx context.Context, r Record) {
 	if r.hold == "" {
 		return
@@ -139,7 +140,7 @@ func (j *Jobs) shortenHold(ctx context.Context, r Record) {
 	})
 }
 
-// invalidate drops what an attempt may have changed.
+// invalidate drops the entries that an attempt may have changed.
 func (j *Jobs) invalidate(ctx context.Context, r Record, tags []cachekeys.Tag) {
 	if len(tags) == 0 {
 		return
@@ -151,8 +152,8 @@ func (j *Jobs) invalidate(ctx context.Context, r Record, tags []cachekeys.Tag) {
 	}
 }
 
-// settle is note, tried again while Redis is away, for a job of which nobody knows how it came out runs again. It ends with
-// attempts.
+// settle is note, repeated while Redis is away: a job without a recorded outcome runs again. It
+// ends when attempts does.
 func (j *Jobs) settle(ctx, attempts context.Context, r Record, n int, life time.Duration, fields ...any) (ours bool, err error) {
 	end := time.Now().Add(settlePatience)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, recordTimeout) {
@@ -167,7 +168,8 @@ func (j *Jobs) settle(ctx, attempts context.Context, r Record, n int, life time.
 	}
 }
 
-// note changes the record after the attempt number n. ours is false if another attempt was begun since, or the job is over.
+// note changes the record after attempt n. ours is false if another attempt has begun since, or the
+// job is over.
 func (j *Jobs) note(ctx context.Context, r Record, n int, life time.Duration, fields ...any) (ours bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()

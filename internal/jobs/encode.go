@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// The stored forms of a Request and a Response begin with a byte that names the format. Strings are preceded by their
-// length: field values may hold bytes that no text format takes.
+// The stored forms of a Request and a Response begin with a byte that names the format. Strings are
+// preceded by their length: field values may hold bytes that no text format takes.
 const (
 	formatRequest  = 'q'
 	formatResponse = 'r'
 )
 
-var errUndecodable = errors.New("what the job store holds is of another format, or damaged")
+var errUndecodable = errors.New("the stored value has another format, or is damaged")
 
 func (r *Request) encode() []byte {
 	b := make([]byte, 1, 512+len(r.Body))
@@ -78,7 +78,7 @@ func appendFields(b []byte, h http.Header) []byte {
 	return b
 }
 
-// A decoder reads what stands at the front of rest. After the first fault it gives zero values.
+// A decoder reads values from the front of rest. After the first fault it returns zero values.
 type decoder struct {
 	rest   []byte
 	failed bool

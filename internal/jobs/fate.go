@@ -11,7 +11,7 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// A fate is what is known of a script that Redis was to execute.
+// A fate says whether Redis executed a script.
 type fate int
 
 const (
@@ -26,14 +26,14 @@ func (f fate) certainlyNot() bool { return f == unsent || f == refused }
 
 var errAbandoned = errors.New("jobs: nobody waits for this command any more")
 
-// once sends what f sends, through Redis.Do, and tells its fate. f sends one script, with the client that it is given or
-// with one that is traced as well.
+// once calls f through Redis.Do and returns the fate of the one script that f sends, with the
+// client that it is given or with another traced one.
 func (j *Jobs) once(ctx context.Context, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error) (fate, error) {
 	t := &tracer{}
 	err := j.Redis.Do(ctx, b, op, func(ctx context.Context, c redis.UniversalClient) error {
 		err := f(context.WithValue(ctx, tracerKey{}, t), traced{c})
 		if raw := t.failure(); raw != nil {
-			return raw // asynq's errors do not say what went wrong underneath
+			return raw // asynq's errors do not wrap their cause
 		}
 		return err
 	})
@@ -42,8 +42,8 @@ func (j *Jobs) once(ctx context.Context, b *redisconn.Budget, op string, f func(
 
 type tracerKey struct{}
 
-// A tracer follows one script. Once closed it lets nothing more out, so that "unsent" stays true though somebody may
-// still be at work with its context.
+// A tracer follows one script. Once closed it lets nothing more out, so that "unsent" stays true
+// though somebody may still be at work with its context.
 type tracer struct {
 	mu     sync.Mutex
 	fate   fate
@@ -99,14 +99,16 @@ func isReply(err error) bool {
 	return errors.As(err, &reply)
 }
 
-// neverSent reports whether err came before there was a connection to send on. What it does not know it calls sent.
+// neverSent reports whether err came before there was a connection to send on. Unknown errors count
+// as sent.
 func neverSent(err error) bool {
 	var op *net.OpError
 	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed)
 }
 
-// traced is a client that tells the tracer in a command's context what became of its script. asynq sends one script for
-// each thing it does, by its digest first and then, if Redis does not know that, in full.
+// traced is a client that reports the fate of a script to the tracer in the command's context.
+// asynq sends one script for each operation: by its digest first and, if Redis does not know the
+// digest, in full.
 type traced struct{ redis.UniversalClient }
 
 // EvalSha implements redis.Scripter.

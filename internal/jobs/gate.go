@@ -13,12 +13,13 @@ import (
 const (
 	gatePause    = 500 * time.Millisecond // after the first refused connection; doubled for each that follows
 	maxGatePause = 10 * time.Second
-	// redisPause is between two looks for tasks while Redis does not answer: asynq itself does not wait at all.
+	// redisPause is between two looks for tasks while Redis does not answer: asynq itself does not
+	// wait at all.
 	redisPause = 500 * time.Millisecond
 )
 
-// A gate keeps workers from taking jobs while the backend refuses connections: other sidecars, whose backend may be up,
-// can have them meanwhile. The zero value is open.
+// A gate keeps workers from taking jobs while the backend refuses connections: other sidecars,
+// whose backend may be up, can have them meanwhile. The zero value is open.
 type gate struct {
 	mu     sync.Mutex
 	pause  time.Duration
@@ -49,7 +50,8 @@ func (g *gate) open(now time.Time) bool {
 	return !now.Before(g.closed)
 }
 
-// taking is the client of asynq's server. It finds no task while the gate is shut, and takes its time when Redis fails.
+// taking is the client of asynq's server. It finds no task while the gate is shut, and takes its
+// time when Redis fails.
 type taking struct {
 	redis.UniversalClient
 	gate *gate
@@ -85,8 +87,8 @@ func (c taking) guard(ctx context.Context, keys []string, send func() *redis.Cmd
 	return cmd
 }
 
-// takesTask reports whether the script with these keys takes a task off a queue: asynq's only one that first looks whether
-// the queue is paused.
+// takesTask reports whether the script with these keys takes a task off a queue: asynq's only one
+// that first looks whether the queue is paused.
 func takesTask(keys []string) bool {
 	return len(keys) == 4 && strings.HasPrefix(keys[1], "asynq:{") && strings.HasSuffix(keys[1], "}:paused")
 }

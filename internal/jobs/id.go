@@ -5,8 +5,8 @@ import (
 	"encoding/base64"
 )
 
-// idBytes is the length of a job id before it is encoded: where a job was submitted without credentials, who holds the id
-// holds the job.
+// idBytes is the length of a job id before it is encoded. Whoever holds the id of a job that was
+// submitted without credentials holds the job.
 const idBytes = 16
 
 // newID returns 128 random bits in URL-safe base64.
@@ -16,7 +16,7 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// ValidID reports whether s can be the id of a job. What is not never becomes part of a Redis key.
+// ValidID reports whether s can be the id of a job. Nothing else becomes part of a Redis key.
 func ValidID(s string) bool {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	return err == nil && len(b) == idBytes && len(s) == base64.RawURLEncoding.EncodedLen(idBytes)

@@ -21,8 +21,9 @@ type hold struct {
 	print string // of the request: the same key with another is an error of the client
 }
 
-// newHold is what s would hold for the job id; the zero hold if the key, or who sent it, is not there. Without credentials
-// the key only goes on to the backend: nobody could tell two clients apart who use the same one.
+// newHold returns the hold of s for the job id; the zero hold without a key or without an owner.
+// Without credentials two clients with the same key cannot be told apart, so the key only goes on
+// to the backend.
 func (j *Jobs) newHold(s Submission, id string) hold {
 	if s.Owner == "" || s.Key == "" {
 		return hold{}
@@ -32,7 +33,7 @@ func (j *Jobs) newHold(s Submission, id string) hold {
 	var digest cachekeys.Digest
 	copy(digest[:], sum.Sum(nil))
 
-	// Keyed with what never stands in Redis, so that its reader cannot find the body by trying guesses.
+	// The HMAC key is never in Redis, so a reader of Redis cannot test guesses of the body.
 	mac := hmac.New(sha256.New, []byte(s.Key))
 	addParts(mac, s.Request.Method, s.Request.Target, string(s.Request.Body))
 	return hold{key: j.Names.Idempotency(digest), id: id, print: base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])}

@@ -19,8 +19,8 @@ import (
 
 // Redis is the connection to the job store.
 type Redis interface {
-	// Do calls f with a client, and a context that ends when the time for it is over: what is left of b, or of ctx where
-	// b is nil. It gives f's error, or one of its own without having called f.
+	// Do calls f with a client and a context that ends with the rest of b, or with ctx where b is
+	// nil. It returns f's error, or one of its own without having called f.
 	Do(ctx context.Context, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error) error
 	// Client is the client itself, for asynq.
 	Client() redis.UniversalClient
@@ -35,21 +35,21 @@ type Backend interface {
 
 // An Invalidator drops the entries that a job may have changed.
 type Invalidator interface {
-	// Changed drops what carries one of the tags. On an error it remembers the tags, and goes on
-	// trying by itself.
+	// Changed drops the entries that carry one of the tags. On an error it remembers the tags, and
+	// goes on trying by itself.
 	Changed(ctx context.Context, tags []cachekeys.Tag) error
 }
 
-// Options of Jobs. What has no default is required, but for a Jobs of which only Submit, Job and Result are used: those need
-// Redis, Names and Prefix alone.
+// Options of Jobs. Fields without a default are required for workers; Submit, Job and Result need
+// only Redis, Names and Prefix.
 type Options struct {
 	Redis  Redis
 	Names  cachekeys.Names
 	Prefix string  // REDIS_KEY_PREFIX
 	Sealer *Sealer // nil: nothing is sealed
 
-	// Plan matches by the policies in force. It is asked for the time at which the request came, so that a token which
-	// held then still names its claims.
+	// Plan matches by the policies in force. It is asked for the time at which the request came, so
+	// that a token which held then still names its claims.
 	Plan        func(httpfield.Request, time.Time) *policy.Plan
 	Backend     Backend
 	Unsent      func(error) bool // the error means that nothing was sent; nil: none does
@@ -76,8 +76,8 @@ type Jobs struct {
 	running sync.WaitGroup // attempts
 }
 
-// New returns the queue. It waits for nothing: Redis may be away. Somebody has to call RunMending, and RunWorkers if
-// Concurrency is over 0.
+// New returns the queue and waits for nothing: Redis may be away. The caller runs RunMending, and
+// RunWorkers if Concurrency is over 0.
 func New(o Options) (*Jobs, error) {
 	switch {
 	case o.Redis == nil:

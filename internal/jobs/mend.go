@@ -22,7 +22,7 @@ const (
 
 var errNotYet = errors.New("Redis has not answered yet")
 
-// A mender makes certain what Redis left open, as soon as Redis answers.
+// A mender repeats operations whose outcome is unknown until Redis answers.
 type mender struct {
 	log  *slog.Logger
 	wake chan struct{} // has a value if there may be something to do
@@ -54,8 +54,8 @@ func (m *mender) add(what mending) bool {
 	return true
 }
 
-// pass tries everything that waits, in order, and keeps what fails. It stops at the first failure: the rest would only
-// wait for the same Redis. It reports whether nothing is left.
+// pass tries everything that waits, in order, and keeps what fails. It stops at the first failure:
+// the rest would only wait for the same Redis. It reports whether nothing is left.
 func (m *mender) pass(ctx context.Context) bool {
 	for {
 		m.mu.Lock()
@@ -78,8 +78,8 @@ func (m *mender) pass(ctx context.Context) bool {
 	}
 }
 
-// RunMending makes certain what Redis left open, until ctx is done. It has to go on as long as requests may still be
-// submitted; what is then left is logged and given up.
+// RunMending repeats operations whose outcome is unknown, until ctx is done. It has to run as long
+// as requests may be submitted. Operations that are left at the end are logged and given up.
 func (j *Jobs) RunMending(ctx context.Context) {
 	m := j.mender
 	for pause := mendPause; ; {
@@ -116,7 +116,8 @@ func (m *mender) size() int {
 	return len(m.todo)
 }
 
-// confirm creates a record of which it is not known whether it was created. It reports whether there was room to remember it.
+// confirm repeats the creation of a record whose outcome is unknown. It reports whether there was
+// room to remember it.
 func (j *Jobs) confirm(r Record) bool {
 	return j.mender.add(mending{bytes: len(r.request), try: func(ctx context.Context) error {
 		there, fate := j.create(ctx, nil, r, pendingLife)
@@ -130,8 +131,9 @@ func (j *Jobs) confirm(r Record) bool {
 	}})
 }
 
-// withdraw sees to it that no worker runs the job h.id, unless it was confirmed, and that the key leads nowhere. Where
-// there is no room the task is left to the workers, who find no record and withdraw it in the end.
+// withdraw sees to it that no worker runs the job h.id, unless it was confirmed, and that the key
+// leads nowhere. Where there is no room the task is left to the workers, who find no record and
+// withdraw it in the end.
 func (j *Jobs) withdraw(queue string, h hold) {
 	j.mender.add(mending{try: func(ctx context.Context) error {
 		there, fate := j.create(ctx, nil, Record{ID: h.id, Status: withdrawn, Queue: queue, Queued: time.Now()}, withdrawnLife)
@@ -141,7 +143,8 @@ func (j *Jobs) withdraw(queue string, h hold) {
 		case there != "" && there != withdrawn:
 			return nil // somebody who sent the same key went on with the job
 		}
-		// The record is enough: a worker that meets the task now drops it. So whether this succeeds does not matter.
+		// The record is enough: a worker that meets the task now drops it. So whether this succeeds
+		// does not matter.
 		_, _ = j.once(ctx, nil, "job-withdraw", func(ctx context.Context, c redis.UniversalClient) error {
 			_ = asynq.NewInspectorFromRedisClient(within{c, ctx}).DeleteTask(j.queue.asynq(queue), h.id)
 			return nil

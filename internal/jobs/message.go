@@ -10,7 +10,7 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// A Request is a captured request: what the client sent, less what concerned its connection alone.
+// A Request is a captured request, without the fields that concern the client's connection alone.
 type Request struct {
 	Method     string
 	Target     string // origin form, as sent: path and query
@@ -22,14 +22,14 @@ type Request struct {
 	Body       []byte
 }
 
-// A Response is what the backend answered.
+// A Response is the backend's answer.
 type Response struct {
 	Status int
 	Fields http.Header // end-to-end fields alone
 	Body   []byte
 }
 
-// view is what matching sees of the request.
+// view is the request as matching sees it.
 func (r *Request) view() httpfield.Request {
 	path, query, hasQuery, _ := httpfield.SplitTarget(r.Target)
 	return httpfield.Request{
@@ -43,7 +43,8 @@ func (r *Request) view() httpfield.Request {
 	}
 }
 
-// incoming is the request as a server would have received it: RequestURI is the target, and URL is not set.
+// incoming is the request as a server would have received it: RequestURI is the target, and URL is
+// not set.
 func (r *Request) incoming(ctx context.Context) *http.Request {
 	in := (&http.Request{
 		Method:        r.Method,

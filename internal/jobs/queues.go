@@ -11,7 +11,8 @@ import (
 // defaultPrefix is the prefix whose queues have no prefix.
 const defaultPrefix = "sidecar"
 
-// queueNames gives queues their names in asynq: several APIs share a Redis, and their queues keep apart.
+// queueNames gives queues their names in asynq: several APIs share a Redis, and their queues keep
+// apart.
 type queueNames struct{ prefix string }
 
 func (n queueNames) asynq(queue string) string {
@@ -21,7 +22,7 @@ func (n queueNames) asynq(queue string) string {
 	return n.prefix + "." + queue
 }
 
-// A QueueState is what /status says of one queue.
+// A QueueState is one queue in /status.
 type QueueState struct {
 	Size    int     `json:"size"`    // the next three together
 	Pending int     `json:"pending"` // waiting for a worker
@@ -31,8 +32,8 @@ type QueueState struct {
 	Latency float64 `json:"latency_seconds"` // age of the oldest pending job
 }
 
-// States returns the state of each queue in Options.Queues, by its name in the policies, or an error if Redis does not
-// answer while ctx lasts.
+// States returns the state of each queue in Options.Queues, by its name in the policies, or an
+// error if Redis does not answer while ctx lasts.
 func (j *Jobs) States(ctx context.Context) (map[string]QueueState, error) {
 	out := make(map[string]QueueState, len(j.Queues))
 	err := j.Redis.Do(ctx, nil, "queues", func(ctx context.Context, c redis.UniversalClient) error {
@@ -72,7 +73,7 @@ func (j *Jobs) Report(ctx context.Context) (name string, value any, degraded []s
 	return "queues", states, nil
 }
 
-// within gives what asynq's Inspector sends a context: it has none of its own.
+// within gives the commands of asynq's Inspector a context; they have none of their own.
 type within struct {
 	redis.UniversalClient
 	ctx context.Context

@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	// pendingLife is how long a job may wait: a record that no worker touches for so long is given up.
+	// pendingLife is how long a job may wait: a record that no worker touches for so long is given
+	// up.
 	pendingLife = 7 * 24 * time.Hour
-	// unconfirmedLife is how long a task without a record is given back before it is withdrawn, and so the longest time
-	// for which Redis may be away between the two steps without a job being lost.
+	// unconfirmedLife is how long a task without a record is given back before it is withdrawn, and
+	// so the longest time for which Redis may be away between the two steps without a job being
+	// lost.
 	unconfirmedLife = 24 * time.Hour
 	// withdrawnLife outlives every task that has no other record.
 	withdrawnLife = unconfirmedLife + time.Hour
@@ -30,7 +32,7 @@ var (
 	ErrSealed = errors.New("the result cannot be opened")
 )
 
-// A Record is what is known of a job.
+// A Record is the state of a job.
 type Record struct {
 	ID        string
 	Type      string // the route's name
@@ -58,7 +60,8 @@ var public = []string{"type", "queue", "owner", "status", "attempts", "failures"
 // private are those that only a worker needs, after the public ones.
 var private = []string{"retention", "timeout", "hold", "request"}
 
-// parse reads the values of public and, if they are there, private. ok is false if there is no record.
+// parse reads the values of public and, if they are there, private. ok is false if there is no
+// record.
 func parse(id string, values []any) (r Record, ok bool) {
 	text := func(i int) string {
 		if i < len(values) {
@@ -129,7 +132,8 @@ func (j *Jobs) peek(ctx context.Context, b *redisconn.Budget, id string, fields 
 	return r, nil
 }
 
-// Result returns the backend's own response. It gives ErrNotFound, ErrNoResult, ErrSealed, or the error of Redis.
+// Result returns the backend's own response. It gives ErrNotFound, ErrNoResult, ErrSealed, or the
+// error of Redis.
 func (j *Jobs) Result(ctx context.Context, b *redisconn.Budget, r Record) (*Response, error) {
 	if !r.HasResult {
 		return nil, ErrNoResult

@@ -64,7 +64,7 @@ func (j *Jobs) fault(ctx context.Context, r Record, err error, what string) repl
 	return replayed{attempt: attempt{fault: what}}
 }
 
-// tagsOf is what the attempt may have changed.
+// tagsOf are the tags of the entries that the attempt may have changed.
 func tagsOf(w *policy.WritePlan, req *Request, a replayed, inspect int64) []cachekeys.Tag {
 	if w == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 
 const (
 	maxBackoff    = 5 * time.Minute // between two attempts, where the backend names no time
-	maxRetryAfter = time.Hour       // of what the backend asks for
+	maxRetryAfter = time.Hour       // of Retry-After
 )
 
 // A Status is how far a job is.
@@ -25,7 +25,8 @@ const (
 	Failed    Status = "failed"
 	Canceled  Status = "canceled"
 
-	// withdrawn is the record of a request that went to the backend without the queue. No client ever had its id.
+	// withdrawn is the record of a request that went to the backend without the queue. No client
+	// ever had its id.
 	withdrawn Status = "withdrawn"
 )
 
@@ -41,14 +42,14 @@ type attempt struct {
 	tooLarge bool   // fault, and it is of no use to try again
 }
 
-// A verdict is what follows from an attempt.
+// A verdict is the consequence of an attempt.
 type verdict struct {
 	status    Status        // Succeeded, Failed or Retrying
 	after     time.Duration // Retrying: until the next attempt
 	lastError string        // never a body or a secret
 }
 
-// judge decides what follows from a, after failures attempts that failed before it. jitter is in [0, 1).
+// judge decides on a, after failures attempts that failed before it. jitter is in [0, 1).
 func (p retryRule) judge(a attempt, failures int, now time.Time, jitter float64) verdict {
 	if a.tooLarge {
 		return verdict{status: Failed, lastError: a.fault}
@@ -82,7 +83,8 @@ type retryRule struct {
 	base     time.Duration // before the second attempt; doubled for each that follows
 }
 
-// backoff is between half and the whole of base·2^failures, so that jobs which failed together do not come back together.
+// backoff is between half and the whole of base·2^failures, so that jobs which failed together do
+// not come back together.
 func (p retryRule) backoff(failures int, jitter float64) time.Duration {
 	d := maxBackoff
 	if failures < 20 {
@@ -91,8 +93,8 @@ func (p retryRule) backoff(failures int, jitter float64) time.Duration {
 	return d/2 + time.Duration(jitter*float64(d/2))
 }
 
-// worthRetrying reports whether the same request may fare better later: the server failed, or asks for patience. All
-// other client errors stay what they are.
+// worthRetrying reports whether the same request may succeed later: the server failed, or asks the
+// client to wait. All other client errors are final.
 func worthRetrying(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:

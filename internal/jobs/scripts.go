@@ -2,8 +2,8 @@ package jobs
 
 import "github.com/redis/go-redis/v9"
 
-// The scripts of a job's record, each on one key, KEYS[1]: what a script decides, nobody else decides meanwhile. Numbers are
-// decimal, times in milliseconds.
+// The scripts of a job's record. Each works on one key, KEYS[1], and decides atomically. Numbers
+// are decimal, times in milliseconds.
 
 // createScript creates the record if there is none.
 //
@@ -39,8 +39,8 @@ redis.call('HSETNX', KEYS[1], 'started', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return n`)
 
-// settleScript writes down how an attempt came out, unless a later one was started meanwhile: then this worker has lost its
-// task to another. With a final status it erases the request.
+// settleScript records the outcome of an attempt, unless a later one has begun: then this worker
+// has lost its task to another. With a final status it erases the request.
 //
 // ARGV[1] the number of the attempt; ARGV[2] time to live; ARGV[3:] fields and values.
 // Returns 1 if it was written down, else 0.
@@ -58,8 +58,8 @@ return 1`)
 
 // holdScript lets an Idempotency-Key lead to a job, unless it leads to one already.
 //
-// ARGV[1] time to live; ARGV[2] what it leads to.
-// Returns what it leads to now.
+// ARGV[1] time to live; ARGV[2] the job that it leads to.
+// Returns the job that it leads to now.
 var holdScript = redis.NewScript(`
 local held = redis.call('GET', KEYS[1])
 if held then
@@ -68,9 +68,9 @@ end
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[1])
 return ARGV[2]`)
 
-// releaseScript takes back a hold that still leads where it led.
+// releaseScript deletes a hold that still leads to the same job.
 //
-// ARGV[1] what it led to.
+// ARGV[1] the job that it led to.
 var releaseScript = redis.NewScript(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then
 	return redis.call('DEL', KEYS[1])

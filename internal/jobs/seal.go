@@ -12,10 +12,12 @@ import (
 	"strings"
 )
 
-// A Sealer seals what jobs put into Redis with AES-256-GCM, so that who reads that Redis learns nothing, and who writes to it
-// cannot make a worker send what no client sent. A nil Sealer seals nothing. It is safe for concurrent use.
+// A Sealer encrypts the requests and results of jobs with AES-256-GCM. A reader of Redis learns
+// nothing of them, and a writer to Redis cannot make a worker send another request. A nil Sealer
+// seals nothing. It is safe for concurrent use.
 //
-// A sealed value is 's', four bytes that tell the key, the nonce, and the ciphertext; an unsealed one is 'p' and the value.
+// A sealed value is 's', four bytes that tell the key, the nonce, and the ciphertext; an unsealed
+// one is 'p' and the value.
 type Sealer struct {
 	keys []sealingKey // the first seals, all open
 }
@@ -34,16 +36,18 @@ const (
 const sealingKeyBytes = 32
 
 var (
-	// errUnknownKey: sealed with a key that is not among ours. Another sidecar may have been given it already.
+	// errUnknownKey: sealed with a key that is not among ours. Another sidecar may have been given
+	// it already.
 	errUnknownKey = errors.New("sealed with a key that is not in JOBS_ENCRYPTION_KEY")
-	// errUnsealed: a Sealer opens nothing that was not sealed, or whoever writes to Redis could do without the key.
+	// errUnsealed: with a Sealer unsealed values are refused, or a writer to Redis would need no
+	// key.
 	errUnsealed = errors.New("not sealed, though JOBS_ENCRYPTION_KEY is set")
 	// errForged: damaged, or sealed for another job, caller, prefix or purpose.
 	errForged = errors.New("the seal does not fit the job")
 )
 
-// ParseSealer reads the value of JOBS_ENCRYPTION_KEY: keys of 32 bytes in base64, separated by commas. An empty value gives nil.
-// Errors do not repeat any part of the value.
+// ParseSealer reads the value of JOBS_ENCRYPTION_KEY: keys of 32 bytes in base64, separated by
+// commas. An empty value gives nil. Errors do not repeat any part of the value.
 func ParseSealer(value string) (*Sealer, error) {
 	if strings.TrimSpace(value) == "" {
 		return nil, nil
@@ -84,7 +88,7 @@ func decodeKey(text string) ([]byte, error) {
 	return key, nil
 }
 
-// A binding is what a sealed value belongs to. It opens with no other.
+// A binding names the place of a sealed value. It opens in no other.
 type binding struct {
 	purpose string // field of the record
 	prefix  string

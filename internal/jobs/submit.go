@@ -15,8 +15,8 @@ import (
 	"sidecar/policy"
 )
 
-// settleTime is how much longer than the attempt asynq lets a task go on: for waiting for the record, for invalidating, and
-// for writing down how it came out.
+// settleTime is how much longer than the attempt asynq lets a task go on: for waiting for the
+// record, for invalidating, and for writing down how it came out.
 const settleTime = 2 * time.Minute
 
 // A Submission is a request that is to become a job.
@@ -28,7 +28,7 @@ type Submission struct {
 	Key     string // the client's Idempotency-Key; "" if it sent none
 }
 
-// An Outcome is what became of a submission.
+// An Outcome is the result of a submission.
 type Outcome int
 
 // The outcomes. With Declined and Withdrawn the caller sends the request to the backend itself.
@@ -40,7 +40,7 @@ const (
 	Uncertain                // whether the job will run is not known, and too much is waiting to be made certain already
 )
 
-// A Receipt tells what became of a submission.
+// A Receipt is the answer to a submission.
 type Receipt struct {
 	Outcome Outcome
 	ID      string // Accepted, Withdrawn
@@ -53,8 +53,8 @@ type stub struct {
 	Queued time.Time `json:"queued_at"`
 }
 
-// Submit makes a job of a request, in the two steps that the package comment describes. It does not depend on whether the
-// client stays: ctx ends nothing, the budget does.
+// Submit makes a job of a request, in the two steps that the package comment describes. It does not
+// depend on whether the client stays: ctx ends nothing, the budget does.
 func (j *Jobs) Submit(ctx context.Context, b *redisconn.Budget, s Submission) Receipt {
 	ctx = context.WithoutCancel(ctx)
 	h := j.newHold(s, newID())
@@ -75,8 +75,8 @@ func (j *Jobs) Submit(ctx context.Context, b *redisconn.Budget, s Submission) Re
 			if r, done := j.earlier(ctx, b, there.id); done {
 				return r
 			}
-			// The POST that came first has not created its record yet, or never will. Both of them can go on with the
-			// same job: the second task is refused, and so is the second record.
+			// The POST that came first has not created its record yet, or never will. Both of them
+			// can go on with the same job: the second task is refused, and so is the second record.
 			h, id, adopted = there, there.id, true
 		}
 	}
@@ -97,8 +97,8 @@ func (j *Jobs) earlier(ctx context.Context, b *redisconn.Budget, id string) (r R
 	return Receipt{Outcome: Accepted, ID: id, Status: record.Status, Why: reason.Queued}, true
 }
 
-// submit takes both steps. Only the POST that came first withdraws what it cannot finish: an adopted job may have been
-// promised to somebody.
+// submit takes both steps. Only the POST that came first withdraws a job that it cannot finish: an
+// adopted job may have been promised to another client.
 func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold, adopted bool) Receipt {
 	now := time.Now()
 	giveUp := func() {
@@ -154,7 +154,8 @@ func (j *Jobs) enqueue(ctx context.Context, b *redisconn.Budget, s Submission, i
 	return fate
 }
 
-// create is the second step, or the withdrawal. It returns the status of the record that was there before, "" if none was.
+// create is the second step, or the withdrawal. It returns the status of the record that was there
+// before, "" if none was.
 func (j *Jobs) create(ctx context.Context, b *redisconn.Budget, r Record, life time.Duration) (Status, fate) {
 	args := append([]any{life.Milliseconds()}, r.fields()...)
 	var there string

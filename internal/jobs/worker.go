@@ -20,7 +20,8 @@ const (
 	keyPatience     = time.Hour              // for a sealing key that other sidecars have been given already
 )
 
-// again is the error by which a task goes back to asynq. It holds nothing of the request: asynq keeps its text in Redis.
+// again is the error by which a task goes back to asynq. It holds nothing of the request: asynq
+// keeps its text in Redis.
 type again struct {
 	after  time.Duration
 	failed bool // an attempt failed, for asynq's own statistics
@@ -29,8 +30,9 @@ type again struct {
 
 func (e *again) Error() string { return e.why }
 
-// RunWorkers takes tasks and runs them until ctx is done; then it takes no more, lets those that run go on for DrainTimeout, and
-// gives the rest back. Redis may be away when it starts and whenever it likes.
+// RunWorkers takes tasks and runs them until ctx is done; then it takes no more, lets those that
+// run go on for DrainTimeout, and gives the rest back. Redis may be away when it starts and
+// whenever it likes.
 func (j *Jobs) RunWorkers(ctx context.Context) error {
 	if j.Concurrency == 0 {
 		return nil
@@ -46,7 +48,8 @@ func (j *Jobs) RunWorkers(ctx context.Context) error {
 		Queues:                   queues,
 		TaskCheckInterval:        takeInterval,
 		DelayedTaskCheckInterval: delayedInterval,
-		// Attempts are cut off before, and then end: asynq would requeue a task while its request is still under way.
+		// Attempts are cut off before, and then end: asynq would requeue a task while its request
+		// is still under way.
 		ShutdownTimeout: j.DrainTimeout + orderlyEnd,
 		RetryDelayFunc:  retryDelay,
 		IsFailure:       isFailure,
@@ -83,7 +86,8 @@ func isFailure(err error) bool {
 	return errors.As(err, &a) && a.failed
 }
 
-// process runs one task. A nil error makes asynq delete it. attempts ends when attempts are to be cut off.
+// process runs one task. A nil error makes asynq delete it. attempts ends when attempts are to be
+// cut off.
 func (j *Jobs) process(ctx, attempts context.Context, t *asynq.Task) error {
 	id, ok := asynq.GetTaskID(ctx)
 	if !ok || !ValidID(id) {
@@ -152,7 +156,7 @@ func (j *Jobs) openRequest(r Record) (*Request, error) {
 	return decodeRequest(value)
 }
 
-// asynqLog takes what asynq logs. A constant message, so that it can be searched for.
+// asynqLog is asynq's logger. Its message is constant, so that it can be searched for.
 type asynqLog struct{ log *slog.Logger }
 
 func (l asynqLog) say(level slog.Level, args []any) {

@@ -1,5 +1,5 @@
-// Package keysecret holds the HMAC key of caller digests and entry keys (KEY_SECRET). Where none is configured it is made once, in the
-// job store, where it outlives what the cache evicts.
+// Package keysecret holds the HMAC key of caller digests and entry keys (KEY_SECRET). Where none is
+// configured it is made once, in the job store, which evicts nothing.
 package keysecret
 
 import (
@@ -41,7 +41,8 @@ func Configured(value string) *Secret {
 	return s
 }
 
-// Kept returns a secret that is kept under key in the Redis of conn. It becomes known while Run runs.
+// Kept returns a secret that is kept under key in the Redis of conn. It becomes known while Run
+// runs.
 func Kept(conn *redisconn.Conn, key string, log *slog.Logger) *Secret {
 	return &Secret{conn: conn, key: key, log: log}
 }
@@ -105,7 +106,7 @@ func (s *Secret) agree(ctx context.Context) error {
 	return nil
 }
 
-// Report is this package's part of /status: how the secret came about, and never what it is.
+// Report is this package's part of /status: the origin of the secret, and never its value.
 func (s *Secret) Report(context.Context) (name string, value any, degraded []string) {
 	switch {
 	case s.configured:

@@ -6,8 +6,8 @@ import (
 	"sidecar/internal/problem"
 )
 
-// ready answers whether the sidecar takes traffic. Redis being away does not make it unready: that is what the fallback
-// is for.
+// ready answers whether the sidecar takes traffic. It does so without Redis too: the backend
+// answers then.
 func (o Options) ready(w http.ResponseWriter, r *http.Request) {
 	if err := o.Ready(r.Context()); err != nil {
 		problem.Write(w, http.StatusServiceUnavailable, "Not ready: "+err.Error()+".")

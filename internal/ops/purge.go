@@ -12,7 +12,7 @@ import (
 	"sidecar/internal/problem"
 )
 
-// A Purger invalidates what others name. Its errors say what was not invalidated at once.
+// A Purger drops entries by name. An error means that they were not dropped at once.
 type Purger interface {
 	// Parse returns the tags of a request, or a fault as a sentence.
 	Parse(r invalidation.Request) (tags []cachekeys.Tag, fault string)
@@ -23,7 +23,7 @@ type Purger interface {
 // maxPurge bounds a purge request's body in bytes.
 const maxPurge = 1 << 20
 
-// purge drops what the body names. At least one of its fields is set.
+// purge drops the entries that the body names.
 func (o Options) purge(w http.ResponseWriter, r *http.Request) {
 	request, err := readPurge(http.MaxBytesReader(w, r.Body, maxPurge))
 	if err != nil {

@@ -1,5 +1,6 @@
-// Package ops is the ops address: health, readiness, status, metrics and administration. None of it is reachable
-// through the data plane. What is not under /admin/ is read-only and shows no caller, key, body or secret.
+// Package ops is the ops address: health, readiness, status, metrics and administration. None of it
+// is reachable through the data plane. Everything outside /admin/ is read-only and shows no caller,
+// key, body or secret.
 package ops
 
 import (
@@ -16,7 +17,8 @@ import (
 
 // A Reporter writes one part of /status.
 type Reporter interface {
-	// Report returns the part's name, its value for JSON, and why the sidecar is degraded by it, if it is. It is bounded by ctx.
+	// Report returns the part's name, its value for JSON, and why the sidecar is degraded by it, if
+	// it is. It is bounded by ctx.
 	Report(ctx context.Context) (name string, value any, degraded []string)
 }
 
@@ -26,7 +28,7 @@ type Options struct {
 	Redis      func() error                    // nil error: Redis answers
 	Reporters  []Reporter
 	Purger     Purger
-	Policies   func() any             // what is in force, for /admin/policies
+	Policies   func() any             // those in force, for /admin/policies
 	Reload     func() error           // read the policies again
 	AdminToken func() (string, error) // "": /admin/ answers 403; read anew for every request, so that a rotated token counts
 	Metrics    http.Handler
@@ -53,8 +55,8 @@ func Handler(o Options) http.Handler {
 	return mux
 }
 
-// admin lets only the bearer of ADMIN_TOKEN through (RFC 6750 §2.1). Digests are compared, so that neither content nor length shows
-// in the time that it takes.
+// admin lets only the bearer of ADMIN_TOKEN through (RFC 6750 §2.1). It compares digests in
+// constant time, so that the time depends neither on content nor on length.
 func (o Options) admin(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		token, err := o.AdminToken()

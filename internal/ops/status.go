@@ -6,10 +6,11 @@ import (
 	"time"
 )
 
-// statusTimeout bounds what all reporters together may take: /status answers also while Redis is frozen.
+// statusTimeout bounds the time of all reporters together: /status also answers while Redis is
+// frozen.
 const statusTimeout = 2 * time.Second
 
-// status puts together what each part of the sidecar says of itself.
+// status joins the reports of the parts of the sidecar.
 func (o Options) status(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 	defer cancel()

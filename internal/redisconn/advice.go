@@ -8,8 +8,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// EvictionAdvice says what is wrong with a job store that may evict keys; "" if nothing is, or if Redis does not tell: an
-// ACL may forbid CONFIG and INFO.
+// EvictionAdvice warns of a job store that may evict keys. It is "" if there is nothing to warn of,
+// or if Redis does not tell: an ACL may forbid INFO.
 func (c *Conn) EvictionAdvice(ctx context.Context) string {
 	var policy string
 	err := c.Do(ctx, nil, "advice", func(ctx context.Context, r redis.UniversalClient) error {

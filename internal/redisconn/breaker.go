@@ -6,8 +6,9 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// newBreaker returns the breaker that the settings describe. It wraps whole operations and is not go-redis's Limiter, which
-// takes redis.Nil and a caller that left for failures, once for each retry.
+// newBreaker returns the breaker that the settings describe. It wraps whole operations and is not
+// go-redis's Limiter, which takes redis.Nil and a caller that left for failures, once for each
+// retry.
 func newBreaker(o Options, changed func(State)) *gobreaker.CircuitBreaker[struct{}] {
 	s := o.Breaker
 	return gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// A Budget is the time that all Redis operations of one request together may take, dialling included. A nil Budget bounds
-// nothing. It is safe for concurrent use; what operations take at the same time is counted for each.
+// A Budget is the time that all Redis operations of one request together may take, dialling
+// included. A nil Budget bounds nothing. It is safe for concurrent use; the time of concurrent
+// operations is added up.
 type Budget struct {
 	left atomic.Int64 // nanoseconds
 }
@@ -19,10 +20,10 @@ func (c *Conn) Budget(d time.Duration) *Budget {
 	return b
 }
 
-// Left is what is left; never negative.
+// Left is the time that is left; never negative.
 func (b *Budget) Left() time.Duration { return max(0, time.Duration(b.left.Load())) }
 
-// Bound returns a context that ends with what is left of b, for a wait that costs Redis nothing.
+// Bound returns a context that ends with the rest of b, for a wait that costs Redis nothing.
 func (b *Budget) Bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if b == nil {
 		return context.WithCancel(ctx)

@@ -1,5 +1,6 @@
-// Package redisconn is the connection to a Redis: dialled so that it never makes a request wait, bounded by one time budget
-// for each request, and cut off by a circuit breaker that only the sidecar's own probe closes again.
+// Package redisconn is the connection to a Redis: dialled so that it never makes a request wait,
+// bounded by one time budget for each request, and cut off by a circuit breaker that only the
+// sidecar's own probe closes again.
 //
 // It is built twice, for the cache and for the jobs. Nobody else knows of bounds and breakers.
 package redisconn
@@ -41,13 +42,13 @@ type Options struct {
 	Observe func(op string, took time.Duration, failed bool)
 	// Greet is called for each new connection before its first use. nil: nobody is greeted.
 	Greet Greeter
-	// Changed is told of each change of the breaker's state, in the order in which they happen; it must not wait. nil: nobody
-	// wants to know.
+	// Changed is told of each change of the breaker's state, in the order in which they happen; it
+	// must not wait. nil: nobody wants to know.
 	Changed func(State)
 }
 
-// A Greeter looks who is at the other end of a new connection; on an error the connection is not used. at gives a client of another node of the
-// Cluster, to be closed; it is nil for one server.
+// A Greeter looks who is at the other end of a new connection; on an error the connection is not
+// used. at gives a client of another node of the Cluster, to be closed; it is nil for one server.
 type Greeter func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
 
 // A State is the breaker's state. The numbers are gobreaker's.
@@ -60,8 +61,8 @@ const (
 	Open
 )
 
-// New returns a connection. It waits for nothing: Redis may be away. Run has to be called for the breaker ever to close again.
-// An error means that the configuration cannot be used.
+// New returns a connection. It waits for nothing: Redis may be away. Run has to be called for the
+// breaker ever to close again. An error means that the configuration cannot be used.
 func New(o Options) (*Conn, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -92,9 +93,10 @@ func (c *Conn) Node(addr string) *redis.Client { return nodeOf(c.redis, addr) }
 // Client is the client itself, without bound and breaker: for asynq and for subscriptions.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
 
-// Do calls f with the client, and a context that ends with what is left of b; where b is nil, ctx's own deadline is the
-// bound. It gives ErrAway without calling f while the breaker is open, ErrBudget where nothing is left, and else f's error.
-// redis.Nil is no error. That the caller left (ctx was cancelled) does not count against Redis.
+// Do calls f with the client, and a context that ends with what is left of b; where b is nil, ctx's
+// own deadline is the bound. It gives ErrAway without calling f while the breaker is open,
+// ErrBudget where nothing is left, and else f's error. redis.Nil is no error. That the caller left
+// (ctx was cancelled) does not count against Redis.
 func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Context, redis.UniversalClient) error) error {
 	if c.breaker.State() != gobreaker.StateClosed {
 		return ErrAway // half-open too: trials are the probe's

@@ -14,8 +14,8 @@ import (
 	"sidecar/internal/config"
 )
 
-// Times towards Redis that no request waits for: its own budget ends sooner, while a dial goes on behind it and leaves its
-// connection in the pool.
+// Times towards Redis that no request waits for: its own budget ends sooner, while a dial goes on
+// behind it and leaves its connection in the pool.
 const (
 	dialTimeout = 2 * time.Second
 	ioTimeout   = 5 * time.Second // where a context has no deadline, as in asynq's calls
@@ -34,7 +34,7 @@ func dial(r config.Redis, greet Greeter) (redis.UniversalClient, error) {
 			return nil, fmt.Errorf("REDIS_URL: %w", err)
 		}
 		if o, err = redis.ParseURL(text); err != nil {
-			return nil, errors.New("REDIS_URL is no URL like redis://user:password@host:6379/0") // what it holds is a secret
+			return nil, errors.New("REDIS_URL is no URL like redis://user:password@host:6379/0") // it may hold a password
 		}
 		if o.TLSConfig != nil {
 			return nil, errors.New("REDIS_URL: rediss:// is not built yet")
@@ -91,7 +91,8 @@ func nodeOf(r config.Redis, addr string) *redis.Client {
 	})
 }
 
-// credentialsOf reads the password anew for each connection, so that a rotated one needs no restart.
+// credentialsOf reads the password anew for each connection, so that a rotated one needs no
+// restart.
 func credentialsOf(r config.Redis) func(context.Context) (string, string, error) {
 	return func(context.Context) (string, string, error) {
 		value, err := r.Password.Value()

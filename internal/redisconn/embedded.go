@@ -21,8 +21,8 @@ const (
 	embeddedBytes = 64 << 20               // of entries; beyond it all entries are dropped
 )
 
-// Embedded is a Redis in this process, for a first look and for tests of a deployment: nothing is shared, nothing survives
-// a restart. It is safe for concurrent use.
+// Embedded is a Redis in this process, for a first look and for tests of a deployment: nothing is
+// shared, nothing survives a restart. It is safe for concurrent use.
 type Embedded struct {
 	server *miniredis.Miniredis
 	drops  []string // prefixes of the keys that may be dropped at any time
@@ -31,8 +31,8 @@ type Embedded struct {
 	stopped bool
 }
 
-// StartEmbedded starts one on a free port of the loopback address. drops are prefixes of the keys that may be dropped when
-// they take too much memory.
+// StartEmbedded starts one on a free port of the loopback address. drops are prefixes of the keys
+// that may be dropped when they take too much memory.
 func StartEmbedded(drops ...string) (*Embedded, error) {
 	server := miniredis.NewMiniRedis()
 	if err := server.StartAddr("127.0.0.1:0"); err != nil {
@@ -67,7 +67,8 @@ func (e *Embedded) Run(ctx context.Context) {
 	}
 }
 
-// bound drops all entries where they take more than limit bytes. Losing entries makes the cache colder and nothing else.
+// bound drops all entries where they take more than limit bytes. Losing entries makes the cache
+// colder and nothing else.
 func (e *Embedded) bound(limit int) {
 	db, total := e.server.DB(0), 0
 	var entries []string

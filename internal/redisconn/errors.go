@@ -22,7 +22,7 @@ var ErrBudget = errors.New("redis: the request's time budget is spent")
 // errLeft marks an operation that ended because its caller left.
 var errLeft = errors.New("redis: the caller left")
 
-// outcome is what an operation's error means: redis.Nil is none, and a caller that left is nobody's failure.
+// outcome interprets an operation's error: redis.Nil is none, and a caller that left is no failure.
 func outcome(caller context.Context, err error) error {
 	switch {
 	case err == nil, errors.Is(err, redis.Nil):
@@ -33,13 +33,15 @@ func outcome(caller context.Context, err error) error {
 	return err
 }
 
-// away are the beginnings of error replies that say that this Redis cannot serve, whatever is asked.
+// away are the beginnings of error replies that say that this Redis cannot serve, whatever is
+// asked.
 var away = []string{
 	"READONLY", "LOADING", "OOM", "NOAUTH", "WRONGPASS", "NOPERM", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN",
 	"UNBLOCKED", "ERR max number of clients", "ERR AUTH", "ERR invalid password",
 }
 
-// isFailure reports whether an error speaks against Redis itself: anything but an error reply to one odd command.
+// isFailure reports whether an error speaks against Redis itself: anything but an error reply to
+// one odd command.
 func isFailure(err error) bool {
 	reply, ok := errors.AsType[redis.Error](err)
 	if !ok {
@@ -53,8 +55,8 @@ func isFailure(err error) bool {
 	return false
 }
 
-// Uncertain reports whether a command may have been executed although it failed: always, unless nothing was sent or Redis
-// itself refused it.
+// Uncertain reports whether a command may have been executed although it failed: always, unless
+// nothing was sent or Redis itself refused it.
 func Uncertain(err error) bool {
 	if err == nil || errors.Is(err, ErrAway) || errors.Is(err, ErrBudget) {
 		return false

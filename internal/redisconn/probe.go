@@ -16,8 +16,8 @@ const (
 	probeTimeout = time.Second            // bound of one trial
 )
 
-// A probe asks Redis whether it can serve. A PING would be answered by a read-only or full Redis too, so it writes and reads
-// a key of its own.
+// A probe asks Redis whether it can serve. A PING would be answered by a read-only or full Redis
+// too, so it writes and reads a key of its own.
 type probe struct {
 	key    string
 	script *redis.Script
@@ -26,8 +26,8 @@ type probe struct {
 // newProbe's script has
 //
 //	KEYS  1: the probe's key
-//	ARGV  1: what to write
-//	OUT   what was read back
+//	ARGV  1: the value to write
+//	OUT   the value that was read back
 func newProbe(key string) probe {
 	return probe{key: key, script: redis.NewScript(`
 redis.call('SET', KEYS[1], ARGV[1], 'PX', 60000)
@@ -40,8 +40,9 @@ func (p probe) try(ctx context.Context, c redis.UniversalClient) error {
 	return p.script.Run(ctx, c, []string{p.key}, "1").Err()
 }
 
-// Run probes until ctx is done: a closed breaker's Redis once a second, so that one that died is noticed though nobody asks
-// it and a connection is kept warm; a half-open one's until the breaker closes or opens again. Clients' requests are never trials.
+// Run probes until ctx is done: a closed breaker's Redis once a second, so that one that died is
+// noticed though nobody asks it and a connection is kept warm; a half-open one's until the breaker
+// closes or opens again. Clients' requests are never trials.
 func (c *Conn) Run(ctx context.Context) {
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
@@ -83,7 +84,8 @@ func (c *Conn) trial(ctx context.Context) bool {
 	return err == nil
 }
 
-// Healthy says why Redis is away; nil if it takes commands, as far as the last probe and the breaker know.
+// Healthy says why Redis is away; nil if it takes commands, as far as the last probe and the
+// breaker know.
 func (c *Conn) Healthy() error {
 	if c.State() != Closed {
 		return ErrAway
