@@ -43,7 +43,8 @@ type front struct {
 	ops      []string // of Redis
 }
 
-// newFront returns a hook on r before an API that answers as handler does; without one no worker runs.
+// newFront returns a hook on r before an API that answers as handler does; without one no worker
+// runs.
 func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *jobs.Sealer) *front {
 	t.Helper()
 	f := &front{t: t, names: cachekeys.NewNames(t.Name()), secret: []byte("secret")}

@@ -15,8 +15,8 @@ type Request struct {
 	All  bool     `json:"all"`
 }
 
-// Parse reads the tags of a request. A fault anywhere refuses the whole request; it is a sentence for
-// whoever sent it. Parse changes nothing.
+// Parse reads the tags of a request. A fault anywhere refuses the whole request; it is a sentence
+// for whoever sent it. Parse changes nothing.
 func (i *Invalidator) Parse(r Request) (tags []cachekeys.Tag, fault string) {
 	for _, text := range r.Tags {
 		tag, ok := cachekeys.ParseTag(text)

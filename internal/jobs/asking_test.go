@@ -53,7 +53,8 @@ func (w *world) requests() []string {
 	return slices.Clone(w.asked)
 }
 
-// answer makes a handler that answers each request with the next of statuses, the last one for ever.
+// answer makes a handler that answers each request with the next of statuses, the last one for
+// ever.
 func answer(statuses ...int) http.HandlerFunc {
 	var mu sync.Mutex
 	return func(w http.ResponseWriter, r *http.Request) {

@@ -40,7 +40,8 @@ type world struct {
 	changed []cachekeys.Tag // what attempts invalidated
 }
 
-// newWorld returns a queue in r, before an API that answers as handler does. Its workers do not run yet.
+// newWorld returns a queue in r, before an API that answers as handler does. Its workers do not run
+// yet.
 func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t}
