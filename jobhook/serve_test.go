@@ -108,7 +108,7 @@ func TestAResultIsTheAPIsOwnAnswer(t *testing.T) {
 		}, 200, "<html>", map[string]string{"Content-Type": "-", "Date": "-", "Cache-Control": "no-store"}},
 		{"without content", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, 204, "",
 			map[string]string{"Content-Length": "-"}},
-		{"of a failure", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 422) }, 422, "no\n", nil},
+		{"of a failure", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusUnprocessableEntity) }, 422, "no\n", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

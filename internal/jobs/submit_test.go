@@ -59,7 +59,7 @@ func TestAKeyIsItsOwnersAlone(t *testing.T) {
 	}
 	nobody := w.submission("a sword", "k9")
 	nobody.Owner = ""
-	if w.accept(nobody) == w.accept(nobody) {
+	if first, second := w.accept(nobody), w.accept(nobody); first == second {
 		t.Error("two clients without credentials share a job")
 	}
 }

@@ -23,7 +23,7 @@ func TestAJobInvalidatesBeforeItsOutcomeCanBeSeen(t *testing.T) {
 	seen := make(chan Status, 1)
 	w = newWorld(t, shared, answer(201), func(o *Options) {
 		o.Invalidator = invalidator(func(tags []cachekeys.Tag) error {
-			_ = w.Changed(nil, tags)
+			_ = w.Changed(t.Context(), tags)
 			r, err := w.Job(t.Context(), nil, w.requests()[0]) // the key that the API got is the job's id
 			if err != nil {
 				t.Error(err)
