@@ -1,9 +1,11 @@
 package cachekeys
 
 import (
+	"iter"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode"
 
 	"sidecar/internal/httpfield"
 )
@@ -103,29 +105,80 @@ func (q Query) Names() []string {
 	return names
 }
 
-// Get returns the decoded value of the parameter that occurs exactly once under this name. ok is
-// false if it is absent, repeated or not decodable, or if the query has a ';', which some backends
-// split at: then which value the backend takes is not certain.
+// Get returns the decoded value of the parameter that occurs exactly once under this name, and under
+// no other name that some backend takes for it (BareName). ok is false if it is absent, repeated or
+// not decodable, or if the query has a ';', which some backends split at.
 func (q Query) Get(name string) (value string, ok bool) {
 	if strings.Contains(q.raw, ";") {
 		return "", false
 	}
-	found := false
-	for _, p := range q.pairs {
-		if p.name != name {
+	bare, found := BareName(name), -1
+	for i, p := range q.pairs {
+		if p.name != name && BareName(p.name) != bare {
 			continue
 		}
-		if found {
+		if found >= 0 || p.name != name {
 			return "", false
 		}
-		_, v, _ := strings.Cut(p.raw, "=")
-		decoded, err := url.QueryUnescape(v)
-		if err != nil {
-			return "", false
-		}
-		value, found = decoded, true
+		found = i
 	}
-	return value, found
+	if found < 0 {
+		return "", false
+	}
+	return q.pairs[found].value()
+}
+
+// Has reports whether there is a parameter of this name, or of one that some backend takes for it.
+func (q Query) Has(name string) bool {
+	bare := BareName(name)
+	return slices.ContainsFunc(q.pairs, func(p pair) bool { return BareName(p.name) == bare })
+}
+
+// All yields the decoded names and values of the parameters, in order. A value that cannot be decoded
+// is as sent.
+func (q Query) All() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, p := range q.pairs {
+			value, ok := p.value()
+			if !ok {
+				_, value, _ = strings.Cut(p.raw, "=")
+			}
+			if !yield(p.name, value) {
+				return
+			}
+		}
+	}
+}
+
+func (p pair) value() (value string, ok bool) {
+	_, raw, _ := strings.Cut(p.raw, "=")
+	value, err := url.QueryUnescape(raw)
+	return value, err == nil
+}
+
+// BareName is the name of a parameter or a field without its punctuation and white space, without the
+// part after a NUL, and without regard to case: names that some backend takes for one have one bare
+// name, like id, ID, [id], id[] and " id".
+func BareName(name string) string {
+	name, _, _ = strings.Cut(name, "\x00")
+	if isBare(name) {
+		return name
+	}
+	return httpfield.Fold(strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) {
+			return r
+		}
+		return -1
+	}, name))
+}
+
+func isBare(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return true
 }
 
 func join(pairs []pair) string {

@@ -89,14 +89,3 @@ func TestAWriteDeletesTheGuardOfEveryPrefixUnderWhichANameMayBeUnknown(t *testin
 		t.Errorf("too many: %v", got)
 	}
 }
-
-func TestAPathHasOneCanonicalSpelling(t *testing.T) {
-	for raw, want := range map[string]string{
-		"/a": "/a", "/a/": "/a", "//a": "/a", "/a//b": "/a/b", "/a/./b": "/a/b", "/a/../b": "/b", "/../a": "/a", "/%61": "/a", "/a%2Fb": "/a/b",
-		"": "/", "/": "/", "/%zz/": "/%zz", "/a%2F..%2Fb": "/b",
-	} {
-		if got := cachekeys.CanonicalPath(raw); got != want {
-			t.Errorf("%q is %q, want %q", raw, got, want)
-		}
-	}
-}

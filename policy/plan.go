@@ -68,7 +68,8 @@ type ReadPlan struct {
 
 	table  *Table
 	values requestValues
-	query  cachekeys.Query // as it is sent on
+	paths  []map[string]string // wildcards of the path as sent, and of its harmless forms
+	query  cachekeys.Query     // as it is sent on
 }
 
 // A Cache is a compiled cache block. Among its fields the tags alone are part of the digest of the
@@ -125,7 +126,8 @@ type WritePlan struct {
 	table   *Table
 	request httpfield.Request
 	values  requestValues
-	matches []match // each route that the forms of the path match
+	matches []match         // of all routes that the request may be for
+	own     []cachekeys.Tag // the request's own URIs
 }
 
 // match is a route with the values of its wildcards.

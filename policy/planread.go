@@ -18,8 +18,8 @@ const (
 )
 
 // planRead plans a GET or HEAD without a body.
-func (t *Table) planRead(plan *Plan, req httpfield.Request) {
-	m, ok := t.matcher.Find(http.MethodGet, pattern.Split(req.Path))
+func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Query) {
+	m, ok := t.matcher.Find(http.MethodGet, req.Path)
 	if !ok {
 		plan.Bypass = reason.NoRoute
 		return
@@ -27,12 +27,14 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request) {
 	plan.Route = m.Target.name
 	switch {
 	case m.Target.kind == Write && len(m.Target.patterns) > 0 && namesGET(m.Target):
-		t.planWrite(plan, req, nil)
+		t.planWrite(plan, req, query, aimsOf(req, query))
 		return
 	case m.Target.kind != Read:
 		plan.Route, plan.Bypass = "", reason.NoRoute
 		return
-	case !t.matcher.Certain(http.MethodGet, req.Path, m):
+	}
+	also, certain := t.matcher.Certain(http.MethodGet, req.Path, m)
+	if !certain {
 		plan.Bypass = reason.BadTarget
 		return
 	}
@@ -40,17 +42,17 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request) {
 		plan.Bypass = why
 		return
 	}
-	query, ok := m.Target.cache.query.apply(req.Query)
+	selected, ok := m.Target.cache.query.apply(query)
 	if !ok {
 		plan.Bypass = reason.QueryNotListed
 		return
 	}
-	read, ok := t.read(plan, req, m, query)
+	read, ok := t.read(plan, req, append([]match{m}, also...), selected)
 	if !ok {
 		plan.Bypass = reason.TemplateUnfilled
 		return
 	}
-	plan.Read, plan.Query, plan.Bypass = read, query.Raw(), read.Demand.Bypass
+	plan.Read, plan.Query, plan.Bypass = read, selected.Raw(), read.Demand.Bypass
 	if plan.Bypass == "" {
 		plan.Kind = Read
 	}
@@ -66,20 +68,30 @@ func namesGET(r *route) bool {
 	return false
 }
 
-// read makes the plan of a read. ok is false if a template cannot be filled.
-func (t *Table) read(plan *Plan, req httpfield.Request, m match, query cachekeys.Query) (*ReadPlan, bool) {
-	c, who := m.Target.cache, plan.Caller
-	values := requestValues{path: m.Values, query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: who}
+// read makes the plan of a read. The first match is that of the path as sent; the others are those of
+// forms that show the same resource, of which it carries the tags too. ok is false if a template
+// cannot be filled.
+func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, query cachekeys.Query) (*ReadPlan, bool) {
+	c, who := matches[0].Target.cache, plan.Caller
+	values := requestValues{path: matches[0].Values, query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: who}
 	r := &ReadPlan{
 		Cache: c, Rules: c.Rules, table: t, values: values, query: query,
 		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},
 	}
 	partition, ok := t.partition(r, who.ID, values)
-	if !ok || !r.tags(t, c) {
+	if !ok {
 		return nil, false
 	}
+	for _, m := range matches {
+		r.paths = append(r.paths, m.Values)
+		values.path = m.Values
+		if !r.tags(t, c, values) {
+			return nil, false
+		}
+	}
+	r.Guards = distinct(r.Guards)
+	r.Carried = append(r.Carried, cachekeys.OwnURI(pattern.Canonical(req.Path)))
 	r.Demand = httpcache.Read(r.Rules, req)
-	r.Carried = append(r.Carried, cachekeys.OwnURI(cachekeys.CanonicalPath(req.Path)))
 	if c.Scope != Shared {
 		r.NotAfter = who.Expires
 		if !who.Anonymous && !who.Verified {
@@ -145,11 +157,11 @@ func (t *Table) partition(r *ReadPlan, id string, values requestValues) (string,
 
 // tags fills the templates as far as the request goes: tags and families to carry, and guards of
 // the tags that the answer will name.
-func (r *ReadPlan) tags(t *Table, c *Cache) bool {
+func (r *ReadPlan) tags(t *Table, c *Cache, values requestValues) bool {
 	var named []cachekeys.Tag
 	for _, template := range c.Tags {
 		if template.Has(cachekeys.FromResponseBody) {
-			prefix, families, ok := template.Known(r.values)
+			prefix, families, ok := template.Known(values)
 			if !ok {
 				return false
 			}
@@ -157,7 +169,7 @@ func (r *ReadPlan) tags(t *Table, c *Cache) bool {
 			r.Guards = append(r.Guards, cachekeys.Guard(prefix))
 			continue
 		}
-		x := template.Expand(r.values, maxTags)
+		x := template.Expand(values, maxTags)
 		if x.Unfilled != nil {
 			return false
 		}
@@ -166,7 +178,6 @@ func (r *ReadPlan) tags(t *Table, c *Cache) bool {
 	}
 	r.Carried = append(r.Carried, named...)
 	r.Carried = append(r.Carried, t.familiesOf(named)...)
-	r.Guards = distinct(r.Guards)
 	return true
 }
 
@@ -175,6 +186,23 @@ func (r *ReadPlan) tags(t *Table, c *Cache) bool {
 func (r *ReadPlan) Names(body *Body) (names []cachekeys.Tag, why reason.Reason) {
 	values := r.values
 	values.response, values.inspect = body, r.Cache.MaxBody
+	for _, path := range r.paths {
+		values.path = path
+		more, why := r.named(values)
+		if why != "" {
+			return nil, why
+		}
+		names = append(names, more...)
+	}
+	names = distinct(append(names, r.table.familiesOf(names)...))
+	if len(names) > 2*maxNames {
+		return r.Guards, "" // every write under the guards invalidates the entry
+	}
+	return names, ""
+}
+
+// named fills the templates that look into the answer's body.
+func (r *ReadPlan) named(values requestValues) (names []cachekeys.Tag, why reason.Reason) {
 	for _, template := range r.Cache.Tags {
 		if !template.Has(cachekeys.FromResponseBody) {
 			continue
@@ -189,10 +217,6 @@ func (r *ReadPlan) Names(body *Body) (names []cachekeys.Tag, why reason.Reason) 
 		default:
 			names = append(append(names, x.Tags...), x.Families...)
 		}
-	}
-	names = distinct(append(names, r.table.familiesOf(names)...))
-	if len(names) > 2*maxNames {
-		return r.Guards, "" // likewise
 	}
 	return names, ""
 }

@@ -10,35 +10,42 @@ import (
 	"sidecar/policy/pattern"
 )
 
-// planWrite plans a request that may change something. It is matched on every form of its path,
-// since the backend may take one for another, and under every method that it may be taken for.
-func (t *Table) planWrite(plan *Plan, req httpfield.Request, overrides []string) {
+// planWrite plans a request that may change something. It is matched on every form of every path that
+// the backend may take it to be for, and under every method that it may be taken to have.
+func (t *Table) planWrite(plan *Plan, req httpfield.Request, query cachekeys.Query, a aims) {
+	if i := slices.IndexFunc(a.methods, func(m string) bool { return !httpfield.IsSafe(m) }); i >= 0 {
+		req.Method = a.methods[i] // it may be done under this one
+	} else if req.HasBody {
+		req.Method = http.MethodPost
+	}
 	w := &WritePlan{
 		table: t, request: req,
-		values: requestValues{query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: plan.Caller},
+		values: requestValues{query: query, fields: req.Fields, caller: plan.Caller},
 	}
 	plan.Kind, plan.Write, plan.Route = Write, w, ""
-	for i, segments := range pattern.Forms(req.Path) {
-		for _, method := range append([]string{req.Method}, overrides...) {
-			if m, ok := t.matcher.Find(method, segments); ok && writes(m, method) {
-				if i == 0 && m.Target.kind == Job && len(overrides) == 0 {
-					plan.Kind, plan.Job = Job, m.Target.job
-				}
-				w.add(m)
-			}
-			if m, ok := t.matcher.FindEmpty(method, segments); ok && writes(m, method) {
-				w.add(m)
-			}
+	list := a.list()
+	for _, aim := range list {
+		for _, path := range aim.forms.Canonical() {
+			w.own = append(w.own, cachekeys.OwnURI(path))
 		}
 	}
+	w.own = distinct(w.own)
+	t.each(list, func(m match, method string) {
+		if writes(m, method) {
+			w.add(m)
+		}
+	})
 	if len(w.matches) > 0 {
 		plan.Route = w.matches[0].Target.name
+	}
+	if m, ok := t.matcher.Find(a.methods[0], req.Path); ok && m.Target.kind == Job && !a.overridden && len(list) == 1 {
+		plan.Kind, plan.Job = Job, m.Target.job
 	}
 }
 
 // writes reports whether the match is about requests of this method that change something.
 func writes(m match, method string) bool {
-	return (m.Target.kind == Write || m.Target.kind == Job) && (!isSafe(method) || namesGET(m.Target))
+	return (m.Target.kind == Write || m.Target.kind == Job) && (!httpfield.IsSafe(method) || namesGET(m.Target))
 }
 
 func (w *WritePlan) add(m match) {
@@ -74,7 +81,7 @@ func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 	if len(tags) > maxTags {
 		tags = expand(w.matches, values, 1)
 	}
-	tags = distinct(append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(w.request.Path))))
+	tags = distinct(append(tags, w.own...))
 	return tags, distinct(append(guards, w.table.Guards(tags)...))
 }
 
@@ -101,9 +108,9 @@ func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer
 	}
 	tags := w.fill(sent, answer, false)
 	for _, path := range httpcache.InvalidatedURIs(w.request, status, fields) {
-		tags = append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(path)))
+		tags = append(tags, cachekeys.OwnURI(pattern.Canonical(path)))
 	}
-	if status < 400 && !isSafe(w.request.Method) {
+	if status < 400 && !httpfield.IsSafe(w.request.Method) {
 		tags = append(tags, given(w.request.Authority, fields, "Cache-Group-Invalidation", false)...)
 	}
 	return distinct(tags)
@@ -131,7 +138,7 @@ func (w *WritePlan) fill(sent, answer *Body, refused bool) []cachekeys.Tag {
 	if len(tags) > maxTags {
 		tags = expand(matches, values, 1) // lists become their families
 	}
-	return append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(w.request.Path)))
+	return append(tags, w.own...)
 }
 
 // expand fills all templates of matches; where one yields more than limit tags, it yields their

@@ -17,12 +17,11 @@ type queryRule struct {
 
 // apply gives the query for the key and to send on. ok is false if the request has a parameter that
 // is not listed, or a ';', at which some backends split too.
-func (r queryRule) apply(raw string) (q cachekeys.Query, ok bool) {
-	q = cachekeys.ParseQuery(raw)
-	if raw == "" || !r.listed && len(r.ignored) == 0 {
+func (r queryRule) apply(q cachekeys.Query) (selected cachekeys.Query, ok bool) {
+	if q.Raw() == "" || !r.listed && len(r.ignored) == 0 {
 		return q, true
 	}
-	if strings.Contains(raw, ";") {
+	if strings.Contains(q.Raw(), ";") {
 		return q, false
 	}
 	q, _ = q.Without(r.ignored.Has)

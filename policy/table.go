@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"sidecar/cachekeys"
@@ -211,16 +210,23 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 // Plan makes the plan of a request.
 func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 	plan := &Plan{Query: req.Query, Caller: t.identifier.Identify(req.Fields, now)}
-	if t.denied(req) {
-		plan.Kind, plan.Route = Deny, t.deniedBy(req)
-		return plan
+	query := cachekeys.ParseQuery(req.Query)
+	a := aimsOf(req, query)
+	if t.denies {
+		if route := t.deniedBy(a.list()); route != "" {
+			plan.Kind, plan.Route = Deny, route
+			return plan
+		}
 	}
-	overrides := methodOverrides(req.Fields)
 	switch {
-	case isRead(req.Method) && len(overrides) == 0 && !req.HasBody:
-		t.planRead(plan, req)
-	case isRead(req.Method), !isSafe(req.Method):
-		t.planWrite(plan, req, overrides)
+	case isRead(req.Method) && !a.overridden && !req.HasBody:
+		if len(a.others) > 0 {
+			plan.Bypass = reason.BadTarget
+			return plan
+		}
+		t.planRead(plan, req, query)
+	case a.isRead() && req.HasBody, !a.isSafe():
+		t.planWrite(plan, req, query, a)
 	default:
 		plan.Bypass = reason.Method
 	}
@@ -228,40 +234,3 @@ func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 }
 
 func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }
-
-// isSafe knows the safe methods of RFC 9110 §9.2.1.
-func isSafe(method string) bool {
-	return isRead(method) || method == http.MethodOptions || method == http.MethodTrace
-}
-
-// overrideFields are the fields by which clients that can send only GET and POST name another
-// method.
-var overrideFields = []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
-
-func methodOverrides(f httpfield.Fields) []string {
-	var methods []string
-	for _, name := range overrideFields {
-		for _, v := range f.Values(name) {
-			methods = append(methods, strings.ToUpper(strings.TrimSpace(v)))
-		}
-	}
-	return methods
-}
-
-// denied reports whether some form of the path is denied.
-func (t *Table) denied(req httpfield.Request) bool { return t.denies && t.deniedBy(req) != "" }
-
-func (t *Table) deniedBy(req httpfield.Request) string {
-	methods := append(methodOverrides(req.Fields), req.Method)
-	for _, segments := range pattern.Forms(req.Path) {
-		for _, method := range methods {
-			if m, ok := t.matcher.Find(method, segments); ok && m.Target.kind == Deny {
-				return m.Target.name
-			}
-			if m, ok := t.matcher.FindEmpty(method, segments); ok && m.Target.kind == Deny {
-				return m.Target.name
-			}
-		}
-	}
-	return ""
-}

@@ -1,7 +1,6 @@
 package httpcache
 
 import (
-	"net/http"
 	"slices"
 	"strings"
 
@@ -13,7 +12,7 @@ import (
 // request. A method that is not known to be safe is not; success is a status of 2xx or 3xx. Every
 // line of a repeated field counts: too much rather than too little.
 func InvalidatedURIs(req httpfield.Request, status int, f httpfield.Fields) []string {
-	if isSafe(req.Method) || status < 200 || status > 399 {
+	if httpfield.IsSafe(req.Method) || status < 200 || status > 399 {
 		return nil
 	}
 	var paths []string
@@ -26,15 +25,6 @@ func InvalidatedURIs(req httpfield.Request, status int, f httpfield.Fields) []st
 		}
 	}
 	return paths
-}
-
-// isSafe knows the safe methods of RFC 9110 §9.2.1.
-func isSafe(method string) bool {
-	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return true
-	}
-	return false
 }
 
 // pathOf resolves a URI reference against the request's target (RFC 3986 §5.2, dot segments left

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sidecar/cachekeys"
+	"sidecar/policy/pattern"
 )
 
 // A Request names what is to be dropped, as JSON from outside does.
@@ -35,7 +36,7 @@ func (i *Invalidator) Parse(r Request) (tags []cachekeys.Tag, fault string) {
 			return nil, fmt.Sprintf("%q is no URL: a URL is like /api/characters/42"+
 				" or https://game.example/api/characters/42.", text)
 		}
-		tags = append(tags, cachekeys.OwnURI(cachekeys.CanonicalPath(path)))
+		tags = append(tags, cachekeys.OwnURI(pattern.Canonical(path)))
 	}
 	if r.All {
 		tags = append(tags, cachekeys.All)

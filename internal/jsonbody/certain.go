@@ -3,8 +3,9 @@ package jsonbody
 import (
 	"encoding/json"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"sidecar/internal/httpfield"
 )
 
 // maxDepth bounds how deeply a document may be nested.
@@ -123,25 +124,5 @@ func folded(quoted string) (name string, ok bool) {
 			return "", false
 		}
 	}
-	return strings.Map(Fold, name), true
-}
-
-// Fold is one of the characters that some parser takes for r when it ignores case: encoding/json
-// takes 'ſ' for 's' and 'K' (the Kelvin sign) for 'k', others 'ı' and 'İ' for 'i'.
-func Fold(r rune) rune {
-	if r < utf8.RuneSelf {
-		if 'A' <= r && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		return r
-	}
-	start := unicode.ToLower(unicode.ToUpper(r))
-	least := start
-	for f := unicode.SimpleFold(start); f != start; f = unicode.SimpleFold(f) {
-		least = min(least, f)
-	}
-	if 'A' <= least && least <= 'Z' {
-		least += 'a' - 'A'
-	}
-	return least
+	return httpfield.Fold(name), true
 }

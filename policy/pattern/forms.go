@@ -2,54 +2,173 @@ package pattern
 
 import (
 	"net/url"
-	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"sidecar/internal/httpfield"
 )
 
-// Split are the decoded segments of a raw path; a segment that cannot be decoded stands for itself.
-func Split(raw string) []string {
-	segments := strings.Split(strings.TrimPrefix(raw, "/"), "/")
-	for i, s := range segments {
-		if decoded, err := url.PathUnescape(s); err == nil {
-			segments[i] = decoded
-		}
-	}
-	return segments
+// Bounds of the forms of one path.
+const (
+	maxForms = 48
+	maxText  = 16 << 10 // bytes of all forms but the path as sent
+	maxPath  = 8 << 10  // bytes of a path that is rewritten at all
+)
+
+// Forms are the ways in which servers may read a path: every combination of rewrites, to the end. An
+// ordinary path has one or two.
+type Forms struct {
+	list []form
+	// Overflow: there are more than the bounds allow, and the list is not complete. Whatever a server
+	// may read has to be expected.
+	Overflow bool
+	// Malformed: the path has an escape that is none, or is not UTF-8 when it is decoded.
+	Malformed bool
+	// Work is the number of bytes that were visited to make the forms.
+	Work int
+
+	text int // bytes of the list but for the path as sent
 }
 
-// Forms are the ways in which a backend may read a raw path, each as its segments: as sent, decoded
-// before it is split, cleaned of '//' and dots, and each of these without a trailing slash. The
-// first is the path as sent.
-func Forms(raw string) [][]string {
-	decoded, err := url.PathUnescape(raw)
-	if err != nil {
-		decoded = raw
+// A form is one way to read a path.
+type form struct {
+	path     string
+	harmless bool // made by harmless rewrites alone
+	final    bool // no respelling changes it
+}
+
+// FormsOf returns the forms of a raw path.
+func FormsOf(raw string) *Forms {
+	f := &Forms{list: []form{{path: raw, harmless: true, final: true}}, Work: len(raw)}
+	if isPlain(raw) {
+		return f
 	}
-	out := [][]string{Split(raw)}
-	add := func(segments []string) {
-		if !slices.ContainsFunc(out, func(have []string) bool { return slices.Equal(have, segments) }) {
-			out = append(out, segments)
+	if len(raw) > maxPath {
+		f.Overflow = true
+		return f
+	}
+	text, err := url.PathUnescape(raw)
+	f.Malformed = err != nil || !utf8.ValidString(text)
+	for i := 0; i < len(f.list) && !f.Overflow; i++ {
+		f.rewrite(i, harmless, true)
+	}
+	for i := 0; i < len(f.list) && !f.Overflow; i++ {
+		f.rewrite(i, harmless, false)
+		f.rewrite(i, shortening, false)
+		f.list[i].final = !f.rewrite(i, respelling, false)
+	}
+	return f
+}
+
+// rewrite adds the results of the rewrites of form i, if they are new. It reports whether one of them
+// changes the form.
+func (f *Forms) rewrite(i int, rewrites []rewrite, harmless bool) (changed bool) {
+	before := f.list[i].path
+	for _, apply := range rewrites {
+		f.Work += len(before)
+		path := apply(before)
+		if path == before {
+			continue
+		}
+		changed = true
+		if slices.ContainsFunc(f.list, func(have form) bool { return have.path == path }) {
+			continue
+		}
+		if f.text += len(path); len(f.list) == maxForms || f.text > maxText {
+			f.Overflow = true
+			return changed
+		}
+		f.list = append(f.list, form{path: path, harmless: harmless})
+	}
+	return changed
+}
+
+// isPlain reports whether no rewrite changes the path.
+func isPlain(p string) bool {
+	last := strings.LastIndexByte(p, '/')
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c == '/':
+			if i+1 == len(p) && i > 0 || i+1 < len(p) && p[i+1] == '/' {
+				return false
+			}
+		case isLetterOrDigit(c), strings.IndexByte("-_~:@,+!$&'()*=", c) >= 0:
+		case c == '.': // a dot within a segment that is not the last
+			if i > last || i == 0 || p[i-1] == '/' || p[i-1] == '.' || p[i+1] == '/' {
+				return false
+			}
+		default:
+			return false
 		}
 	}
-	bare := func(p string) []string { return strings.Split(strings.TrimPrefix(p, "/"), "/") }
-	add(bare(decoded))
-	add(Split(cleaned(raw)))
-	add(bare(cleaned(decoded)))
-	for _, f := range slices.Clone(out) {
-		for len(f) > 1 && f[len(f)-1] == "" {
-			f = f[:len(f)-1]
-			add(f)
-		}
+	return true
+}
+
+// Len is the number of forms.
+func (f *Forms) Len() int { return len(f.list) }
+
+// Paths are the forms as paths; the first is the path as sent.
+func (f *Forms) Paths() []string {
+	out := make([]string, len(f.list))
+	for i, form := range f.list {
+		out[i] = form.path
 	}
 	return out
 }
 
-// cleaned is a path without '//' and dot segments, with the trailing slash that it had.
-func cleaned(p string) string {
-	c := path.Clean("/" + strings.TrimLeft(p, "/"))
-	if strings.HasSuffix(p, "/") && c != "/" {
-		c += "/"
+// Canonical are the canonical spellings of the forms.
+func (f *Forms) Canonical() []string {
+	var out []string
+	for _, form := range f.list {
+		if p := folded(withoutTrailingSlashes(form.path)); form.final && !slices.Contains(out, p) {
+			out = append(out, p)
+		}
 	}
-	return c
+	if f.Overflow && len(f.list) > 0 {
+		out = append(out, Canonical(f.list[0].path))
+	}
+	return out
+}
+
+// maxRespelled bounds the work on one canonical spelling, in bytes.
+const maxRespelled = 64 << 10
+
+// Canonical is one spelling for all the spellings of a path that a server may take for one resource:
+// decoded to the end, without parameters, dot segments, '//', trailing slash and the distinction of
+// case. A path over the bounds is not brought to its end: it is no path of a stored response.
+func Canonical(raw string) string {
+	p := raw
+	if isPlain(p) || len(p) > maxPath {
+		return folded(p)
+	}
+	for work, before := 0, ""; p != before && work < maxRespelled; {
+		before = p
+		for _, apply := range respelling {
+			work += len(p)
+			p = apply(p)
+		}
+	}
+	return folded(withoutTrailingSlashes(p))
+}
+
+func isFolded(s string) bool { return httpfield.IsFolded(s) }
+
+func folded(s string) string {
+	if isFolded(s) {
+		return s
+	}
+	return httpfield.Fold(s)
+}
+
+// parts are the first n-1 decoded segments of a path and the rest of it, decoded, as one. A segment
+// that cannot be decoded stands for itself.
+func parts(path string, n int) []string {
+	segments := strings.SplitN(strings.TrimPrefix(path, "/"), "/", n)
+	for i, s := range segments {
+		if text, err := url.PathUnescape(s); err == nil {
+			segments[i] = text
+		}
+	}
+	return segments
 }

@@ -1,0 +1,187 @@
+package policy
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/httpfield"
+	"sidecar/policy/pattern"
+)
+
+// The aims of a request are all resources that some server may take it to be for, with all methods
+// that some server may take it to have.
+type aims struct {
+	path string
+	// methods are the method as sent, in capitals, and those that override it.
+	methods      []string
+	overridden   bool     // it has a field or a parameter that overrides the method
+	others       []string // targets that fields name in the place of the path
+	destinations []string // of a move or a copy
+}
+
+// An aim is one resource and the methods that may be applied to it.
+type aim struct {
+	forms   *pattern.Forms
+	methods []string
+}
+
+// Bounds of one request. A request beyond them is taken to be for anything.
+const (
+	maxMethods  = 4
+	maxAims     = 3
+	maxReadings = 96 // forms of all aims, times their methods
+)
+
+// overrideNames are the bare names of fields and parameters by which clients that can send only GET
+// and POST name another method.
+var overrideNames = []string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "httpmethodoverride"}
+
+// targetNames are the bare names of fields that name another target to some frameworks.
+var targetNames = []string{"xoriginalurl", "xoriginaluri", "xrewriteurl", "xrewriteuri", "xoriginalpath", "xforwardeduri"}
+
+func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
+	a := aims{path: req.Path, methods: []string{req.Method}}
+	a.addMethod(strings.ToUpper(req.Method))
+	for name, values := range req.Fields.All() {
+		switch {
+		case !mayAim(name):
+		case isOneOf(name, overrideNames):
+			a.override(values)
+		case isOneOf(name, targetNames):
+			a.others = append(a.others, values...)
+		case cachekeys.BareName(name) == "destination":
+			a.destinations = append(a.destinations, values...)
+		}
+	}
+	for name, value := range query.All() {
+		if isOverride(name) {
+			a.override([]string{value})
+		}
+	}
+	return a
+}
+
+// mayAim tells most names of fields from those that matter, quickly.
+func mayAim(name string) bool {
+	switch name[0] {
+	case 'X', 'x', 'D', 'd', 'H', 'h':
+		return !strings.HasPrefix(name, "X-Forwarded-") || strings.HasSuffix(name, "Uri")
+	}
+	return name[0] < 'A' || name[0] > 'Z' // canonical names begin with a capital
+}
+
+func isOneOf(name string, bare []string) bool { return slices.Contains(bare, cachekeys.BareName(name)) }
+
+// isOverride reports whether a parameter of a query or a form overrides the method: _method, and the
+// spellings that some framework takes for it.
+func isOverride(name string) bool {
+	bare := cachekeys.BareName(name)
+	return bare == "method" && len(bare) != len(name) || slices.Contains(overrideNames, bare)
+}
+
+// override notes methods that the request names. A value may be a list.
+func (a *aims) override(values []string) {
+	a.overridden = true
+	for _, v := range values {
+		for m := range strings.SplitSeq(v, ",") {
+			a.addMethod(strings.ToUpper(strings.Trim(m, " \t\"'")))
+		}
+	}
+}
+
+func (a *aims) addMethod(m string) {
+	switch {
+	case m == "", slices.Contains(a.methods, m):
+	case len(a.methods) == maxMethods:
+		a.methods[maxMethods-1] = pattern.AnyMethod
+	default:
+		a.methods = append(a.methods, m)
+	}
+}
+
+// list are the aims; that of the request's own target is the first.
+func (a *aims) list() []aim {
+	list := []aim{{pattern.FormsOf(a.path), a.methods}}
+	readings := 0
+	add := func(reference string, methods []string) {
+		next := aim{&pattern.Forms{Overflow: true}, []string{pattern.AnyMethod}}
+		if len(list) < maxAims {
+			next = aim{pattern.FormsOf(pathOf(reference)), methods}
+		} else if len(list) > maxAims {
+			return
+		}
+		list = append(list, next)
+	}
+	for _, reference := range a.others {
+		add(reference, a.methods)
+	}
+	if !a.isRead() {
+		// A thing that is moved or copied to a place is put there (RFC 4918 §9.8, §9.9).
+		put := append(slices.Clone(a.methods), http.MethodPut)
+		for _, reference := range a.destinations {
+			add(reference, put)
+		}
+	}
+	for _, aim := range list {
+		if readings += aim.forms.Len() * len(aim.methods); readings > maxReadings {
+			aim.forms.Overflow = true
+		}
+	}
+	return list
+}
+
+// pathOf is the path of a URI reference.
+func pathOf(reference string) string {
+	reference = strings.TrimSpace(reference)
+	if i := strings.IndexAny(reference, "?#"); i >= 0 {
+		reference = reference[:i]
+	}
+	if strings.HasPrefix(reference, "/") || strings.HasPrefix(reference, `\`) {
+		return reference
+	}
+	if u, err := url.Parse(reference); err == nil && u.Host != "" {
+		if u.Path == "" {
+			return "/"
+		}
+		return u.EscapedPath()
+	}
+	if _, rest, found := strings.Cut(reference, "://"); found {
+		if i := strings.IndexByte(rest, '/'); i >= 0 {
+			return rest[i:]
+		}
+		return "/"
+	}
+	return "/" + reference
+}
+
+// isRead reports whether the method, without regard to case, is GET or HEAD.
+func (a *aims) isRead() bool { return isRead(strings.ToUpper(a.methods[0])) }
+
+// isSafe reports whether no method of the request changes anything.
+func (a *aims) isSafe() bool {
+	return !a.overridden && httpfield.IsSafe(strings.ToUpper(a.methods[0]))
+}
+
+// each calls f for every match of the aims, under the method with which it matches.
+func (t *Table) each(list []aim, f func(m match, method string)) {
+	for _, aim := range list {
+		for _, method := range aim.methods {
+			for _, m := range t.matcher.All(method, aim.forms) {
+				f(m, method)
+			}
+		}
+	}
+}
+
+// deniedBy is the name of a route that denies the request under one of its aims; "" if there is none.
+func (t *Table) deniedBy(list []aim) (route string) {
+	t.each(list, func(m match, _ string) {
+		if m.Target.kind == Deny && route == "" {
+			route = m.Target.name
+		}
+	})
+	return route
+}

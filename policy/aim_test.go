@@ -1,0 +1,251 @@
+package policy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+)
+
+// spellings are ways to write /DIR/REST that some server takes for it.
+func spellings(dir, rest string) []string {
+	return []string{
+		"/" + dir + "/" + rest,
+		"/" + strings.ToUpper(dir) + "/" + rest,
+		"/" + dir + ";a=b/" + rest,
+		"/a/..;/" + dir + "/" + rest,
+		"/%25" + hexOf(dir[0]) + dir[1:] + "/" + rest,
+		"/%2525" + hexOf(dir[0]) + dir[1:] + "/" + rest,
+		"/%" + hexOf(dir[0]) + dir[1:] + "/" + rest,
+		"/%u00" + hexOf(dir[0]) + dir[1:] + "/" + rest,
+		`/\` + dir + "/" + rest,
+		`\` + dir + `\` + rest,
+		"/" + dir + "%00/" + rest,
+		"/" + dir + "./" + rest,
+		"/" + dir + "%20/" + rest,
+		"/" + dir + "%09/" + rest,
+		"/ " + dir + "/" + rest,
+		"//" + dir + "/" + rest,
+		"//evil/" + dir + "/" + rest,
+		"//evil:80/" + dir + "/" + rest,
+		`/\evil/` + dir + "/" + rest,
+		`\\evil\` + dir + `\` + rest,
+		"/%2Fevil/" + dir + "/" + rest,
+		"/%5Cevil/" + dir + "/" + rest,
+		`/a\..\` + dir + "/" + rest,
+		`/a\..\` + dir + "/..;/" + dir + "/" + rest,
+		"/x/%2e%2e/" + dir + "/" + rest,
+		"/x/%252e%252e/" + dir + "/" + rest,
+		"/x/..%c0%af" + dir + "/" + rest,
+		"/x/.%00./" + dir + "/" + rest,
+		"/" + dir + "/" + rest + "/",
+		"/" + dir + "/./" + rest,
+		"/" + dir + "//" + rest,
+		"/" + dir + "/" + rest + ".json",
+		"/" + dir + "%2f" + rest,
+		"/" + dir + "%252f" + rest,
+		"/" + dir + "/" + rest + ";jsessionid=1",
+		"/" + dir + "/" + rest + "%00.html",
+	}
+}
+
+func hexOf(c byte) string { return string("0123456789abcdef"[c>>4]) + string("0123456789abcdef"[c&15]) }
+
+func TestADenyHoldsInEverySpelling(t *testing.T) {
+	table := table(t, "", `{name: internal, match: "POST /internal/{rest...}", deny: true}`)
+	for _, path := range spellings("internal", "x") {
+		for _, method := range []string{"POST", "post", "Post"} {
+			if p := table.Plan(request(method, path), now); p.Kind != Deny {
+				t.Errorf("%s %q: kind %d", method, path, p.Kind)
+			}
+		}
+		if p := table.Plan(request("DELETE", "/elsewhere", "X-Original-URL: "+path, "X-HTTP-Method-Override: POST"), now); p.Kind != Deny {
+			t.Errorf("X-Original-URL: %q: kind %d", path, p.Kind)
+		}
+	}
+}
+
+func TestAWriteInEverySpellingInvalidates(t *testing.T) {
+	table := table(t, "", `{name: c, match: "GET /things/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: write, match: "PUT /things/{id}", invalidate: ["c:{id}"]}`)
+	read := table.Plan(request("GET", "/things/7"), now)
+	own := read.Read.Carried[len(read.Read.Carried)-1]
+	for _, path := range spellings("things", "7") {
+		for _, method := range []string{"PUT", "put"} {
+			tags := done(table.Plan(request(method, path), now))
+			if got := texts(tags); !slices.Contains(got, "c:7") && !slices.Contains(got, "c:*") {
+				t.Errorf("%s %q: %q", method, path, got)
+			}
+			if !slices.Contains(tags, own) {
+				t.Errorf("%s %q: the own URI is not among %q", method, path, texts(tags))
+			}
+		}
+	}
+}
+
+// What a shared catch-all stores is what some server may take for another's own data.
+func TestAReadInAnotherSpellingIsNotStored(t *testing.T) {
+	table := table(t, "", `{name: all, match: "GET /{rest...}", cache: {scope: shared, authorized: public, tags: ["all"]}}`,
+		`{name: me, match: "GET /users/me", cache: {scope: private}}`)
+	for _, path := range append(spellings("users", "me"), `/assets/..\users\me`, "//x/users/me") {
+		p := table.Plan(request("GET", path), now)
+		if p.Kind == Read && p.Route != "me" {
+			t.Errorf("%q is stored for %q", path, p.Route)
+		}
+	}
+	for _, path := range []string{"/users/you", "/a/b.html", "/a/", "/A/B", "/a%20b/c", "/%C3%A9"} {
+		if p := table.Plan(request("GET", path), now); p.Kind != Read || p.Route != "all" {
+			t.Errorf("%q: kind %d, %s", path, p.Kind, p.Bypass)
+		}
+	}
+}
+
+func TestMethodOverrides(t *testing.T) {
+	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`)
+	for _, c := range []struct {
+		target string
+		fields []string
+	}{
+		{"/c/1", []string{"X_HTTP_Method_Override: PUT"}},
+		{"/c/1", []string{"X-HTTP-METHOD: put"}},
+		{"/c/1", []string{"X-HTTP-Method-Override: DELETE, PUT"}},
+		{"/c/1?_method=PUT", nil},
+		{"/c/1?_METHOD=put", nil},
+		{"/c/1?%5Fmethod=P%55T", nil},
+		{"/c/1?%20_method=PUT", nil},
+		{"/c/1?.method=PUT", nil},
+		{"/c/1?_method%00x=PUT", nil},
+		{"/c/1?x-http-method-override=PUT", nil},
+		{"/c/1?$method=PUT", nil},
+	} {
+		for _, method := range []string{"GET", "POST", "HEAD", "get", "OPTIONS"} {
+			p := table.Plan(request(method, c.target, c.fields...), now)
+			if p.Kind != Write {
+				t.Errorf("%s %s %q: kind %d", method, c.target, c.fields, p.Kind)
+			} else if got := texts(done(p)); !slices.Contains(got, "c:1") {
+				t.Errorf("%s %s %q: %q", method, c.target, c.fields, got)
+			}
+		}
+	}
+	if p := table.Plan(request("GET", "/c/1?method=PUT"), now); p.Kind != Read {
+		t.Errorf("a parameter named method: kind %d", p.Kind)
+	}
+}
+
+func TestSafeMethodsInvalidateNothing(t *testing.T) {
+	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: write, match: "/c/{id}", invalidate: ["c:{id}"]}`)
+	for _, method := range []string{"PROPFIND", "REPORT", "SEARCH", "QUERY", "OPTIONS", "TRACE", "PRI", "query", "get", "Head"} {
+		req := request(method, "/c/1")
+		req.HasBody = !isRead(strings.ToUpper(method))
+		if p := table.Plan(req, now); p.Kind != Pass || p.Bypass != reason.Method {
+			t.Errorf("%s: kind %d, bypass %q", method, p.Kind, p.Bypass)
+		}
+	}
+	for _, method := range []string{"POST", "BREW", "patch", "PROPPATCH", "*"} {
+		if p := table.Plan(request(method, "/c/1"), now); p.Kind != Write {
+			t.Errorf("%s: kind %d", method, p.Kind)
+		}
+	}
+}
+
+// MOVE and COPY change their Destination (RFC 4918 §9.8, §9.9).
+func TestADestinationIsASecondTarget(t *testing.T) {
+	table := table(t, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: move, match: ["MOVE /c/{id}", "COPY /c/{id}"], invalidate: ["c:{id}"]}`,
+		`{name: d, match: "PUT /d/{id}", invalidate: ["d:{id}"]}`,
+		`{name: internal, match: "PUT /internal/{rest...}", deny: true}`,
+	)
+	for destination, want := range map[string][]string{
+		"http://api.example/c/2":       {"c:1", "c:2", "/c/1", "/c/2"},
+		"/c/2":                         {"c:1", "c:2", "/c/1", "/c/2"},
+		"https://api.example:443/c/2/": {"c:1", "c:2", "/c/1", "/c/2"},
+		"http://api.example//c//2?x#y": {"c:1", "c:2", "/c/1", "/c/2", "/2", "/"},
+		"/d/3":                         {"c:1", "d:3", "/c/1", "/d/3"},
+		"":                             {"c:1", "/c/1", "/"},
+	} {
+		wantTags(t, "to "+destination, done(table.Plan(request("MOVE", "/c/1", "Destination: "+destination), now)), want...)
+	}
+	if p := table.Plan(request("COPY", "/c/1", "Destination: http://api.example/internal/x"), now); p.Kind != Deny {
+		t.Errorf("a denied destination: kind %d", p.Kind)
+	}
+	if p := table.Plan(request("GET", "/c/1", "Destination: /internal/x"), now); p.Kind != Read {
+		t.Errorf("a GET with a destination: kind %d", p.Kind)
+	}
+}
+
+func TestAFieldThatNamesAnotherTarget(t *testing.T) {
+	table := table(t, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`,
+		`{name: internal, match: "/internal/{rest...}", deny: true}`,
+	)
+	for _, field := range []string{"X-Original-URL", "X-Rewrite-URL", "X_Original_Url", "x-original-uri"} {
+		if p := table.Plan(request("GET", "/c/1", field+": /c/2"), now); p.Kind != Pass || p.Bypass != reason.BadTarget {
+			t.Errorf("%s: kind %d, bypass %q", field, p.Kind, p.Bypass)
+		}
+		wantTags(t, field, done(table.Plan(request("PUT", "/c/1", field+": /c/2"), now)), "c:1", "c:2", "/c/1", "/c/2")
+		if p := table.Plan(request("GET", "/c/1", field+": /internal/x"), now); p.Kind != Deny {
+			t.Errorf("%s to a denied path: kind %d", field, p.Kind)
+		}
+	}
+}
+
+// A request beyond the bounds is taken to be for anything: it invalidates for every route of its
+// method, and is denied where any route is.
+func TestARequestBeyondTheBoundsIsForAnything(t *testing.T) {
+	routes := []string{
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}", "all"]}`,
+	}
+	odd := "/x" + strings.Repeat("/%252e%252e;\\", 2000)
+	open, closed := table(t, "", routes...), table(t, "", append(routes, `{name: internal, match: "PUT /internal/x", deny: true}`)...)
+	for _, req := range []httpfield.Request{
+		request("PUT", odd),
+		request("POST", "/c/1", "X-HTTP-Method-Override: A, B, C, D, PUT"),
+		request("PUT", "/x", "Destination: "+odd),
+		request("PUT", "/x", "Destination: /a", "Destination: /b", "Destination: /c", "Destination: /c/1"),
+	} {
+		got := texts(done(open.Plan(req, now)))
+		if !slices.Contains(got, "all") || !slices.Contains(got, "c:*") && !slices.Contains(got, "c:1") {
+			t.Errorf("%s %.60q: %q", req.Method, req.Path, got)
+		}
+		if req.Path != "/c/1" && closed.Plan(req, now).Kind != Deny {
+			t.Errorf("%s %.60q is not denied", req.Method, req.Path)
+		}
+	}
+	if p := open.Plan(request("GET", odd), now); p.Kind != Pass {
+		t.Errorf("a GET: kind %d", p.Kind)
+	}
+}
+
+// FuzzPlan: no request makes a plan that has more matches than the bounds allow, and a request that is
+// denied as it is written is denied with any addition.
+func FuzzPlan(f *testing.F) {
+	table := table(f, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`, `{match: /internal/, deny: true}`)
+	for _, path := range spellings("internal", "x") {
+		f.Add("PUT", path, "X-Original-Url", "/c/1")
+	}
+	f.Add("GET", "/c/1?_method=PUT", "Destination", "//c/2")
+	f.Fuzz(func(t *testing.T, method, target, name, value string) {
+		path, query, has := strings.Cut(target, "?")
+		if name == "" {
+			return
+		}
+		req := httpfield.Request{Method: method, Authority: "a", Path: path, Query: query, HasQuery: has,
+			Fields: httpfield.Header(http.Header{name: {value}})}
+		plan := table.Plan(req, now)
+		if strings.HasPrefix(path, "/internal/") && plan.Kind != Deny {
+			t.Errorf("%q is not denied", path)
+		}
+		if plan.Write != nil && len(plan.Write.own) > maxReadings {
+			t.Errorf("%d own URIs", len(plan.Write.own))
+		}
+	})
+}

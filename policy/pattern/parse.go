@@ -1,0 +1,164 @@
+package pattern
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"sidecar/internal/httpfield"
+	"sidecar/internal/nearest"
+)
+
+// Parse reads a pattern. A pattern that no request can match is an error, with the spelling that was
+// probably meant.
+func Parse(s string) (*Pattern, error) {
+	p := &Pattern{source: s}
+	path := s
+	if method, after, found := strings.Cut(s, " "); found {
+		path = strings.TrimLeft(after, " \t")
+		if err := methodFault(method, path); err != nil {
+			return nil, err
+		}
+		p.method = method
+	}
+	if !strings.HasPrefix(path, "/") {
+		if strings.Contains(path, "/") {
+			return nil, errors.New("a pattern has no host here: it is like GET /api/characters/{id}")
+		}
+		return nil, errors.New("a pattern has a path that begins with '/': it is like GET /api/characters/{id}")
+	}
+	if i := strings.IndexAny(path, "?#"); i >= 0 && strings.Count(path[:i], "{") == strings.Count(path[:i], "}") {
+		return nil, fmt.Errorf("a path ends before %q: match %q, and use {query.…} in tags", path[i:i+1], path[:i])
+	}
+	seen := map[string]bool{}
+	parts := strings.Split(path[1:], "/")
+	for i, part := range parts {
+		seg, err := parseSegment(part, i == len(parts)-1)
+		if err != nil {
+			return nil, err
+		}
+		if seg.kind != literal && seg.text != "" {
+			if seen[seg.text] {
+				return nil, fmt.Errorf("the wildcard {%s} stands there twice", seg.text)
+			}
+			seen[seg.text] = true
+		}
+		p.segments = append(p.segments, seg)
+	}
+	return p, nil
+}
+
+// methodFault says what is wrong with a method. path is the rest of the pattern.
+func methodFault(method, path string) error {
+	known := httpfield.Methods()
+	if slices.Contains(known, method) {
+		return nil
+	}
+	upper := strings.ToUpper(method)
+	if slices.Contains(known, upper) {
+		return fmt.Errorf("methods are written in capitals: %s %s", upper, path)
+	}
+	several := strings.FieldsFunc(upper, func(r rune) bool { return strings.ContainsRune("|,;+/", r) })
+	if len(several) > 1 {
+		for i, m := range several {
+			several[i] = fmt.Sprintf("%q", m+" "+path)
+		}
+		return fmt.Errorf("a pattern has one method: make a list of it, [%s]", strings.Join(several, ", "))
+	}
+	if near := nearest.To(upper, known); near != "" && httpfield.IsToken(method) {
+		return fmt.Errorf("%q is no method: did you mean %s %s?", method, near, path)
+	}
+	return fmt.Errorf("%q is no method that the IANA registry knows", method)
+}
+
+func parseSegment(part string, last bool) (segment, error) {
+	switch {
+	case part == "" && last:
+		return segment{kind: rest}, nil // a trailing slash: everything below
+	case part == "":
+		return segment{}, errors.New("'//' in a pattern never matches what a client means: take one slash out")
+	case part == "." || part == "..":
+		return segment{}, fmt.Errorf("%q in a pattern never matches what a client means", part)
+	case part == "{$}" && last:
+		return segment{kind: literal}, nil
+	case part == "{$}":
+		return segment{}, errors.New("{$} may only stand at the end")
+	}
+	name, open := strings.CutPrefix(part, "{")
+	if !open {
+		if right := otherSyntax(part, last); right != "" {
+			return segment{}, fmt.Errorf("%q would match itself alone: a wildcard is like %s", part, right)
+		}
+		if strings.ContainsAny(part, "{}") {
+			return segment{}, fmt.Errorf("%q: a wildcard is a whole segment, like /{id}/", part)
+		}
+		text, err := url.PathUnescape(part)
+		if err != nil {
+			return segment{}, fmt.Errorf("%q is not well escaped", part)
+		}
+		return segment{literal, text, folded(text)}, nil
+	}
+	name, closed := strings.CutSuffix(name, "}")
+	if !closed {
+		return segment{}, fmt.Errorf("%q: a wildcard is a whole segment, like /{id}/", part)
+	}
+	name, multi := strings.CutSuffix(name, "...")
+	switch {
+	case isIdentifier(leading(name)) && strings.IndexAny(name, ":?*+=<(") == len(leading(name)):
+		return segment{}, fmt.Errorf("%q: a wildcard has a name and nothing else, like {%s}", part, leading(name))
+	case !isIdentifier(name):
+		return segment{}, fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_'", part)
+	case multi && !last:
+		return segment{}, fmt.Errorf("%q may only stand at the end", part)
+	case multi:
+		return segment{rest, name, name}, nil
+	}
+	return segment{wildcard, name, name}, nil
+}
+
+// otherSyntax is the wildcard that a segment stands for in the syntax of other routers: :id, *, **,
+// *rest, <id>, <int:id>, [id], [...rest], (.*). It is "" for an ordinary segment.
+func otherSyntax(part string, last bool) string {
+	rest := "{rest...}"
+	if !last {
+		rest = "{name}"
+	}
+	name := leading(strings.TrimLeft(part, ":*<[(.$@"))
+	if name == "" {
+		name = "id"
+	}
+	bracketed := func(open, end string) bool { return strings.HasPrefix(part, open) && strings.HasSuffix(part, end) }
+	switch {
+	case strings.Contains(part, "*"):
+		return rest
+	case bracketed("[...", "]"), bracketed("[[...", "]]"):
+		return "{" + name + "...}"
+	case bracketed("<", ">"):
+		name = leading(part[strings.LastIndexAny(part, "<:")+1:])
+		return "{" + name + "}"
+	case part[0] == ':' && len(part) > 1, bracketed("[", "]"), bracketed("(", ")"):
+		return "{" + name + "}"
+	}
+	return ""
+}
+
+// leading is the name at the beginning of s.
+func leading(s string) string {
+	end := strings.IndexFunc(s, func(r rune) bool { return r > 0x7f || r != '_' && !isLetterOrDigit(byte(r)) })
+	if end < 0 {
+		end = len(s)
+	}
+	return s[:end]
+}
+
+func isIdentifier(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != ""
+}
