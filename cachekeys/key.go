@@ -10,7 +10,9 @@ import (
 // A Key is everything that decides under which entry the answer to a GET is stored (contract,
 // section 3, "Key"). Two requests whose Keys differ in any field never share an entry.
 type Key struct {
-	Block     string // digest of the route's cache block and of the stored format: entries of different policies never meet
+	// digest of the route's cache block and of the stored format: entries of different policies
+	// never meet
+	Block     string
 	Scope     string // "private", "shared" or the template of a partition
 	Partition string // the caller's ID, or the verified value of a partition; "" when shared
 	Authority string // lower case

@@ -105,9 +105,9 @@ func (q Query) Names() []string {
 	return names
 }
 
-// Get returns the decoded value of the parameter that occurs exactly once under this name, and under
-// no other name that some backend takes for it (BareName). ok is false if it is absent, repeated or
-// not decodable, or if the query has a ';', which some backends split at.
+// Get returns the decoded value of the parameter that occurs exactly once under this name, and
+// under no other name that some backend takes for it (BareName). ok is false if it is absent,
+// repeated or not decodable, or if the query has a ';', which some backends split at.
 func (q Query) Get(name string) (value string, ok bool) {
 	if strings.Contains(q.raw, ";") {
 		return "", false
@@ -134,8 +134,8 @@ func (q Query) Has(name string) bool {
 	return slices.ContainsFunc(q.pairs, func(p pair) bool { return BareName(p.name) == bare })
 }
 
-// All yields the decoded names and values of the parameters, in order. A value that cannot be decoded
-// is as sent.
+// All yields the decoded names and values of the parameters, in order. A value that cannot be
+// decoded is as sent.
 func (q Query) All() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for _, p := range q.pairs {
@@ -156,9 +156,9 @@ func (p pair) value() (value string, ok bool) {
 	return value, err == nil
 }
 
-// BareName is the name of a parameter or a field without its punctuation and white space, without the
-// part after a NUL, and without regard to case: names that some backend takes for one have one bare
-// name, like id, ID, [id], id[] and " id".
+// BareName is the name of a parameter or a field without its punctuation and white space, without
+// the part after a NUL, and without regard to case: names that some backend takes for one have
+// one bare name, like id, ID, [id], id[] and " id".
 func BareName(name string) string {
 	name, _, _ = strings.Cut(name, "\x00")
 	if isBare(name) {

@@ -46,10 +46,10 @@ func Guard(prefix string) Tag { return Tag{kindGuard, prefix} }
 // CallerTag is carried by every private entry of the caller with this ID.
 func CallerTag(id string) Tag { return Named("caller:" + id) }
 
-// OwnURI is the tag of whatever is stored for a path, given in its canonical form (pattern.Canonical):
-// the same for every spelling that a backend may take for the same, for every query and authority,
-// since an unsafe request invalidates its own URI (RFC 9111 §4.4) and too much is better than too
-// little.
+// OwnURI is the tag of whatever is stored for a path, given in its canonical form
+// (pattern.Canonical): the same for every spelling that a backend may take for the same, for
+// every query and authority, since an unsafe request invalidates its own URI (RFC 9111 §4.4) and
+// too much is better than too little.
 func OwnURI(canonicalPath string) Tag { return Tag{kindURI, canonicalPath} }
 
 // Rules is the tag of all entries that were filled under the invalidation rules with this digest. A

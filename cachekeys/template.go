@@ -30,9 +30,11 @@ func (s Source) String() string {
 // A Placeholder is one {…} of a template.
 type Placeholder struct {
 	Source Source
-	Name   string // wildcard, parameter, field (canonical not enforced), claim, or gjson path; the offset of now
-	Lower  bool   // |lower: the backend ignores the value's spelling
-	Offset int    // byte offset of '{' in the template
+	// wildcard, parameter, field (canonical not enforced), claim, or gjson path; the offset of
+	// now
+	Name   string
+	Lower  bool // |lower: the backend ignores the value's spelling
+	Offset int  // byte offset of '{' in the template
 }
 
 // Values fills placeholders. ok false means that the value cannot be known (absent, empty,
@@ -199,8 +201,10 @@ func (t *Template) LiteralPrefix() string {
 
 // An Expansion is the result of a template for one request or response.
 type Expansion struct {
-	Tags     []Tag // one for each combination of values; empty if a list was empty
-	Families []Tag // for each placeholder, the family of the text before it as filled: an entry that carries the tags carries these
+	Tags []Tag // one for each combination of values; empty if a list was empty
+	// for each placeholder, the family of the text before it as filled: an entry that carries the
+	// tags carries these
+	Families []Tag
 	// Unfilled, if not nil, are the families up to the first placeholder that could not be filled,
 	// and Tags is empty: a GET then cannot be cached, and an invalidation drops these instead.
 	Unfilled []Tag

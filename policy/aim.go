@@ -75,8 +75,8 @@ func mayAim(name string) bool {
 
 func isOneOf(name string, bare []string) bool { return slices.Contains(bare, cachekeys.BareName(name)) }
 
-// isOverride reports whether a parameter of a query or a form overrides the method: _method, and the
-// spellings that some framework takes for it.
+// isOverride reports whether a parameter of a query or a form overrides the method: _method, and
+// the spellings that some framework takes for it.
 func isOverride(name string) bool {
 	bare := cachekeys.BareName(name)
 	return bare == "method" && len(bare) != len(name) || slices.Contains(overrideNames, bare)
@@ -176,7 +176,8 @@ func (t *Table) each(list []aim, f func(m match, method string)) {
 	}
 }
 
-// deniedBy is the name of a route that denies the request under one of its aims; "" if there is none.
+// deniedBy is the name of a route that denies the request under one of its aims; "" if there is
+// none.
 func (t *Table) deniedBy(list []aim) (route string) {
 	t.each(list, func(m match, _ string) {
 		if m.Target.kind == Deny && route == "" {

@@ -224,8 +224,8 @@ func TestARequestBeyondTheBoundsIsForAnything(t *testing.T) {
 	}
 }
 
-// FuzzPlan: no request makes a plan that has more matches than the bounds allow, and a request that is
-// denied as it is written is denied with any addition.
+// FuzzPlan: no request makes a plan that has more matches than the bounds allow, and a request
+// that is denied as it is written is denied with any addition.
 func FuzzPlan(f *testing.F) {
 	table := table(f, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
 		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`, `{match: /internal/, deny: true}`)

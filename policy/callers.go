@@ -27,7 +27,8 @@ func (l *loader) callers(n yamldoc.Node) {
 }
 
 func (l *loader) credentials(n yamldoc.Node) []caller.Credential {
-	out := []caller.Credential{} // none at all: everybody is the same caller, and who says otherwise bypasses
+	// none at all: everybody is the same caller, and who says otherwise bypasses
+	out := []caller.Credential{}
 	for _, s := range l.Texts(n, "credentials") {
 		credential, err := caller.ParseCredential(s.Text)
 		if err != nil {

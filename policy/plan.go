@@ -108,7 +108,8 @@ const (
 // with them, or stored without those in Drop and not stored if it sets any other.
 type SetCookie struct {
 	Store bool
-	Drop  []string // cookie names; entries that had one are served only to requests that bring such a cookie
+	// cookie names; entries that had one are served only to requests that bring such a cookie
+	Drop []string
 }
 
 // A WritePlan has the tags that a request invalidates.

@@ -68,9 +68,9 @@ func namesGET(r *route) bool {
 	return false
 }
 
-// read makes the plan of a read. The first match is that of the path as sent; the others are those of
-// forms that show the same resource, of which it carries the tags too. ok is false if a template
-// cannot be filled.
+// read makes the plan of a read. The first match is that of the path as sent; the others are
+// those of forms that show the same resource, of which it carries the tags too. ok is false if a
+// template cannot be filled.
 func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, query cachekeys.Query) (*ReadPlan, bool) {
 	c, who := matches[0].Target.cache, plan.Caller
 	values := requestValues{path: matches[0].Values, query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: who}

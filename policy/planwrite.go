@@ -10,8 +10,8 @@ import (
 	"sidecar/policy/pattern"
 )
 
-// planWrite plans a request that may change something. It is matched on every form of every path that
-// the backend may take it to be for, and under every method that it may be taken to have.
+// planWrite plans a request that may change something. It is matched on every form of every path
+// that the backend may take it to be for, and under every method that it may be taken to have.
 func (t *Table) planWrite(plan *Plan, req httpfield.Request, query cachekeys.Query, a aims) {
 	if i := slices.IndexFunc(a.methods, func(m string) bool { return !httpfield.IsSafe(m) }); i >= 0 {
 		req.Method = a.methods[i] // it may be done under this one

@@ -65,7 +65,8 @@ func (l *loader) route(n yamldoc.Node) {
 	if !deny.Absent() && l.Boolean(deny, "deny") {
 		r.kind = Deny
 	}
-	if !l.kindOf(r, cache, invalidate, job) && !l.FaultySince(before) { // else the faulty field may be the missing one
+	// else the faulty field may be the missing one
+	if !l.kindOf(r, cache, invalidate, job) && !l.FaultySince(before) {
 		l.Fault(n, "the route does nothing: it has cache, invalidate, job, or deny: true")
 	}
 	if r.kind != Write && r.kind != Job {

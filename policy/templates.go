@@ -50,7 +50,8 @@ func (l *loader) tag(r *draft, c *Cache, s yamldoc.Located) *cachekeys.Template 
 		case p.Source == cachekeys.FromQuery:
 			c.tagParams = append(c.tagParams, p.Name)
 		case p.Source == cachekeys.FromHeader && !slices.Contains(c.tagFields, http.CanonicalHeaderKey(p.Name)):
-			c.tagFields = append(c.tagFields, http.CanonicalHeaderKey(p.Name)) // a field of a tag is part of the key
+			// a field of a tag is part of the key
+			c.tagFields = append(c.tagFields, http.CanonicalHeaderKey(p.Name))
 		}
 	}
 	return t

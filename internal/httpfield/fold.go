@@ -20,8 +20,8 @@ func IsFolded(name string) bool {
 	return true
 }
 
-// foldRune is one of the characters that some parser takes for r when it ignores case: encoding/json
-// takes 'ſ' for 's' and 'K' (the Kelvin sign) for 'k', others 'ı' and 'İ' for 'i'.
+// foldRune is one of the characters that some parser takes for r when it ignores case:
+// encoding/json takes 'ſ' for 's' and 'K' (the Kelvin sign) for 'k', others 'ı' and 'İ' for 'i'.
 func foldRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		if 'A' <= r && r <= 'Z' {

@@ -8,6 +8,7 @@ import (
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
 	"sidecar/policy"
+	"sidecar/policy/pattern"
 	"sidecar/test/redisd"
 )
 
@@ -103,7 +104,7 @@ func TestAURLIsDroppedByItsPath(t *testing.T) {
 		"https://user:secret@api.example/a%2F": "/a%2F",
 	} {
 		tags, fault := i.Parse(Request{URLs: []string{url}})
-		if len(tags) != 1 || tags[0] != cachekeys.OwnURI(cachekeys.CanonicalPath(path)) {
+		if len(tags) != 1 || tags[0] != cachekeys.OwnURI(pattern.Canonical(path)) {
 			t.Errorf("%s: %v, %s", url, tags, fault)
 		}
 	}

@@ -16,12 +16,12 @@ const (
 	maxPath  = 8 << 10  // bytes of a path that is rewritten at all
 )
 
-// Forms are the ways in which servers may read a path: every combination of rewrites, to the end. An
-// ordinary path has one or two.
+// Forms are the ways in which servers may read a path: every combination of rewrites, to the end.
+// An ordinary path has one or two.
 type Forms struct {
 	list []form
-	// Overflow: there are more than the bounds allow, and the list is not complete. Whatever a server
-	// may read has to be expected.
+	// Overflow: there are more than the bounds allow, and the list is not complete. Whatever a
+	// server may read has to be expected.
 	Overflow bool
 	// Malformed: the path has an escape that is none, or is not UTF-8 when it is decoded.
 	Malformed bool
@@ -61,8 +61,8 @@ func FormsOf(raw string) *Forms {
 	return f
 }
 
-// rewrite adds the results of the rewrites of form i, if they are new. It reports whether one of them
-// changes the form.
+// rewrite adds the results of the rewrites of form i, if they are new. It reports whether one of
+// them changes the form.
 func (f *Forms) rewrite(i int, rewrites []rewrite, harmless bool) (changed bool) {
 	before := f.list[i].path
 	for _, apply := range rewrites {
@@ -134,11 +134,15 @@ func (f *Forms) Canonical() []string {
 // maxRespelled bounds the work on one canonical spelling, in bytes.
 const maxRespelled = 64 << 10
 
-// Canonical is one spelling for all the spellings of a path that a server may take for one resource:
-// decoded to the end, without parameters, dot segments, '//', trailing slash and the distinction of
-// case. A path over the bounds is not brought to its end: it is no path of a stored response.
+// Canonical is one spelling for all the spellings of a path that a server may take for one
+// resource: decoded to the end, without parameters, dot segments, '//', trailing slash and the
+// distinction of case. A path over the bounds is not brought to its end: it is no path of a
+// stored response.
 func Canonical(raw string) string {
 	p := raw
+	if p == "" {
+		return "/"
+	}
 	if isPlain(p) || len(p) > maxPath {
 		return folded(p)
 	}

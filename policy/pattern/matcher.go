@@ -55,9 +55,10 @@ func (m *Matcher[T]) Find(method, path string) (Match[T], bool) {
 	return m.first(method, m.split(path), exactly)
 }
 
-// All returns the matches of all forms of a path, in the ways in which a server may compare them: as
-// ServeMux does, without regard to case, and with wildcards that are empty. The match of the path as
-// it was sent comes first. On an overflow every pattern of the method matches, without values.
+// All returns the matches of all forms of a path, in the ways in which a server may compare them:
+// as ServeMux does, without regard to case, and with wildcards that are empty. The match of the
+// path as it was sent comes first. On an overflow every pattern of the method matches, without
+// values.
 func (m *Matcher[T]) All(method string, f *Forms) (out []Match[T]) {
 	if f.Overflow {
 		return m.every(method)
@@ -99,9 +100,10 @@ func (m *Matcher[T]) every(method string) (out []Match[T]) {
 	return out
 }
 
-// Certain reports whether all forms of a path that was sent lead to the match that it has itself. If
-// not, it is not certain which resource the backend shows under it. also are matches of the same
-// target with other values, of forms that show the same resource: /c/5/ and /c/5.json beside /c/5.
+// Certain reports whether all forms of a path that was sent lead to the match that it has itself.
+// If not, it is not certain which resource the backend shows under it. also are matches of the
+// same target with other values, of forms that show the same resource: /c/5/ and /c/5.json beside
+// /c/5.
 func (m *Matcher[T]) Certain(method, path string, found Match[T]) (also []Match[T], certain bool) {
 	if isPlain(path) && !m.folded && isFolded(path) {
 		return nil, true

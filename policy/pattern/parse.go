@@ -11,8 +11,8 @@ import (
 	"sidecar/internal/nearest"
 )
 
-// Parse reads a pattern. A pattern that no request can match is an error, with the spelling that was
-// probably meant.
+// Parse reads a pattern. A pattern that no request can match is an error, with the spelling that
+// was probably meant.
 func Parse(s string) (*Pattern, error) {
 	p := &Pattern{source: s}
 	path := s

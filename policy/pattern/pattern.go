@@ -31,7 +31,8 @@ type segmentKind int
 const (
 	literal  segmentKind = iota
 	wildcard             // one segment that is not empty
-	rest                 // all that follow, at least one, which may be empty; the last of its pattern
+	// all that follow, at least one, which may be empty; the last of its pattern
+	rest
 )
 
 // Wildcards are the names of the pattern's wildcards, in order.

@@ -90,7 +90,9 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 			answer := httptest.NewRecorder()
 			mux.ServeHTTP(answer, httptest.NewRequest(method, path, nil))
 			if answer.Code == http.StatusMovedPermanently || answer.Code == http.StatusTemporaryRedirect {
-				continue // ServeMux adds a slash and has the client ask again, where the sidecar asks the backend
+				// ServeMux adds a slash and has the client ask again, where the sidecar asks the
+				// backend
+				continue
 			}
 			got := ""
 			found, ok := m.Find(method, path)

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// A rewrite is one thing that servers may do to a path before they route it. It returns its argument
-// where it has nothing to do, and takes a time that is linear in the length of the path.
+// A rewrite is one thing that servers may do to a path before they route it. It returns its
+// argument where it has nothing to do, and takes a time that is linear in the length of the path.
 type rewrite func(path string) string
 
 var (
@@ -37,8 +37,8 @@ func withoutTrailingSlashes(p string) string {
 // maxExtension is how long a suffix that names a format may be, without its dot.
 const maxExtension = 5
 
-// withoutExtension drops a suffix that names a format: /c/5.json is /c/5 to frameworks that negotiate
-// by it.
+// withoutExtension drops a suffix that names a format: /c/5.json is /c/5 to frameworks that
+// negotiate by it.
 func withoutExtension(p string) string {
 	dot := strings.LastIndexByte(p, '.')
 	if dot < 1 || p[dot-1] == '/' || p[dot-1] == '.' || len(p)-dot-1 > maxExtension || dot == len(p)-1 {
@@ -142,8 +142,8 @@ func slashed(p string) string { return strings.ReplaceAll(p, `\`, "/") }
 // withoutOddities trims every segment.
 func withoutOddities(p string) string { return mapSegments(p, trimmed) }
 
-// trimmed is a segment without the characters that some servers drop: controls anywhere, white space
-// at its ends, and dots at its end.
+// trimmed is a segment without the characters that some servers drop: controls anywhere, white
+// space at its ends, and dots at its end.
 func trimmed(s string) string {
 	if s == "" || isLetterOrDigit(s[0]) && isLetterOrDigit(s[len(s)-1]) && !hasControl(s) {
 		return s
