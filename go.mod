@@ -15,7 +15,6 @@ require (
 	github.com/redis/go-redis/v9 v9.23.0
 	github.com/sony/gobreaker/v2 v2.4.0
 	github.com/tidwall/gjson v1.20.1
-	golang.org/x/net v0.62.0
 	pgregory.net/rapid v1.3.0
 )
 

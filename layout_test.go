@@ -15,7 +15,7 @@ import (
 // package imports only from rows below its own.
 var rows = [][]string{
 	{"cmd/sidecar"},
-	{"proxy", "jobhook", "internal/ops", "internal/demo"},
+	{"wire", "proxy", "jobhook", "internal/ops", "internal/demo"},
 	{"internal/store", "internal/jobs", "internal/invalidation"},
 	{"internal/coherence", "internal/lease", "internal/collapse", "internal/keysecret", "internal/entry", "internal/backend", "policy"},
 	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory", "policy/yamldoc"},

@@ -29,6 +29,7 @@ import (
 	"sidecar/jobhook"
 	"sidecar/policy"
 	"sidecar/proxy"
+	"sidecar/wire"
 )
 
 // A sidecar is all parts put together. It is made by assemble, and run once.
@@ -266,10 +267,12 @@ func (s *sidecar) listen() (err error) {
 	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}
 	s.data = serving{name: "data", server: dataServer(s.proxy, s.base, limits, s.log)}
 	s.ops = serving{name: "ops", server: opsServer(s.opsHandler(), s.log)}
-	if s.data.listener, err = listen(s.cfg.Listen, "LISTEN_ADDR", s.cfg.MaxConns); err != nil {
+	l, err := listen(s.cfg.Listen, "LISTEN_ADDR")
+	if err != nil {
 		return err
 	}
-	s.ops.listener, err = listen(s.cfg.Ops, "OPS_ADDR", 0)
+	s.data.listener = wire.Listen(l, wire.Options{Connections: s.cfg.MaxConns})
+	s.ops.listener, err = listen(s.cfg.Ops, "OPS_ADDR")
 	return err
 }
 

@@ -10,20 +10,17 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
+	"sidecar/wire"
 )
 
-// listen opens a TCP listener; variable is what the user set to name the address. A limit over 0 bounds the connections.
-func listen(addr, variable string, limit int) (net.Listener, error) {
+// listen opens a TCP listener; variable is what the user set to name the address.
+func listen(addr, variable string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s: %s is in use by another process: stop it, or set %s to a free address", variable, addr, variable)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variable, err)
-	}
-	if limit > 0 {
-		l = netutil.LimitListener(l, limit)
 	}
 	return l, nil
 }
@@ -43,7 +40,8 @@ func (s serving) serve() error {
 	return nil
 }
 
-// stop takes no new requests and waits for those in flight until ctx is done; what is then left is cut off.
+// stop takes no new requests and waits for those in flight until ctx is done; what is then left is
+// cut off.
 func (s serving) stop(ctx context.Context, log *slog.Logger) {
 	if err := s.server.Shutdown(ctx); err != nil {
 		log.Warn("requests were still in flight at the end", "server", s.name, "error", err)
@@ -51,20 +49,22 @@ func (s serving) stop(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// dataServer is the server of the data plane. HTTP/2 without TLS is spoken to clients that begin with it (RFC 9113 §3.3).
+// dataServer is the server of the data plane, for a listener of package wire. HTTP/2 without TLS
+// is spoken to clients that begin with it (RFC 9113 §3.3).
 func dataServer(h http.Handler, base context.Context, limits dataLimits, log *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:                      h,
+		Handler:                      wire.Handler(h),
 		Protocols:                    &protocols,
 		ReadHeaderTimeout:            limits.readHeader,
 		IdleTimeout:                  limits.idle,
 		MaxHeaderBytes:               limits.headerBytes,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the backend's to answer
 		BaseContext:                  func(net.Listener) context.Context { return base },
-		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnContext:                  wire.ConnContext,
+		ErrorLog:                     errorLog(log),
 	}
 }
 
@@ -83,6 +83,6 @@ func opsServer(h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      60 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          errorLog(log),
 	}
 }

@@ -36,6 +36,7 @@ func start(ctx context.Context, c console, cfg config.Config) int {
 		fmt.Fprintf(c.stderr, "sidecar: %v\n", err)
 		return exitUsage
 	}
+	quietLibraries(log)
 	s, err := assemble(cfg, environment(c.env), log)
 	if err != nil {
 		var findings *yamldoc.Findings

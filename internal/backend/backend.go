@@ -1,11 +1,12 @@
-// Package backend is the API behind the sidecar, as a client of it sees it: the request that is sent
-// on (outgoing, forwarding), one exchange (roundtrip), a WebSocket (upgrade) and whether the API is
-// there at all (health).
+// Package backend is the API behind the sidecar, as a client of it sees it: the request that is
+// sent on (outgoing, forwarding), one exchange (roundtrip), a WebSocket (upgrade) and whether the
+// API is there at all (health).
 //
 // HTTP/1.1 is spoken by this package itself (direct): requesthead writes the head of a request and
 // upload its content, responsehead and framing read the head of the answer and body its content,
 // and pool keeps the connection, which is used again only if nothing came on it that nobody asked
-// for. HTTP/2 is left to net/http's Transport; over TLS the backend chooses between the two (secure).
+// for. HTTP/2 is left to net/http's Transport; over TLS the backend chooses between the two
+// (secure).
 package backend
 
 import (
@@ -34,8 +35,8 @@ const (
 
 // Options of a Backend.
 type Options struct {
-	// URL is BACKEND_URL: http, https, h2c (HTTP/2 without TLS) with host and port, or unix with the path of a socket. A path is
-	// refused: requests pass with the path that they have.
+	// URL is BACKEND_URL: http, https, h2c (HTTP/2 without TLS) with host and port, or unix with
+	// the path of a socket. A path is refused: requests pass with the path that they have.
 	URL     string
 	Timeout time.Duration // from the end of the request to the first byte of the answer's head
 	Dial    time.Duration // to connect

@@ -13,9 +13,10 @@ import (
 // errBodyClosed is what reading a closed body gives.
 var errBodyClosed = errors.New("the answer's body is closed")
 
-// Suspect reports whether the answer's framing says two things, so that somebody on its way may have read another content than this package
-// did (RFC 9112 §6.1, §11.1): Transfer-Encoding with Content-Length or in HTTP/1.0. Such an answer is passed on as it was read, and
-// must not be stored.
+// Suspect reports whether the answer's framing says two things, so that somebody on its way may
+// have read another content than this package did (RFC 9112 §6.1, §11.1): Transfer-Encoding with
+// Content-Length or in HTTP/1.0. Such an answer is passed on as it was read, and must not be
+// stored.
 //
 // resp has its body as RoundTrip gave it.
 func Suspect(resp *http.Response) bool {
@@ -23,7 +24,8 @@ func Suspect(resp *http.Response) bool {
 	return ok && b.suspect
 }
 
-// A body is the content of an answer, read from its connection as it is wanted. One goroutine may close it while another reads.
+// A body is the content of an answer, read from its connection as it is wanted. One goroutine may
+// close it while another reads.
 type body struct {
 	*exchange
 	kind     contentKind
@@ -46,7 +48,8 @@ func newBody(x *exchange, f framing, resp *http.Response) *body {
 	return b
 }
 
-// Read implements io.Reader. io.EOF means that the content is complete; the trailers are there then.
+// Read implements io.Reader. io.EOF means that the content is complete; the trailers are there
+// then.
 func (b *body) Read(p []byte) (n int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,7 +108,8 @@ func (b *body) readChunked(p []byte) (n int, err error) {
 	return n, b.readTrailers()
 }
 
-// readTrailers reads the trailer section (RFC 9112 §7.1.2); io.EOF if that was well. Fields that would change how the message is read are dropped.
+// readTrailers reads the trailer section (RFC 9112 §7.1.2); io.EOF if that was well. Fields that
+// would change how the message is read are dropped.
 func (b *body) readTrailers() error {
 	limit := maxHead
 	text, err := b.conn.readHead(&limit, maxFields)
@@ -135,7 +139,8 @@ func chunkError(err error) error {
 	return malformed("%v", err)
 }
 
-// Close implements io.Closer. A connection on which content is still to come is closed, and a Read that waits for it fails.
+// Close implements io.Closer. A connection on which content is still to come is closed, and a Read
+// that waits for it fails.
 func (b *body) Close() error {
 	if !b.mu.TryLock() {
 		b.end(false)

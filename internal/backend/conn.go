@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// A conn is a connection to the backend over which HTTP/1.1 is spoken, with the bytes that were read
-// from it and not used yet.
+// A conn is a connection to the backend over which HTTP/1.1 is spoken, with the bytes that were
+// read from it and not used yet.
 type conn struct {
 	net.Conn
 	read  *bufio.Reader

@@ -18,9 +18,9 @@ const maxInformational = 100
 // errUnanswered marks a request for which not one byte of an answer came.
 var errUnanswered = errors.New("the backend ended the connection without an answer")
 
-// direct sends the request over HTTP/1.1 and reads the answer's head in the caller's goroutine. The
-// content of the request, where it has some, is sent by a goroutine of its own (upload). connected
-// is false if there was no connection, so that nothing was sent.
+// direct sends the request over HTTP/1.1 and reads the answer's head in the caller's goroutine.
+// The content of the request, where it has some, is sent by a goroutine of its own (upload).
+// connected is false if there was no connection, so that nothing was sent.
 //
 // An idle connection may be ended by the backend while the request is on its way. A GET or HEAD
 // without content that got no byte of an answer on a used connection is sent again, once, on a new
@@ -103,8 +103,8 @@ type exchange struct {
 }
 
 // run sends the request and returns the answer's head with a body that reads the rest. The timeout
-// is for all until the head is there, as net/http's ResponseHeaderTimeout is: informational answers
-// do not prolong it.
+// is for all until the head is there, as net/http's ResponseHeaderTimeout is: informational
+// answers do not prolong it.
 func (x *exchange) run(request []byte, told Informational) (*http.Response, error) {
 	x.stop = context.AfterFunc(x.ctx, func() { _ = x.conn.Close() })
 	if x.timeout > 0 {
@@ -205,8 +205,8 @@ func (x *exchange) response(h *responseHead, f framing) *http.Response {
 	return resp
 }
 
-// end gives the connection up: to the next request if it may be used again and is clean, else it is
-// closed. Only the first call counts.
+// end gives the connection up: to the next request if it may be used again and is clean, else it
+// is closed. Only the first call counts.
 func (x *exchange) end(reusable bool) {
 	if !x.ended.CompareAndSwap(false, true) {
 		return
@@ -228,8 +228,8 @@ func (x *exchange) release(clean bool) {
 	_ = x.conn.Close()
 }
 
-// cause is why the exchange failed: where its context is done, that broke the connection, and where
-// the request's content could not be read, that did.
+// cause is why the exchange failed: where its context is done, that broke the connection, and
+// where the request's content could not be read, that did.
 func (x *exchange) cause(err error) error {
 	if x.ctx.Err() != nil {
 		return context.Cause(x.ctx)

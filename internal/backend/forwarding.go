@@ -9,9 +9,10 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// forwarding puts the forwarding fields of h right, which are those that r came with: from a trusted peer they pass unchanged and
-// those that are absent are set; those of any other peer are replaced. What is set agrees with what was there: the
-// client is whom a trusted peer says it is, else the peer.
+// forwarding puts the forwarding fields of h right, which are those that r came with: from a
+// trusted peer they pass unchanged and those that are absent are set; those of any other peer are
+// replaced. What is set agrees with what was there: the client is whom a trusted peer says it is,
+// else the peer.
 func (b *Backend) forwarding(r *http.Request, h http.Header) {
 	peer := peerOf(r.RemoteAddr)
 	if !b.trusts(peer) {
@@ -45,7 +46,8 @@ func (b *Backend) forwarding(r *http.Request, h http.Header) {
 	set("Forwarded", httpfield.Forwarded{For: httpfield.Node(client), Host: host, Proto: proto}.String())
 }
 
-// client is who asked: the last address of X-Forwarded-For that is not a trusted proxy's own, else X-Real-IP, else the peer.
+// client is who asked: the last address of X-Forwarded-For that is not a trusted proxy's own, else
+// X-Real-IP, else the peer.
 func (b *Backend) client(peer netip.Addr, h http.Header) netip.Addr {
 	members, _ := httpfield.Members(h["X-Forwarded-For"])
 	believed := netip.Addr{}
@@ -76,7 +78,8 @@ func (b *Backend) trusts(peer netip.Addr) bool {
 	return false
 }
 
-// peerOf is the address of a connection; the zero address where it has none, as that of a Unix socket.
+// peerOf is the address of a connection; the zero address where it has none, as that of a Unix
+// socket.
 func peerOf(remote string) netip.Addr {
 	host, _, err := net.SplitHostPort(remote)
 	if err != nil {
@@ -86,13 +89,15 @@ func peerOf(remote string) netip.Addr {
 	return addr.Unmap()
 }
 
-// isForwarding reports whether the field says where a request came from. Some servers read '_' as '-'.
+// isForwarding reports whether the field says where a request came from. Some servers read '_' as
+// '-'.
 func isForwarding(name string) bool {
 	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
 	return name == "forwarded" || name == "x-real-ip" || strings.HasPrefix(name, "x-forwarded-") && !namesUser(name)
 }
 
-// namesUser reports whether the field says who asks rather than from where: that is a credential (policy.caller).
+// namesUser reports whether the field says who asks rather than from where: that is a credential
+// (policy.caller).
 func namesUser(name string) bool {
 	return strings.HasPrefix(name, "x-forwarded-user") || name == "x-forwarded-client-cert" || name == "x-forwarded-email" ||
 		name == "x-forwarded-groups" || name == "x-forwarded-preferred-username" || name == "x-forwarded-access-token"

@@ -27,8 +27,9 @@ type framing struct {
 	trailer  http.Header // announced fields of the trailer section, without values; nil if there are none
 }
 
-// frame reads the framing of an answer to a request of this method by §6.3, whose order it follows. Fields that frame the message are
-// taken out of the head where they do not hold for who receives it next.
+// frame reads the framing of an answer to a request of this method by §6.3, whose order it
+// follows. Fields that frame the message are taken out of the head where they do not hold for who
+// receives it next.
 func frame(method string, h *responseHead) (framing, error) {
 	f := framing{length: -1, reusable: h.minor > 0 && isPersistent(h.fields)}
 	length, err := contentLength(h.fields)
@@ -38,7 +39,8 @@ func frame(method string, h *responseHead) (framing, error) {
 	codings, coded := h.fields["Transfer-Encoding"]
 	delete(h.fields, "Transfer-Encoding")
 	if coded && (length >= 0 || h.minor == 0) {
-		// Transfer-Encoding counts (rule 3), but somebody on the way may have read Content-Length, or have known neither (§6.1).
+		// Transfer-Encoding counts (rule 3), but somebody on the way may have read Content-Length,
+		// or have known neither (§6.1).
 		f.suspect, f.reusable = true, false
 	}
 	isChunked := false
@@ -62,7 +64,8 @@ func frame(method string, h *responseHead) (framing, error) {
 	case isChunked: // rule 4
 		f.kind, f.trailer = chunked, announced(h.fields)
 	case coded:
-		// Rule 4 too: what there is to the end of the connection is the content, as far as anybody can tell. The field ends at this hop.
+		// Rule 4 too: what there is to the end of the connection is the content, as far as anybody
+		// can tell. The field ends at this hop.
 		f.kind, f.reusable = untilClose, false
 	case length > 0: // rule 6
 		f.kind, f.length = counted, length
@@ -79,7 +82,8 @@ func isContentless(method string, status int) bool {
 	return method == http.MethodHead || status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
-// isPersistent reports whether Connection lets the connection be used again (§9.3). One that cannot be read does not.
+// isPersistent reports whether Connection lets the connection be used again (§9.3). One that
+// cannot be read does not.
 func isPersistent(fields http.Header) bool {
 	options, ok := httpfield.Members(fields["Connection"])
 	for _, o := range options {
@@ -88,7 +92,8 @@ func isPersistent(fields http.Header) bool {
 	return ok
 }
 
-// contentLength reads Content-Length; -1 if there is none. Several equal values are one (rule 5), and are put in their place.
+// contentLength reads Content-Length; -1 if there is none. Several equal values are one (rule 5),
+// and are put in their place.
 func contentLength(fields http.Header) (int64, error) {
 	lines, ok := fields["Content-Length"]
 	if !ok {
@@ -113,8 +118,9 @@ func contentLength(fields http.Header) (int64, error) {
 	return int64(n), nil
 }
 
-// parseTransferEncoding reads the transfer codings of a message that has the field: chunked alone, or one that is not known. Every
-// other says that the content is coded in a way that was not asked for and that nobody takes off.
+// parseTransferEncoding reads the transfer codings of a message that has the field: chunked alone,
+// or one that is not known. Every other says that the content is coded in a way that was not asked
+// for and that nobody takes off.
 func parseTransferEncoding(values []string) (isChunked bool, err error) {
 	codings, ok := httpfield.Members(values)
 	if !ok || len(codings) != 1 {
@@ -153,7 +159,8 @@ func announced(fields http.Header) http.Header {
 	return trailer
 }
 
-// isFraming reports whether the field may not come after the content, since it would have said how to read it (RFC 9110 §6.5.1).
+// isFraming reports whether the field may not come after the content, since it would have said how
+// to read it (RFC 9110 §6.5.1).
 func isFraming(name string) bool {
 	return name == "Content-Length" || name == "Trailer" || httpfield.IsHopByHop(name)
 }

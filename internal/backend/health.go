@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// Healthy asks whether the backend is there: by its health path, which has to answer 2xx, or else by connecting.
+// Healthy asks whether the backend is there: by its health path, which has to answer 2xx, or else
+// by connecting.
 func (b *Backend) Healthy(ctx context.Context) error {
 	if b.options.HealthPath == "" {
 		conn, err := b.dial(ctx, "", "")

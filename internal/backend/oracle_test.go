@@ -51,7 +51,8 @@ func FuzzParseFields(f *testing.F) {
 	})
 }
 
-// hasSpacedName reports whether there is a name with white space before its colon, which net/http keeps as a name of its own.
+// hasSpacedName reports whether there is a name with white space before its colon, which net/http
+// keeps as a name of its own.
 func hasSpacedName(h http.Header) bool {
 	for name := range h {
 		if strings.Contains(name, " ") {
@@ -61,7 +62,8 @@ func hasSpacedName(h http.Header) bool {
 	return false
 }
 
-// equalTrimmed compares values. net/http leaves white space at the end of a value that ends with a folded line of nothing else.
+// equalTrimmed compares values. net/http leaves white space at the end of a value that ends with a
+// folded line of nothing else.
 func equalTrimmed(a, b []string) bool {
 	return slices.EqualFunc(a, b, func(a, b string) bool { return strings.TrimRight(a, " \t") == strings.TrimRight(b, " \t") })
 }

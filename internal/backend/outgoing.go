@@ -9,9 +9,10 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// Outgoing is what is sent on for r, a request as a server received it: the same method, target, fields, content and trailers.
-// Hop-by-hop fields end here (RFC 9110 §7.6.1), forwarding fields are put right, and nothing that net/http would invent is added.
-// query is sent instead of r's own; of "/a?" the '?' stays. r is not changed, but its body is handed over.
+// Outgoing is what is sent on for r, a request as a server received it: the same method, target,
+// fields, content and trailers. Hop-by-hop fields end here (RFC 9110 §7.6.1), forwarding fields
+// are put right, and nothing that net/http would invent is added. query is sent instead of r's
+// own; of "/a?" the '?' stays. r is not changed, but its body is handed over.
 //
 // ok is false for a target that net/http could not send as it came.
 func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok bool) {
@@ -52,8 +53,8 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 	return out, true
 }
 
-// passTrailers makes the trailers of r, as far as they may pass, those of out. Their values are there
-// when the body has been read.
+// passTrailers makes the trailers of r, as far as they may pass, those of out. Their values are
+// there when the body has been read.
 func passTrailers(r, out *http.Request) {
 	if len(r.Trailer) == 0 {
 		return
@@ -84,8 +85,9 @@ func (t *trailing) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// noReplay keeps net/http's transport from sending an unsafe request a second time when a connection breaks: it does so where it
-// finds an Idempotency-Key, by this spelling. Field names are case-insensitive (RFC 9110 §5.1), to everybody else.
+// noReplay keeps net/http's transport from sending an unsafe request a second time when a
+// connection breaks: it does so where it finds an Idempotency-Key, by this spelling. Field names
+// are case-insensitive (RFC 9110 §5.1), to everybody else.
 func noReplay(out *http.Request) {
 	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
 		if values, ok := out.Header[name]; ok {

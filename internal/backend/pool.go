@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// A pool holds connections that wait for their next request, the latest on top. It is safe for concurrent use. Close ends it.
+// A pool holds connections that wait for their next request, the latest on top. It is safe for
+// concurrent use. Close ends it.
 type pool struct {
 	mu     sync.Mutex
 	idle   []*conn     // in the order in which they became idle
@@ -13,8 +14,8 @@ type pool struct {
 	closed bool
 }
 
-// get takes the connection that was used last; nil if there is none. Those on which something has come meanwhile are closed: the
-// backend has ended them, or says what nobody asked for.
+// get takes the connection that was used last; nil if there is none. Those on which something has
+// come meanwhile are closed: the backend has ended them, or says what nobody asked for.
 func (p *pool) get() *conn {
 	for {
 		c := p.pop()
@@ -56,7 +57,8 @@ func (p *pool) put(c *conn) {
 	}
 }
 
-// expire closes what has waited too long, and comes again when the next one will have. It runs in the timer's goroutine.
+// expire closes what has waited too long, and comes again when the next one will have. It runs in
+// the timer's goroutine.
 func (p *pool) expire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -7,8 +7,9 @@ import (
 	"syscall"
 )
 
-// quietOf returns a function that reports whether nothing has come on an idle connection: neither bytes, which nobody asked for, nor
-// the end. It does not wait. What it finds is lost, with the connection.
+// quietOf returns a function that reports whether nothing has come on an idle connection: neither
+// bytes, which nobody asked for, nor the end. It does not wait. What it finds is lost, with the
+// connection.
 func quietOf(c net.Conn) func() bool {
 	system, ok := c.(syscall.Conn)
 	if !ok {

@@ -89,7 +89,8 @@ func appendField(b []byte, name, value string) []byte {
 	return append(append(b, strings.Trim(value, " \t")...), "\r\n"...)
 }
 
-// isWrittenApart reports whether the field is not written from the header: it is the target's, or frames a message.
+// isWrittenApart reports whether the field is not written from the header: it is the target's, or
+// frames a message.
 func isWrittenApart(name string) bool {
 	switch name {
 	case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer":
@@ -98,7 +99,8 @@ func isWrittenApart(name string) bool {
 	return false
 }
 
-// checkField refuses what could be read as more than one field. Values are not told: they may be secret.
+// checkField refuses what could be read as more than one field. Values are not told: they may be
+// secret.
 func checkField(name string, values []string) error {
 	if !httpfield.IsToken(name) {
 		return fmt.Errorf("the request has a field name that is no token: %.40q", name)
@@ -111,7 +113,8 @@ func checkField(name string, values []string) error {
 	return nil
 }
 
-// hasControl reports whether a field value has a byte that none may have (RFC 9110 §5.5): a control byte other than a tab.
+// hasControl reports whether a field value has a byte that none may have (RFC 9110 §5.5): a
+// control byte other than a tab.
 func hasControl(v string) bool {
 	for i := range len(v) {
 		if v[i] < ' ' && v[i] != '\t' || v[i] == 0x7f {
@@ -121,7 +124,8 @@ func hasControl(v string) bool {
 	return false
 }
 
-// isPlainHost reports whether the host can be sent as it is: it holds only what RFC 3986 §3.2 allows.
+// isPlainHost reports whether the host can be sent as it is: it holds only what RFC 3986 §3.2
+// allows.
 func isPlainHost(host string) bool {
 	for i := range len(host) {
 		c := host[i]

@@ -15,15 +15,17 @@ import (
 // maxFields is how many field lines a head may have, and a trailer section too.
 const maxFields = 1000
 
-// ErrMalformed means that the backend answered with something that cannot be read for certain (RFC 9112), or that is beyond all
-// bounds. No error that wraps it tells values of fields, which may be secret.
+// ErrMalformed means that the backend answered with something that cannot be read for certain (RFC
+// 9112), or that is beyond all bounds. No error that wraps it tells values of fields, which may be
+// secret.
 var ErrMalformed = errors.New("the backend's answer cannot be read for certain")
 
 func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrMalformed, fmt.Sprintf(format, args...))
 }
 
-// readHead reads at most so many lines up to an empty one. left is how many bytes all heads of the answer may still have.
+// readHead reads at most so many lines up to an empty one. left is how many bytes all heads of the
+// answer may still have.
 func (c *conn) readHead(left *int, lines int) (string, error) {
 	head, begin := c.room[:0], 0 // begin of the line that is being read
 	for {
@@ -61,7 +63,8 @@ type responseHead struct {
 	fields http.Header
 }
 
-// parseResponseHead reads a head that ends with an empty line. A lone LF ends a line like CRLF does (§2.2).
+// parseResponseHead reads a head that ends with an empty line. A lone LF ends a line like CRLF
+// does (§2.2).
 func parseResponseHead(text string) (responseHead, error) {
 	line, rest := cutLine(text)
 	h, ok := parseStatusLine(line)
@@ -73,7 +76,8 @@ func parseResponseHead(text string) (responseHead, error) {
 	return h, err
 }
 
-// parseStatusLine reads HTTP/1.x SP 3DIGIT [SP reason]. The reason may be empty, and as many servers do it, missing with its space.
+// parseStatusLine reads HTTP/1.x SP 3DIGIT [SP reason]. The reason may be empty, and as many
+// servers do it, missing with its space.
 func parseStatusLine(line string) (h responseHead, ok bool) {
 	const form = "HTTP/1.x 200"
 	if len(line) < len(form) || line[:7] != form[:7] || !isDigit(line[7]) || line[8] != ' ' {
@@ -97,10 +101,12 @@ func parseStatusLine(line string) (h responseHead, ok bool) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// parseFields reads field lines up to an empty line or the end. Names come out canonical, values trimmed, in the order of their lines.
+// parseFields reads field lines up to an empty line or the end. Names come out canonical, values
+// trimmed, in the order of their lines.
 //
-// White space between a name and its colon, which a proxy removes from an answer (§5.1), is none of either; a line that is folded is
-// put together with a space (§5.2). What else is not of the form may hide a field or make one up: it is an error.
+// White space between a name and its colon, which a proxy removes from an answer (§5.1), is none
+// of either; a line that is folded is put together with a space (§5.2). What else is not of the
+// form may hide a field or make one up: it is an error.
 func parseFields(text string) (http.Header, error) {
 	n := strings.Count(text, "\n")
 	fields := make(http.Header, n)

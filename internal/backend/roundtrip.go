@@ -19,16 +19,19 @@ var ErrTimeout = errors.New("the backend did not answer in time")
 // errRefused marks a request that never left, since there was no connection for it.
 var errRefused = errors.New("no connection to the backend")
 
-// IsRefused reports whether the request never got to the backend, which can then have changed nothing.
+// IsRefused reports whether the request never got to the backend, which can then have changed
+// nothing.
 func IsRefused(err error) bool { return errors.Is(err, errRefused) }
 
-// Informational is told of a 1xx answer but 100 and 101. It is never called once RoundTrip has returned. The fields are its own.
+// Informational is told of a 1xx answer but 100 and 101. It is never called once RoundTrip has
+// returned. The fields are its own.
 type Informational func(status int, fields http.Header)
 
-// RoundTrip sends out, which Outgoing made, once, and returns the answer's head. The answer's body has to be closed; when ctx is done
-// the exchange ends wherever it is. told may be nil.
+// RoundTrip sends out, which Outgoing made, once, and returns the answer's head. The answer's body
+// has to be closed; when ctx is done the exchange ends wherever it is. told may be nil.
 //
-// 100 is not told: net/http sends it to the client by itself when the transport, having got it, begins to read the body.
+// 100 is not told: net/http sends it to the client by itself when the transport, having got it,
+// begins to read the body.
 func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informational) (*http.Response, error) {
 	resp, connected, err := b.send(ctx, out, told)
 	if err == nil {
@@ -86,8 +89,8 @@ func (b *Backend) transported(ctx context.Context, out *http.Request, told Infor
 	return resp, got.Load(), err
 }
 
-// relay1xx hands informational answers on until the exchange is over: the transport may find one when RoundTrip has already given
-// up, and somebody else is then writing to the client.
+// relay1xx hands informational answers on until the exchange is over: the transport may find one
+// when RoundTrip has already given up, and somebody else is then writing to the client.
 type relay1xx struct {
 	told Informational
 

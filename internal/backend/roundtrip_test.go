@@ -67,7 +67,8 @@ func TestFinalStatusWithoutContinuePasses(t *testing.T) {
 			c.send(t, "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
 			resp, body := c.answer(t)
 			if resp.StatusCode == http.StatusContinue {
-				// Go's transport may ask for the body all the same, to keep the connection to the backend.
+				// Go's transport may ask for the body all the same, to keep the connection to the
+				// backend.
 				resp, body = c.answer(t)
 			}
 			if resp.Status != status || body != "no" {

@@ -17,7 +17,8 @@ import (
 // errNotSwitched means that the backend switched to something else than was asked for.
 var errNotSwitched = errors.New("the backend switched to another protocol than WebSocket")
 
-// IsUpgrade reports whether r asks to become a WebSocket (RFC 6455 §4.1), the one upgrade that passes.
+// IsUpgrade reports whether r asks to become a WebSocket (RFC 6455 §4.1), the one upgrade that
+// passes.
 func IsUpgrade(r *http.Request) bool {
 	fields := httpfield.Header(r.Header)
 	return r.Method == http.MethodGet && r.ProtoMajor == 1 && r.ProtoMinor == 1 &&
@@ -39,7 +40,8 @@ func has(list []string, member string) bool {
 	return false
 }
 
-// AskUpgrade puts back into out, which Outgoing made for a request that IsUpgrade, what makes it one.
+// AskUpgrade puts back into out, which Outgoing made for a request that IsUpgrade, what makes it
+// one.
 func AskUpgrade(out *http.Request) {
 	out.Header["Connection"] = []string{"Upgrade"}
 	out.Header["Upgrade"] = []string{"websocket"}
@@ -73,8 +75,8 @@ func (b *Backend) Switch(ctx context.Context, w http.ResponseWriter, resp *http.
 	if err := writeHead(buffered.Writer, head); err != nil {
 		return true, err
 	}
-	// What the server has already read comes first. The rest is not read through it: at the client's
-	// end it would cancel ctx.
+	// What the server has already read comes first. The rest is not read through it: at the
+	// client's end it would cancel ctx.
 	early := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
 	t := &tunnel{client: client, backend: backend}
 	return true, t.run(io.MultiReader(early, client))

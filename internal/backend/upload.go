@@ -117,7 +117,8 @@ func (u *upload) run() (readErr bool, err error) {
 	return u.sendCounted(buffer)
 }
 
-// Room of a piece: the longest size line of a chunk before it, and CRLF with the last chunk behind.
+// Room of a piece: the longest size line of a chunk before it, and CRLF with the last chunk
+// behind.
 const (
 	sizeRoom   = len("ffff\r\n")
 	endRoom    = len("\r\n0\r\n")

@@ -15,8 +15,8 @@ import (
 	"sidecar/test/origin"
 )
 
-// A backend that says more than its answer holds must not have the rest taken for the answer to the
-// next request, whatever that is.
+// A backend that says more than its answer holds must not have the rest taken for the answer to
+// the next request, whatever that is.
 func TestNoRequestIsGivenTheAnswerOfAnother(t *testing.T) {
 	const smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nSet-Cookie: session=another\r\n\r\nevil"
 	for _, tt := range []struct{ name, answer string }{

@@ -35,7 +35,8 @@ type reading struct {
 	told   []int
 }
 
-// read reads an answer to a request of this method, its bytes in pieces of at most so many; 0: as they are.
+// read reads an answer to a request of this method, its bytes in pieces of at most so many; 0: as
+// they are.
 func read(method, answer string, piece int) (r reading) {
 	source := io.Reader(strings.NewReader(answer))
 	if piece > 0 {

@@ -10,15 +10,16 @@ import (
 // ContentType is the media type of a problem document.
 const ContentType = "application/problem+json"
 
-// document has no type: the default "about:blank" says that the status tells all (RFC 9457 §4.2.1).
+// document has no type: the default "about:blank" says that the status tells all (RFC 9457
+// §4.2.1).
 type document struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 }
 
-// Write sends a problem document. detail is one or two sentences for a human reader. Any client may
-// read it, so it holds no secret. Fields that are set on w already, such as Cache-Status or
+// Write sends a problem document. detail is one or two sentences for a human reader. Any client
+// may read it, so it holds no secret. Fields that are set on w already, such as Cache-Status or
 // Retry-After, are sent too; those that describe the content are replaced.
 func Write(w http.ResponseWriter, status int, detail string) {
 	// Strings and a number always marshal.

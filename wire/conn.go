@@ -1,0 +1,185 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A conn is a client's connection as the server sees it. net/http reads from one goroutine at a
+// time, and may set deadlines from another.
+type conn struct {
+	net.Conn
+	stall    time.Duration // a write may make no progress for so long
+	released func()        // called once, when the connection is closed
+
+	scan   scanner
+	insert string // to be read next
+	rest   []byte // to be scanned next, and then read
+
+	writeBy   atomic.Int64 // the write deadline in Unix nanoseconds; 0: none is set
+	ownWrites atomic.Bool  // the server has set a write deadline of its own
+
+	mu      sync.Mutex
+	aborted chan struct{} // closed when a read that holds the end back is to give up
+	closing sync.Once
+	held    held
+}
+
+func newConn(c net.Conn, stall time.Duration, released func()) *conn {
+	return &conn{Conn: c, stall: stall, released: released, scan: newScanner(), aborted: make(chan struct{})}
+}
+
+// Read implements io.Reader.
+func (c *conn) Read(p []byte) (int, error) {
+	for len(p) > 0 {
+		if c.insert != "" {
+			n := copy(p, c.insert)
+			c.insert = c.insert[n:]
+			return n, nil
+		}
+		if c.scan.state == over {
+			if c.scan.last && len(p) == 1 {
+				return 0, c.hold()
+			}
+			return 0, io.EOF
+		}
+		n, err := c.next(p)
+		used, insert := c.scan.scan(p[:n])
+		if used < n || insert != "" {
+			c.insert = insert
+			c.rest = append(append([]byte(nil), p[used:n]...), c.rest...)
+		}
+		if used > 0 || err != nil && n == 0 {
+			if err == io.EOF && len(p) == 1 && c.scan.mayChange() {
+				err = c.hold()
+			}
+			return used, err
+		}
+	}
+	return 0, nil
+}
+
+// next reads what was left to be scanned, or from the client.
+func (c *conn) next(p []byte) (int, error) {
+	if len(c.rest) > 0 {
+		n := copy(p, c.rest)
+		if c.rest = c.rest[n:]; len(c.rest) == 0 {
+			c.rest = nil
+		}
+		return n, nil
+	}
+	return c.Conn.Read(p)
+}
+
+// hold keeps the end of what the client sends from the server while it answers a request that may
+// change something, or the last one. The client may have ended only its own direction, and wait
+// for the answer; net/http would cancel the request. It is called in the one read of a single byte
+// that net/http makes beside a handler. That ends when the answer is out and the server gives the
+// read up, or when the client turns out to be gone.
+func (c *conn) hold() error {
+	c.mu.Lock()
+	aborted := c.aborted
+	c.mu.Unlock()
+	keepAlive(c.Conn)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-aborted:
+			return os.ErrDeadlineExceeded
+		case <-tick.C:
+			if isGone(c.Conn) {
+				return io.EOF
+			}
+		}
+	}
+}
+
+// Write implements io.Writer. It fails when the client takes nothing for a while.
+func (c *conn) Write(p []byte) (n int, err error) {
+	for {
+		c.extend()
+		took, err := c.Conn.Write(p[n:])
+		n += took
+		if err == nil || took == 0 || c.ownWrites.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return n, err
+		}
+		c.writeBy.Store(0) // the client is slow, and moves
+	}
+}
+
+// extend sets the write deadline where it has become too near. It is not set for each write, which
+// would cost more than the write.
+func (c *conn) extend() {
+	if c.stall <= 0 || c.ownWrites.Load() {
+		return
+	}
+	now := time.Now()
+	if by := c.writeBy.Load(); by-now.UnixNano() >= int64(c.stall) {
+		return
+	}
+	by := now.Add(c.stall + c.stall/6)
+	c.writeBy.Store(by.UnixNano())
+	_ = c.Conn.SetWriteDeadline(by)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (c *conn) SetWriteDeadline(t time.Time) error {
+	c.ownWrites.Store(!t.IsZero())
+	c.writeBy.Store(0)
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetReadDeadline implements net.Conn.
+func (c *conn) SetReadDeadline(t time.Time) error {
+	c.abort(t)
+	return c.Conn.SetReadDeadline(t)
+}
+
+// SetDeadline implements net.Conn.
+func (c *conn) SetDeadline(t time.Time) error {
+	c.abort(t)
+	c.ownWrites.Store(!t.IsZero())
+	c.writeBy.Store(0)
+	return c.Conn.SetDeadline(t)
+}
+
+// abort ends a read that holds the end back, if the read deadline has passed already.
+func (c *conn) abort(deadline time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case deadline.IsZero():
+		select {
+		case <-c.aborted:
+			c.aborted = make(chan struct{})
+		default:
+		}
+	case !deadline.After(time.Now()):
+		select {
+		case <-c.aborted:
+		default:
+			close(c.aborted)
+		}
+	}
+}
+
+// Close implements io.Closer.
+func (c *conn) Close() error {
+	c.abort(time.Unix(1, 0))
+	c.closing.Do(c.released)
+	return c.Conn.Close()
+}
+
+// CloseWrite ends what is sent to the client.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}

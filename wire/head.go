@@ -1,0 +1,319 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+)
+
+// A scanner follows the bytes of one connection over HTTP/1.x from request to request, and sees to
+// it that the server behind it gets only heads that cannot be read in two ways (RFC 9112 §2.2,
+// §5.2, §6.1): no bare LF, no obs-fold, no Transfer-Encoding before HTTP/1.1, no length that is no
+// number.
+//
+// It must never believe that a head begins where the server does not. It therefore knows fewer
+// framings than the server does: content that is counted, or chunked in the strict form. Whatever
+// else comes ends what it lets through, and the server with it. A scanner does no I/O.
+type scanner struct {
+	state  state
+	first  bool // no request has begun yet
+	method string
+	is11   bool // the request is of HTTP/1.1
+
+	line   [maxLine]byte // the beginning of the line that is being read
+	length int           // of that line so far
+	end    byte          // its last byte
+	tail   [8]byte       // its last bytes before the line break
+
+	counts    string // the value of Content-Length; "": there is none
+	codings   int    // lines of Transfer-Encoding
+	chunked   bool
+	webSocket bool
+	last      bool // nothing may follow this request
+	left      int64
+}
+
+// maxLine is how much of a line is looked at: more than any that frames a message needs.
+const maxLine = 128
+
+type state int
+
+const (
+	between  state = iota // two requests; line breaks are the server's to judge
+	requests              // the request line
+	fields                // field lines
+	counted               // content with a Content-Length
+	sizes                 // the line before a chunk
+	chunks                // a chunk
+	breaks                // the line break after a chunk
+	trailers              // field lines after the last chunk
+	raw                   // not HTTP/1.x, or no longer: all passes
+	over                  // nothing passes
+)
+
+func newScanner() scanner { return scanner{first: true} }
+
+// scan looks at the next bytes. The first n of them may pass, changed in place where the server is
+// to refuse them, and then insert. Bytes behind n are to be scanned again, unless the state is
+// over.
+func (s *scanner) scan(p []byte) (n int, insert string) {
+	for n < len(p) {
+		switch s.state {
+		case between:
+			if p[n] == '\r' || p[n] == '\n' {
+				n++
+				continue
+			}
+			s.begin()
+		case requests, fields, sizes, trailers:
+			used, refused, text := s.scanLine(p[n:])
+			n += used
+			if refused || text != "" {
+				return n, text
+			}
+		case counted, chunks:
+			used := int(min(s.left, int64(len(p)-n)))
+			n += used
+			if s.left -= int64(used); s.left > 0 {
+				return n, ""
+			}
+			if s.state == chunks {
+				s.state, s.length = breaks, 0
+			} else {
+				s.next()
+			}
+		case breaks:
+			if p[n] != "\r\n"[s.length] {
+				s.state = over
+				return n, ""
+			}
+			n++
+			if s.length++; s.length == 2 {
+				s.state, s.length = sizes, 0
+			}
+		case raw:
+			return len(p), ""
+		case over:
+			return n, ""
+		}
+	}
+	return n, ""
+}
+
+// begin is called with the first byte of a request.
+func (s *scanner) begin() {
+	*s = scanner{state: requests, first: s.first}
+}
+
+// next is called at the end of a request.
+func (s *scanner) next() {
+	s.state, s.first = between, false
+	if s.last {
+		s.state = over
+	}
+}
+
+// refuse is what follows a byte that was replaced by NUL, which no head may hold: the end of the
+// head, so that the server answers 400 at once.
+const refuse = "\r\n\r\n"
+
+// scanLine looks at bytes of a line, up to its end. refused: what follows them does not pass.
+func (s *scanner) scanLine(p []byte) (n int, refused bool, insert string) {
+	if s.length == 0 && (s.state == fields || s.state == trailers) && (p[0] == ' ' || p[0] == '\t') { // obs-fold
+		return s.refuse(p, 0)
+	}
+	i := bytes.IndexByte(p, '\n')
+	if i < 0 {
+		s.note(p)
+		return len(p), false, ""
+	}
+	s.note(p[:i])
+	if s.length == 0 || s.end != '\r' { // a bare LF
+		return s.refuse(p, i)
+	}
+	ok, insert := s.endLine()
+	s.length = 0
+	if !ok {
+		return s.refuse(p, i)
+	}
+	return i + 1, false, insert
+}
+
+// refuse lets nothing pass from p[i] on. Within a head the server is made to answer 400; within
+// content it sees an end that comes too early.
+func (s *scanner) refuse(p []byte, i int) (n int, refused bool, insert string) {
+	inHead := s.state == requests || s.state == fields
+	s.state = over
+	if !inHead {
+		return i, true, ""
+	}
+	p[i] = 0
+	return i + 1, true, refuse
+}
+
+// note remembers what is needed of a line.
+func (s *scanner) note(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	if s.length < maxLine {
+		copy(s.line[s.length:], p)
+	}
+	s.length += len(p)
+	s.end = p[len(p)-1]
+	if s.state == requests {
+		s.noteTail(p)
+	}
+}
+
+// noteTail keeps the last bytes of the request line but its CR.
+func (s *scanner) noteTail(p []byte) {
+	if p[len(p)-1] == '\r' {
+		p = p[:len(p)-1]
+	}
+	if len(p) >= len(s.tail) {
+		copy(s.tail[:], p[len(p)-len(s.tail):])
+		return
+	}
+	copy(s.tail[:], s.tail[len(p):])
+	copy(s.tail[len(s.tail)-len(p):], p)
+}
+
+// endLine is called at the end of a line. It reports whether the line may pass.
+func (s *scanner) endLine() (ok bool, insert string) {
+	line := s.line[:min(s.length, maxLine)]
+	whole := s.length <= maxLine
+	if whole {
+		line = line[:len(line)-1] // without the CR
+	}
+	switch s.state {
+	case requests:
+		method, _, _ := bytes.Cut(line, []byte(" "))
+		s.method, s.is11, s.state = string(method), string(s.tail[:]) == "HTTP/1.1", fields
+		if s.first && string(line) == "PRI * HTTP/2.0" { // RFC 9113 §3.4
+			s.state = raw
+		}
+		return true, ""
+	case fields:
+		if len(line) > 0 {
+			return s.field(line, whole)
+		}
+		s.endHead()
+		return true, ""
+	case trailers:
+		if len(line) == 0 {
+			s.next()
+		}
+		return true, ""
+	}
+	return whole && s.chunkSize(string(line)), ""
+}
+
+// field takes note of a field that frames the message or switches the protocol.
+func (s *scanner) field(line []byte, whole bool) (ok bool, insert string) {
+	name, value, _ := strings.Cut(string(line), ":")
+	value = strings.Trim(value, " \t")
+	switch {
+	case strings.EqualFold(name, "Content-Length"):
+		if !whole || !isCount(value) || s.counts != "" && s.counts != value {
+			return false, ""
+		}
+		if s.counts == "" && s.codings > 0 {
+			insert = s.close()
+		}
+		s.counts = value
+	case strings.EqualFold(name, "Transfer-Encoding"):
+		if !whole || !s.is11 { // RFC 9112 §6.1: the framing of such a message is faulty
+			return false, ""
+		}
+		if s.codings == 0 && s.counts != "" {
+			insert = s.close()
+		}
+		s.codings++
+		s.chunked = strings.EqualFold(value, "chunked")
+	case strings.EqualFold(name, "Upgrade"):
+		// Behind it may come anything. Where the protocol is not switched nothing comes.
+		if s.webSocket = strings.EqualFold(value, "websocket"); s.webSocket {
+			insert = s.close()
+		}
+	}
+	return true, insert
+}
+
+// close makes the request the last one. One with both framings is, since somebody on its way may
+// have read the other one (RFC 9112 §6.1). The server hears of it as if the client had asked for
+// it.
+func (s *scanner) close() string {
+	if s.last {
+		return ""
+	}
+	s.last = true
+	return "Connection: close\r\n"
+}
+
+// endHead decides what follows the head.
+func (s *scanner) endHead() {
+	switch {
+	case s.codings > 1 || s.codings == 1 && !s.chunked:
+		s.state = over // the server refuses it
+	case s.codings == 1:
+		s.state = sizes
+	case s.counts != "":
+		s.left = 0
+		for _, digit := range []byte(s.counts) {
+			s.left = s.left*10 + int64(digit-'0')
+		}
+		if s.state = counted; s.left == 0 {
+			s.next()
+		}
+	case s.webSocket && s.method == "GET" && s.is11:
+		s.state = raw
+	default:
+		s.next()
+	}
+}
+
+// isCount reports whether the value is a number that an int64 holds.
+func isCount(value string) bool {
+	for i := range len(value) {
+		if value[i] < '0' || value[i] > '9' {
+			return false
+		}
+	}
+	return value != "" && len(value) <= 18
+}
+
+// chunkSize reads the line before a chunk (RFC 9112 §7.1): a number, and perhaps an extension.
+func (s *scanner) chunkSize(line string) bool {
+	digits := 0
+	s.left = 0
+	for ; digits < len(line); digits++ {
+		d := hexDigit(line[digits])
+		if d < 0 {
+			break
+		}
+		s.left = s.left<<4 | int64(d)
+	}
+	rest := strings.TrimRight(line[digits:], " \t")
+	if digits == 0 || digits > 15 || rest != "" && rest[0] != ';' || strings.ContainsAny(rest, "\r\x00") {
+		return false
+	}
+	if s.state = chunks; s.left == 0 {
+		s.state = trailers
+	}
+	return true
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c|0x20 && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+// mayChange reports whether the request that has just ended may have changed something.
+func (s *scanner) mayChange() bool {
+	return s.state == between && s.method != "" && s.method != "GET" && s.method != "HEAD"
+}

@@ -1,0 +1,89 @@
+// Package wire is the data plane's server below the handlers: connections whose heads are read
+// strictly (head), which may be ended one way (conn), and on which a client that stands still
+// holds nothing for good (conn, stream); and the handler that every request passes first
+// (handler).
+package wire
+
+import (
+	"context"
+	"net"
+	"sync"
+	"time"
+)
+
+// Stall is how long a client may take nothing of an answer.
+const Stall = 30 * time.Second
+
+// Options of Listen.
+type Options struct {
+	Connections int           // at most so many at once; 0: no bound
+	Stall       time.Duration // how long a client may take nothing of an answer; 0: Stall
+}
+
+// A Listener accepts connections for a server of HTTP/1.x and of HTTP/2 without TLS.
+type Listener struct {
+	net.Listener
+	options Options
+	room    chan struct{} // holds one for each connection; nil: there is no bound
+	closed  chan struct{}
+	closing sync.Once
+}
+
+// Listen returns l with connections that this package looks after. A further one is accepted when
+// one of as many as may be has ended.
+func Listen(l net.Listener, o Options) *Listener {
+	if o.Stall == 0 {
+		o.Stall = Stall
+	}
+	w := &Listener{Listener: l, options: o, closed: make(chan struct{})}
+	if o.Connections > 0 {
+		w.room = make(chan struct{}, o.Connections)
+	}
+	return w
+}
+
+// Accept implements net.Listener.
+func (l *Listener) Accept() (net.Conn, error) {
+	if l.room != nil {
+		select {
+		case l.room <- struct{}{}:
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		l.release()
+		return nil, err
+	}
+	return newConn(c, l.options.Stall, l.release), nil
+}
+
+func (l *Listener) release() {
+	if l.room != nil {
+		<-l.room
+	}
+}
+
+// Close implements net.Listener.
+func (l *Listener) Close() error {
+	l.closing.Do(func() { close(l.closed) })
+	return l.Listener.Close()
+}
+
+type connKey struct{}
+
+// ConnContext is for http.Server: Handler finds the connection there.
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	if own, ok := c.(*conn); ok {
+		return context.WithValue(ctx, connKey{}, own)
+	}
+	return ctx
+}
+
+// keepAlive makes the system ask soon whether the other side still knows of the connection.
+func keepAlive(c net.Conn) {
+	if tcp, ok := c.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3})
+	}
+}

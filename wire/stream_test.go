@@ -1,0 +1,120 @@
+package wire_test
+
+import (
+	"encoding/binary"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	"sidecar/wire"
+)
+
+// Types of frames (RFC 9113 §6).
+const (
+	frameHeaders      = 1
+	frameReset        = 3
+	frameSettings     = 4
+	frameWindowUpdate = 8
+)
+
+func (c *client) frame(t *testing.T, kind, flags byte, stream uint32, payload []byte) {
+	t.Helper()
+	head := []byte{0, byte(len(payload) >> 8), byte(len(payload)), kind, flags}
+	c.send(t, string(binary.BigEndian.AppendUint32(head, stream))+string(payload))
+}
+
+// awaitReset reads frames until a stream is reset.
+func (c *client) awaitReset(t *testing.T) {
+	t.Helper()
+	for {
+		head := make([]byte, 9)
+		if _, err := io.ReadFull(c.read, head); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.read.Discard(int(head[0])<<16 | int(head[1])<<8 | int(head[2])); err != nil {
+			t.Fatal(err)
+		}
+		if head[3] == frameReset {
+			return
+		}
+	}
+}
+
+// ask opens a stream by GET http://a/.
+func (c *client) ask(t *testing.T, stream uint32) {
+	const endStream, endHeaders = 1, 4
+	c.frame(t, frameHeaders, endStream|endHeaders, stream, []byte("\x82\x86\x84\x01\x01a"))
+}
+
+// windows sets the window of each stream.
+func (c *client) windows(t *testing.T, size uint32) {
+	c.frame(t, frameSettings, 0, 0, binary.BigEndian.AppendUint32([]byte{0, 4}, size))
+}
+
+func (c *client) open(t *testing.T, stream, by uint32) {
+	c.frame(t, frameWindowUpdate, 0, stream, binary.BigEndian.AppendUint32(nil, by))
+}
+
+// dial2 begins HTTP/2 with streams whose windows are closed.
+func dial2(t *testing.T, address string) *client {
+	t.Helper()
+	c := dial(t, address)
+	c.send(t, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+	c.windows(t, 0)
+	return c
+}
+
+func TestAStreamThatDoesNotMoveIsReset(t *testing.T) {
+	result := make(chan error, 8)
+	address := serve(t, wire.Options{Stall: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
+		_, err := w.Write(make([]byte, 1<<20))
+		result <- err
+	})
+	c := dial2(t, address)
+	for i := range 8 {
+		c.ask(t, uint32(1+2*i))
+	}
+	for range 8 {
+		if err := <-result; err == nil {
+			t.Error("all was written")
+		}
+	}
+	for range 8 {
+		c.awaitReset(t)
+	}
+	c.windows(t, 1<<24) // the connection goes on
+	c.open(t, 0, 1<<24)
+	c.ask(t, 101)
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAStreamWhoseEndDoesNotMoveIsReset(t *testing.T) {
+	address := serve(t, wire.Options{Stall: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "buffered until the handler has ended")
+	})
+	c := dial2(t, address)
+	c.ask(t, 1)
+	c.awaitReset(t)
+}
+
+func TestAStreamThatMovesSlowlyIsServed(t *testing.T) {
+	const size = 128 << 10
+	result := make(chan error, 1)
+	address := serve(t, wire.Options{Stall: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
+		_, err := w.Write(make([]byte, size))
+		result <- err
+	})
+	c := dial2(t, address)
+	c.ask(t, 1)
+	for range size >> 14 {
+		time.Sleep(50 * time.Millisecond) // twice the stall in all
+		c.open(t, 1, 16<<10)
+		c.open(t, 0, 16<<10)
+	}
+	if err := <-result; err != nil {
+		t.Error(err)
+	}
+}
