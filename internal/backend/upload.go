@@ -76,9 +76,6 @@ func newUpload(x *exchange, c *content) *upload {
 // start is called when the request's head has been sent.
 func (u *upload) start() {
 	_ = u.x.conn.SetReadDeadline(time.Time{}) // the time for the answer runs from the end of the content
-	if !u.expect {
-		u.proceed()
-	}
 	go func() { u.end(u.run()) }()
 }
 
@@ -99,15 +96,8 @@ func (u *upload) answered() {
 // run sends the content. A backend that neither continues nor answers gets it after a while
 // (RFC 9110 §10.1.1).
 func (u *upload) run() (readErr bool, err error) {
-	wait := time.NewTimer(continueTimeout)
-	defer wait.Stop()
-	select {
-	case <-u.go100:
-	case <-wait.C:
-	case <-u.settled:
-		return false, errUnsent
-	case <-u.x.ctx.Done():
-		return false, u.x.ctx.Err()
+	if err := u.await100(); err != nil {
+		return false, err
 	}
 	buffer := uploads.Get().(*[uploadRoom]byte)
 	defer uploads.Put(buffer)
@@ -115,6 +105,28 @@ func (u *upload) run() (readErr bool, err error) {
 		return u.sendChunks(buffer)
 	}
 	return u.sendCounted(buffer)
+}
+
+// await100 waits until the content may be sent.
+func (u *upload) await100() error {
+	if !u.expect {
+		return nil
+	}
+	wait := time.NewTimer(continueTimeout)
+	defer wait.Stop()
+	select {
+	case <-u.go100:
+	case <-wait.C:
+	case <-u.settled:
+		select {
+		case <-u.go100: // it came before the answer
+		default:
+			return errUnsent
+		}
+	case <-u.x.ctx.Done():
+		return u.x.ctx.Err()
+	}
+	return nil
 }
 
 // Room of a piece: the longest size line of a chunk before it, and CRLF with the last chunk
