@@ -22,8 +22,9 @@ type miss struct {
 	x         *exchange
 	query     store.Query
 	candidate candidate
-	fill      *store.Fill // nil: nothing of the answer can be stored or shared
-	outlives  bool        // the end is another goroutine's: see handOver
+	fill      *store.Fill   // nil: nothing of the answer can be stored or shared
+	outlives  bool          // the end is another goroutine's: see handOver
+	answered  chan struct{} // closed when run returns
 }
 
 // begin opens the tokens of a fill. There is none where nothing can be kept: for a HEAD without a
@@ -68,6 +69,8 @@ func mayShare(why reason.Reason) bool {
 
 // run answers the request: with the answer that another one fetches, or with its own.
 func (m *miss) run() {
+	m.answered = make(chan struct{})
+	defer close(m.answered)
 	defer func() {
 		if !m.outlives {
 			m.fill.End()
@@ -81,13 +84,16 @@ func (m *miss) run() {
 	m.answer(o)
 }
 
-// handOver lets work outlive the handler. The end of the fill is then the end of work.
+// handOver lets work outlive the handler. The fill ends when both are done: a body that is not
+// stored any more, since it is too large or Redis is slow, still comes from the fill's backend
+// request to the client.
 func (m *miss) handOver(work func()) {
 	m.outlives = true
 	go func() { // ends with work
 		defer m.fill.End()
 		defer logPanic("taking an answer in hand")
 		work()
+		<-m.answered
 	}()
 }
 
