@@ -9,61 +9,77 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// forwarding puts the forwarding fields of h right, which are those that r came with: from a
-// trusted peer they pass unchanged and those that are absent are set; those of any other peer are
-// replaced. What is set agrees with what was there: the client is whom a trusted peer says it is,
-// else the peer.
-func (b *Backend) forwarding(r *http.Request, h http.Header) {
-	peer := peerOf(r.RemoteAddr)
-	if !b.trusts(peer) {
-		for name := range h {
-			if isForwarding(name) {
-				delete(h, name)
-			}
+// forwarding is the named forwarding field as it is sent: that of a trusted peer unchanged, else
+// one that agrees with those that are: the client is the one that a trusted peer names, else the
+// peer.
+func (f *Fields) forwarding(name string) []string {
+	peer := f.peer()
+	trusted := f.backend.trusts(peer)
+	if came := f.came(name); trusted && len(came) > 0 {
+		return came
+	}
+	value := ""
+	switch name {
+	case "X-Forwarded-For", "X-Real-Ip":
+		if client := f.client(peer, trusted); client.IsValid() {
+			value = client.WithZone("").String()
+		}
+	case "X-Forwarded-Host":
+		value = f.host(trusted)
+	case "X-Forwarded-Proto":
+		value = f.proto(trusted)
+	case "Forwarded":
+		value = httpfield.Forwarded{
+			For: httpfield.Node(f.client(peer, trusted)), Host: f.host(trusted), Proto: f.proto(trusted),
+		}.String()
+	}
+	if value == "" {
+		return nil
+	}
+	return []string{value}
+}
+
+// host is the authority that the client asked, as far as it is known.
+func (f *Fields) host(trusted bool) string {
+	if trusted {
+		if v := last(f.came("X-Forwarded-Host")); v != "" {
+			return v
 		}
 	}
-	client := b.client(peer, h)
-	host, proto := r.Host, "http"
-	if v := last(h["X-Forwarded-Host"]); v != "" {
-		host = v
-	}
-	if v := last(h["X-Forwarded-Proto"]); v != "" {
-		proto = v
-	}
-	set := func(name, value string) {
-		if _, there := h[name]; !there && value != "" {
-			h[name] = []string{value}
+	return f.request.Host
+}
+
+// proto is the scheme by which the client asked, as far as it is known.
+func (f *Fields) proto(trusted bool) string {
+	if trusted {
+		if v := last(f.came("X-Forwarded-Proto")); v != "" {
+			return v
 		}
 	}
-	address := ""
-	if client.IsValid() {
-		address = client.WithZone("").String()
-	}
-	set("X-Forwarded-For", address)
-	set("X-Real-Ip", address)
-	set("X-Forwarded-Host", host)
-	set("X-Forwarded-Proto", proto)
-	set("Forwarded", httpfield.Forwarded{For: httpfield.Node(client), Host: host, Proto: proto}.String())
+	return "http"
 }
 
 // client is who asked: the last address of X-Forwarded-For that is not a trusted proxy's own, else
 // X-Real-IP, else the peer.
-func (b *Backend) client(peer netip.Addr, h http.Header) netip.Addr {
-	members, _ := httpfield.Members(h["X-Forwarded-For"])
+func (f *Fields) client(peer netip.Addr, trusted bool) netip.Addr {
+	if !trusted {
+		return peer
+	}
+	members, _ := httpfield.Members(f.came("X-Forwarded-For"))
 	believed := netip.Addr{}
 	for i := len(members) - 1; i >= 0; i-- {
 		addr, err := netip.ParseAddr(members[i])
 		if err != nil {
 			break
 		}
-		if believed = addr.Unmap(); !b.trusts(believed) {
+		if believed = addr.Unmap(); !f.backend.trusts(believed) {
 			return believed
 		}
 	}
 	if believed.IsValid() {
 		return believed
 	}
-	if addr, err := netip.ParseAddr(last(h["X-Real-Ip"])); err == nil {
+	if addr, err := netip.ParseAddr(last(f.came("X-Real-Ip"))); err == nil {
 		return addr.Unmap()
 	}
 	return peer
@@ -89,12 +105,18 @@ func peerOf(remote string) netip.Addr {
 	return addr.Unmap()
 }
 
-// isForwarding reports whether the field says where a request came from. Some servers read '_' as
-// '-'.
+// isForwarding reports whether the field says where a request came from.
 func isForwarding(name string) bool {
-	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+	if c := name[0] | 0x20; c != 'x' && c != 'f' {
+		return false
+	}
+	name = httpfield.Folded(name)
 	return name == "forwarded" || name == "x-real-ip" || strings.HasPrefix(name, "x-forwarded-") && !namesUser(name)
 }
+
+// isTwin reports whether a server that reads '_' as '-' takes the field for one that the sidecar
+// sets.
+func isTwin(name string) bool { return isSet(http.CanonicalHeaderKey(httpfield.Folded(name))) }
 
 // namesUser reports whether the field says who asks rather than from where: that is a credential
 // (policy.caller).

@@ -75,7 +75,15 @@ func TestForwardingFields(t *testing.T) {
 		{"an untrusted peer of IPv4 in IPv6", "[::ffff:203.0.113.9]:4711", forged, set("203.0.113.9", "203.0.113.9")},
 		{"a trusted peer: set", trusted, nil, set("10.1.2.3", "10.1.2.3")},
 		{"a trusted peer: unchanged", trusted, forged, forged},
-		{"a trusted peer: other spellings pass", trusted, with(forged, underscores), with(forged, underscores)},
+		{"a trusted peer: other spellings of fields that are set are dropped", trusted, with(forged, underscores), forged},
+		{
+			"a trusted peer: other spellings pass where nothing is set", trusted, with(forged, http.Header{"X_forwarded_port": {"1"}, "X_tenant": {"a"}, "X.tenant": {"a"}}),
+			with(forged, http.Header{"X_forwarded_port": {"1"}, "X_tenant": {"a"}, "X.tenant": {"a"}}),
+		},
+		{
+			"an untrusted peer: any byte for '-'", untrusted, http.Header{"X.forwarded.for": {"1.1.1.1"}, "X~real~ip": {"1.1.1.1"}, "X!forwarded!port": {"1"}},
+			set("203.0.113.9", "203.0.113.9"),
+		},
 		{"a trusted peer: credentials pass", trusted, with(forged, user), with(forged, user)},
 		{"a trusted peer of IPv6", "[fd00::1]:4711", forged, forged},
 		{"a trusted peer of IPv4 in IPv6", "[::ffff:10.1.2.3]:4711", forged, forged},

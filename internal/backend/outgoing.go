@@ -10,9 +10,9 @@ import (
 )
 
 // Outgoing is what is sent on for r, a request as a server received it: the same method, target,
-// fields, content and trailers. Hop-by-hop fields end here (RFC 9110 §7.6.1), forwarding fields
-// are put right, and nothing that net/http would invent is added. query is sent instead of r's
-// own; of "/a?" the '?' stays. r is not changed, but its body is handed over.
+// content and trailers, and the fields as Fields has them. Nothing that net/http would invent is
+// added. query is sent instead of r's own; of "/a?" the '?' stays. r is not changed, but its body
+// is handed over.
 //
 // ok is false for a target that net/http could not send as it came.
 func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok bool) {
@@ -21,7 +21,7 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 		return nil, false
 	}
 	out = &http.Request{
-		Method: r.Method, URL: target, Host: r.Host, Header: r.Header.Clone(),
+		Method: r.Method, URL: target, Host: r.Host, Header: make(http.Header, len(r.Header)+len(setFields)),
 		Body: r.Body, ContentLength: r.ContentLength,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
@@ -29,27 +29,14 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
 		out.Body = http.NoBody // over HTTP/2 it is another one that is empty, of which net/http would have to find out
 	}
-	fields := httpfield.Header(r.Header)
-	httpfield.HopOf(fields).Strip(out.Header)
-	delete(out.Header, "Trailer")
-	if httpfield.AcceptsTrailers(fields) {
-		out.Header["Te"] = []string{"trailers"}
+	fields := b.Fields(r)
+	for name, values := range fields.All() {
+		out.Header[name] = values
 	}
 	if _, sent := out.Header["User-Agent"]; !sent {
 		out.Header["User-Agent"] = nil // net/http would introduce itself
 	}
 	noReplay(out)
-	b.forwarding(r, out.Header)
-	if b.options.Via {
-		via := "1.1 sidecar"
-		switch {
-		case r.ProtoMajor == 2:
-			via = "2.0 sidecar"
-		case r.ProtoMajor == 1 && r.ProtoMinor == 0:
-			via = "1.0 sidecar"
-		}
-		out.Header["Via"] = append(out.Header["Via"][:len(out.Header["Via"]):len(out.Header["Via"])], via)
-	}
 	return out, true
 }
 
