@@ -17,6 +17,7 @@ package proxy
 import (
 	"context"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"sidecar/internal/backend"
@@ -73,13 +74,15 @@ type exchange struct {
 	table  *policy.Table // the table that the request began with
 	budget *redisconn.Budget
 	out    telemetry.Outcome
+
+	bytesIn atomic.Int64 // content of the request, as far as it was read
 }
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: &recorder{ResponseWriter: w}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
 	x.out.Start, x.out.Method = time.Now(), r.Method
-	x.r = counting(r, &x.out)
+	x.r = counting(r, &x.bytesIn)
 	defer p.finish(x)
 
 	var ok bool
@@ -120,7 +123,7 @@ func (p *Proxy) serve(x *exchange) {
 // finish counts and logs a request that is over, also one whose handler ends by a panic.
 func (p *Proxy) finish(x *exchange) {
 	now := time.Now()
-	x.out.Status, x.out.BytesOut = x.w.status, x.w.bytes
+	x.out.Status, x.out.BytesIn, x.out.BytesOut = x.w.status, x.bytesIn.Load(), x.w.bytes
 	x.out.Redis = p.RedisTimeout - x.budget.Left()
 	p.Metrics.Finished(&x.out, now)
 	p.Access.Write(context.WithoutCancel(x.r.Context()), &x.out, x.r.URL.Path, now)

@@ -3,8 +3,7 @@ package proxy
 import (
 	"io"
 	"net/http"
-
-	"sidecar/internal/telemetry"
+	"sync/atomic"
 )
 
 // A recorder is a ResponseWriter that remembers the status and counts content.
@@ -37,25 +36,25 @@ func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
 // counting is r with a body that counts what is read of it. A request without a body keeps its
 // http.NoBody, which says so.
-func counting(r *http.Request, out *telemetry.Outcome) *http.Request {
+func counting(r *http.Request, bytes *atomic.Int64) *http.Request {
 	if r.Body == nil || r.Body == http.NoBody {
 		return r
 	}
 	counted := *r // the handler may change the request; its server's one stays as it is
-	counted.Body = &countedBody{r.Body, out}
+	counted.Body = &countedBody{r.Body, bytes}
 	return &counted
 }
 
-// countedBody is read by one goroutine at a time, and no longer when the exchange is over:
-// net/http's transport has then given it up.
+// countedBody may still be read when the exchange is over: by the goroutine that sends it to the
+// backend, if the answer came first.
 type countedBody struct {
 	io.ReadCloser
-	out *telemetry.Outcome
+	bytes *atomic.Int64
 }
 
 // Read implements io.Reader.
 func (c *countedBody) Read(b []byte) (int, error) {
 	n, err := c.ReadCloser.Read(b)
-	c.out.BytesIn += int64(n)
+	c.bytes.Add(int64(n))
 	return n, err
 }

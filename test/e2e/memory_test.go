@@ -47,7 +47,8 @@ func (s *stack) awaitMemory(path string) (a answer) {
 func TestAHitFromMemoryDoesNotTouchRedis(t *testing.T) {
 	t.Parallel()
 	api, _ := counting(t, "")
-	s := startBefore(t, api, policiesFile(t, memoryPolicies))
+	s := startBefore(t, api, policiesFile(t, memoryPolicies),
+		"JOBS_REDIS_EMBEDDED=true") // whose workers send commands of their own
 	s.awaitMemory("/items/1")
 	m := watch(t, s.redis)
 	var seen []string
