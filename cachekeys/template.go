@@ -33,8 +33,10 @@ type Placeholder struct {
 	// wildcard, parameter, field (canonical not enforced), claim, or gjson path; the offset of
 	// now
 	Name   string
-	Lower  bool // |lower: the backend ignores the value's spelling
-	Offset int  // byte offset of '{' in the template
+	Filter Filter // brings the value to one spelling
+	// Optional: the parameter may be absent, and then there is no tag ({query.expand?}).
+	Optional bool
+	Offset   int // byte offset of '{' in the template
 }
 
 // Values fills placeholders. ok false means that the value cannot be known (absent, empty,
@@ -129,7 +131,7 @@ func closing(s string, open int) int {
 
 func parsePlaceholder(expr string, offset int) (*Placeholder, error) {
 	p := &Placeholder{Offset: offset}
-	expr, p.Lower = strings.CutSuffix(expr, "|lower")
+	expr, p.Filter = cutFilter(expr)
 	for _, prefixed := range []struct {
 		prefix string
 		source Source
@@ -142,6 +144,12 @@ func parsePlaceholder(expr string, offset int) (*Placeholder, error) {
 				return nil, &TemplateError{offset, fmt.Sprintf("{%s} lacks a name after the dot", expr)}
 			}
 			p.Source, p.Name = prefixed.source, name
+			if p.Source == FromQuery {
+				p.Name, p.Optional = strings.CutSuffix(name, "?")
+			}
+			if _, filter, found := strings.Cut(name, "|"); found && p.Source != FromRequestBody && p.Source != FromResponseBody {
+				return nil, &TemplateError{offset, fmt.Sprintf("there is no filter |%s: there are |lower, |int and |uuid", filter)}
+			}
 			return p, nil
 		}
 	}
@@ -152,6 +160,9 @@ func parsePlaceholder(expr string, offset int) (*Placeholder, error) {
 		p.Source, p.Name = FromNow, strings.TrimPrefix(expr, "now")
 	case isIdentifier(expr):
 		p.Source, p.Name = FromPath, expr
+	case strings.Contains(expr, "|") && isIdentifier(expr[:strings.IndexByte(expr, '|')]):
+		_, filter, _ := strings.Cut(expr, "|")
+		return nil, &TemplateError{offset, fmt.Sprintf("there is no filter |%s: there are |lower, |int and |uuid", filter)}
 	default:
 		return nil, &TemplateError{offset, fmt.Sprintf("{%s} is none of {wildcard}, {query.…}, {header.…}, {claim.…}, {caller}, {request.body.…}, {response.body.…}", expr)}
 	}
@@ -208,6 +219,10 @@ type Expansion struct {
 	// Unfilled, if not nil, are the families up to the first placeholder that could not be filled,
 	// and Tags is empty: a GET then cannot be cached, and an invalidation drops these instead.
 	Unfilled []Tag
+	// Odd are the families of values that read like a number or a UUID in an odd spelling, for
+	// which Tags hold the canonical spelling too: a write drops them, since the backend may have
+	// changed any spelling of it.
+	Odd []Tag
 	// TooMany: it is unfilled because there are more combinations than the limit.
 	TooMany bool
 }
@@ -229,11 +244,18 @@ func (t *Template) Expand(values Values, limit int) Expansion {
 		if !ok || slices.Contains(got, "") {
 			return Expansion{Unfilled: families}
 		}
+		got, odd, ok := p.hole.spellings(got)
+		if !ok {
+			return Expansion{Unfilled: families}
+		}
+		if odd {
+			out.Odd = append(out.Odd, families...)
+		}
 		if len(texts)*len(got) > limit {
 			return Expansion{Unfilled: families, TooMany: true}
 		}
 		out.Families = append(out.Families, families...)
-		texts = combine(texts, got, p.hole.Lower)
+		texts = combine(texts, got)
 	}
 	for _, text := range texts {
 		if t.family {
@@ -260,10 +282,17 @@ func (t *Template) Known(values Values) (prefix string, families []Tag, ok bool)
 			return prefix, families, true
 		}
 		got, filled := values.Value(*p.hole, 1)
+		if filled && len(got) == 0 { // the whole tag is left out
+			return prefix, families, true
+		}
 		if !filled || len(got) != 1 || got[0] == "" {
 			return "", nil, false
 		}
-		prefix = combine([]string{prefix}, got, p.hole.Lower)[0]
+		got, _, filled = p.hole.spellings(got)
+		if !filled || len(got) != 1 {
+			return "", nil, false
+		}
+		prefix = combine([]string{prefix}, got)[0]
 	}
 	return prefix, families, true
 }
@@ -282,9 +311,9 @@ func (t *Template) Text(values Values) (text string, ok bool) {
 		if !filled || len(got) != 1 || got[0] == "" {
 			return "", false
 		}
-		v := got[0]
-		if p.hole.Lower {
-			v = strings.ToLower(v)
+		v, ok := p.hole.Filter.apply(got[0])
+		if !ok {
+			return "", false
 		}
 		fmt.Fprintf(&b, "{%d:%s}", len(v), v)
 	}
@@ -327,13 +356,10 @@ func familiesOf(texts []string) []Tag {
 	return families
 }
 
-func combine(texts, values []string, lower bool) []string {
+func combine(texts, values []string) []string {
 	out := make([]string, 0, len(texts)*len(values))
 	for _, text := range texts {
 		for _, v := range values {
-			if lower {
-				v = strings.ToLower(v)
-			}
 			out = append(out, text+Escape(v))
 		}
 	}

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"sync"
 
 	"sidecar/internal/httpfield"
@@ -15,13 +16,17 @@ type Body struct {
 	coding  string
 
 	mu     sync.Mutex
-	looked bool
+	looked bool               // json is what it is
 	json   *jsonbody.Document // nil: nothing can be looked up for certain
 }
 
-// NewBody is the whole content that was sent with these fields.
+// NewBody is the whole content that was sent with these fields. Content that is not JSON by its
+// Content-Type has no values: the API may read it in another way.
 func NewBody(content []byte, fields httpfield.Fields) *Body {
-	return &Body{content: content, coding: httpfield.First(fields, "Content-Encoding")}
+	types, codings := fields.Values("Content-Type"), fields.Values("Content-Encoding")
+	b := &Body{content: content, coding: strings.Join(codings, ",")}
+	b.looked = len(types) != 1 || !jsonbody.IsJSON(types[0])
+	return b
 }
 
 // values are those at a path, if the content is JSON and comes to at most most bytes without its

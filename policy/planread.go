@@ -241,8 +241,9 @@ func given(authority string, fields httpfield.Fields, groupsField string, keys b
 	if overflow || len(groups) > maxNames {
 		return []cachekeys.Tag{cachekeys.Guard("")}
 	}
+	host := httpfield.Host(authority)
 	for _, name := range groups {
-		tags = append(tags, cachekeys.Given(authority, name))
+		tags = append(tags, cachekeys.Given(host, name))
 	}
 	return distinct(tags)
 }

@@ -72,7 +72,7 @@ func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 			x := t.Expand(&values, maxTags)
 			prefix, _, early := t.Known(&values)
 			if !t.Has(cachekeys.FromResponseBody) || !early || w.Strict {
-				tags = append(append(tags, x.Tags...), x.Unfilled...)
+				tags = append(append(append(tags, x.Tags...), x.Unfilled...), x.Odd...)
 				continue
 			}
 			guards = append(guards, cachekeys.Guard(prefix))
@@ -148,7 +148,7 @@ func expand(matches []match, values requestValues, limit int) (tags []cachekeys.
 		values.path = m.Values
 		for _, t := range m.Target.writes {
 			x := t.Expand(&values, limit)
-			tags = append(append(tags, x.Tags...), x.Unfilled...)
+			tags = append(append(append(tags, x.Tags...), x.Unfilled...), x.Odd...)
 		}
 	}
 	return tags

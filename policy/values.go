@@ -24,13 +24,12 @@ func (v requestValues) Value(p cachekeys.Placeholder, limit int) ([]string, bool
 	case cachekeys.FromPath:
 		return one(v.path[p.Name], v.path[p.Name] != "")
 	case cachekeys.FromQuery:
+		if p.Optional && !v.query.Has(p.Name) {
+			return nil, true
+		}
 		return one(v.query.Get(p.Name))
 	case cachekeys.FromHeader:
-		values := v.fields.Values(canonicalPattern(p.Name))
-		if len(values) != 1 {
-			return nil, false
-		}
-		return one(strings.TrimSpace(values[0]), true)
+		return one(v.field(canonicalPattern(p.Name)))
 	case cachekeys.FromClaim:
 		return v.caller.Claim(p.Name)
 	case cachekeys.FromCaller:
@@ -41,6 +40,22 @@ func (v requestValues) Value(p cachekeys.Placeholder, limit int) ([]string, bool
 		return v.response.values(p.Name, limit, v.inspect)
 	}
 	return nil, false
+}
+
+// field is the value of a field that occurs once, and under no other name that some server takes
+// for its own: a name with '_' is one with '-' to some.
+func (v requestValues) field(name string) (value string, ok bool) {
+	values := v.fields.Values(name)
+	if len(values) != 1 {
+		return "", false
+	}
+	bare := cachekeys.BareName(name)
+	for other := range v.fields.All() {
+		if other != name && len(other) == len(name) && cachekeys.BareName(other) == bare {
+			return "", false
+		}
+	}
+	return strings.TrimSpace(values[0]), true
 }
 
 func one(value string, ok bool) ([]string, bool) { return []string{value}, ok && value != "" }

@@ -46,7 +46,7 @@ func pathOf(req httpfield.Request, reference string) (path string, ok bool) {
 		if end < 0 {
 			end = len(rest)
 		}
-		if hostOf(rest[:end]) != hostOf(req.Authority) {
+		if httpfield.Host(rest[:end]) != httpfield.Host(req.Authority) {
 			return "", false
 		}
 		if reference = rest[end:]; reference == "" {
@@ -71,15 +71,4 @@ func pathOf(req httpfield.Request, reference string) (path string, ok bool) {
 func cutScheme(s string) (scheme, rest string, ok bool) {
 	scheme, rest, ok = strings.Cut(s, ":")
 	return scheme, rest, ok && !strings.Contains(scheme, "/")
-}
-
-// hostOf is an authority in lower case, without user and default port.
-func hostOf(authority string) string {
-	host := strings.ToLower(authority[strings.LastIndexByte(authority, '@')+1:])
-	for _, port := range [...]string{":80", ":443", ":"} {
-		if h, found := strings.CutSuffix(host, port); found {
-			return h
-		}
-	}
-	return host
 }

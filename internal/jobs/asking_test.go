@@ -62,6 +62,7 @@ func answer(statuses ...int) http.HandlerFunc {
 		status := statuses[0]
 		statuses = statuses[min(1, len(statuses)-1):]
 		mu.Unlock()
+		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
 		_, _ = fmt.Fprintf(w, `{"by": "alice", "status": %d}`, status)
 	}
