@@ -22,6 +22,7 @@ func (p *Proxy) head(x *exchange, resp *http.Response) {
 	h := x.w.Header()
 	copyHead(h, resp)
 	p.finishHead(x, h)
+	httpfield.KeepTrailers(resp.Trailer) // over HTTP/2 net/http lets others pass
 	if len(resp.Trailer) > 0 {
 		names := make([]string, 0, len(resp.Trailer))
 		for name := range resp.Trailer {
@@ -64,6 +65,7 @@ func (p *Proxy) finishHead(x *exchange, h http.Header) {
 // that nobody announced.
 func trailers(w http.ResponseWriter, resp *http.Response) {
 	h := w.Header()
+	httpfield.KeepTrailers(resp.Trailer)
 	for name, values := range resp.Trailer {
 		if slices.Contains(h["Trailer"], name) {
 			h[name] = values

@@ -90,6 +90,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		p.refuse(x, http.StatusBadRequest, reason.BadTarget, "The request target cannot be read for certain.")
 		return
 	}
+	if p.Backend.HasPassed(r) {
+		p.refuse(x, http.StatusLoopDetected, reason.Loop, "The request has come through this sidecar before: BACKEND_URL leads back to it.")
+		return
+	}
 	x.plan = x.table.Plan(x.req, x.out.Start)
 	x.out.Route = x.plan.Route
 	if x.plan.Caller.Bypass == reason.TokenInvalid {

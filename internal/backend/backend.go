@@ -59,6 +59,7 @@ type Backend struct {
 	idle         *pool           // of connections over HTTP/1.1; nil: there are none, all go by transport
 	offered      chan *tls.Conn  // for the transport: one that was made for HTTP/1.1, and is not
 	speaks2      atomic.Bool     // over TLS: the backend chose HTTP/2 last
+	pseudonym    string          // of this process
 	options      Options
 	sockets      sync.WaitGroup // upgraded connections
 }
@@ -69,7 +70,7 @@ func New(o Options) (*Backend, error) {
 	if err != nil {
 		return nil, errors.New("BACKEND_URL: it is no URL, which is like http://127.0.0.1:3000") // err would tell a password
 	}
-	b := &Backend{scheme: u.Scheme, host: u.Host, network: "tcp", address: u.Host, dialer: net.Dialer{Timeout: o.Dial}, options: o}
+	b := &Backend{scheme: u.Scheme, host: u.Host, network: "tcp", address: u.Host, dialer: net.Dialer{Timeout: o.Dial}, pseudonym: newPseudonym(), options: o}
 	switch u.Scheme {
 	case "http":
 	case "https":

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"sync"
+
+	"sidecar/internal/httpfield"
 )
 
 // errBodyClosed is what reading a closed body gives.
@@ -109,7 +111,7 @@ func (b *body) readChunked(p []byte) (n int, err error) {
 }
 
 // readTrailers reads the trailer section (RFC 9112 §7.1.2); io.EOF if that was well. Fields that
-// would change how the message is read are dropped.
+// may not be there are dropped.
 func (b *body) readTrailers() error {
 	limit := maxHead
 	text, err := b.conn.readHead(&limit, maxFields)
@@ -121,7 +123,7 @@ func (b *body) readTrailers() error {
 		if err != nil {
 			return err
 		}
-		maps.DeleteFunc(fields, func(name string, _ []string) bool { return isFraming(name) })
+		httpfield.KeepTrailers(fields)
 		if b.resp.Trailer == nil && len(fields) > 0 {
 			b.resp.Trailer = make(http.Header, len(fields))
 		}

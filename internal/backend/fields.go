@@ -98,14 +98,14 @@ func (f *Fields) via() []string {
 	if !f.backend.options.Via {
 		return came
 	}
-	via := "1.1 sidecar"
+	version := "1.1 "
 	switch r := f.request; {
 	case r.ProtoMajor == 2:
-		via = "2.0 sidecar"
+		version = "2.0 "
 	case r.ProtoMajor == 1 && r.ProtoMinor == 0:
-		via = "1.0 sidecar"
+		version = "1.0 "
 	}
-	return append(came[:len(came):len(came)], via)
+	return append(came[:len(came):len(came)], version+f.backend.pseudonym)
 }
 
 // came are the values of an end-to-end field of the request.

@@ -68,21 +68,39 @@ func (f *Fields) client(peer netip.Addr, trusted bool) netip.Addr {
 	members, _ := httpfield.Members(f.came("X-Forwarded-For"))
 	believed := netip.Addr{}
 	for i := len(members) - 1; i >= 0; i-- {
-		addr, err := netip.ParseAddr(members[i])
-		if err != nil {
+		addr, ok := parseNode(members[i])
+		if !ok {
 			break
 		}
-		if believed = addr.Unmap(); !f.backend.trusts(believed) {
+		if believed = addr; !f.backend.trusts(believed) {
 			return believed
 		}
 	}
 	if believed.IsValid() {
 		return believed
 	}
-	if addr, err := netip.ParseAddr(last(f.came("X-Real-Ip"))); err == nil {
-		return addr.Unmap()
+	if addr, ok := parseNode(last(f.came("X-Real-Ip"))); ok {
+		return addr
 	}
 	return peer
+}
+
+// parseNode reads an address as ingresses write it: alone, in brackets, or with a port.
+func parseNode(s string) (addr netip.Addr, ok bool) {
+	s = strings.Trim(strings.TrimSpace(s), `"`)
+	if withPort, err := netip.ParseAddrPort(s); err == nil {
+		return withPort.Addr().Unmap(), true
+	}
+	if inside, bracketed := strings.CutPrefix(s, "["); bracketed {
+		s, bracketed = strings.CutSuffix(inside, "]")
+		if !bracketed {
+			return addr, false
+		}
+		addr, err := netip.ParseAddr(s)
+		return addr, err == nil && addr.Is6()
+	}
+	addr, err := netip.ParseAddr(s)
+	return addr.Unmap(), err == nil
 }
 
 func (b *Backend) trusts(peer netip.Addr) bool {

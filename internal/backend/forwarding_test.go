@@ -112,6 +112,27 @@ func TestForwardingFields(t *testing.T) {
 			set("2001:db8::7", `"[2001:db8::7]"`),
 		},
 		{
+			"a trusted peer: an address with a port", trusted, http.Header{"X-Forwarded-For": {"203.0.113.7:54321"}},
+			with(set("203.0.113.7", "203.0.113.7"), http.Header{"X-Forwarded-For": {"203.0.113.7:54321"}}),
+		},
+		{
+			"a trusted peer: addresses with ports, the last ones of proxies", trusted,
+			http.Header{"X-Forwarded-For": {"203.0.113.7:54321, 10.0.0.9:80, [fd00::1]:443"}},
+			with(set("203.0.113.7", "203.0.113.7"), http.Header{"X-Forwarded-For": {"203.0.113.7:54321, 10.0.0.9:80, [fd00::1]:443"}}),
+		},
+		{
+			"a trusted peer: an address of IPv6 in brackets", trusted, http.Header{"X-Forwarded-For": {"[2001:db8::7]"}},
+			with(set("2001:db8::7", `"[2001:db8::7]"`), http.Header{"X-Forwarded-For": {"[2001:db8::7]"}}),
+		},
+		{
+			"a trusted peer: an address of IPv6 with a port", trusted, http.Header{"X-Forwarded-For": {"[2001:db8::7]:1234"}},
+			with(set("2001:db8::7", `"[2001:db8::7]"`), http.Header{"X-Forwarded-For": {"[2001:db8::7]:1234"}}),
+		},
+		{
+			"a trusted peer: X-Real-IP with a port", trusted, http.Header{"X-Real-Ip": {"203.0.113.7:1"}},
+			with(set("203.0.113.7", "203.0.113.7"), http.Header{"X-Real-Ip": {"203.0.113.7:1"}}),
+		},
+		{
 			"a trusted peer: absent ones agree with host and protocol", trusted, http.Header{"X-Forwarded-Host": {"www.example:8443"}, "X-Forwarded-Proto": {"http, https"}},
 			with(set("10.1.2.3", "10.1.2.3"), http.Header{
 				"X-Forwarded-Host": {"www.example:8443"}, "X-Forwarded-Proto": {"http, https"},
@@ -142,6 +163,7 @@ func TestForwardingFields(t *testing.T) {
 				t.Fatal("refused")
 			}
 			delete(out.Header, "User-Agent")
+			delete(out.Header, "Sidecar-Passed")
 			for _, name := range slices.Sorted(maps.Keys(with(out.Header, tt.want))) {
 				if got, want := out.Header[name], tt.want[name]; !slices.Equal(got, want) {
 					t.Errorf("%s is %q, want %q", name, got, want)

@@ -149,7 +149,7 @@ func announced(fields http.Header) http.Header {
 	names, _ := httpfield.FieldNames(lines)
 	trailer := make(http.Header, len(names))
 	for _, name := range names {
-		if !isFraming(name) {
+		if httpfield.MayBeTrailer(name) {
 			trailer[name] = nil
 		}
 	}
@@ -157,10 +157,4 @@ func announced(fields http.Header) http.Header {
 		return nil
 	}
 	return trailer
-}
-
-// isFraming reports whether the field may not come after the content, since it would have said how
-// to read it (RFC 9110 §6.5.1).
-func isFraming(name string) bool {
-	return name == "Content-Length" || name == "Trailer" || httpfield.IsHopByHop(name)
 }

@@ -14,10 +14,10 @@ import (
 // added. query is sent instead of r's own; of "/a?" the '?' stays. r is not changed, but its body
 // is handed over.
 //
-// ok is false for a target that net/http could not send as it came.
+// ok is false for a target or a host that cannot be sent as it came.
 func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok bool) {
 	target, ok := b.target(r.RequestURI, query)
-	if !ok {
+	if !ok || !isPlainHost(r.Host) {
 		return nil, false
 	}
 	out = &http.Request{
@@ -37,6 +37,9 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 		out.Header["User-Agent"] = nil // net/http would introduce itself
 	}
 	noReplay(out)
+	if !b.options.Via {
+		out.Header[passedField] = b.passed(r)
+	}
 	return out, true
 }
 

@@ -150,7 +150,7 @@ func TestMethodsPassInTheirSpelling(t *testing.T) {
 
 // isForwarding reports whether the sidecar adds the field to what a client without it sent.
 func isForwarding(name string) bool {
-	return name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-")
+	return name == "Sidecar-Passed" || name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-")
 }
 
 func TestFields(t *testing.T) {
@@ -238,14 +238,14 @@ func TestViaNamesTheProtocolThatTheRequestCameBy(t *testing.T) { // RFC 9110 §7
 	}{
 		{"off", false, "HTTP/1.1", "", nil},
 		{"off, the client's passes", false, "HTTP/1.1", "Via: 1.0 a\r\n", []string{"1.0 a"}},
-		{"on", true, "HTTP/1.1", "", []string{"1.1 sidecar"}},
-		{"on, after the client's", true, "HTTP/1.1", "Via: 1.0 a\r\nVia: 1.1 b\r\n", []string{"1.0 a", "1.1 b", "1.1 sidecar"}},
-		{"on, HTTP/1.0", true, "HTTP/1.0", "", []string{"1.0 sidecar"}},
+		{"on", true, "HTTP/1.1", "", []string{"1.1 sidecar-"}},
+		{"on, after the client's", true, "HTTP/1.1", "Via: 1.0 a\r\nVia: 1.1 b\r\n", []string{"1.0 a", "1.1 b", "1.1 sidecar-"}},
+		{"on, HTTP/1.0", true, "HTTP/1.0", "", []string{"1.0 sidecar-"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			relay := startRelay(t, newBackend(t, backend.Options{URL: api.url, Via: tt.on}))
 			exchange(t, relay, "GET / "+tt.proto+"\r\nHost: a\r\n"+tt.fields+"\r\n")
-			if via := next(t, got); !slices.Equal(via, tt.want) {
+			if via := withoutToken(next(t, got)); !slices.Equal(via, tt.want) {
 				t.Errorf("%q, want %q", via, tt.want)
 			}
 		})
@@ -261,10 +261,47 @@ func TestViaNamesTheProtocolThatTheRequestCameBy(t *testing.T) { // RFC 9110 §7
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if via := next(t, got); !slices.Equal(via, []string{"2.0 sidecar"}) {
+		if via := withoutToken(next(t, got)); !slices.Equal(via, []string{"2.0 sidecar-"}) {
 			t.Errorf("%q", via)
 		}
 	})
+}
+
+// withoutToken takes the random part out of this process's name.
+func withoutToken(via []string) []string {
+	for i, v := range via {
+		if at := strings.Index(v, "sidecar-"); at >= 0 {
+			via[i] = v[:at+len("sidecar-")]
+		}
+	}
+	return via
+}
+
+func TestARequestThatComesBackIsKnown(t *testing.T) {
+	for _, via := range []bool{true, false} {
+		b := newBackend(t, backend.Options{URL: "http://a", Via: via})
+		another := newBackend(t, backend.Options{URL: "http://a", Via: via})
+		in := httptest.NewRequest("GET", "/", nil)
+		in.Header["Via"] = []string{"1.1 proxy, 1.0 sidecar-0123456789abcdef"}
+		if b.HasPassed(in) {
+			t.Error("a request that has passed somebody else")
+		}
+		for range 2 { // straight back, and then by way of another sidecar
+			out, _ := b.Outgoing(in, "")
+			in = httptest.NewRequest("GET", "/", nil)
+			in.Header = out.Header
+			if !b.HasPassed(in) || another.HasPassed(in) {
+				t.Fatalf("%q", in.Header)
+			}
+			out, _ = another.Outgoing(in, "")
+			in.Header = out.Header
+			if !b.HasPassed(in) || !another.HasPassed(in) {
+				t.Fatalf("%q", in.Header)
+			}
+			b = newBackend(t, backend.Options{URL: "http://a", Via: via})
+			another = newBackend(t, backend.Options{URL: "http://a", Via: via})
+		}
+	}
 }
 
 func TestRequestBodiesPassInTheirFraming(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -87,8 +88,7 @@ func malformed(vars map[string]string) Faults {
 		value, ok := vars[v.Name]
 		if ok {
 			if err := parse(new(Config), map[string]string{v.Name: value}); err != nil {
-				faults = append(faults, Fault{v.Name,
-					fmt.Sprintf("%q is wrong: %s", value, cause(err))})
+				faults = append(faults, Fault{v.Name, wrong(value, cause(err))})
 			}
 		}
 		if v.Secret && ok && vars[v.Name+"_FILE"] != "" {
@@ -97,6 +97,15 @@ func malformed(vars map[string]string) Faults {
 		}
 	}
 	return faults
+}
+
+// wrong says what is wrong with a value. What looks like a URL, or like credentials before a host,
+// is not quoted; why, which may quote it too, neither.
+func wrong(value, why string) string {
+	if strings.Contains(value, "@") || strings.Contains(value, "://") {
+		return "its value is wrong; it looks like a URL, and is not shown"
+	}
+	return fmt.Sprintf("%q is wrong: %s", value, why)
 }
 
 // cause is the message of the innermost parser.
@@ -181,8 +190,8 @@ func (c *Config) bounds() Faults {
 	if u, err := url.Parse(c.Backend.URL); err != nil ||
 		!slices.Contains([]string{"http", "https", "h2c", "unix"}, u.Scheme) {
 		faults = append(faults, Fault{"BACKEND_URL",
-			fmt.Sprintf("%q is no URL of http, https, h2c or unix: "+
-				"it is like http://127.0.0.1:3000 or unix:///run/api.sock", c.Backend.URL)})
+			"it is no URL of http, https, h2c or unix, " + // its value may hold a password
+				"like http://127.0.0.1:3000 or unix:///run/api.sock"})
 	}
 	return faults
 }
@@ -222,6 +231,14 @@ func (r Redis) check(prefix string, vars map[string]string) Faults {
 		faults = append(faults, Fault{Msg: fmt.Sprintf(
 			"more than one Redis is named by %sHOST, %sURL and %sEMBEDDED: keep one of them",
 			prefix, prefix, prefix)})
+	}
+	if strings.ContainsAny(r.Host, "@/ ") {
+		faults = append(faults, Fault{prefix + "HOST", fmt.Sprintf(
+			"it is the name or address of a host alone: the rest belongs to %sPORT, %sUSERNAME, "+
+				"%sPASSWORD, or all of it to %sURL", prefix, prefix, prefix, prefix)})
+	}
+	if _, err := strconv.ParseUint(r.Port, 10, 16); err != nil && r.Port != "" {
+		faults = append(faults, Fault{prefix + "PORT", "it is a port from 1 to 65535"})
 	}
 	if r.DB < 0 {
 		faults = append(faults, Fault{prefix + "DB", "it is a database number from 0"})

@@ -30,6 +30,7 @@ const (
 	Precondition        Reason = "precondition"          // If-Match, If-Unmodified-Since
 	ConnectionOption    Reason = "connection-option"     // it removes a field that may select
 	BadTarget           Reason = "bad-target"            // cannot be parsed for certain
+	Loop                Reason = "loop"                  // it has come through this sidecar before
 	BreakerOpen         Reason = "breaker-open"          // Redis fails, the breaker is open
 	RedisTimeout        Reason = "redis-timeout"         // the request's Redis budget is spent
 	RedisError          Reason = "redis-error"           // Redis answered an error
