@@ -26,6 +26,7 @@ type cacheBlock struct {
 	strip       []string
 	override    bool
 	status      map[int]time.Duration
+	ignoreReply bool // response_directives: ignore
 
 	staleWhileRevalidate time.Duration
 	staleIfError         time.Duration
@@ -41,8 +42,8 @@ type cacheBlock struct {
 
 // blockPlaces are the places of the fields that are checked after the whole block is read.
 type blockPlaces struct {
-	scope, ttl, authorized, override, memory yamldoc.Place
-	tags                                     []yamldoc.Place
+	scope, ttl, authorized, override, memory, directives yamldoc.Place
+	tags                                                 []yamldoc.Place
 }
 
 func defaultCache() cacheBlock {
@@ -75,6 +76,9 @@ func (l *loader) cacheFields(n yamldoc.Node, b *cacheBlock, defaults bool) {
 		field("status", func(n yamldoc.Node) { b.status = l.statuses(n) }),
 		field("request_directives", func(n yamldoc.Node) {
 			b.ignoreDirectives = l.Choice(n, "request_directives", "obey", "ignore") == "ignore"
+		}),
+		field("response_directives", func(n yamldoc.Node) {
+			b.ignoreReply, b.at.directives = l.Choice(n, "response_directives", "obey", "ignore") == "ignore", n.At()
 		}),
 		field("stale_while_revalidate", func(n yamldoc.Node) {
 			b.staleWhileRevalidate = l.Duration(n, "stale_while_revalidate")

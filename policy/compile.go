@@ -15,7 +15,8 @@ import (
 func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 	c := &Cache{
 		Rules: httpcache.Rules{
-			TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status, IgnoreDirectives: b.ignoreDirectives,
+			TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status,
+			IgnoreDirectives: b.ignoreDirectives, IgnoreResponse: b.ignoreReply,
 			StaleWhileRevalidate: b.staleWhileRevalidate, StaleIfError: b.staleIfError, StaleIfUnreachable: b.staleIfUnreachable,
 		},
 		MaxBody:   b.maxBody,
@@ -45,6 +46,12 @@ func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 		l.Fault(b.at.override, "override needs a ttl, or lifetimes by status: it lets them win over the answer's own")
 	case b.override && c.Scope != Private:
 		l.Smell(b.at.override, "override lets ttl win over what the API says of an answer that many share: see that it never shortens a lifetime for a reason")
+	}
+	switch {
+	case b.ignoreReply && !b.hasTTL:
+		l.Fault(b.at.directives, "response_directives: ignore needs a ttl: nothing else says how long an answer may be kept")
+	case b.ignoreReply && c.Scope != Private:
+		l.Smell(b.at.directives, "response_directives: ignore keeps answers that many share even where the API says no-store or private: see that none of them is for one caller")
 	}
 	r.memoryAt = b.at.memory
 	c.Digest = l.blockDigest(b)

@@ -73,7 +73,7 @@ func TestADigestChangesWithEveryField(t *testing.T) {
 		{cacheBlock{}, []string{
 			"memory", "ignoreDirectives", // how a stored response is used
 			"at.scope.Line", "at.scope.Column", "at.ttl.Line", "at.ttl.Column", "at.authorized.Line", "at.authorized.Column",
-			"at.override.Line", "at.override.Column", "at.memory.Line", "at.memory.Column", "at.tags", // places in the file
+			"at.override.Line", "at.override.Column", "at.memory.Line", "at.memory.Column", "at.directives.Line", "at.directives.Column", "at.tags", // places in the file
 		}},
 		{caller.Config{}, []string{"JWT.Secret"}}, // a secret is in no key and no record
 		{route{}, []string{

@@ -19,7 +19,7 @@ import (
 // All others are stored as they came, Date among them.
 func StorableFields(r Rules, f httpfield.Fields, strip []string) http.Header {
 	hop := httpfield.HopOf(f)
-	cc, _ := responseDirectives(f)
+	cc, _ := responseDirectives(r, f)
 	fields := http.Header{}
 	for name, values := range f.All() {
 		switch {

@@ -40,6 +40,9 @@ type Rules struct {
 	// IgnoreDirectives lets the request's own Cache-Control and Pragma count for nothing: what
 	// clients send must not cost the backend.
 	IgnoreDirectives bool
+	// IgnoreResponse lets the response's own Cache-Control, Expires and Pragma count for nothing:
+	// TTL and Status alone decide. Fields for this cache (RFC 9213) still count. It needs a TTL.
+	IgnoreResponse bool
 }
 
 // Authorized says when a shared cache may store the answer to a request with credentials (§3.5)

@@ -10,7 +10,7 @@ import (
 // stale decides what may be done with a response whose lifetime is over (§4.2.4): nothing unless
 // the response or the policy allows it, and nothing that the response or the client forbids.
 func stale(use *Reuse, r Rules, asked *httpfield.Directives, f httpfield.Fields) {
-	cc, _ := responseDirectives(f)
+	cc, _ := responseDirectives(r, f)
 	if needsValidation(&cc) {
 		use.Why = reason.NoCache
 	}

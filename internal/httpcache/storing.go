@@ -23,7 +23,7 @@ type Storing struct {
 // Store decides whether the response to a request may be stored for later requests. It does not
 // judge Set-Cookie, size or completeness. StorableFields selects the fields to store.
 func Store(r Rules, d *Demand, who Requester, resp Response) Storing {
-	cc, targeted := responseDirectives(resp.Fields)
+	cc, targeted := responseDirectives(r, resp.Fields)
 	if why := refusal(r, d, who, resp, &cc); why != "" {
 		return Storing{Why: why}
 	}
@@ -72,14 +72,18 @@ func needsValidation(cc *httpfield.Directives) bool {
 var targetedFields = [...]string{"Sidecar-Cache-Control", "Cdn-Cache-Control"}
 
 // responseDirectives returns the directives of the narrowest valid targeted field, which then
-// replaces Cache-Control and Expires (RFC 9213 §2.1), else those of Cache-Control.
-func responseDirectives(f httpfield.Fields) (cc httpfield.Directives, targeted bool) {
+// replaces Cache-Control and Expires (RFC 9213 §2.1), else those of Cache-Control. Where the policy
+// ignores these, there are none.
+func responseDirectives(r Rules, f httpfield.Fields) (cc httpfield.Directives, targeted bool) {
 	for _, name := range targetedFields {
 		if values := f.Values(name); len(values) > 0 {
 			if cc, ok := httpfield.TargetedCacheControl(values); ok {
 				return cc, true
 			}
 		}
+	}
+	if r.IgnoreResponse {
+		return httpfield.Directives{}, true
 	}
 	return httpfield.ParseCacheControl(f.Values("Cache-Control")), false
 }
