@@ -1,10 +1,10 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,27 +20,110 @@ func (w *writing) takeBody(out *http.Request) (slow *slowBody, ok bool) {
 	if out.Body == nil || out.Body == http.NoBody {
 		return nil, true
 	}
+	body, sent, slow, err := w.peek(out.Body, out.ContentLength)
+	if err != nil {
+		w.refuseBody(err)
+		return nil, false
+	}
+	out.Body, w.sent = body, sent
+	return slow, true
+}
+
+// peek reads a body of this length (-1: unknown) as far as it may be inspected. sent is nil where
+// that is not all of it; slow is the body then.
+func (w *writing) peek(body io.ReadCloser, length int64) (again io.ReadCloser, sent *policy.Body, slow *slowBody, err error) {
 	limit := w.proxy.MaxInspectBody
-	if out.ContentLength > limit {
+	if length > limit {
 		limit = 0
 	}
-	content, whole, body, err := peek.Body(out.Body, limit)
-	out.Body = body
-	var tooLarge *http.MaxBytesError
+	content, whole, again, err := peek.Body(body, limit)
 	switch {
 	case whole:
-		w.sent = policy.NewBody(content, httpfield.Header(w.x.r.Header))
-		return nil, true
-	case err == nil:
-		slow = &slowBody{ReadCloser: body}
-		out.Body = slow
-		return slow, true
-	case w.x.r.Context().Err() != nil, errors.As(err, &tooLarge):
-		w.proxy.backendFailed(w.x, err)
-	default:
-		w.proxy.refuse(w.x, http.StatusBadRequest, "", "The request's body cannot be read to its end.")
+		return again, policy.NewBody(content, httpfield.Header(w.x.r.Header)), nil, nil
+	case err != nil:
+		return nil, nil, nil, err
 	}
-	return nil, false
+	slow = &slowBody{ReadCloser: again}
+	return slow, nil, slow, nil
+}
+
+// refuseBody answers for a body that cannot be read.
+func (w *writing) refuseBody(err error) {
+	var tooLarge *http.MaxBytesError
+	if w.x.r.Context().Err() != nil || errors.As(err, &tooLarge) {
+		w.proxy.backendFailed(w.x, err)
+		return
+	}
+	w.proxy.refuse(w.x, http.StatusBadRequest, "", "The request's body cannot be read to its end.")
+}
+
+// A lateBody is the body of a write whose client waits to be told to send it (RFC 9110 §10.1.1):
+// it is taken in hand, and what the write changes is closed, when the backend wants it. The
+// backend has had the head of the request by then, and nothing to act upon.
+type lateBody struct {
+	io.ReadCloser
+	writing *writing
+	length  int64
+	taken   bool // of the one goroutine that reads
+
+	mu          sync.Mutex
+	over        bool  // the backend has answered, or failed
+	unread      error // the body could not be read
+	unannounced bool  // the write may not be sent
+}
+
+var errNotSent = errors.New("the write is not sent")
+
+// Read implements io.Reader.
+func (l *lateBody) Read(b []byte) (int, error) {
+	if !l.taken {
+		l.taken = true
+		if err := l.take(); err != nil {
+			return 0, err
+		}
+	}
+	return l.ReadCloser.Read(b)
+}
+
+func (l *lateBody) take() error {
+	body, sent, slow, err := l.writing.peek(l.ReadCloser, l.length)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.over:
+		return errNotSent
+	case err != nil:
+		l.unread = err
+		return err
+	}
+	l.ReadCloser, l.writing.sent = body, sent
+	if l.unannounced = !l.writing.announce(); l.unannounced {
+		return errNotSent
+	}
+	l.writing.watch(slow)
+	return nil
+}
+
+// end is called when the backend has answered or failed, with the error of that. ok is false, and
+// the client has its answer, if the write was not sent.
+func (l *lateBody) end(err error) (ok bool) {
+	if l == nil {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = true
+	switch {
+	case err == nil:
+		return true
+	case l.unannounced:
+		l.writing.refuseUnannounced()
+		return false
+	case l.unread != nil:
+		l.writing.refuseBody(l.unread)
+		return false
+	}
+	return true
 }
 
 // The floor rate of a body for which tags are closed, in bytes over a time.
@@ -77,20 +160,18 @@ func (s *slowBody) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// watch makes *ctx end with errTooSlow if the body does not come. The function that it returns
-// ends the watch.
-func (s *slowBody) watch(ctx *context.Context, client *http.ResponseController) (end func()) {
+// watch ends the write with errTooSlow if the body does not come.
+func (w *writing) watch(s *slowBody) {
 	if s == nil {
-		return func() {}
+		return
 	}
-	watched, cancel := context.WithCancelCause(*ctx)
-	*ctx = watched
+	client := http.NewResponseController(w.x.w)
 	go func() { // ends with the body, or with the write
 		tick := time.NewTicker(floorTime)
 		defer tick.Stop()
 		for lastRead, lastWaited := int64(0), time.Duration(0); ; {
 			select {
-			case <-watched.Done():
+			case <-w.ctx.Done():
 				return
 			case <-tick.C:
 			}
@@ -102,12 +183,11 @@ func (s *slowBody) watch(ctx *context.Context, client *http.ResponseController) 
 			case s.done.Load():
 				return
 			case read-lastRead < floorBytes && waited-lastWaited > floorTime*3/4:
-				cancel(errTooSlow)
+				w.cancel(errTooSlow)
 				_ = client.SetReadDeadline(time.Now()) // who waits for the body holds its lock
 				return
 			}
 			lastRead, lastWaited = read, waited
 		}
 	}()
-	return func() { cancel(nil) }
 }

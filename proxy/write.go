@@ -32,14 +32,16 @@ func (p *Proxy) write(x *exchange) {
 	if plan.Matched {
 		// What a policy matched as a write is carried through when its client leaves: the backend
 		// may have begun.
-		w.ctx = context.WithoutCancel(w.ctx)
-		slow, ok := w.takeBody(out)
-		if !ok || !w.begin() {
+		w.ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(w.ctx))
+		defer w.cancel(nil)
+		if !w.prepare(out) {
 			return
 		}
-		defer slow.watch(&w.ctx, http.NewResponseController(x.w))()
 	}
 	resp, _, err := p.roundTrip(x, w.ctx, out)
+	if !w.late.end(err) {
+		return
+	}
 	if err != nil {
 		if cause := context.Cause(w.ctx); cause != nil {
 			err = cause
@@ -79,24 +81,56 @@ type writing struct {
 	proxy   *Proxy
 	x       *exchange
 	plan    *policy.WritePlan
-	ctx     context.Context // of the backend request
-	sent    *policy.Body    // what the client sends, if it is in hand
+	ctx     context.Context         // of the backend request
+	cancel  context.CancelCauseFunc // ends ctx
+	sent    *policy.Body            // what the client sends, if it is in hand
+	late    *lateBody               // nil: the client did not ask whether to send its body
 	intents *coherence.Write
+}
+
+// prepare takes the body in hand and closes what the write is going to change. Where the client
+// asks first whether to send its body, both wait for the backend's word. ok is false, and the
+// client has its answer, if the write may not be sent.
+func (w *writing) prepare(out *http.Request) (ok bool) {
+	if out.Body != nil && out.Body != http.NoBody && backend.ExpectsContinue(w.x.r) {
+		w.late = &lateBody{writing: w, ReadCloser: out.Body, length: out.ContentLength}
+		out.Body = w.late
+		return true
+	}
+	slow, ok := w.takeBody(out)
+	if !ok || !w.begin() {
+		return false
+	}
+	w.watch(slow)
+	return true
 }
 
 // begin closes what the write is going to change. It reports false, and the client has its
 // answer, if the write may not be sent.
 func (w *writing) begin() bool {
+	if w.announce() {
+		return true
+	}
+	w.refuseUnannounced()
+	return false
+}
+
+// announce reports whether the write may be sent.
+func (w *writing) announce() bool {
 	p, x := w.proxy, w.x
 	tags, guards := w.plan.Announced(w.sent)
 	var err error
 	w.intents, err = p.Keyspace.Begin(w.ctx, x.budget, x.table.Rules(), tags, guards)
 	if err != nil && w.plan.Strict {
 		_, _ = w.intents.End(w.ctx, x.budget, coherence.Refused, nil, nil, 0)
-		p.refuse(x, http.StatusServiceUnavailable, reason.WriteNotAnnounced, "The write cannot be announced to the cache. It was not sent; try again.")
 		return false
 	}
 	return true
+}
+
+func (w *writing) refuseUnannounced() {
+	w.proxy.refuse(w.x, http.StatusServiceUnavailable, reason.WriteNotAnnounced,
+		"The write cannot be announced to the cache. It was not sent; try again.")
 }
 
 // end invalidates what the write changed. It reports false, and the client has its answer, if the

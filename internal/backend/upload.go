@@ -34,7 +34,7 @@ func contentOf(out *http.Request) *content {
 	if out.Body == nil || out.Body == http.NoBody {
 		return nil
 	}
-	c := &content{body: out.Body, length: out.ContentLength, expect: expectsContinue(out)}
+	c := &content{body: out.Body, length: out.ContentLength, expect: ExpectsContinue(out)}
 	if c.length <= 0 || len(out.Trailer) > 0 { // only a chunked message has trailers (RFC 9112 §7.1.2)
 		c.length = -1
 		c.trailer = out.Trailer
@@ -42,9 +42,9 @@ func contentOf(out *http.Request) *content {
 	return c
 }
 
-// expectsContinue reports whether the request's content is to wait for a 100 (RFC 9110 §10.1.1).
-func expectsContinue(out *http.Request) bool {
-	members, _ := httpfield.Members(out.Header["Expect"])
+// ExpectsContinue reports whether the request's content is to wait for a 100 (RFC 9110 §10.1.1).
+func ExpectsContinue(r *http.Request) bool {
+	members, _ := httpfield.Members(r.Header["Expect"])
 	return slices.ContainsFunc(members, func(m string) bool { return strings.EqualFold(m, "100-continue") })
 }
 
