@@ -33,27 +33,27 @@ func ParseDigest(s string) (d Digest, ok bool) {
 // A digester hashes a sequence of strings so that the sequence, not merely its concatenation,
 // decides the digest.
 type digester struct {
-	h   hash.Hash
-	len [binary.MaxVarintLen64]byte
+	h    hash.Hash
+	text []byte // that is not hashed yet
 }
+
+const room = 256 // bytes, for most keys and tags
 
 func newDigester(secret []byte) *digester {
 	if secret == nil {
-		return &digester{h: sha256.New()}
+		return &digester{sha256.New(), make([]byte, 0, room)}
 	}
-	return &digester{h: hmac.New(sha256.New, secret)}
+	return &digester{hmac.New(sha256.New, secret), make([]byte, 0, room)}
 }
 
 func (d *digester) add(parts ...string) {
 	for _, p := range parts {
-		n := binary.PutUvarint(d.len[:], uint64(len(p)))
-		d.h.Write(d.len[:n])
-		d.h.Write([]byte(p))
+		d.text = append(binary.AppendUvarint(d.text, uint64(len(p))), p...)
 	}
 }
 
 func (d *digester) sum() (out Digest) {
-	var buf [sha256.Size]byte
-	copy(out[:], d.h.Sum(buf[:0]))
+	d.h.Write(d.text)
+	copy(out[:], d.h.Sum(d.text[:0]))
 	return out
 }

@@ -15,7 +15,8 @@ type Key struct {
 	Block     string
 	Scope     string // "private", "shared" or the template of a partition
 	Partition string // the caller's ID, or the verified value of a partition; "" when shared
-	Authority string // lower case
+	Authority string // as sent
+	Told      []Vary // what else the backend is told of scheme, authority and prefix, see Target
 	Path      string // as sent
 	HasQuery  bool   // tells "/a?" from "/a"
 	Query     string // canonical, see Query.Canonical
@@ -38,6 +39,8 @@ func (k Key) Digest(secret []byte) Digest {
 		query = "?" + k.Query
 	}
 	d.add("key", k.Block, k.Scope, k.Partition, k.Authority, k.Path, k.Search, query)
+	d.add(strconv.Itoa(len(k.Told)))
+	addVary(d, k.Told)
 	addVary(d, k.Vary)
 	return d.sum()
 }

@@ -25,6 +25,9 @@ func drawKey(t *rapid.T, label string) cachekeys.Key {
 	if k.HasQuery {
 		k.Query = text.Draw(t, label+" query")
 	}
+	for range rapid.IntRange(0, 2).Draw(t, label+" told") {
+		k.Told = append(k.Told, cachekeys.Vary{Name: text.Draw(t, label+" told name"), Values: rapid.SliceOfN(text, 0, 2).Draw(t, label+" told values")})
+	}
 	k.Search = rapid.SampledFrom([]string{"", "?", "a", "?a"}).Draw(t, label+" search")
 	for range rapid.IntRange(0, 2).Draw(t, label+" fields") {
 		k.Vary = append(k.Vary, cachekeys.Vary{Name: text.Draw(t, label+" name"), Values: rapid.SliceOfN(text, 0, 2).Draw(t, label+" values")})
@@ -34,9 +37,12 @@ func drawKey(t *rapid.T, label string) cachekeys.Key {
 
 // same compares keys, of which no values are as good as an empty list of them.
 func same(a, b cachekeys.Key) bool {
-	sameVary := slices.EqualFunc(a.Vary, b.Vary, func(x, y cachekeys.Vary) bool { return x.Name == y.Name && slices.Equal(x.Values, y.Values) })
-	a.Vary, b.Vary = nil, nil
-	return sameVary && reflect.DeepEqual(a, b)
+	equal := func(x, y cachekeys.Vary) bool { return x.Name == y.Name && slices.Equal(x.Values, y.Values) }
+	if !slices.EqualFunc(a.Vary, b.Vary, equal) || !slices.EqualFunc(a.Told, b.Told, equal) {
+		return false
+	}
+	a.Vary, b.Vary, a.Told, b.Told = nil, nil, nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 func TestTwoKeysHaveOneDigestOnlyIfTheyAreTheSame(t *testing.T) {
@@ -68,6 +74,7 @@ func TestAByteThatMovesToTheNextIngredientMakesAnotherKey(t *testing.T) {
 		"no query":             {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab"},
 		"an empty query":       {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true},
 		"a field":              {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Vary: []cachekeys.Vary{{Name: "A"}}},
+		"a field that tells":   {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Told: []cachekeys.Vary{{Name: "A"}}},
 		"a field with a value": {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Vary: []cachekeys.Vary{{Name: "A", Values: []string{""}}}},
 		"two fields":           {Block: "ab", Scope: "ab", Partition: "ab", Authority: "ab", Path: "ab", HasQuery: true, Query: "ab", Vary: []cachekeys.Vary{{Name: "A"}, {Name: ""}}},
 	} {

@@ -53,6 +53,9 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Quer
 		return
 	}
 	plan.Read, plan.Query, plan.Bypass = read, selected.Raw(), read.Demand.Bypass
+	if plan.Bypass == "" && !read.plain {
+		plan.Bypass = reason.FieldName
+	}
 	if plan.Bypass == "" {
 		plan.Kind = Read
 	}
@@ -73,7 +76,7 @@ func namesGET(r *route) bool {
 // template cannot be filled.
 func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, query cachekeys.Query) (*ReadPlan, bool) {
 	c, who := matches[0].Target.cache, plan.Caller
-	values := requestValues{path: matches[0].Values, query: cachekeys.ParseQuery(req.Query), fields: req.Fields, caller: who}
+	values := requestValues{path: matches[0].Values, query: cachekeys.ParseQuery(req.Query), fields: req.Outgoing(), caller: who}
 	r := &ReadPlan{
 		Cache: c, Rules: c.Rules, table: t, values: values, query: query,
 		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},
@@ -99,10 +102,12 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, query c
 		}
 	}
 	r.Carried = distinct(r.Carried)
+	told, plain := cachekeys.Target(&req)
+	r.plain = plain
 	r.Key = cachekeys.Key{
-		Block: c.Digest, Scope: r.scope(), Partition: partition, Authority: req.Authority, Path: req.Path,
+		Block: c.Digest, Scope: r.scope(), Partition: partition, Authority: req.Authority, Told: told, Path: req.Path,
 		HasQuery: req.HasQuery && query.Raw() != "" || req.HasQuery && req.Query == "", Query: query.Canonical(),
-		Vary: append(cachekeys.SelectVary(c.Vary, req.Fields), cachekeys.AsSent(c.tagFields, req.Fields)...),
+		Vary: append(cachekeys.SelectVary(c.Vary, values.fields), cachekeys.AsSent(c.tagFields, values.fields)...),
 	}
 	r.Primary = r.Key.Digest(t.secret())
 	return r, true

@@ -12,7 +12,7 @@ import (
 type requestValues struct {
 	path              map[string]string
 	query             cachekeys.Query
-	fields            httpfield.Fields
+	fields            httpfield.Fields // as they are sent to the backend
 	caller            caller.Caller
 	request, response *Body
 	inspect           int64 // bytes that a body may come to without its coding

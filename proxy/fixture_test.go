@@ -90,6 +90,9 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	}
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.DisableGeneralOptionsHandler, server.Config.ErrorLog = true, slog.NewLogLogger(log.Handler(), 0)
+	server.Config.Protocols = new(http.Protocols)
+	server.Config.Protocols.SetHTTP1(true)
+	server.Config.Protocols.SetUnencryptedHTTP2(true)
 	server.Start()
 	s.url = server.URL
 	ctx, cancel := context.WithCancel(context.Background())

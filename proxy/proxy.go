@@ -70,6 +70,7 @@ type exchange struct {
 	w      *recorder
 	r      *http.Request
 	req    httpfield.Request // the view of r that planning and the caching rules have
+	sent   backend.Fields    // of req
 	plan   *policy.Plan
 	table  *policy.Table // the table that the request began with
 	budget *redisconn.Budget
@@ -85,8 +86,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.r = counting(r, &x.bytesIn)
 	defer p.finish(x)
 
+	x.sent = p.Backend.Fields(r)
 	var ok bool
-	if x.req, ok = view(r); !ok || r.Method == http.MethodConnect {
+	if x.req, ok = view(r, &x.sent); !ok || r.Method == http.MethodConnect {
 		p.refuse(x, http.StatusBadRequest, reason.BadTarget, "The request target cannot be read for certain.")
 		return
 	}

@@ -72,7 +72,7 @@ func (p *Proxy) refresh(x *exchange, key cachekeys.Digest) {
 	if !ok {
 		return
 	}
-	own := x.refreshing(ctx)
+	own := p.refreshing(x, ctx)
 	own.budget = p.Redis.Budget(p.RedisTimeout)
 	go func() { // ends with the backend's answer or its time-out, or with Close, which waits for it
 		defer over()
@@ -82,7 +82,7 @@ func (p *Proxy) refresh(x *exchange, key cachekeys.Digest) {
 }
 
 // refreshing is the exchange of a refresh: the request as a GET for the whole, answered to nobody.
-func (x *exchange) refreshing(ctx context.Context) *exchange {
+func (p *Proxy) refreshing(x *exchange, ctx context.Context) *exchange {
 	r := x.r.Clone(ctx)
 	r.Method = http.MethodGet
 	delete(r.Header, "Range")
@@ -91,10 +91,13 @@ func (x *exchange) refreshing(ctx context.Context) *exchange {
 	req.Method, req.Fields = http.MethodGet, httpfield.Header(r.Header)
 	read.Demand = httpcache.Read(read.Rules, req)
 	plan.Read = &read
-	return &exchange{
+	own := &exchange{
 		w: &recorder{ResponseWriter: nowhere{}}, r: r, req: req, plan: &plan, table: x.table,
 		out: telemetry.Outcome{Start: time.Now(), Method: r.Method, Route: x.out.Route, Result: telemetry.ResultMiss, Reason: reason.Stale},
 	}
+	own.sent = p.Backend.Fields(r)
+	own.req.Sent = &own.sent
+	return own
 }
 
 // fetchStale looks once more, for another refresh may have ended since, here or in another process,

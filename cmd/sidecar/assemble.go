@@ -17,7 +17,6 @@ import (
 	"sidecar/internal/backend"
 	"sidecar/internal/coherence"
 	"sidecar/internal/config"
-	"sidecar/internal/entry"
 	"sidecar/internal/invalidation"
 	"sidecar/internal/jobs"
 	"sidecar/internal/keysecret"
@@ -190,7 +189,7 @@ func (s *sidecar) loadPolicies(env func(string) (string, bool)) (err error) {
 		queues = append(queues, q)
 	}
 	s.policies, err = policy.Open(s.cfg.Policies, policy.Options{
-		Env: env, Secret: s.secret.Value, Queues: queues, MaxInspect: int64(s.cfg.MaxInspect), Format: entry.Version,
+		Env: env, Secret: s.secret.Value, Queues: queues, MaxInspect: int64(s.cfg.MaxInspect), Format: store.FormatVersion,
 	}, s.log, s.metrics.PolicyReload)
 	return err
 }

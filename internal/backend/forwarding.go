@@ -128,13 +128,13 @@ func isForwarding(name string) bool {
 	if c := name[0] | 0x20; c != 'x' && c != 'f' {
 		return false
 	}
-	name = httpfield.Folded(name)
+	name = httpfield.Hyphenated(name)
 	return name == "forwarded" || name == "x-real-ip" || strings.HasPrefix(name, "x-forwarded-") && !namesUser(name)
 }
 
 // isTwin reports whether a server that reads '_' as '-' takes the field for one that the sidecar
 // sets.
-func isTwin(name string) bool { return isSet(http.CanonicalHeaderKey(httpfield.Folded(name))) }
+func isTwin(name string) bool { return isSet(http.CanonicalHeaderKey(httpfield.Hyphenated(name))) }
 
 // namesUser reports whether the field says who asks rather than from where: that is a credential
 // (policy.caller).

@@ -36,6 +36,51 @@ func (f Forwarded) String() string {
 	return b.String()
 }
 
+// ForwardedTarget is what the lines of a Forwarded field say of the target of the request: each
+// element without `for` and `by`, and otherwise as it was sent. An element that says nothing else
+// stays as an empty one if others say more. Lines that cannot be split for certain stay whole.
+func ForwardedTarget(lines []string) string {
+	members, ok := Members(lines)
+	if !ok {
+		return strings.Join(lines, ",")
+	}
+	any := false
+	for i, member := range members {
+		members[i] = elementTarget(member)
+		any = any || members[i] != ""
+	}
+	if !any {
+		return ""
+	}
+	return strings.Join(members, ",")
+}
+
+func elementTarget(element string) string {
+	var kept []string
+	for element != "" {
+		end, _ := endOf(element, ';')
+		if pair := trimOWS(element[:end]); pair != "" && !isNodePair(pair) {
+			kept = append(kept, pair)
+		}
+		element = strings.TrimPrefix(element[end:], ";")
+	}
+	return strings.Join(kept, ";")
+}
+
+// isNodePair reports whether a pair is certainly `for` or `by` alone, for a reader that knows no
+// quotes too.
+func isNodePair(pair string) bool {
+	name, value, _ := strings.Cut(pair, "=")
+	if !strings.EqualFold(name, "for") && !strings.EqualFold(name, "by") {
+		return false
+	}
+	if unquoted, ok := ParseQuoted(value); ok {
+		value = unquoted
+		return !strings.ContainsAny(value, `\",;= `)
+	}
+	return IsToken(value)
+}
+
 // Node is addr in the form of For and By (§6): an IPv6 address in brackets, without its zone; an
 // IPv4 address that is mapped into IPv6 as IPv4. The zero address is "unknown".
 func Node(addr netip.Addr) string {

@@ -3,6 +3,7 @@ package httpfield
 import (
 	"net/netip"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -69,6 +70,51 @@ func FuzzForwarded(f *testing.F) {
 		for name, value := range in {
 			if _, ok := Quote(value); ok && value != "" {
 				t.Fatalf("%s=%q is missing", name, value)
+			}
+		}
+	})
+}
+
+func TestWhatForwardedSaysOfTheTarget(t *testing.T) {
+	for _, c := range []struct {
+		lines []string
+		want  string
+	}{
+		{nil, ""},
+		{[]string{"for=192.0.2.1"}, ""},
+		{[]string{"for=192.0.2.1, for=192.0.2.2;by=_x"}, ""},
+		{[]string{`FOR="[2001:db8::1]:80"; By=unknown`}, ""},
+		{[]string{"for=192.0.2.1;host=a;proto=https;by=_x"}, "host=a;proto=https"},
+		{[]string{"for=192.0.2.1;Host=a"}, "Host=a"},
+		{[]string{"host=a, for=192.0.2.1"}, "host=a,"},
+		{[]string{"for=192.0.2.1", "host=a"}, ",host=a"},
+		{[]string{"secret=1;for=x"}, "secret=1"},
+		// not certainly an address alone
+		{[]string{`for="1;host=evil"`}, `for="1;host=evil"`},
+		{[]string{`for="1,host=evil"`}, `for="1,host=evil"`},
+		{[]string{`for="a\"b"`}, `for="a\"b"`},
+		{[]string{"for=192.0.2.1 host=evil"}, "for=192.0.2.1 host=evil"},
+		{[]string{"for = 1"}, "for = 1"},
+		{[]string{"for=[::1]"}, "for=[::1]"},
+		{[]string{"for"}, "for"},
+		{[]string{"for="}, "for="},
+		{[]string{`for=1;host="a`}, `for=1;host="a`},
+		{[]string{`for="a`, "host=b"}, `for="a,host=b`},
+	} {
+		if got := ForwardedTarget(c.lines); got != c.want {
+			t.Errorf("%q: %q, want %q", c.lines, got, c.want)
+		}
+	}
+}
+
+func FuzzForwardedTarget(f *testing.F) {
+	f.Add("for=192.0.2.1;host=a, by=b;proto=https", "for=1")
+	f.Add(`for="a;host=b", host="c\""`, ";,=")
+	f.Fuzz(func(t *testing.T, one, two string) {
+		got := ForwardedTarget([]string{one, two})
+		for _, name := range []string{"host=", "proto="} {
+			if strings.Count(got, name) != strings.Count(one, name)+strings.Count(two, name) {
+				t.Errorf("%q, %q: %q", one, two, got)
 			}
 		}
 	})

@@ -48,10 +48,21 @@ func First(f Fields, name string) string {
 // Request is the view of a request for matching, planning and the caching rules.
 type Request struct {
 	Method    string // as sent, case-sensitive
-	Authority string // of an absolute target, else Host; lower case
+	Authority string // of an absolute target, else Host; as sent
 	Path      string // as sent: neither decoded nor cleaned; "*" for an asterisk-form target
 	Query     string // as sent, without '?'
 	HasQuery  bool   // tells "/a?" from "/a"
 	Fields    Fields // end-to-end and hop-by-hop; Host is in Authority only
 	HasBody   bool   // content, or framing that announces some
+	// Sent are the fields as they are sent to the backend: without those that end here, and with
+	// those that the sidecar sets. nil: as they came.
+	Sent Fields
+}
+
+// Outgoing returns the fields as they are sent to the backend.
+func (r *Request) Outgoing() Fields {
+	if r.Sent == nil {
+		return r.Fields
+	}
+	return r.Sent
 }

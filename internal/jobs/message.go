@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"strings"
 
 	"sidecar/internal/httpfield"
 )
@@ -34,7 +33,7 @@ func (r *Request) view() httpfield.Request {
 	path, query, hasQuery, _ := httpfield.SplitTarget(r.Target)
 	return httpfield.Request{
 		Method:    r.Method,
-		Authority: strings.ToLower(r.Host),
+		Authority: r.Host,
 		Path:      path,
 		Query:     query,
 		HasQuery:  hasQuery,

@@ -12,7 +12,7 @@ import (
 // FormatVersion is the version of what stands under an entry's key: this package's record and
 // entry's own format. It is part of every key, so that two versions never read each other's
 // records.
-const FormatVersion = "1." + entry.Version
+const FormatVersion = "2." + entry.Version
 
 // An envelope is what stands under an entry's key: the stamp that says how long it may be used,
 // the names that the answer gave (what the next fill opens first), and an entry or an index.

@@ -1,0 +1,96 @@
+package cachekeys
+
+import (
+	"slices"
+
+	"sidecar/internal/httpfield"
+)
+
+// targetFields are the fields that tell some backend the scheme, the authority or the prefix of the
+// client's URI. In which of them it believes is not known here, so that all are part of the key.
+var targetFields = map[string]bool{
+	"Forwarded": true,
+
+	"X-Forwarded-Proto": true, "X-Forwarded-Protocol": true, "X-Forwarded-Scheme": true,
+	"X-Forwarded-Ssl": true, "X-Forwarded-Https": true, "X-Scheme": true, "X-Url-Scheme": true,
+	"X-Https": true, "X-Ssl": true, "X-Original-Proto": true, "X-Original-Scheme": true,
+	"X-Arr-Ssl": true, "X-Client-Scheme": true, "X-Client-Proto": true, "Front-End-Https": true,
+	"Cloudfront-Forwarded-Proto": true, "Cf-Visitor": true,
+
+	"X-Forwarded-Host": true, "X-Forwarded-Port": true, "X-Forwarded-Server-Name": true, "X-Host": true,
+	"X-Original-Host": true, "X-Original-Port": true, "X-Real-Host": true, "X-Real-Port": true, "X-Port": true,
+	"X-Http-Host-Override": true, "X-Host-Override": true, "X-Envoy-Original-Host": true,
+	"X-Appengine-Default-Version-Hostname": true,
+
+	"X-Forwarded-Prefix": true, "X-Forwarded-Path": true, "X-Forwarded-Pathbase": true,
+	"X-Forwarded-Base": true, "X-Forwarded-Context": true, "X-Forwarded-Script-Name": true,
+	"X-Script-Name": true, "X-Original-Prefix": true, "X-Ingress-Path": true, "X-Envoy-Original-Path": true,
+	"X-Replaced-Path": true, "X-Base-Path": true, "X-Proxy-Prefix": true,
+}
+
+// Target is what the fields of a request tell the backend of scheme, authority and prefix beside
+// Host: the fields as they are sent, by name, where they say more than the sidecar tells of a
+// request without them. plain is false if the name of some field has a byte that servers take for
+// '-': the backend may then read another field than the one that is compared.
+func Target(req *httpfield.Request) (told []Vary, plain bool) {
+	s := scanOf(req.Fields)
+	slices.Sort(s.names)
+	for _, name := range s.names {
+		if values := targetValues(req, name); values != nil {
+			told = append(told, Vary{name, values})
+		}
+	}
+	return told, !s.odd
+}
+
+// A scan notes the names of fields that matter to Target.
+type scan struct {
+	names []string // of targetFields
+	odd   bool
+}
+
+func scanOf(f httpfield.Fields) (s scan) {
+	header, ok := f.(httpfield.Header)
+	if !ok {
+		return scanAll(f)
+	}
+	for name := range header { // without a closure, which would cost an allocation
+		s.see(name)
+	}
+	return s
+}
+
+func scanAll(f httpfield.Fields) (s scan) {
+	for name := range f.All() {
+		s.see(name)
+	}
+	return s
+}
+
+func (s *scan) see(name string) {
+	s.odd = s.odd || !httpfield.IsPlainName(name)
+	switch name[0] {
+	case 'X', 'F', 'C':
+		if targetFields[name] {
+			s.names = append(s.names, name)
+		}
+	}
+}
+
+// targetValues are the values of one of targetFields as it is sent; nil if it says no more than a
+// request without it.
+func targetValues(req *httpfield.Request, name string) []string {
+	values := req.Outgoing().Values(name)
+	switch {
+	case len(values) == 0:
+		return nil
+	case name == "Forwarded" && !slices.Equal(values, req.Fields.Values(name)):
+		return nil // the sidecar has made it of Host and the other fields
+	case name == "Forwarded":
+		return []string{httpfield.ForwardedTarget(values)} // not the client's address
+	case len(values) == 1 && name == "X-Forwarded-Proto" && values[0] == "http",
+		len(values) == 1 && name == "X-Forwarded-Host" && values[0] == req.Authority && req.Authority != "":
+		return nil // as the sidecar sets it
+	}
+	return values
+}
