@@ -61,7 +61,7 @@ func TestTheDefaultsAreThoseOfTheContract(t *testing.T) {
 func TestAFaultTellsNoPassword(t *testing.T) {
 	for _, environ := range []string{
 		"BACKEND_URL=htp://user:geheim@h", "BACKEND_URL=http://user:ge%zzgeheim@h", "BACKEND_URL=http://:geheim@h:port",
-		"BACKEND_URL=user:geheim@h", "REDIS_HOST=:geheim@h:6379", "REDIS_HOST=redis://:geheim@h", "REDIS_PORT=redis://:geheim@h:6379",
+		"BACKEND_URL=user:geheim@h", "BACKEND_URL=user:geheim@h://x", "REDIS_HOST=:geheim@h:6379", "REDIS_HOST=redis://:geheim@h", "REDIS_PORT=redis://:geheim@h:6379",
 		"REDIS_DB=redis://:geheim@h/0", "REDIS_TIMEOUT=user:geheim@h", "REDIS_POOL_SIZE=redis://u:geheim@h",
 	} {
 		found := faults(t, environ, "REDIS_EMBEDDED=true")

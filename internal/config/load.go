@@ -190,10 +190,19 @@ func (c *Config) bounds() Faults {
 	if u, err := url.Parse(c.Backend.URL); err != nil ||
 		!slices.Contains([]string{"http", "https", "h2c", "unix"}, u.Scheme) {
 		faults = append(faults, Fault{"BACKEND_URL",
-			"it is no URL of http, https, h2c or unix, " + // its value may hold a password
+			schemeOf(c.Backend.URL) + "it is no URL of http, https, h2c or unix, " +
 				"like http://127.0.0.1:3000 or unix:///run/api.sock"})
 	}
 	return faults
+}
+
+// schemeOf is the beginning of a message about a URL. The rest of it may hold a password.
+func schemeOf(address string) string {
+	scheme, _, found := strings.Cut(address, "://")
+	if !found || strings.ContainsAny(scheme, ":@/") {
+		return ""
+	}
+	return fmt.Sprintf("%q: ", scheme+"://…")
 }
 
 // files sets the secrets that are given as files (…_FILE).

@@ -112,15 +112,18 @@ func ifRange(f httpfield.Fields, s Stored) bool {
 	return ok && modified.Equal(since)
 }
 
-// strongModified is Last-Modified where it is a strong validator: the response's own Date is at
-// least a second later, so that it cannot have changed again within the second that Last-Modified
-// names (RFC 9110 §8.8.2.2).
+// strongModified is Last-Modified where it is a strong validator: the response's own Date, or where
+// it has none the time at which it came (RFC 9110 §6.6.1), is at least a second later, so that it
+// cannot have changed again within the second that Last-Modified names (RFC 9110 §8.8.2.2).
 func strongModified(s Stored) (modified time.Time, ok bool) {
 	modified, ok = onlyDate(s.Fields, "Last-Modified", s.ResponseTime)
 	if !ok {
 		return modified, false
 	}
-	date, ok := onlyDate(s.Fields, "Date", s.ResponseTime)
+	date := s.ResponseTime
+	if len(s.Fields.Values("Date")) > 0 {
+		date, ok = onlyDate(s.Fields, "Date", s.ResponseTime)
+	}
 	return modified, ok && date.Sub(modified) >= time.Second
 }
 

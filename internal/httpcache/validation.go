@@ -87,7 +87,8 @@ func ConfirmsDead(s Stored, f httpfield.Fields, alone bool) bool {
 // Updated are the fields of a stored response after an answer that updates it (§3.2): each field
 // of that answer stands in the place of the stored ones of its name. Those that describe the
 // bytes of the content stay as they are, for the bytes do: its length, its coding, its range, its
-// digest. So do those that are not stored at all.
+// digest. So do those that are not stored at all. Vary is united: a 304 that names less of it than
+// the response that it confirms has forgotten the rest (RFC 9110 §15.4.5).
 func Updated(s Stored, update httpfield.Fields) http.Header {
 	fields := http.Header{}
 	for name, values := range s.Fields.All() {
@@ -98,6 +99,8 @@ func Updated(s Stored, update httpfield.Fields) http.Header {
 	for name, values := range update.All() {
 		switch name {
 		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Digest", "Content-Md5", "Trailer":
+		case "Vary":
+			fields[name] = unitedVary(s.Fields.Values(name), values)
 		default:
 			if !hop.Has(name) {
 				fields[name] = values
@@ -105,6 +108,21 @@ func Updated(s Stored, update httpfield.Fields) http.Header {
 		}
 	}
 	return fields
+}
+
+// unitedVary has the lines of update, and one more with the names that only the stored lines have.
+// Where one of them cannot be read the response is selected by nothing, as by "*".
+func unitedVary(stored, update []string) []string {
+	names, ok := httpfield.FieldNames(stored)
+	said, sure := httpfield.FieldNames(update)
+	if !ok || !sure {
+		return []string{"*"}
+	}
+	forgotten := slices.DeleteFunc(names, func(name string) bool { return slices.Contains(said, name) })
+	if len(forgotten) == 0 {
+		return update
+	}
+	return append(slices.Clone(update), strings.Join(forgotten, ", "))
 }
 
 // An Agreement is what the answer to a HEAD says of a stored response.

@@ -95,6 +95,11 @@ func TestUpdating(t *testing.T) { // §3.2
 		{"§3.1 what is for one hop is no update", []string{"X-A: 1"}, []string{"Connection: close, x-a", "X-A: 2", "Keep-Alive: 5", "Transfer-Encoding: x"}, []string{"X-A: 1"}},
 		{"Date is that of the update", []string{"Date: " + ago(time.Hour)}, []string{date}, []string{date}},
 		{"or none", []string{"Date: " + ago(time.Hour)}, nil, nil},
+		{"Vary is united: what a 304 forgets stays", []string{"Vary: Accept-Encoding"}, []string{"Vary: Origin"}, []string{"Vary: Origin", "Vary: Accept-Encoding"}},
+		{"Vary is united: in any case, each once", []string{"Vary: accept-encoding, Origin"}, []string{"Vary: ORIGIN"}, []string{"Vary: ORIGIN", "Vary: Accept-Encoding"}},
+		{"Vary is united: nothing is said", []string{"Vary: Origin"}, nil, []string{"Vary: Origin"}},
+		{"Vary is united: the same", []string{"Vary: Origin"}, []string{"Vary: Origin"}, []string{"Vary: Origin"}},
+		{"Vary is united: one cannot be read", []string{"Vary: a b"}, []string{"Vary: Origin"}, []string{"Vary: *"}},
 		{"Age comes with the update alone", nil, []string{"Age: 5"}, []string{"Age: 5"}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
