@@ -83,12 +83,12 @@ type exchange struct {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{w: &recorder{ResponseWriter: w}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
 	x.out.Start, x.out.Method = time.Now(), r.Method
-	x.r = counting(r, &x.bytesIn)
+	x.r = withoutEmptyBody(counting(r, &x.bytesIn))
 	defer p.finish(x)
 
 	x.sent = p.Backend.Fields(r)
 	var ok bool
-	if x.req, ok = view(r, &x.sent); !ok || r.Method == http.MethodConnect {
+	if x.req, ok = view(x.r, &x.sent); !ok || r.Method == http.MethodConnect {
 		p.refuse(x, http.StatusBadRequest, reason.BadTarget, "The request target cannot be read for certain.")
 		return
 	}

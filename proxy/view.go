@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"sidecar/internal/httpfield"
+	"sidecar/internal/peek"
 )
 
 // view is r as matching, planning and the caching rules see it. sent are its fields as they are
@@ -22,4 +23,19 @@ func view(r *http.Request, sent httpfield.Fields) (v httpfield.Request, ok bool)
 		Sent:      sent,
 		HasBody:   r.ContentLength != 0 || len(r.TransferEncoding) > 0,
 	}, ok
+}
+
+// withoutEmptyBody is r, or where a GET or HEAD announces content and ends without any, a copy of r
+// without a body: over HTTP/2 it may end with an empty DATA frame, over HTTP/1.1 with the last chunk
+// alone. It waits for the first byte or the end. A client that waits for 100 (Continue) has content.
+func withoutEmptyBody(r *http.Request) *http.Request {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength >= 0 || r.Header.Get("Expect") != "" {
+		return r
+	}
+	_, empty, again, _ := peek.Body(r.Body, 0)
+	read := *r
+	if read.Body = again; empty {
+		read.Body, read.ContentLength, read.TransferEncoding = http.NoBody, 0, nil
+	}
+	return &read
 }
