@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"sidecar/internal/httpfield"
 )
@@ -164,6 +165,21 @@ func BareName(name string) string {
 	if isBare(name) {
 		return name
 	}
+	bare := make([]byte, 0, 64)
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c >= utf8.RuneSelf:
+			return bareUnicode(name)
+		case 'A' <= c && c <= 'Z':
+			bare = append(bare, c+'a'-'A')
+		case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+			bare = append(bare, c)
+		}
+	}
+	return string(bare)
+}
+
+func bareUnicode(name string) string {
 	return httpfield.Fold(strings.Map(func(r rune) rune {
 		if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) {
 			return r

@@ -33,6 +33,7 @@ const (
 	maxMethods  = 4
 	maxAims     = 3
 	maxReadings = 96 // forms of all aims, times their methods
+	maxParams   = 1000
 )
 
 // overrideNames are the bare names of fields and parameters by which clients that can send only GET
@@ -56,6 +57,9 @@ func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 			a.destinations = append(a.destinations, values...)
 		}
 	}
+	if tooManyParams(req) { // some may override the method
+		a.override([]string{pattern.AnyMethod})
+	}
 	for name, value := range query.All() {
 		if isOverride(name) {
 			a.override([]string{value})
@@ -64,13 +68,19 @@ func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 	return a
 }
 
+// tooManyParams reports whether the query is too long to be looked at.
+func tooManyParams(req httpfield.Request) bool { return strings.Count(req.Query, "&") > maxParams }
+
 // mayAim tells most names of fields from those that matter, quickly.
 func mayAim(name string) bool {
 	switch name[0] {
 	case 'X', 'x', 'D', 'd', 'H', 'h':
+		if len(name) < len("destination") {
+			return false
+		}
 		return !strings.HasPrefix(name, "X-Forwarded-") || strings.HasSuffix(name, "Uri")
 	}
-	return name[0] < 'A' || name[0] > 'Z' // canonical names begin with a capital
+	return name[0] < 'A' || name[0] > 'z' || name[0] == '_'
 }
 
 func isOneOf(name string, bare []string) bool { return slices.Contains(bare, cachekeys.BareName(name)) }
@@ -86,6 +96,9 @@ func isOverride(name string) bool {
 func (a *aims) override(values []string) {
 	a.overridden = true
 	for _, v := range values {
+		if strings.Count(v, ",") > maxMethods {
+			v = pattern.AnyMethod
+		}
 		for m := range strings.SplitSeq(v, ",") {
 			a.addMethod(strings.ToUpper(strings.Trim(m, " \t\"'")))
 		}

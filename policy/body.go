@@ -12,8 +12,13 @@ import (
 // checked at the first look-up, and once: give the same Body to all methods of a plan. nil stands
 // for content that is not in hand. It is safe for concurrent use.
 type Body struct {
-	content []byte
-	coding  string
+	content   []byte
+	coding    string
+	mediaType string
+
+	scanned sync.Once
+	named   []string // the methods that it names in the place of POST
+	known   bool     // they are all
 
 	mu     sync.Mutex
 	looked bool               // json is what it is
@@ -24,7 +29,7 @@ type Body struct {
 // Content-Type has no values: the API may read it in another way.
 func NewBody(content []byte, fields httpfield.Fields) *Body {
 	types, codings := fields.Values("Content-Type"), fields.Values("Content-Encoding")
-	b := &Body{content: content, coding: strings.Join(codings, ",")}
+	b := &Body{content: content, coding: strings.Join(codings, ","), mediaType: strings.Join(types, ",")}
 	b.looked = len(types) != 1 || !jsonbody.IsJSON(types[0])
 	return b
 }

@@ -130,6 +130,8 @@ type WritePlan struct {
 	values  requestValues
 	matches []match         // of all routes that the request may be for
 	own     []cachekeys.Tag // the request's own URIs
+	// candidates are matches under a method that its body may name.
+	candidates []candidate
 }
 
 // match is a route with the values of its wildcards.

@@ -47,7 +47,7 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Quer
 		plan.Bypass = reason.QueryNotListed
 		return
 	}
-	read, ok := t.read(plan, req, append([]match{m}, also...), selected)
+	read, ok := t.read(plan, req, append([]match{m}, also...), queries{query, selected})
 	if !ok {
 		plan.Bypass = reason.TemplateUnfilled
 		return
@@ -71,12 +71,16 @@ func namesGET(r *route) bool {
 	return false
 }
 
+// queries are the query of a request as sent, and as it is sent on.
+type queries struct{ all, selected cachekeys.Query }
+
 // read makes the plan of a read. The first match is that of the path as sent; the others are
 // those of forms that show the same resource, of which it carries the tags too. ok is false if a
 // template cannot be filled.
-func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, query cachekeys.Query) (*ReadPlan, bool) {
+func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent queries) (*ReadPlan, bool) {
+	query, all := sent.selected, sent.all
 	c, who := matches[0].Target.cache, plan.Caller
-	values := requestValues{path: matches[0].Values, query: cachekeys.ParseQuery(req.Query), fields: req.Outgoing(), caller: who}
+	values := requestValues{path: matches[0].Values, query: all, fields: req.Outgoing(), caller: who}
 	r := &ReadPlan{
 		Cache: c, Rules: c.Rules, table: t, values: values, query: query,
 		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},

@@ -38,7 +38,12 @@ func (t *Table) planWrite(plan *Plan, req httpfield.Request, query cachekeys.Que
 	if len(w.matches) > 0 {
 		plan.Route = w.matches[0].Target.name
 	}
-	if m, ok := t.matcher.Find(a.methods[0], req.Path); ok && m.Target.kind == Job && !a.overridden && len(list) == 1 {
+	for _, c := range t.candidates(req, list, a.methods) {
+		w.candidates = append(w.candidates, c)
+		w.note(c.match)
+	}
+	m, ok := t.matcher.Find(a.methods[0], req.Path)
+	if ok && m.Target.kind == Job && !a.overridden && len(list) == 1 && w.DeniedBy(nil) == "" {
 		plan.Kind, plan.Job = Job, m.Target.job
 	}
 }
@@ -53,6 +58,11 @@ func (w *WritePlan) add(m match) {
 		return
 	}
 	w.matches = append(w.matches, m)
+	w.note(m)
+}
+
+// note notes what has to be done for a match.
+func (w *WritePlan) note(m match) {
 	w.Matched, w.Strict, w.Settle = true, w.Strict || m.Target.strict, max(w.Settle, m.Target.settle)
 	for _, t := range m.Target.writes {
 		w.NeedsRequestBody = w.NeedsRequestBody || t.Has(cachekeys.FromRequestBody)
@@ -66,7 +76,8 @@ func (w *WritePlan) add(m match) {
 func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 	values := w.values
 	values.request, values.inspect = sent, w.table.maxInspect
-	for _, m := range w.matches {
+	matches := w.matchesOf(sent)
+	for _, m := range matches {
 		values.path = m.Values
 		for _, t := range m.Target.writes {
 			x := t.Expand(&values, maxTags)
@@ -79,7 +90,7 @@ func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 		}
 	}
 	if len(tags) > maxTags {
-		tags = expand(w.matches, values, 1)
+		tags = expand(matches, values, 1)
 	}
 	tags = distinct(append(tags, w.own...))
 	return tags, distinct(append(guards, w.table.Guards(tags)...))
@@ -125,7 +136,7 @@ func (w *WritePlan) Unknown(sent *Body) []cachekeys.Tag {
 // fill fills the templates of the routes, or of those alone that a refusal concerns too, and adds
 // the own URI where any is left.
 func (w *WritePlan) fill(sent, answer *Body, refused bool) []cachekeys.Tag {
-	matches := w.matches
+	matches := w.matchesOf(sent)
 	if refused {
 		matches = slices.DeleteFunc(slices.Clone(matches), func(m match) bool { return !m.Target.refusal })
 		if len(matches) == 0 {

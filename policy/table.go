@@ -210,7 +210,10 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 // Plan makes the plan of a request.
 func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 	plan := &Plan{Query: req.Query, Caller: t.identifier.Identify(req.Fields, now)}
-	query := cachekeys.ParseQuery(req.Query)
+	var query cachekeys.Query
+	if !tooManyParams(req) {
+		query = cachekeys.ParseQuery(req.Query)
+	}
 	a := aimsOf(req, query)
 	if t.denies {
 		if route := t.deniedBy(a.list()); route != "" {
@@ -219,6 +222,8 @@ func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 		}
 	}
 	switch {
+	case isRead(req.Method) && tooManyParams(req):
+		plan.Bypass = reason.BadTarget
 	case isRead(req.Method) && !a.overridden && !req.HasBody:
 		if len(a.others) > 0 {
 			plan.Bypass = reason.BadTarget

@@ -119,11 +119,15 @@ func (p *Proxy) serve(x *exchange) {
 	case policy.Job:
 		p.job(x)
 	case policy.Deny:
-		x.out.Result = telemetry.ResultDeny
-		p.refuse(x, http.StatusNotFound, "", "There is nothing here.")
+		p.deny(x)
 	default:
 		p.pass(x)
 	}
+}
+
+func (p *Proxy) deny(x *exchange) {
+	x.out.Result = telemetry.ResultDeny
+	p.refuse(x, http.StatusNotFound, "", "There is nothing here.")
 }
 
 // finish counts and logs a request that is over, also one whose handler ends by a panic.

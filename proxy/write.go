@@ -92,13 +92,22 @@ type writing struct {
 // asks first whether to send its body, both wait for the backend's word. ok is false, and the
 // client has its answer, if the write may not be sent.
 func (w *writing) prepare(out *http.Request) (ok bool) {
-	if out.Body != nil && out.Body != http.NoBody && backend.ExpectsContinue(w.x.r) {
+	mayWait := w.plan.DeniedBy(nil) == "" // else nothing is sent before the body is in hand
+	if mayWait && out.Body != nil && out.Body != http.NoBody && backend.ExpectsContinue(w.x.r) {
 		w.late = &lateBody{writing: w, ReadCloser: out.Body, length: out.ContentLength}
 		out.Body = w.late
 		return true
 	}
 	slow, ok := w.takeBody(out)
-	if !ok || !w.begin() {
+	if !ok {
+		return false
+	}
+	if route := w.plan.DeniedBy(w.sent); route != "" {
+		w.x.out.Route = route
+		w.proxy.deny(w.x)
+		return false
+	}
+	if !w.begin() {
 		return false
 	}
 	w.watch(slow)

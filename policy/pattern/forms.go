@@ -119,6 +119,9 @@ func (f *Forms) Paths() []string {
 
 // Canonical are the canonical spellings of the forms.
 func (f *Forms) Canonical() []string {
+	if len(f.list) == 1 {
+		return []string{Canonical(f.list[0].path)}
+	}
 	var out []string
 	for _, form := range f.list {
 		if p := folded(withoutTrailingSlashes(form.path)); form.final && !slices.Contains(out, p) {
@@ -143,8 +146,11 @@ func Canonical(raw string) string {
 	if p == "" {
 		return "/"
 	}
-	if isPlain(p) || len(p) > maxPath {
+	switch {
+	case isPlain(p):
 		return folded(p)
+	case len(p) > maxPath:
+		return p
 	}
 	for work, before := 0, ""; p != before && work < maxRespelled; {
 		before = p

@@ -83,6 +83,9 @@ func (m *Matcher[T]) All(method string, f *Forms) (out []Match[T]) {
 
 // under calls add for the match of every pattern, of any method.
 func (m *Matcher[T]) under(s split, how how, add func(Match[T])) {
+	if how.folded {
+		s.fold()
+	}
 	for _, e := range m.entries {
 		if e.matches(s, how) {
 			add(Match[T]{e.target, e.values(s.parts)})
@@ -146,19 +149,25 @@ func (m *Matcher[T]) ways(s split) []how {
 // A split is a path cut at its slashes, as far as patterns reach. The last part may have slashes.
 type split struct {
 	parts  []string
-	folded []string
+	folded []string // without distinction of case; nil until it is needed
 }
 
-func (m *Matcher[T]) split(path string) split {
-	s := split{parts: parts(path, m.depth+1)}
+func (m *Matcher[T]) split(path string) split { return split{parts: parts(path, m.depth+1)} }
+
+func (s *split) fold() {
+	if s.folded != nil {
+		return
+	}
 	s.folded = make([]string, len(s.parts))
 	for i, p := range s.parts {
 		s.folded[i] = folded(p)
 	}
-	return s
 }
 
 func (m *Matcher[T]) first(method string, s split, how how) (Match[T], bool) {
+	if how.folded {
+		s.fold()
+	}
 	for _, e := range m.entries {
 		if e.hasMethod(method) && e.matches(s, how) {
 			return Match[T]{e.target, e.values(s.parts)}, true
