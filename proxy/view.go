@@ -25,9 +25,10 @@ func view(r *http.Request, sent httpfield.Fields) (v httpfield.Request, ok bool)
 	}, ok
 }
 
-// withoutEmptyBody is r, or where a GET or HEAD announces content and ends without any, a copy of r
-// without a body: over HTTP/2 it may end with an empty DATA frame, over HTTP/1.1 with the last chunk
-// alone. It waits for the first byte or the end. A client that waits for 100 (Continue) has content.
+// withoutEmptyBody is r, or where a GET or HEAD announces content and ends without any, a copy of
+// r without a body: over HTTP/2 it may end with an empty DATA frame, over HTTP/1.1 with the last
+// chunk alone. It waits for the first byte or the end. A client that waits for 100 (Continue) has
+// content.
 func withoutEmptyBody(r *http.Request) *http.Request {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength >= 0 || r.Header.Get("Expect") != "" {
 		return r
