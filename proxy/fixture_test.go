@@ -72,7 +72,7 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	conn, err := redisconn.New(redisconn.Options{
 		Name: "cache", Redis: config.Redis{Host: o.redis.Host(), Port: o.redis.Port()}, Names: names, Log: log,
 		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 50 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
-		Greet:   incarnation.Greet, Observe: s.operated,
+		Greet:   incarnation, Observe: s.operated,
 	})
 	check(t, err)
 	s.keys = coherence.New(coherence.Options{Conn: conn, Names: names, Incarnation: incarnation, Log: log})

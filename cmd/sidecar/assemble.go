@@ -129,7 +129,7 @@ func (s *sidecar) connect(names cachekeys.Names) (err error) {
 	var greet redisconn.Greeter
 	if kept && !guards().NoHello {
 		s.incarnation = coherence.NewIncarnation(names, s.log)
-		greet = s.incarnation.Greet
+		greet = s.incarnation
 	}
 	if s.cache, err = s.dial("cache", s.cfg.Redis, names, greet); err != nil {
 		return err

@@ -76,6 +76,7 @@ func TestExitStatuses(t *testing.T) {
 		{"run with a backend that is none", append(runs, "POLICIES_FILE="+good, "BACKEND_URL=ftp://a"), "", exitUsage, "BACKEND_URL"},
 		{"run with a key that is none", append(runs, "POLICIES_FILE="+good, "JOBS_ENCRYPTION_KEY=c2hvcnQ="), "", exitUsage, "5 bytes"},
 		{"run with an empty secret", append(runs, "POLICIES_FILE="+good, "KEY_SECRET_FILE="+os.DevNull), "", exitUsage, "KEY_SECRET_FILE"},
+		{"run with a malformed REDIS_URL", []string{"REDIS_URL=redis://a:1#b@c", "POLICIES_FILE=" + good}, "", exitUsage, "REDIS_URL is no URL like redis://user:password@host"},
 		{"purge nothing", []string{"ADMIN_TOKEN=x"}, "purge", exitUsage, "name the tags"},
 		{"purge without a token", nil, "purge a", exitUsage, "ADMIN_TOKEN is not set"},
 		{"purge where nobody is", []string{"ADMIN_TOKEN=x"}, "purge --ops http://127.0.0.1:1 a", exitFaulty, "no sidecar answers"},

@@ -41,7 +41,7 @@ type process struct {
 func newProcess(t testing.TB, r config.Redis, guards coherence.Disabled, intent ...time.Duration) *process {
 	t.Helper()
 	p := &process{t: t, incarnation: coherence.NewIncarnation(names, nil)}
-	p.conn = connect(t, r, p.incarnation.Greet)
+	p.conn = connect(t, r, p.incarnation)
 	o := coherence.Options{Conn: p.conn, Names: names, Incarnation: p.incarnation, Disabled: guards}
 	if len(intent) > 0 {
 		o.IntentTime = intent[0]

@@ -22,6 +22,10 @@
 //   - Equal tokens, guards included, prove that no write was acknowledged between two fillers.
 //   - Data that comes back older than it was comes back under a replication id that nobody has
 //     met: the tag All is deleted first (incarnation.go), and every entry carries it.
+//   - All connections lead to one server (each primary of a Cluster by itself), and that server has
+//     said within the last second that it is the primary behind its address (redisconn's watch). A
+//     process that finds another server there deletes All, since it may have invalidated on the one
+//     before.
 //   - Each tag stands by itself: no atomicity between keys or steps is needed. Intents expire by
 //     Redis's clock, and no step compares the clocks of two machines. An intent that expires
 //     early does no harm while its writer lives: the end of the write deletes again.

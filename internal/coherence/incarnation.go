@@ -45,24 +45,33 @@ var errReplica = errors.New("READONLY this Redis is a replica: name the primary"
 // Greet is called for every new connection before its first use. On an error the connection must
 // not be used. at gives a client of another node of the Cluster, which Greet closes, for the tag
 // All may lie there: not the cluster's client, which may be waiting for this very connection.
-func (i *Incarnation) Greet(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
+func (i *Incarnation) Greet(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) (server string, err error) {
 	info, err := conn.Info(ctx, "replication").Result()
 	if _, reply := errors.AsType[redis.Error](err); reply && !strings.HasPrefix(err.Error(), "LOADING") {
-		return i.withoutID(ctx, conn, at)
+		return "", i.withoutID(ctx, conn, at)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	role, id := field(info, "role"), field(info, "master_replid")
 	switch {
 	case role != "" && role != "master":
-		return errReplica
+		return "", errReplica
 	case id == "":
-		return i.withoutID(ctx, conn, at)
+		return "", i.withoutID(ctx, conn, at)
 	case i.hasMet(id):
-		return nil
+		return id, nil
 	}
-	return i.hello(ctx, conn, at, id)
+	return id, i.hello(ctx, conn, at, id)
+}
+
+// Moved drops everything that is stored on a server which answers in the place of another. Until
+// the change was noticed this process may have invalidated on the server before it, and others may
+// have stored on this one meanwhile.
+func (i *Incarnation) Moved(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
+	err := withAll(conn, at, func(c redis.Cmdable) error { return c.Del(ctx, i.names.Token(allDigest)).Err() })
+	i.generation.Add(1)
+	return err
 }
 
 // Beat greets a server again, over a connection that is open: it keeps the id known, which Redis

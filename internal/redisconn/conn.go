@@ -23,6 +23,8 @@ type Conn struct {
 	name    string
 	redis   config.Redis
 	client  redis.UniversalClient
+	open    *connections
+	watch   *watch // nil: servers are not asked who they are
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	trials  uint32 // successes that close a half-open breaker
 	probe   probe
@@ -40,16 +42,22 @@ type Options struct {
 	Log     *slog.Logger // nil: slog.Default
 	// Observe is told of each operation; nil: nobody wants to know.
 	Observe func(op string, took time.Duration, failed bool)
-	// Greet is called for each new connection before its first use. nil: nobody is greeted.
-	Greet Greeter
+	Greet   Greeter // nil: servers are not asked who they are
 	// Changed is told of each change of the breaker's state, in the order in which they happen; it
 	// must not wait. nil: nobody wants to know.
 	Changed func(State)
 }
 
-// A Greeter looks who is at the other end of a new connection; on an error the connection is not
-// used. at gives a client of another node of the Cluster, to be closed; it is nil for one server.
-type Greeter func(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
+// A Greeter looks which server is at the other end of a connection. at gives a client of another
+// node of the Cluster, to be closed; it is nil for one server.
+type Greeter interface {
+	// Greet is called for each new connection before its first use; on an error the connection is
+	// not used. server is the server's identity, "" if it does not tell.
+	Greet(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) (server string, err error)
+	// Moved is called when another server answers than before. Until it returns nil no other
+	// connection to that server is used.
+	Moved(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
+}
 
 // A State is the breaker's state. The numbers are gobreaker's.
 type State int
@@ -70,12 +78,17 @@ func New(o Options) (*Conn, error) {
 	if o.Observe == nil {
 		o.Observe = func(string, time.Duration, bool) {}
 	}
-	client, err := dial(o.Redis, o.Greet)
-	if err != nil {
-		return nil, err
-	}
 	c := &Conn{
-		name: o.Name, redis: o.Redis, client: client, trials: o.Breaker.MaxRequests, probe: newProbe(o.Names.Probe()), observe: o.Observe, log: o.Log,
+		name: o.Name, redis: o.Redis, open: newConnections(), trials: o.Breaker.MaxRequests,
+		probe: newProbe(o.Names.Probe()), observe: o.Observe, log: o.Log,
+	}
+	if o.Redis.Cluster != "" {
+		c.client, c.watch = c.dialCluster(o.Redis, o.Greet)
+	} else {
+		var err error
+		if c.client, c.watch, err = c.dialSingle(o.Redis, o.Greet); err != nil {
+			return nil, err
+		}
 	}
 	c.breaker = newBreaker(o, c.stateChanged(o.Changed))
 	return c, nil
@@ -101,6 +114,9 @@ func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Cont
 	if c.breaker.State() != gobreaker.StateClosed {
 		return ErrAway // half-open too: trials are the probe's
 	}
+	if !c.watch.trusted() {
+		return ErrUnproved
+	}
 	bounded, cancel, err := b.bound(ctx)
 	if err != nil {
 		return err
@@ -114,7 +130,21 @@ func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Cont
 		c.observe(op, took, err != nil)
 		return struct{}{}, err
 	})
+	switch {
+	case err != nil && isDemoted(err):
+		c.open.drop("")
+	case err == nil && !c.watch.trusted():
+		return errOutdated
+	}
 	return fromBreaker(err)
+}
+
+// newWatch returns a watch on the connections of c.
+func (c *Conn) newWatch(g Greeter) *watch {
+	return &watch{
+		greeter: g, open: c.open, log: c.log, name: c.name, begun: time.Now(),
+		wake: make(chan struct{}, 1), servers: map[string]string{},
+	}
 }
 
 // Close closes all connections. Operations under way fail.

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -210,6 +211,23 @@ func TestAURLNamesTheSameAsTheSingleVariables(t *testing.T) {
 	for _, bad := range []string{"nonsense", "http://a", "rediss://a"} {
 		if _, err := redisconn.New(redisconn.Options{Redis: config.Redis{URL: config.NewSecret(bad + ":secret")}, Breaker: patient}); err == nil {
 			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestAMalformedREDISURLDoesNotShowItsPassword(t *testing.T) {
+	for _, url := range []string{
+		"redis://:SECRET@", "redis://user:SEC/RET@host:6379/0", "redis://user:SEC?RET@host:6379", "redis://user:6379#SECRET@host:6379",
+		"redis://user:SEC RET@host", "redis://user:SEC%RET@host", "redis://user:SECRET@host:port", "redis://user:SECRET@host:6379/zero",
+		"redis://user:SECRET@host/0?SECRET=1", "user:SECRET@host:6379", "rediss://user:SECRET@host", "redis:user:SECRET@host",
+		"redis://user:SECRET@[::1", "\x00redis://:SECRET@host",
+	} {
+		_, err := redisconn.New(redisconn.Options{Redis: config.Redis{URL: config.NewSecret(url)}, Breaker: patient})
+		if url == "redis://:SECRET@" && err == nil {
+			continue // the default host
+		}
+		if err == nil || strings.Contains(err.Error(), "SEC") || strings.Contains(err.Error(), "RET") || !strings.Contains(err.Error(), "REDIS_URL") {
+			t.Errorf("%q: %v", url, err)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -47,18 +48,26 @@ func isFailure(err error) bool {
 	if !ok {
 		return true
 	}
-	for _, beginning := range away {
-		if strings.HasPrefix(reply.Error(), beginning) || strings.Contains(reply.Error(), " "+beginning+" ") {
-			return true
-		}
-	}
-	return false
+	return says(reply.Error(), away)
+}
+
+// demoted are the beginnings of error replies of a server that is not a primary, or not any more.
+var demoted = []string{"READONLY", "MASTERDOWN", "UNBLOCKED"}
+
+// isDemoted reports whether the server says that it is no primary.
+func isDemoted(err error) bool { return says(err.Error(), demoted) }
+
+// says reports whether a message begins with one of the words, or quotes an error that does.
+func says(message string, words []string) bool {
+	return slices.ContainsFunc(words, func(w string) bool {
+		return strings.HasPrefix(message, w) || strings.Contains(message, " "+w+" ")
+	})
 }
 
 // Uncertain reports whether a command may have been executed although it failed: always, unless
 // nothing was sent or Redis itself refused it.
 func Uncertain(err error) bool {
-	if err == nil || errors.Is(err, ErrAway) || errors.Is(err, ErrBudget) {
+	if err == nil || errors.Is(err, ErrAway) || errors.Is(err, ErrBudget) || errors.Is(err, ErrUnproved) {
 		return false
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
@@ -76,7 +85,7 @@ func Reason(err error) reason.Reason {
 		return ""
 	case errors.Is(err, ErrAway):
 		return reason.BreakerOpen
-	case errors.Is(err, ErrBudget), errors.Is(err, context.DeadlineExceeded), ok && timeout.Timeout():
+	case errors.Is(err, ErrBudget), errors.Is(err, ErrUnproved), errors.Is(err, context.DeadlineExceeded), ok && timeout.Timeout():
 		return reason.RedisTimeout
 	}
 	return reason.RedisError

@@ -3,6 +3,7 @@ package redisconn
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -44,6 +45,11 @@ func (p probe) try(ctx context.Context, c redis.UniversalClient) error {
 // noticed though nobody asks it and a connection is kept warm; a half-open one's until the breaker
 // closes or opens again. Clients' requests are never trials.
 func (c *Conn) Run(ctx context.Context) {
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	if c.watch != nil {
+		watching.Go(func() { c.watch.run(ctx) })
+	}
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	var last time.Time

@@ -109,16 +109,16 @@ func sidecarFrozen(w *world, r *rand.Rand) {
 
 func connectionsCut(w *world, r *rand.Rand) {
 	s := w.any(r)
-	s.wire.setCut(true)
+	s.wire.SetCut(true)
 	time.Sleep(between(r, 0, 600*time.Millisecond))
-	s.wire.setCut(false)
+	s.wire.SetCut(false)
 }
 
 func connectionsSlow(w *world, r *rand.Rand) {
 	s := w.any(r)
-	s.wire.setStall(between(r, 5*time.Millisecond, 120*time.Millisecond))
+	s.wire.SetStall(between(r, 5*time.Millisecond, 120*time.Millisecond))
 	time.Sleep(between(r, 200*time.Millisecond, 800*time.Millisecond))
-	s.wire.setStall(0)
+	s.wire.SetStall(0)
 }
 
 // failover promotes a replica that lacks the last writes; the old primary comes back as its
@@ -131,7 +131,7 @@ func failover(w *world, r *rand.Rand) {
 	w.replica.Thaw()
 	w.replica.Do("REPLICAOF", "NO", "ONE")
 	for _, s := range w.sidecars {
-		s.wire.lead(w.replica.Addr())
+		s.wire.Lead(w.replica.Addr())
 	}
 	w.redis.RestartEmpty()
 	w.redis.Do("REPLICAOF", w.replica.Host(), w.replica.Port())

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sidecar/test/faultproxy"
 	"sidecar/test/proc"
 	"sidecar/test/redisd"
 )
@@ -34,7 +35,7 @@ type world struct {
 
 type sidecar struct {
 	*proc.Proc
-	wire     *wire
+	wire     *faultproxy.Proxy // the way to Redis
 	url      string
 	policies string
 	listen   string
@@ -78,7 +79,7 @@ func newWorld(t *testing.T, c class) *world {
 	w.backend = backend.AwaitLine(30*time.Second, `listening on (http://\S+)`)[1]
 	for i := range 3 {
 		s := &sidecar{
-			wire: newWire(t, w.redis.Addr()), listen: "127.0.0.1:0", ops: "127.0.0.1:0",
+			wire: faultproxy.Start(t, w.redis.Addr()), listen: "127.0.0.1:0", ops: "127.0.0.1:0",
 			policies: filepath.Join(t.TempDir(), fmt.Sprintf("policies-%d.yaml", i)),
 		}
 		if err := os.WriteFile(s.policies, []byte(policies(w.strict, false)), 0o600); err != nil {
@@ -96,7 +97,7 @@ func newWorld(t *testing.T, c class) *world {
 // start starts a sidecar, where it was before if it was.
 func (w *world) start(s *sidecar) {
 	w.t.Helper()
-	host, port, _ := net.SplitHostPort(s.wire.addr())
+	host, port, _ := net.SplitHostPort(s.wire.Addr())
 	var tags, env []string
 	if w.off != "" {
 		tags, env = []string{"guardsoff"}, []string{"GUARDS_OFF=" + w.off}

@@ -1,0 +1,158 @@
+package redisconn
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Times of the watch. A connection is used for no longer than trustTime after its server was asked
+// who it is; with the longest command of a request that stays under a second.
+const (
+	watchEvery   = 250 * time.Millisecond
+	watchTimeout = 500 * time.Millisecond // to dial and to ask
+	trustTime    = 850 * time.Millisecond
+)
+
+// ErrUnproved means that nothing was sent, because the server has not said in time who it is.
+var ErrUnproved = errors.New("redis: the server has not said for a second who it is")
+
+// errOutdated means that the answer came from a server that has not said in time who it is.
+var errOutdated = errors.New("redis: the answer may come from a server that was replaced")
+
+// errReplaced means that a new connection leads to another server than the others do.
+var errReplaced = errors.New("redis: another server answers")
+
+// A watch sees to it that all connections lead to the server that the address leads to, and that
+// this server is the primary. A failover may leave connections to the demoted server open: behind
+// an address that moves, behind a proxy, or where the demoted server has lost its link. So the
+// watch dials the address again and again and asks who answers. Where that is another server than
+// before, or a replica, or nobody, it drops all connections.
+//
+// All connections are greeted when they are made, and refused where they lead to another server
+// than the rest. One answer over a new connection therefore speaks for all of them.
+type watch struct {
+	greeter Greeter
+	open    *connections
+	fresh   func(addr string) *redis.Client             // dials anew; greets nobody
+	addrs   func(ctx context.Context) ([]string, error) // of all primaries
+	node    func(addr string) *redis.Client             // nil for one server
+	log     *slog.Logger
+	name    string
+	begun   time.Time
+
+	running atomic.Bool
+	proved  atomic.Int64 // when the last proof was asked for, in nanoseconds since begun; 0: never
+	wake    chan struct{}
+
+	mu      sync.Mutex
+	servers map[string]string // identity of the server by address
+}
+
+// run watches until ctx is done, or until a server does not tell who it is: then nothing can be
+// proved, and the greeter drops everything at each new connection.
+func (w *watch) run(ctx context.Context) {
+	w.running.Store(true)
+	defer w.running.Store(false)
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for w.look(ctx) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-w.wake:
+		}
+	}
+}
+
+// look asks all servers. It returns false if one does not tell who it is.
+func (w *watch) look(ctx context.Context) (told bool) {
+	start := time.Since(w.begun)
+	bounded, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
+	addrs, err := w.addrs(bounded)
+	if err != nil {
+		return true
+	}
+	var all sync.WaitGroup
+	var failed, untold atomic.Bool
+	for _, addr := range addrs {
+		all.Go(func() {
+			server, err := w.ask(bounded, addr)
+			if err != nil && ctx.Err() == nil {
+				failed.Store(true)
+				w.open.drop(addr)
+			}
+			untold.Store(untold.Load() || err == nil && server == "")
+		})
+	}
+	all.Wait()
+	if !failed.Load() {
+		w.proved.Store(int64(start))
+	}
+	return !untold.Load()
+}
+
+// ask dials addr and asks who answers. An error means that the connections to addr are not to be
+// used any more.
+func (w *watch) ask(ctx context.Context, addr string) (server string, err error) {
+	client := w.fresh(addr)
+	defer client.Close()
+	conn := client.Conn()
+	defer conn.Close()
+	if server, err = w.greeter.Greet(ctx, conn, w.node); err != nil || server == "" {
+		return "", err
+	}
+	w.mu.Lock()
+	before := w.servers[addr]
+	w.mu.Unlock()
+	if before != "" && before != server {
+		w.open.drop(addr)
+		if err := w.greeter.Moved(ctx, conn, w.node); err != nil {
+			return "", err
+		}
+		w.log.Warn("another redis answers than before: all connections are dropped", "redis", w.name, "server", server)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.servers[addr] = server
+	return server, nil
+}
+
+// admit greets a new connection to the one server. A connection to another server than before is
+// refused until the watch has seen that too.
+func (w *watch) admit(ctx context.Context, addr string, conn redis.Cmdable) error {
+	server, err := w.greeter.Greet(ctx, conn, nil)
+	if err != nil || server == "" {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if before := w.servers[addr]; before == "" || !w.running.Load() {
+		w.servers[addr] = server
+	} else if before != server {
+		select {
+		case w.wake <- struct{}{}:
+		default:
+		}
+		return errReplaced
+	}
+	return nil
+}
+
+// trusted reports whether the connections lead to the server that the address led to a moment ago.
+// In Cluster, where that is asked of each node, the connections to a node that does not answer are
+// dropped, and nothing else depends on it.
+func (w *watch) trusted() bool {
+	if w == nil || w.node != nil || !w.running.Load() {
+		return true
+	}
+	proved := time.Duration(w.proved.Load())
+	return proved > 0 && time.Since(w.begun)-proved < trustTime
+}
