@@ -32,8 +32,8 @@ func optionsOf(r config.Redis) (*redis.Options, error) {
 		if err != nil {
 			return nil, fmt.Errorf("REDIS_URL: %w", err)
 		}
-		// An unescaped # ends the URL, and without // there is no host: a part of the password would
-		// be dialled and logged, or another server be taken.
+		// An unescaped # ends the URL, and without // there is no host: a part of the password
+		// would be dialled and logged, or another server be taken.
 		if o, err = redis.ParseURL(text); err != nil || strings.Contains(text, "#") || !strings.Contains(text, "://") {
 			return nil, errURL
 		}
