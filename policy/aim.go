@@ -19,6 +19,7 @@ type aims struct {
 	methods      []string
 	overridden   bool     // it has a field or a parameter that overrides the method
 	others       []string // targets that fields name in the place of the path
+	before       []string // paths before a gateway changed them
 	destinations []string // of a move or a copy
 }
 
@@ -40,8 +41,20 @@ const (
 // and POST name another method.
 var overrideNames = []string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "httpmethodoverride"}
 
-// targetNames are the bare names of fields that name another target to some frameworks.
-var targetNames = []string{"xoriginalurl", "xoriginaluri", "xrewriteurl", "xrewriteuri", "xoriginalpath", "xforwardeduri"}
+// targetNames are the bare names of fields that name another target to some frameworks: IIS with
+// URL Rewrite or ISAPI_Rewrite, and what reads their fields (Zend, Yii, WordPress, older Symfony);
+// proxies that ask for authorization (nginx, Traefik, Caddy); gateways.
+var targetNames = []string{
+	"xoriginalurl", "xoriginaluri", "xoriginalpath", "xoriginalrequesturi", "xrewriteurl", "xrewriteuri", "xrewritepath",
+	"xoverrideurl", "xoverrideuri", "xhttppathoverride", "xpathoverride", "xhttpdestinationurl",
+	"xforwardeduri", "xforwardedurl", "xforwardedpathinfo", "xforwardedrequesturi", "xpathinfo",
+	"xrequesturi", "xrequesturl", "xrealurl", "xrealuri", "xproxyurl", "xproxypath", "xenvoyoriginalurl",
+}
+
+// pathNames are those of fields that gateways set on all requests (Kong, Envoy): the path before
+// they took a prefix from it. It is part of the key (cachekeys.Target), so that a GET with one is
+// cached.
+var pathNames = []string{"xforwardedpath", "xenvoyoriginalpath", "xreplacedpath"}
 
 func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 	a := aims{path: req.Path, methods: []string{req.Method}}
@@ -52,7 +65,9 @@ func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 		case isOneOf(name, overrideNames):
 			a.override(values)
 		case isOneOf(name, targetNames):
-			a.others = append(a.others, values...)
+			a.others = append(a.others, req.Outgoing().Values(name)...)
+		case isOneOf(name, pathNames):
+			a.before = append(a.before, req.Outgoing().Values(name)...)
 		case cachekeys.BareName(name) == "destination":
 			a.destinations = append(a.destinations, values...)
 		}
@@ -75,10 +90,11 @@ func tooManyParams(req httpfield.Request) bool { return strings.Count(req.Query,
 func mayAim(name string) bool {
 	switch name[0] {
 	case 'X', 'x', 'D', 'd', 'H', 'h':
-		if len(name) < len("destination") {
+		if len(name) < len("X-Real-URL") {
 			return false
 		}
-		return !strings.HasPrefix(name, "X-Forwarded-") || strings.HasSuffix(name, "Uri")
+		rest, forwarded := strings.CutPrefix(name, "X-Forwarded-")
+		return !forwarded || rest == "" || rest[0] != 'F' && rest[0] != 'H' && rest != "Proto" && rest != "Port"
 	}
 	return name[0] < 'A' || name[0] > 'z' || name[0] == '_'
 }
@@ -118,17 +134,22 @@ func (a *aims) addMethod(m string) {
 // list are the aims; that of the request's own target is the first.
 func (a *aims) list() []aim {
 	list := []aim{{pattern.FormsOf(a.path), a.methods}}
-	readings := 0
+	readings, seen := 0, []string{}
 	add := func(reference string, methods []string) {
 		next := aim{&pattern.Forms{Overflow: true}, []string{pattern.AnyMethod}}
-		if len(list) < maxAims {
-			next = aim{pattern.FormsOf(pathOf(reference)), methods}
+		if path := pathOf(reference); slices.Contains(seen, path) {
+			return // several fields name the same one
+		} else if len(list) < maxAims {
+			next, seen = aim{pattern.FormsOf(path), methods}, append(seen, path)
 		} else if len(list) > maxAims {
 			return
 		}
 		list = append(list, next)
 	}
 	for _, reference := range a.others {
+		add(reference, a.methods)
+	}
+	for _, reference := range a.before {
 		add(reference, a.methods)
 	}
 	if !a.isRead() {

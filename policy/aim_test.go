@@ -185,8 +185,11 @@ func TestAFieldThatNamesAnotherTarget(t *testing.T) {
 		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`,
 		`{name: internal, match: "/internal/{rest...}", deny: true}`,
 	)
-	for _, field := range []string{"X-Original-URL", "X-Rewrite-URL", "X_Original_Url", "x-original-uri"} {
-		if p := table.Plan(request("GET", "/c/1", field+": /c/2"), now); p.Kind != Pass || p.Bypass != reason.BadTarget {
+	for _, field := range []string{
+		"X-Original-URL", "X-Rewrite-URL", "X_Original_Url", "x-original-uri", "X-Forwarded-Uri", "X-Forwarded-URL", "X-Http-Path-Override",
+		"X-Override-URL", "X-HTTP-DestinationURL", "X-Real-URL", "X-Proxy-URL", "X-Request-URI", "X.Rewrite.Url", "X-Forwarded_Uri",
+	} {
+		if p := table.Plan(request("GET", "/c/1", field+": /c/2"), now); p.Kind != Pass || p.Bypass != reason.OtherTarget {
 			t.Errorf("%s: kind %d, bypass %q", field, p.Kind, p.Bypass)
 		}
 		wantTags(t, field, done(table.Plan(request("PUT", "/c/1", field+": /c/2"), now)), "c:1", "c:2", "/c/1", "/c/2")
@@ -194,6 +197,46 @@ func TestAFieldThatNamesAnotherTarget(t *testing.T) {
 			t.Errorf("%s to a denied path: kind %d", field, p.Kind)
 		}
 	}
+}
+
+// A field that gateways set on every request is part of the key, so that a GET with one is cached.
+func TestAPathBeforeAGatewayChangedIt(t *testing.T) {
+	table := table(t, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`,
+		`{name: internal, match: "/internal/{rest...}", deny: true}`,
+	)
+	plain := table.Plan(request("GET", "/c/1"), now)
+	for _, field := range []string{"X-Forwarded-Path", "X-Envoy-Original-Path", "X-Replaced-Path"} {
+		p := table.Plan(request("GET", "/c/1", field+": /c/2"), now)
+		if p.Kind != Read || p.Read.Primary == plain.Read.Primary {
+			t.Errorf("%s: kind %d, or the key of a request without it", field, p.Kind)
+		}
+		wantTags(t, field, done(table.Plan(request("PUT", "/c/1", field+": /c/2"), now)), "c:1", "c:2", "/c/1", "/c/2")
+		if p := table.Plan(request("GET", "/c/1", field+": /internal/x"), now); p.Kind != Deny {
+			t.Errorf("%s to a denied path: kind %d", field, p.Kind)
+		}
+	}
+}
+
+// A field that does not reach the backend names nothing.
+func TestATargetThatIsNotSentOn(t *testing.T) {
+	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`)
+	req := request("GET", "/c/1", "X-Forwarded-Uri: /c/2")
+	req.Sent = httpfield.Header{}
+	if p := table.Plan(req, now); p.Kind != Read {
+		t.Errorf("kind %d, bypass %q", p.Kind, p.Bypass)
+	}
+}
+
+func TestAGETThatIsAWriteByAnotherTarget(t *testing.T) {
+	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: logout, match: "GET /logout", invalidate: ["c:1"]}`)
+	p := table.Plan(request("GET", "/c/1", "X-Original-URL: /logout"), now)
+	if p.Kind != Write {
+		t.Fatalf("kind %d", p.Kind)
+	}
+	wantTags(t, "invalidated", done(p), "c:1", "/c/1", "/logout")
 }
 
 // A request beyond the bounds is taken to be for anything: it invalidates for every route of its

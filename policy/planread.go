@@ -238,21 +238,28 @@ func (r *ReadPlan) NamesFromBody() bool {
 // Given are the tags that the answer's own fields give it: Cache-Groups (RFC 9875), Surrogate-Key,
 // xkey and Cache-Tag. An answer with too many names carries the guard of all of them.
 func (r *ReadPlan) Given(fields httpfield.Fields) []cachekeys.Tag {
-	return given(r.Key.Authority, fields, "Cache-Groups", true)
+	return givenBy(r.Key.Authority, r.values.fields, fields, "Cache-Groups", true)
 }
 
-func given(authority string, fields httpfield.Fields, groupsField string, keys bool) (tags []cachekeys.Tag) {
+// givenBy are the tags that an answer with these fields gives by groupsField, and if keys is true
+// by surrogate keys, to a request for this authority that was sent with the fields in sent.
+func givenBy(authority string, sent, fields httpfield.Fields, groupsField string, keys bool) (tags []cachekeys.Tag) {
 	groups, _, overflow := httpfield.CacheGroups(fields.Values(groupsField))
 	if keys {
 		more, over := httpfield.SurrogateKeys(fields)
 		groups, overflow = append(groups, more...), overflow || over
 	}
-	if overflow || len(groups) > maxNames {
+	if len(groups) == 0 && !overflow {
+		return nil
+	}
+	hosts, tooMany := httpfield.Hosts(authority, sent)
+	if overflow || tooMany || len(groups)*len(hosts) > maxNames {
 		return []cachekeys.Tag{cachekeys.Guard("")}
 	}
-	host := httpfield.Host(authority)
-	for _, name := range groups {
-		tags = append(tags, cachekeys.Given(host, name))
+	for _, host := range hosts {
+		for _, name := range groups {
+			tags = append(tags, cachekeys.Given(host, name))
+		}
 	}
 	return distinct(tags)
 }

@@ -53,6 +53,12 @@ func writes(m match, method string) bool {
 	return (m.Target.kind == Write || m.Target.kind == Job) && (!httpfield.IsSafe(method) || namesGET(m.Target))
 }
 
+// writesByGET reports whether a GET may be one that a route is about as a write.
+func (t *Table) writesByGET(list []aim) (found bool) {
+	t.each(list, func(m match, method string) { found = found || writes(m, method) })
+	return found
+}
+
 func (w *WritePlan) add(m match) {
 	if slices.ContainsFunc(w.matches, m.Equal) {
 		return
@@ -122,7 +128,7 @@ func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer
 		tags = append(tags, cachekeys.OwnURI(pattern.Canonical(path)))
 	}
 	if status < 400 && !httpfield.IsSafe(w.request.Method) {
-		tags = append(tags, given(w.request.Authority, fields, "Cache-Group-Invalidation", false)...)
+		tags = append(tags, givenBy(w.request.Authority, w.request.Outgoing(), fields, "Cache-Group-Invalidation", false)...)
 	}
 	return distinct(tags)
 }

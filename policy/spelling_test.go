@@ -163,7 +163,7 @@ func TestGroupsBelongToAnAuthorityHoweverItIsWritten(t *testing.T) {
 	if len(read) != 1 {
 		t.Fatal(read)
 	}
-	for _, authority := range []string{"api.example", "api.example:80", "api.example:", "api.example.", "API.example", "api.example:443", "api.example.:80"} {
+	for _, authority := range []string{"api.example", "api.example:80", "api.example:", "api.example.", "API.example", "api.example:443", "api.example.:80", "api.example:0080", "%61pi.example"} {
 		req := request("POST", "/x")
 		req.Authority = authority
 		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, groups, nil); !slices.Contains(tags, read[0]) {
@@ -172,6 +172,18 @@ func TestGroupsBelongToAnAuthorityHoweverItIsWritten(t *testing.T) {
 		location := httpfield.Header{"Location": {"http://" + authority + "/moved"}}
 		if tags := table.Plan(request("POST", "/x"), now).Write.Tags(nil, http.StatusOK, location, nil); !slices.Contains(texts(tags), "/moved") {
 			t.Errorf("Location at %s: %q", authority, texts(tags))
+		}
+	}
+	// The names that a proxy tells in the place of its own count too.
+	for _, field := range []string{"X-Forwarded-Host: API.example:443", "X-Forwarded-Host: a, api.example", `Forwarded: for=1;host="api.example:80"`} {
+		req := request("POST", "/x", field)
+		req.Authority = "service:8080"
+		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, groups, nil); !slices.Contains(tags, read[0]) {
+			t.Errorf("%s: %q", field, texts(tags))
+		}
+		location := httpfield.Header{"Location": {"https://api.example/moved"}}
+		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, location, nil); !slices.Contains(texts(tags), "/moved") {
+			t.Errorf("%s, Location: %q", field, texts(tags))
 		}
 	}
 	req := request("POST", "/x")

@@ -225,11 +225,14 @@ func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 	case isRead(req.Method) && tooManyParams(req):
 		plan.Bypass = reason.BadTarget
 	case isRead(req.Method) && !a.overridden && !req.HasBody:
-		if len(a.others) > 0 {
-			plan.Bypass = reason.BadTarget
-			return plan
+		switch {
+		case len(a.others) == 0:
+			t.planRead(plan, req, query)
+		case t.writesByGET(a.list()):
+			t.planWrite(plan, req, query, a)
+		default:
+			plan.Bypass = reason.OtherTarget
 		}
-		t.planRead(plan, req, query)
 	case a.isRead() && req.HasBody, !a.isSafe():
 		t.planWrite(plan, req, query, a)
 	default:

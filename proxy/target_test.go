@@ -218,3 +218,28 @@ func TestAFieldNameThatServersTakeForAnotherKeepsTheRequestOutOfTheCache(t *test
 		t.Error("the entry is gone")
 	}
 }
+
+func TestAFieldThatNamesAnotherTargetIsObeyedByTheCacheToo(t *testing.T) {
+	// The API is one of those that take the field's path for that of the request.
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		path := r.URL.Path
+		if other := r.Header.Get("X-Original-URL"); other != "" {
+			path = other
+		}
+		write(w, fmt.Sprint(path, " ", n))
+	})
+	s := start(t, b, items+"  - {match: \"/internal/{rest...}\", deny: true}\n", trusting)
+	if a := s.get("/items/1", "X-Original-URL: /items/2"); a.body != "/items/2 1" || a.cache() != "fwd=bypass; detail=other-target" {
+		t.Errorf("a GET with another target: %q %s", a.body, a.cache())
+	}
+	if body, hit := s.ask("/items/1"); body != "/items/1 2" || hit {
+		t.Errorf("a GET after it: %q", body)
+	}
+	s.do(t.Context(), http.MethodPut, "/elsewhere", nil, "X-Original-URL: /items/1")
+	if body, hit := s.ask("/items/1"); body != "/items/1 4" || hit {
+		t.Errorf("after a write with its path in a field: %q", body)
+	}
+	if a := s.get("/items/1", "X-Original-URL: /internal/x"); a.status != http.StatusNotFound {
+		t.Errorf("a denied path in a field: %d", a.status)
+	}
+}

@@ -9,7 +9,7 @@ import (
 
 // InvalidatedURIs are the raw paths, besides the request's own, that a successful unsafe request
 // makes stale (§4.4): those of Location and Content-Location, if they have the origin of the
-// request. A method that is not known to be safe is not; success is a status of 2xx or 3xx. Every
+// request, by any of the names that the backend is told. A method that is not known to be safe is not; success is a status of 2xx or 3xx. Every
 // line of a repeated field counts: too much rather than too little.
 func InvalidatedURIs(req httpfield.Request, status int, f httpfield.Fields) []string {
 	if httpfield.IsSafe(req.Method) || status < 200 || status > 399 {
@@ -46,7 +46,8 @@ func pathOf(req httpfield.Request, reference string) (path string, ok bool) {
 		if end < 0 {
 			end = len(rest)
 		}
-		if httpfield.Host(rest[:end]) != httpfield.Host(req.Authority) {
+		hosts, overflow := httpfield.Hosts(req.Authority, req.Outgoing())
+		if !overflow && !slices.Contains(hosts, httpfield.Host(rest[:end])) {
 			return "", false
 		}
 		if reference = rest[end:]; reference == "" {

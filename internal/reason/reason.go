@@ -29,6 +29,7 @@ const (
 	Range               Reason = "range"                 // of a representation that is not stored
 	Precondition        Reason = "precondition"          // If-Match, If-Unmodified-Since
 	ConnectionOption    Reason = "connection-option"     // it removes a field that may select
+	OtherTarget         Reason = "other-target"          // a field names one, such as X-Original-URL
 	FieldName           Reason = "field-name"            // a name that servers take for another
 	BadTarget           Reason = "bad-target"            // cannot be parsed for certain
 	Loop                Reason = "loop"                  // it has come through this sidecar before
