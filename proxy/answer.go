@@ -69,7 +69,7 @@ func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) 
 	}
 	p.answerEntry(x, r, age(d.Reuse))
 	if d.Refresh {
-		p.refresh(x, found.Key)
+		p.refresh(x, found.Key, found.Entry)
 	}
 	return ""
 }

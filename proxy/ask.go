@@ -28,6 +28,7 @@ type timing struct{ sent, came time.Time }
 // ask sends the request to the backend, conditional where there is something to validate. If the
 // 304 to that is about nothing that is stored, it asks once more, for the whole.
 func (m *miss) ask() outcome {
+	m.asked = true
 	for c := m.candidate; ; c = (candidate{}) {
 		out, ok := m.proxy.outgoing(m.x)
 		if !ok {
@@ -57,17 +58,15 @@ func (m *miss) answer(o outcome) {
 	p, x := m.proxy, m.x
 	var c *capture
 	if o.resp != nil {
-		defer func() {
-			if c == nil {
-				_ = o.resp.Body.Close()
+		body := o.resp.Body
+		defer func() { // also where something panics before the body is taken in hand
+			if c == nil || !c.inHand {
+				_ = body.Close()
 			}
 		}()
 	}
-	if o.resp != nil && o.stale == nil {
-		c = m.store(o)
-	}
-	if c == nil {
-		m.fill.Complete(store.Result{Err: o.err, Failed: o.failure})
+	if c = m.store(o); c == nil {
+		m.settle(o)
 	}
 	switch {
 	case o.stale != nil:

@@ -24,6 +24,8 @@ type capture struct {
 	retain    time.Duration          // beyond its lifetime
 	surrogate []cachekeys.Tag        // the surrogate keys in its own fields
 	part      httpfield.ContentRange // of an answer that is a part; zero for a whole one
+	length    int64                  // of the content, where Content-Range tells; 0: it does not
+	inHand    bool                   // the body: another goroutine closes it
 
 	// of the goroutine that takes the body in hand; nil: the body stays in memory
 	chunks *chunkWriter
@@ -37,7 +39,7 @@ const maxPart = store.MaxWhole
 // does; or what is stored already is updated by it; or nothing is kept.
 func (m *miss) store(o outcome) *capture {
 	switch {
-	case m.fill == nil:
+	case m.fill == nil, o.resp == nil, o.stale != nil:
 		return nil
 	case o.validated != nil:
 		if !backend.Suspect(o.resp) {
@@ -49,8 +51,8 @@ func (m *miss) store(o outcome) *capture {
 		return nil
 	}
 	c := m.capture(o)
-	if c == nil && o.failure == store.NotFailed && m.fill.Leads() {
-		m.fill.Unshareable()
+	if c == nil && o.failure == store.NotFailed {
+		m.unshareable()
 	}
 	return c
 }
@@ -83,9 +85,16 @@ func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
 	if decision.Store {
 		c := &capture{miss: m, retain: decision.Retain}
 		c.part, _ = httpcache.PartOf(demand, answer)
+		whole := c.part.Total > 0 && c.part.First == 0 && c.part.Last == c.part.Total-1
+		if whole {
+			c.length, c.part = c.part.Total, httpfield.ContentRange{}
+		}
 		if c.part.Last-c.part.First >= maxPart {
 			why = reason.TooLarge
 		} else if c.entry, why = newEntry(read, decision, answer); why == "" {
+			if whole { // «bytes=0-»: it is stored as the answer without a range would be
+				c.entry.Status = http.StatusOK
+			}
 			m.x.out.Stored, c.surrogate = true, read.Given(answer.Fields)
 			return c
 		}
@@ -181,8 +190,8 @@ func (c *capture) relay(o outcome) {
 	trailers(x.w, resp)
 }
 
-// How long others wait for a body: for its next bytes, and for its end. Then each asks the backend
-// for itself.
+// How long others wait for a body that has begun: for its next bytes, and for its end. Then the
+// next one asks the backend.
 const (
 	bodyStall = 2 * time.Second
 	bodyTime  = 10 * time.Second
@@ -191,7 +200,8 @@ const (
 // takeBody takes the body in hand, and puts what the client is to read in its place.
 func (c *capture) takeBody(resp *http.Response) io.Closer {
 	end := time.Now().Add(bodyTime)
-	stalled := time.AfterFunc(bodyStall, func() { c.miss.fill.Complete(store.Result{}) })
+	c.miss.fill.Begin()
+	stalled := time.AfterFunc(bodyStall, c.miss.fill.Yield)
 	read := c.miss.x.plan.Read
 	length, limit := resp.ContentLength, read.Cache.MaxBody
 	if resp.ProtoMajor != 1 {
@@ -207,7 +217,7 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 			return c.toChunks(resp, body, content, err)
 		})
 	}
-	resp.Body = b
+	resp.Body, c.inHand = b, true
 	// ends with the body, which ends with the flight's context or with that of the one client
 	c.miss.handOver(func() {
 		defer stalled.Stop()
@@ -229,21 +239,21 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 
 // drop gives up an answer that was to be kept.
 func (c *capture) drop(why reason.Reason) {
-	if why != reason.Incomplete { // it will be too large again
-		c.miss.fill.Unshareable()
-	}
-	c.miss.fill.GiveUp()
-	c.miss.fill.Complete(store.Result{})
+	c.miss.giveUp(why)
 	c.kept(why)
 }
 
 // storePassed stores what has passed, if it is as long as it said.
 func (c *capture) storePassed(content []byte) {
+	length := c.length
 	if c.part.Total > 0 {
-		if int64(len(content)) != c.part.Last-c.part.First+1 {
-			c.drop(reason.Incomplete)
-			return
-		}
+		length = c.part.Last - c.part.First + 1
+	}
+	if length > 0 && int64(len(content)) != length {
+		c.drop(reason.Incomplete)
+		return
+	}
+	if c.part.Total > 0 {
 		content = c.join(content)
 	}
 	c.store(content)
@@ -264,12 +274,11 @@ func (c *capture) store(content []byte) {
 	}, c.kept)
 	switch {
 	case len(c.surrogate) > 0 && !m.fill.Guards(cachekeys.Guard("")):
-		m.fill.Complete(store.Result{})
+		m.fill.Complete(store.Result{}) // this once: it has just been learnt that it names tags
 	case e.Fresh(time.Now()) <= 0:
-		m.fill.Unshareable()
-		m.fill.Complete(store.Result{}) // each has to ask for itself
+		m.unshareable()
 	default:
-		m.fill.Complete(store.Result{Entry: e})
+		m.share(e)
 	}
 }
 

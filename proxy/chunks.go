@@ -11,14 +11,14 @@ import (
 )
 
 // A chunkWriter is the rest of a body that is too long to be held in memory. Its one reader takes
-// it from the backend at the client's pace, and what passes is stored in pieces meanwhile.
-// Whatever becomes of the pieces, the reader goes on.
+// it from the backend at the client's pace, and what passes is stored in chunks meanwhile.
+// Whatever becomes of the chunks, the reader goes on.
 type chunkWriter struct {
 	body    io.ReadCloser // the backend's
 	resp    *http.Response
 	limit   int64
 	capture *capture
-	pieces  *store.ChunkWriter
+	stored  *store.ChunkWriter
 
 	mu   sync.Mutex // the reader may be closed while it reads
 	size int64      // of what has come
@@ -29,28 +29,27 @@ type chunkWriter struct {
 // last of it. why says why nothing is stored. Those who wait for the answer are let go: from now
 // on it comes at the pace of one client.
 func (c *capture) toChunks(resp *http.Response, body io.ReadCloser, content []byte, err error) (rest io.ReadCloser, why reason.Reason) {
-	pieces := c.miss.chunks(c.entry, content)
-	if pieces == nil {
+	stored := c.miss.chunks(c.entry, content)
+	if stored == nil {
 		return nil, reason.StoreBusy
 	}
-	c.miss.fill.Unshareable()
-	c.miss.fill.Complete(store.Result{})
+	c.miss.unshareable()
 	c.chunks = &chunkWriter{
 		body: body, resp: resp, limit: c.miss.x.plan.Read.Cache.MaxBody,
-		capture: c, pieces: pieces, size: int64(len(content)),
+		capture: c, stored: stored, size: int64(len(content)),
 	}
 	c.chunks.passed(nil, err)
 	return c.chunks, ""
 }
 
-// run writes the pieces, until the body is complete or given up. It does nothing on a nil
+// run writes the chunks, until the body is complete or given up. It does nothing on a nil
 // chunkWriter.
 func (w *chunkWriter) run() {
 	if w == nil {
 		return
 	}
-	w.pieces.Run()
-	if why := w.pieces.Wait(); why != "" {
+	w.stored.Run()
+	if why := w.stored.Wait(); why != "" {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.drop(why)
@@ -78,25 +77,27 @@ func (w *chunkWriter) passed(b []byte, err error) {
 	case err != nil && err != io.EOF:
 		w.drop(reason.Incomplete)
 	case err == nil && (w.size != w.resp.ContentLength || w.resp.ProtoMajor != 1):
-		w.pieces.Write(b)
+		w.stored.Write(b)
 	case len(w.resp.Trailer) > 0: // nobody announced them
 		w.drop(reason.Trailers)
+	case w.capture.length > 0 && w.size != w.capture.length:
+		w.drop(reason.Incomplete)
 	default:
-		w.pieces.Write(b)
+		w.stored.Write(b)
 		w.over = true
 		w.keep()
 	}
 }
 
-// keep stores the complete answer behind its pieces.
+// keep stores the complete answer behind its chunks.
 func (w *chunkWriter) keep() {
 	c := w.capture
-	c.entry.Chunks = w.pieces.Finish()
+	c.entry.Chunks = w.stored.Finish()
 	c.miss.fill.Keep(c.entry, c.retain,
-		func() ([]cachekeys.Tag, reason.Reason) { return c.surrogate, w.pieces.Wait() },
+		func() ([]cachekeys.Tag, reason.Reason) { return c.surrogate, w.stored.Wait() },
 		func(why reason.Reason) {
 			if why != "" {
-				w.pieces.Discard(why)
+				w.stored.Discard(why)
 			}
 			c.kept(why)
 		})
@@ -106,7 +107,7 @@ func (w *chunkWriter) keep() {
 func (w *chunkWriter) drop(why reason.Reason) {
 	if !w.over {
 		w.over = true
-		w.pieces.Discard(why)
+		w.stored.Discard(why)
 		w.capture.kept(why)
 	}
 }

@@ -135,3 +135,64 @@ func TestABodyThatLacksItsTagsIsNotStored(t *testing.T) {
 		}
 	}
 }
+
+// ranged answers a range from the first byte on with 206 and all of the content, as it is asked
+// for by players of video.
+func ranged(content string, announced bool) func(http.ResponseWriter, *http.Request, int) {
+	return func(w http.ResponseWriter, r *http.Request, _ int) {
+		if announced {
+			w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+		}
+		if r.Header.Get("Range") != "" {
+			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%[2]d", len(content)-1, len(content)))
+			w.WriteHeader(http.StatusPartialContent)
+		}
+		_, _ = io.WriteString(w, content)
+	}
+}
+
+func TestAPartThatIsTheWholeIsStoredAsTheWhole(t *testing.T) {
+	for _, size := range []int{10, 2 << 20} {
+		for _, announced := range []bool{true, false} {
+			content := strings.Repeat("v", size)
+			b := backendThat(t, ranged(content, announced))
+			s := start(t, b, large)
+			a := s.get("/items/1", "Range: bytes=0-")
+			if a.status != http.StatusPartialContent || a.body != content || a.err != nil {
+				t.Fatalf("%d bytes: %d, %d bytes, %v", size, a.status, len(a.body), a.err)
+			}
+			await(t, "it is stored", func() bool {
+				return strings.HasPrefix(s.get("/items/1", "Range: bytes=5-6").cache(), "hit")
+			})
+			b.new()
+			whole := s.get("/items/1")
+			part := s.get("/items/1", "Range: bytes=0-")
+			if whole.status != http.StatusOK || whole.body != content || whole.fields.Get("Content-Range") != "" {
+				t.Errorf("the whole: %d, %d bytes, %q", whole.status, len(whole.body), whole.fields)
+			}
+			if part.status != http.StatusPartialContent || part.body != content {
+				t.Errorf("the part: %d, %d bytes", part.status, len(part.body))
+			}
+			if got := b.new(); got != "" {
+				t.Errorf("the backend was asked %q", got)
+			}
+		}
+	}
+}
+
+func TestAPartThatIsShorterThanItSaysIsNotStored(t *testing.T) {
+	for _, size := range []int{10, 2 << 20} {
+		b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+			if n == 1 {
+				w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", size, size+1))
+				w.WriteHeader(http.StatusPartialContent)
+			}
+			_, _ = io.WriteString(w, strings.Repeat("v", size))
+		})
+		s := start(t, b, large)
+		s.get("/items/1", "Range: bytes=0-")
+		if a := s.get("/items/1"); strings.HasPrefix(a.cache(), "hit") {
+			t.Errorf("%d bytes are a hit: %d bytes", size, len(a.body))
+		}
+	}
+}

@@ -46,19 +46,20 @@ type sidecar struct {
 
 // A setup is what a test may want otherwise than start has it.
 type setup struct {
-	redis   *redisd.Server
-	prefix  string
-	away    bool          // Redis is not waited for
-	budget  time.Duration // of Redis, for one request
-	inspect int64
-	backend backend.Options
-	wrap    func(http.Handler) http.Handler
+	redis    *redisd.Server
+	prefix   string
+	away     bool          // Redis is not waited for
+	budget   time.Duration // of Redis, for one request
+	inspect  int64
+	collapse time.Duration // CollapseWait
+	backend  backend.Options
+	wrap     func(http.Handler) http.Handler
 }
 
 // start serves the routes, one a line, before the backend. It ends with the test.
 func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar {
 	t.Helper()
-	o := setup{redis: shared, prefix: fmt.Sprint("t", prefixes.Add(1)), budget: 10 * time.Second, inspect: 1 << 20,
+	o := setup{redis: shared, prefix: fmt.Sprint("t", prefixes.Add(1)), budget: 10 * time.Second, inspect: 1 << 20, collapse: 10 * time.Second,
 		backend: backend.Options{URL: b.URL, Timeout: 20 * time.Second, Dial: time.Second}}
 	for _, f := range change {
 		f(&o)
@@ -76,7 +77,7 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	})
 	check(t, err)
 	s.keys = coherence.New(coherence.Options{Conn: conn, Names: names, Incarnation: incarnation, Log: log})
-	kept := store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret, Memory: 8 << 20, Log: log})
+	kept := store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret, Memory: 8 << 20, Log: log, CollapseWait: o.collapse})
 	transport, err := backend.New(o.backend)
 	check(t, err)
 	p := &proxy.Proxy{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"time"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/entry"
@@ -22,9 +23,10 @@ type miss struct {
 	x         *exchange
 	query     store.Query
 	candidate candidate
-	fill      *store.Fill   // nil: nothing of the answer can be stored or shared
-	outlives  bool          // the end is another goroutine's: see handOver
-	answered  chan struct{} // closed when run returns
+	joins     bool        // it may have the answer that another request fetches
+	fill      *store.Fill // nil: nothing of the answer can be stored or shared
+	asked     bool        // the backend: the outcome is its own
+	outlives  bool        // the end is another goroutine's: see handOver
 }
 
 // begin opens the tokens of a fill. There is none where nothing can be kept: for a HEAD without a
@@ -36,6 +38,8 @@ func (p *Proxy) begin(x *exchange, found store.Found, c candidate) *miss {
 	if !get && c.entry == nil {
 		return m
 	}
+	// a response that has to be validated at every use is of no use to others
+	m.joins = get && x.out.Reason != reason.NoCache && x.plan.Read.Demand.Joins(m.lifetime())
 	// The guard of names that only fields of answers give: where none has named anything yet, it
 	// forbids nothing until one does.
 	guards, unseen := x.plan.Read.Guards, []cachekeys.Tag{cachekeys.Guard("")}
@@ -43,8 +47,7 @@ func (p *Proxy) begin(x *exchange, found store.Found, c candidate) *miss {
 		guards, unseen = slices.Concat(guards, unseen), nil
 	}
 	fill, err := p.Store.Begin(x.r.Context(), x.budget, store.Opening{
-		Query: m.query, Names: found.Names, Guards: guards, Unseen: unseen,
-		Shared: get && mayShare(x.out.Reason) && !x.plan.Read.Demand.Range,
+		Query: m.query, Names: found.Names, Guards: guards, Unseen: unseen, Shared: m.joins,
 	})
 	switch {
 	case err != nil:
@@ -57,20 +60,17 @@ func (p *Proxy) begin(x *exchange, found store.Found, c candidate) *miss {
 	return m
 }
 
-// mayShare reports whether a request that missed for this reason may have the answer that another
-// one fetches: not if it wants an answer of its own.
-func mayShare(why reason.Reason) bool {
-	switch why {
-	case reason.Miss, reason.VaryMiss, reason.Stale, reason.Invalidated, reason.Undecodable, reason.BodyLost:
-		return true
+// lifetime is how long the answer is expected to live: as long as the stored one, or as the policy
+// says; 0 if neither tells.
+func (m *miss) lifetime() time.Duration {
+	if m.candidate.entry != nil {
+		return m.candidate.entry.Lifetime
 	}
-	return false
+	return m.x.plan.Read.Cache.Rules.TTL
 }
 
 // run answers the request: with the answer that another one fetches, or with its own.
 func (m *miss) run() {
-	m.answered = make(chan struct{})
-	defer close(m.answered)
 	defer func() {
 		if !m.outlives {
 			m.fill.End()
@@ -84,42 +84,43 @@ func (m *miss) run() {
 	m.answer(o)
 }
 
-// handOver lets work outlive the handler. The fill ends when both are done: a body that is not
-// stored any more, since it is too large or Redis is slow, still comes from the fill's backend
-// request to the client.
+// handOver lets work outlive the handler. The end of the fill is then the end of work.
 func (m *miss) handOver(work func()) {
 	m.outlives = true
 	go func() { // ends with work
 		defer m.fill.End()
 		defer logPanic("taking an answer in hand")
 		work()
-		<-m.answered
 	}()
 }
 
 // join looks for the answer of another request that misses the same: of this process, or of another
-// one. shared is false where this request has to fetch for itself, or for all.
+// one. shared is false where this request has to fetch for itself, or for all. Where the fetch of
+// another one fails, a stale response may be served in its place; else this request waits on.
 func (m *miss) join() (o outcome, shared bool) {
 	ctx := m.x.r.Context()
 	if !m.fill.Join(ctx) {
 		return o, false
 	}
 	context.AfterFunc(ctx, m.fill.Leave) // ctx ends with the handler at the latest
-	result, ok := m.fill.Wait(ctx, m.x.budget)
-	switch {
-	case !ok && m.fill.Leads():
-		return o, false
-	case !ok:
-		panic(http.ErrAbortHandler) // nobody is there to read an answer
+	for {
+		switch result, event := m.fill.Wait(ctx, m.x.budget); event {
+		case store.ClientLeft:
+			panic(http.ErrAbortHandler) // nobody is there to read an answer
+		case store.ToFetch:
+			return o, false
+		case store.LeaderFailed:
+			o = m.failed(outcome{err: result.Err, failure: result.Failed})
+			if o.stale != nil {
+				return o, true
+			}
+		case store.Answered:
+			if result.Entry == nil {
+				return outcome{}, false
+			}
+			return m.collapsed(result.Entry)
+		}
 	}
-	o = m.failed(outcome{err: result.Err, failure: result.Failed})
-	if o.stale != nil || o.err != nil {
-		return o, true
-	}
-	if result.Entry == nil {
-		return outcome{}, false
-	}
-	return m.collapsed(result.Entry)
 }
 
 // collapsed is the outcome of an answer that another request fetched. shared is false where the
@@ -133,6 +134,41 @@ func (m *miss) collapsed(e *entry.Entry) (o outcome, shared bool) {
 	return outcome{shared: &usable{r, d.Reuse}}, lost == ""
 }
 
+// settle says what others have of an outcome that is not being stored: nothing of a response that
+// another request or the store has given, and of a failure; else that each has to fetch for itself.
+func (m *miss) settle(o outcome) {
+	switch {
+	case !m.asked, m.context().Err() != nil:
+		m.fill.Yield()
+	case o.failure != store.NotFailed:
+		m.fill.Fail(store.Result{Failed: o.failure, Err: o.err})
+	default:
+		m.fill.Complete(store.Result{})
+	}
+}
+
+// share gives the complete answer to those who wait for it.
+func (m *miss) share(e *entry.Entry) { m.fill.Complete(store.Result{Entry: e}) }
+
+// unshareable lets those go who wait, for the answer is of no use to them, and remembers that.
+func (m *miss) unshareable() {
+	if m.joins {
+		m.fill.Unshareable()
+	}
+	m.fill.Complete(store.Result{})
+}
+
+// giveUp says that nothing of the answer is kept. Those who wait fetch one at a time if it ended
+// early; else, as the next one would be like it, each for itself.
+func (m *miss) giveUp(why reason.Reason) {
+	m.fill.GiveUp()
+	if why == reason.Incomplete {
+		m.fill.Fail(store.Result{})
+	} else {
+		m.unshareable()
+	}
+}
+
 // context is that of the backend request: it lasts while somebody waits for the answer.
 func (m *miss) context() context.Context {
 	if m.fill.Leads() {
@@ -141,7 +177,7 @@ func (m *miss) context() context.Context {
 	return m.x.r.Context()
 }
 
-// chunks begins to store a body in pieces; nil where that cannot be.
+// chunks begins to store a body in chunks; nil where that cannot be.
 func (m *miss) chunks(e *entry.Entry, content []byte) *store.ChunkWriter {
 	return m.fill.NewChunkWriter(e, content, m.proxy.RedisTimeout)
 }

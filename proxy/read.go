@@ -42,8 +42,8 @@ func (p *Proxy) read(x *exchange) {
 func (x *exchange) query() store.Query {
 	read := x.plan.Read
 	return store.Query{
-		Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried, Fields: x.req.Outgoing(), Memory: read.Cache.Memory,
-		TTL: read.Cache.Rules.Expected(), Search: read,
+		Route: x.plan.Route, Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried,
+		Fields: x.req.Outgoing(), Memory: read.Cache.Memory, TTL: read.Cache.Rules.Expected(), Search: read,
 	}
 }
 

@@ -6,10 +6,12 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/entry"
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
@@ -30,7 +32,9 @@ type refreshes struct {
 
 // begin begins the refresh of a key, unless there is one, or there are too many. Its context ends
 // with close; over is to be called in the end.
-func (r *refreshes) begin(key cachekeys.Digest, parent context.Context) (ctx context.Context, over func(), ok bool) {
+func (r *refreshes) begin(key cachekeys.Digest, parent context.Context) (
+	ctx context.Context, over func(), ok bool,
+) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if _, found := r.keys[key]; found || r.closed || len(r.keys) >= maxRefreshes {
@@ -65,14 +69,14 @@ func (r *refreshes) close() {
 // served.
 func (p *Proxy) Close() { p.refreshes.close() }
 
-// refresh fetches anew what x was answered with, behind that answer: the entry under key. It is a
-// miss like any other.
-func (p *Proxy) refresh(x *exchange, key cachekeys.Digest) {
+// refresh fetches anew what x was answered with, behind that answer: e, the entry under key. It is
+// a miss like any other.
+func (p *Proxy) refresh(x *exchange, key cachekeys.Digest, e *entry.Entry) {
 	ctx, over, ok := p.refreshes.begin(key, x.r.Context())
 	if !ok {
 		return
 	}
-	own := p.refreshing(x, ctx)
+	own := p.refreshing(ctx, x, e)
 	own.budget = p.Redis.Budget(p.RedisTimeout)
 	go func() { // ends with the backend's answer or its time-out, or with Close, which waits for it
 		defer over()
@@ -81,22 +85,38 @@ func (p *Proxy) refresh(x *exchange, key cachekeys.Digest) {
 	}()
 }
 
-// refreshing is the exchange of a refresh: the request as a GET for the whole, answered to nobody.
-func (p *Proxy) refreshing(x *exchange, ctx context.Context) *exchange {
+// wishes are the fields by which a client says what it wants of a cache, and under which condition
+// it wants the content. A refresh is the sidecar's own request, and has none of them.
+var wishes = []string{
+	"Cache-Control", "Pragma", "Range", "If-Range",
+	"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since",
+}
+
+// refreshing is the exchange of a refresh of e: the request as a GET for the whole, without the
+// client's wishes, answered to nobody. A field that selects e stays, and counts as no wish.
+func (p *Proxy) refreshing(ctx context.Context, x *exchange, e *entry.Entry) *exchange {
 	r := x.r.Clone(ctx)
 	r.Method = http.MethodGet
-	delete(r.Header, "Range")
-	delete(r.Header, "If-Range")
-	req, plan, read := x.req, *x.plan, *x.plan.Read
-	req.Method, req.Fields = http.MethodGet, httpfield.Header(r.Header)
-	read.Demand = httpcache.Read(read.Rules, req)
-	plan.Read = &read
-	own := &exchange{
-		w: &recorder{ResponseWriter: nowhere{}}, r: r, req: req, plan: &plan, table: x.table,
-		out: telemetry.Outcome{Start: time.Now(), Method: r.Method, Route: x.out.Route, Result: telemetry.ResultMiss, Reason: reason.Stale},
+	unwished := r.Header.Clone()
+	for _, name := range wishes {
+		delete(unwished, name)
+		if !slices.Contains(e.Vary, name) && !slices.Contains(x.plan.Read.Cache.Vary, name) {
+			delete(r.Header, name)
+		}
 	}
-	own.sent = p.Backend.Fields(r)
-	own.req.Sent = &own.sent
+	plan, read := *x.plan, *x.plan.Read
+	own := &exchange{
+		w: &recorder{ResponseWriter: nowhere{}}, r: r, req: x.req, sent: p.Backend.Fields(r),
+		plan: &plan, table: x.table,
+		out: telemetry.Outcome{
+			Start: time.Now(), Method: r.Method, Route: x.out.Route,
+			Result: telemetry.ResultMiss, Reason: reason.Stale,
+		},
+	}
+	own.req.Method, own.req.Sent = r.Method, &own.sent
+	own.req.Fields = httpfield.Header(unwished)
+	read.Demand = httpcache.Read(read.Rules, own.req)
+	plan.Read = &read
 	return own
 }
 

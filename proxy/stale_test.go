@@ -168,4 +168,32 @@ func TestAStaleAnswerIsSharedByThoseWhoWaitForAFetchThatFails(t *testing.T) {
 			t.Errorf("client %d got %d %q %q", i, a.status, a.body, a.cache())
 		}
 	}
+	if n := b.requests.Load(); n != 2 {
+		t.Errorf("the backend saw %d requests, want one that failed", n)
+	}
+}
+
+// A client's own Cache-Control and conditions are about its answer, and not about a refresh.
+func TestARefreshHasNoneOfTheWishesOfTheClient(t *testing.T) {
+	t.Parallel()
+	var wished atomic.Value
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		for _, name := range []string{"Cache-Control", "Pragma", "If-None-Match", "If-Modified-Since"} {
+			if value := r.Header.Get(name); n > 1 && value != "" {
+				wished.Store(name + ": " + value)
+			}
+		}
+		write(w, fmt.Sprint("answer ", n))
+	})
+	s := start(t, b, stale)
+	s.get("/behind/1")
+	await(t, "it is refreshed", func() bool {
+		s.get("/behind/1", "Cache-Control: max-stale=3600, max-age=3600, only-if-cached", "Pragma: x",
+			`If-None-Match: "a"`, "If-Modified-Since: Thu, 01 Jan 2026 00:00:00 GMT")
+		return b.requests.Load() > 1
+	})
+	await(t, "the new answer is stored", func() bool { return s.get("/behind/1").body == "answer 2" })
+	if got := wished.Load(); got != nil {
+		t.Errorf("the backend was sent %q", got)
+	}
 }

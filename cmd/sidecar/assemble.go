@@ -96,7 +96,7 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 	}
 	s.store = store.New(store.Options{
 		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value, Memory: int64(s.cfg.Memory),
-		StoreTimeout: s.cfg.Store, Log: s.log,
+		StoreTimeout: s.cfg.Store, CollapseWait: s.cfg.CollapseWait, Log: s.log,
 	})
 	s.metrics.Memory(func() telemetry.MemoryStats {
 		m := s.store.Memory()

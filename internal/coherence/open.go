@@ -119,6 +119,17 @@ func (o *Opened) Proof() [sha1.Size]byte {
 	return sha1.Sum(appendMarks(appendMarks(nil, o.Stamp), o.guards))
 }
 
+// Note is the tokens that Proof is made of, as a Sequel is told them.
+func (o *Opened) Note() string {
+	var tokens []byte
+	for _, marks := range [...][]Mark{o.Stamp, o.guards} {
+		for _, m := range marks {
+			tokens = append(tokens, m.Token[:]...)
+		}
+	}
+	return string(tokens)
+}
+
 func appendMarks(b []byte, marks []Mark) []byte {
 	for _, m := range marks {
 		b = append(append(b, m.Tag[:]...), m.Token[:]...)

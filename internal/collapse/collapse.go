@@ -2,9 +2,20 @@
 // others wait for the result.
 //
 // Those who want the same are the members of a flight. One of them leads: it fetches. The lead
-// passes to the next member if the leader ends without a result, so a leader that fails or panics
-// strands nobody, and never sends all others off at once. The context of the fetch belongs to the
-// flight, not to the leader: it ends when no member is left.
+// passes to the next member if the leader fails, ends without a result, or takes too long, so a
+// leader that hangs, fails or panics strands nobody and sends the others off one at a time. The
+// context of the fetch belongs to the flight, not to the leader: it ends when no member is left.
+//
+// # How long members wait
+//
+// No member waits longer than its patience, in all, for a result that has not begun to come,
+// however many leaders it sees. A member whose patience is over fetches for itself; its result is
+// the flight's all the same if it comes first. All who came at one time would then leave at one
+// time too, and the backend would see the crowd that it was to be spared. So a fetch that has not
+// begun to bring a result after four fifths of the patience is doubled: the next member leads and
+// fetches too. In the time that is left, its result still serves all others.
+//
+// A result that has begun to come is waited for until its fetch ends or yields.
 //
 // The package knows neither requests nor Redis. Which members want the same is the caller's to
 // say, by the key; so is what a result is worth to each of them.
@@ -14,6 +25,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 // A Group is the flights under way, by key. The zero value has none. It is safe for concurrent
@@ -23,50 +35,62 @@ type Group[K comparable, M, R any] struct {
 	open map[K]*flight[K, M, R] // those that can be joined
 }
 
-// A flight is one fetch for its members.
+// A flight is one fetch for its members, or several, one after the other.
 type flight[K comparable, M, R any] struct {
 	group  *Group[K, M, R]
 	key    K
 	ctx    context.Context
 	cancel context.CancelFunc
-	done   chan struct{} // closed when there is a result
-	result R             // to be read when done is closed
 
 	// Guarded by group.mu:
 	present  int                // members that have not left
-	leader   *Member[K, M, R]   // the one that fetches
+	leader   *Member[K, M, R]   // the one that fetches for all; nil: there is none
 	waiting  []*Member[K, M, R] // those that may lead after it, the first that came first
+	coming   *Member[K, M, R]   // whose result has begun to come; nil: nobody's
+	failures int
+	failure  R // of the last fetch that failed
 	complete bool
+	result   R
+	changed  chan struct{} // closed, and made anew, when members that wait have to look again
 }
 
 // A Member takes part in a flight. Its owner calls End once it is done, best by a defer. It is
 // safe for concurrent use.
 type Member[K comparable, M, R any] struct {
-	flight *flight[K, M, R]
-	value  M
-	lead   chan struct{} // closed when it is the leader
+	flight   *flight[K, M, R]
+	value    M
+	patience time.Duration
 
-	left, ended bool // guarded by group.mu
+	// Guarded by group.mu:
+	until       time.Time        // when its patience is over
+	leads       bool             // it is, or was, the leader
+	before      *Member[K, M, R] // the leader that it replaced; nil: there was none
+	doubled     time.Time        // when its fetch is doubled; zero: it has not begun to fetch
+	failures    int              // of the flight, that it knows of
+	left, ended bool
 }
 
 // Join joins the flight of key, or begins one that this member leads. value is what others see of
-// it while it leads. The flight's context has the values of the ctx of the member that began it.
-func (g *Group[K, M, R]) Join(ctx context.Context, key K, value M) *Member[K, M, R] {
+// it while it leads; patience is how long it waits for a result that has not begun to come. The
+// flight's context has the values of the ctx of the member that began it.
+func (g *Group[K, M, R]) Join(ctx context.Context, key K, value M,
+	patience time.Duration) *Member[K, M, R] {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	f, found := g.open[key]
 	if !found {
-		f = &flight[K, M, R]{group: g, key: key, done: make(chan struct{})}
+		f = &flight[K, M, R]{group: g, key: key, changed: make(chan struct{})}
 		f.ctx, f.cancel = context.WithCancel(context.WithoutCancel(ctx))
 		if g.open == nil {
 			g.open = map[K]*flight[K, M, R]{}
 		}
 		g.open[key] = f
 	}
-	m := &Member[K, M, R]{flight: f, value: value, lead: make(chan struct{})}
+	m := &Member[K, M, R]{flight: f, value: value, failures: f.failures,
+		patience: patience, until: time.Now().Add(patience)}
 	f.present++
 	f.waiting = append(f.waiting, m)
-	if f.leader == nil || f.leader.ended {
+	if f.leader == nil {
 		f.pass()
 	}
 	return m
@@ -75,38 +99,52 @@ func (g *Group[K, M, R]) Join(ctx context.Context, key K, value M) *Member[K, M,
 // Context is that of the fetch: it ends when no member is left.
 func (m *Member[K, M, R]) Context() context.Context { return m.flight.ctx }
 
-// Leads reports whether m is to fetch. Once it is, it stays so.
+// Leads reports whether m is to fetch for the flight. Once it is, it stays so.
 func (m *Member[K, M, R]) Leads() bool {
-	select {
-	case <-m.lead:
-		return true
-	default:
-		return false
-	}
-}
-
-// Leader is what the flight's leader has brought.
-func (m *Member[K, M, R]) Leader() M {
 	m.flight.group.mu.Lock()
 	defer m.flight.group.mu.Unlock()
-	return m.flight.leader.value
+	return m.leads
 }
 
-// Wait waits for a result. ok is false where there is none for m: m leads now and is to fetch, or
-// ctx is done.
-func (m *Member[K, M, R]) Wait(ctx context.Context) (result R, ok bool) {
-	select {
-	case <-m.flight.done: // also where m leads by now
-		return m.flight.result, true
-	default:
+// Leader is what the flight's leader has brought; the zero value if there is none.
+func (m *Member[K, M, R]) Leader() (value M) {
+	m.flight.group.mu.Lock()
+	defer m.flight.group.mu.Unlock()
+	if m.flight.leader != nil {
+		value = m.flight.leader.value
 	}
-	select {
-	case <-m.flight.done:
-		return m.flight.result, true
-	case <-m.lead:
-	case <-ctx.Done():
+	return value
+}
+
+// Predecessor is what the leader has brought that m replaced; the zero value if there was none.
+func (m *Member[K, M, R]) Predecessor() (value M) {
+	m.flight.group.mu.Lock()
+	defer m.flight.group.mu.Unlock()
+	if m.before != nil {
+		value = m.before.value
 	}
-	return result, false
+	return value
+}
+
+// Fetch says that m begins to fetch. If its result has not begun to come after four fifths of its
+// patience, the next member leads too.
+func (m *Member[K, M, R]) Fetch() {
+	f := m.flight
+	f.group.mu.Lock()
+	defer f.group.mu.Unlock()
+	m.doubled = time.Now().Add(m.patience - m.patience/5)
+	f.announce()
+}
+
+// Begin says that m's result has begun to come: whoever waits goes on waiting for it, until m
+// completes the flight, fails, yields or ends.
+func (m *Member[K, M, R]) Begin() {
+	f := m.flight
+	f.group.mu.Lock()
+	defer f.group.mu.Unlock()
+	if f.coming == nil {
+		f.coming = m
+	}
 }
 
 // Complete gives the result to all members. The first one counts. Who comes later begins a new
@@ -120,7 +158,26 @@ func (m *Member[K, M, R]) Complete(result R) {
 	}
 	f.complete, f.result = true, result
 	f.close()
-	close(f.done)
+	f.announce()
+}
+
+// Fail says that m's fetch has failed, and how. That is m's own result and nobody else's: the
+// next member leads. The others are told, and may wait on.
+func (m *Member[K, M, R]) Fail(failure R) {
+	f := m.flight
+	f.group.mu.Lock()
+	defer f.group.mu.Unlock()
+	f.failures, f.failure = f.failures+1, failure
+	m.failures = f.failures
+	m.yield()
+}
+
+// Yield says that nobody is to wait for m's result any more, though it may still come: where m
+// leads, the next member leads in its place.
+func (m *Member[K, M, R]) Yield() {
+	m.flight.group.mu.Lock()
+	defer m.flight.group.mu.Unlock()
+	m.yield()
 }
 
 // Leave says that m's result is no longer wanted. A leader fetches on for the others; a member
@@ -137,8 +194,8 @@ func (m *Member[K, M, R]) Leave() {
 	m.leave()
 }
 
-// End says that m's owner is done: it waits no more, and will call Complete no more. It is Leave,
-// and where m leads and there is no result, the next member leads. Only the first call counts.
+// End says that m's owner is done: it waits no more, and will call nothing more. It is Leave and
+// Yield. Only the first call counts.
 //
 // The lead is given under the lock, to a member that has not ended, and is given on by that
 // member's own End:
@@ -155,9 +212,8 @@ func (m *Member[K, M, R]) End() {
 	}
 	m.ended = true
 	m.leave()
-	if f.leader == m && !f.complete {
-		f.pass()
-	}
+	m.yield()
+	m.before = nil // members are not chained for as long as one of them is held
 }
 
 // leave takes m off the flight. group.mu is held.
@@ -167,20 +223,45 @@ func (m *Member[K, M, R]) leave() {
 	}
 	f := m.flight
 	m.left = true
-	f.waiting = slices.DeleteFunc(f.waiting, func(other *Member[K, M, R]) bool { return other == m })
+	f.forget(m)
 	if f.present--; f.present == 0 {
 		f.close()
 		f.cancel()
 	}
 }
 
+// yield is Yield. group.mu is held.
+func (m *Member[K, M, R]) yield() {
+	f := m.flight
+	if f.coming == m {
+		f.coming = nil
+	}
+	if f.leader == m && !f.complete {
+		f.pass()
+	}
+	f.announce()
+}
+
+// forget lets m lead no more, if it waits. group.mu is held.
+func (f *flight[K, M, R]) forget(m *Member[K, M, R]) {
+	f.waiting = slices.DeleteFunc(f.waiting, func(other *Member[K, M, R]) bool { return other == m })
+}
+
 // pass gives the lead to the member that has waited longest, if there is one. group.mu is held.
 func (f *flight[K, M, R]) pass() {
+	before := f.leader
+	f.leader = nil
 	if len(f.waiting) == 0 {
 		return
 	}
 	f.leader, f.waiting = f.waiting[0], f.waiting[1:]
-	close(f.leader.lead)
+	f.leader.leads, f.leader.before = true, before
+}
+
+// announce makes all who wait look again. group.mu is held.
+func (f *flight[K, M, R]) announce() {
+	close(f.changed)
+	f.changed = make(chan struct{})
 }
 
 // close lets nobody join any more. group.mu is held.

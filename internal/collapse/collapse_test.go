@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sidecar/internal/collapse"
 )
@@ -14,10 +15,12 @@ type (
 	member = collapse.Member[string, string, string]
 )
 
+const patience = 10 * time.Second
+
 func join(t *testing.T, g *group, names ...string) (members []*member) {
 	t.Helper()
 	for _, name := range names {
-		members = append(members, g.Join(t.Context(), "key", name))
+		members = append(members, g.Join(t.Context(), "key", name, patience))
 	}
 	return members
 }
@@ -39,8 +42,8 @@ func TestTheFirstOneFetchesAndAllGetItsResult(t *testing.T) {
 	var waiting sync.WaitGroup
 	for _, m := range members[1:] {
 		waiting.Go(func() {
-			if result, ok := m.Wait(t.Context()); !ok || result != "result" {
-				t.Errorf("a member got %q, %t", result, ok)
+			if result, e := m.Wait(t.Context()); e != collapse.Completed || result != "result" {
+				t.Errorf("a member got %q, event %d", result, e)
 			}
 			if m.Leader() != "first" {
 				t.Errorf("the leader is %q", m.Leader())
@@ -52,14 +55,14 @@ func TestTheFirstOneFetchesAndAllGetItsResult(t *testing.T) {
 	members[0].Complete("another")
 	members[0].End()
 	waiting.Wait()
-	if m := g.Join(t.Context(), "key", "late"); !m.Leads() {
+	if m := g.Join(t.Context(), "key", "late", patience); !m.Leads() {
 		t.Error("who comes after the result joined a flight that is over")
 	}
 }
 
 func TestMembersOfDifferentKeysDoNotMeet(t *testing.T) {
 	var g group
-	a, b := g.Join(t.Context(), "a", ""), g.Join(t.Context(), "b", "")
+	a, b := g.Join(t.Context(), "a", "", patience), g.Join(t.Context(), "b", "", patience)
 	if !a.Leads() || !b.Leads() {
 		t.Error("one of them waits for the other")
 	}
@@ -75,7 +78,7 @@ func TestALeaderThatEndsWithoutAResultPassesTheLeadToOneAtATime(t *testing.T) {
 	}
 	members[1].End()
 	members[1].End()
-	if _, ok := members[2].Wait(t.Context()); ok || !members[2].Leads() {
+	if _, e := members[2].Wait(t.Context()); e != collapse.Leads {
 		t.Error("the last one does not lead")
 	}
 	members[2].End()
@@ -95,7 +98,7 @@ func TestALeaderThatPanicsStrandsNobody(t *testing.T) {
 		defer members[0].End()
 		panic("the fetch")
 	}()
-	if _, ok := members[1].Wait(t.Context()); ok || !members[1].Leads() {
+	if _, e := members[1].Wait(t.Context()); e != collapse.Leads {
 		t.Error("the other one does not lead")
 	}
 }
@@ -108,8 +111,8 @@ func TestALeaderWhoseClientLeftFetchesForTheOthers(t *testing.T) {
 		t.Fatal("the fetch ended, or passed on, with the client of the leader")
 	}
 	members[0].Complete("result")
-	if result, ok := members[1].Wait(t.Context()); !ok || result != "result" {
-		t.Errorf("the other one got %q, %t", result, ok)
+	if result, e := members[1].Wait(t.Context()); e != collapse.Completed || result != "result" {
+		t.Errorf("the other one got %q, event %d", result, e)
 	}
 }
 
@@ -142,11 +145,11 @@ func TestWhoeverIsGivenTheLeadAndLeavesGivesItOn(t *testing.T) {
 	members[0].End()
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, ok := members[1].Wait(gone); ok {
-		t.Fatal("there is a result")
+	if _, e := members[1].Wait(gone); e != collapse.Leads {
+		t.Fatalf("event %d", e)
 	}
 	members[1].End() // without fetching
-	if _, ok := members[2].Wait(t.Context()); ok || !members[2].Leads() {
+	if _, e := members[2].Wait(t.Context()); e != collapse.Leads {
 		t.Error("the last one does not lead")
 	}
 }
@@ -155,7 +158,7 @@ func TestTheContextHasTheValuesOfTheFirstAndNotItsEnd(t *testing.T) {
 	type key struct{}
 	var g group
 	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "value"))
-	m := g.Join(ctx, "key", "")
+	m := g.Join(ctx, "key", "", patience)
 	cancel()
 	if m.Context().Value(key{}) != "value" || m.Context().Err() != nil {
 		t.Errorf("value %v, error %v", m.Context().Value(key{}), m.Context().Err())
@@ -173,13 +176,13 @@ func TestAtNoTimeDoTwoOfOneFlightFetch(t *testing.T) {
 		running.Go(func() {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			m := g.Join(ctx, "key", "")
+			m := g.Join(ctx, "key", "", patience)
 			defer m.End()
 			if i%5 == 0 {
 				go cancel()
 				defer context.AfterFunc(ctx, m.Leave)()
 			}
-			if _, ok := m.Wait(ctx); ok || !m.Leads() {
+			if _, e := m.Wait(ctx); e != collapse.Leads {
 				return
 			}
 			counter, _ := fetching.LoadOrStore(m.Context(), new(atomic.Int64))

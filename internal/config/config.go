@@ -6,11 +6,12 @@ import "time"
 
 // A Config is the sidecar's configuration. It does not change once loaded.
 type Config struct {
-	Backend  Backend `envPrefix:"BACKEND_"`
-	Ready    string  `env:"READY_REQUIRES_BACKEND" envDefault:"started" help:"whether /readyz waits for the backend: started (until it has answered once), always or never"`
-	Listen   string  `env:"LISTEN_ADDR" envDefault:":8080" help:"address of the data plane"`
-	Ops      string  `env:"OPS_ADDR" envDefault:":9090" help:"address of health, metrics and administration"`
-	Policies string  `env:"POLICIES_FILE" envDefault:"policies.yaml" help:"the policies; read again when the file changes and on SIGHUP"`
+	Backend      Backend       `envPrefix:"BACKEND_"`
+	CollapseWait time.Duration `env:"COLLAPSE_WAIT" envDefault:"5s" help:"how long others wait for an answer that one of them fetches and that has not begun to come; 0: nobody waits"`
+	Ready        string        `env:"READY_REQUIRES_BACKEND" envDefault:"started" help:"whether /readyz waits for the backend: started (until it has answered once), always or never"`
+	Listen       string        `env:"LISTEN_ADDR" envDefault:":8080" help:"address of the data plane"`
+	Ops          string        `env:"OPS_ADDR" envDefault:":9090" help:"address of health, metrics and administration"`
+	Policies     string        `env:"POLICIES_FILE" envDefault:"policies.yaml" help:"the policies; read again when the file changes and on SIGHUP"`
 
 	Redis     Redis         `envPrefix:"REDIS_"`
 	JobsRedis Redis         `envPrefix:"JOBS_REDIS_"`

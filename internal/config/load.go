@@ -164,6 +164,7 @@ func (c *Config) bounds() Faults {
 		{"REDIS_TIMEOUT", c.Timeout > 0, "it has to be over 0"},
 		{"REDIS_STORE_TIMEOUT", c.Store > 0, "it has to be over 0"},
 		{"BACKEND_TIMEOUT", c.Backend.Timeout > 0, "it has to be over 0"},
+		{"COLLAPSE_WAIT", c.CollapseWait >= 0, "it is 0 for not at all, or a time"},
 		{"BACKEND_DIAL_TIMEOUT", c.Backend.Dial > 0, "it has to be over 0"},
 		{"SHUTDOWN_TIMEOUT", c.Shutdown > 0, "it has to be over 0"},
 		{"READ_HEADER_TIMEOUT", c.ReadHeader > 0,

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
@@ -45,6 +46,22 @@ func (d *Demand) WithMethod(method string) *Demand {
 	other.Bypass = other.bypass()
 	other.objection = other.objects()
 	return &other
+}
+
+// Joins reports whether the request could be answered by a response of age 0 that another one
+// fetches, and that lives for lifetime; 0: it is not known for how long. A request that could not
+// has nothing to wait for; nor has one for an event stream, whose head may come with its first
+// event.
+func (d *Demand) Joins(lifetime time.Duration) bool {
+	cc := &d.directives
+	switch {
+	case d.objection != "", d.Range, cc.MaxAge.Set && cc.MaxAge.Value <= 0:
+		return false
+	case lifetime > 0 && cc.MinFresh.Set && cc.MinFresh.Value > lifetime:
+		return false
+	}
+	accepted, _ := httpfield.Members(d.request.Fields.Values("Accept"))
+	return !slices.ContainsFunc(accepted, func(m string) bool { return mediaType(m) == eventStream })
 }
 
 // bypass says why the request goes past the cache.

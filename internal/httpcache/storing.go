@@ -117,11 +117,29 @@ func refusal(r Rules, d *Demand, who Requester, resp Response,
 		return reason.Authorized // §3.5
 	case cc.Broken:
 		return reason.BadDirectives
+	case streamed(resp.Fields):
+		return reason.Streamed
 	}
 	if _, any := VaryNames(resp.Fields); any {
 		return reason.VaryAny // §4.1: it would never be selected
 	}
 	return ""
+}
+
+// streamed reports whether a response is one to be passed on as it comes: what is held back for a
+// store, or for others, comes too late.
+func streamed(f httpfield.Fields) bool {
+	return httpfield.Incremental(f.Values("Incremental")) ||
+		mediaType(httpfield.First(f, "Content-Type")) == eventStream
+}
+
+// eventStream is the media type of server-sent events.
+const eventStream = "text/event-stream"
+
+// mediaType is the type of a Content-Type, or of a member of Accept, in small letters.
+func mediaType(value string) string {
+	value, _, _ = strings.Cut(value, ";")
+	return strings.ToLower(strings.TrimSpace(value))
 }
 
 // storable accepts every final status (§3) but those that concern one request alone. 304 and 226

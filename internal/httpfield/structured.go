@@ -31,3 +31,13 @@ func booleanOf(m httpsfv.Member) (v, ok bool) {
 	v, ok = item.Value.(bool)
 	return v, ok
 }
+
+// Incremental reports whether the field lines of Incremental ask for the message to be passed on
+// as it comes (RFC 10036). A value that is no Boolean says nothing.
+func Incremental(values []string) bool {
+	if len(values) == 0 {
+		return false
+	}
+	item, err := httpsfv.UnmarshalItem(values)
+	return err == nil && item.Value == true
+}

@@ -17,14 +17,19 @@ import (
 // term.
 func (l *Leases) Take(ctx context.Context, b *redisconn.Budget, r Request, note string) (*Lease, error) {
 	taken := l.New(r)
-	err := l.conn.Do(ctx, b, "lease", func(ctx context.Context, c redis.UniversalClient) error {
-		answers, err := redisconn.Run(ctx, c, []redisconn.Call{taken.Call(nil, note)})
+	return taken, taken.Retry(ctx, b, note)
+}
+
+// Retry asks Redis once more for a lease that was found Elsewhere. One that was handed over to l
+// meanwhile stays.
+func (l *Lease) Retry(ctx context.Context, b *redisconn.Budget, note string) error {
+	return l.leases.conn.Do(ctx, b, "lease", func(ctx context.Context, c redis.UniversalClient) error {
+		answers, err := redisconn.Run(ctx, c, []redisconn.Call{l.Call(nil, note)})
 		if err == nil {
-			taken.Answer(answers[0])
+			l.Answer(answers[0])
 		}
 		return err
 	})
-	return taken, err
 }
 
 // Call is the script call that takes l, for a pipeline of the caller's, which passes Redis's
@@ -53,6 +58,9 @@ func (l *Lease) Answer(v any) {
 	}
 	l.leases.mu.Lock()
 	defer l.leases.mu.Unlock()
+	if l.holds() {
+		return
+	}
 	switch fields[0] {
 	case "held":
 		l.state, l.until = Held, l.sent.Add(l.leases.term)

@@ -79,6 +79,7 @@ const (
 	StoreBusy         Reason = "store-busy"         // too many stores under way
 	BadFraming        Reason = "bad-framing"        // its framing is ambiguous
 	BadDirectives     Reason = "bad-cache-control"  // of either side, that cannot be parsed
+	Streamed          Reason = "streamed"           // an event stream, or Incremental (RFC 10036)
 	MustUnderstand    Reason = "must-understand"    // §5.2.2.3 with a status unknown to this cache
 )
 

@@ -59,10 +59,10 @@ type Opening struct {
 // same round trip, unless that is held elsewhere.
 func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, want Opening) (*Fill, error) {
 	q := want.Query.asAsked()
-	known := s.hints.get(q.Primary)
+	vary, shareable := s.hints.expected(q.Route, q.Primary, time.Now())
 	f := &Fill{
-		store: s, query: q, key: s.variantOf(known.vary, q), began: s.now(),
-		shared: want.Shared && !time.Now().Before(known.unshareable),
+		store: s, query: q, key: s.variantOf(vary, q), began: s.now(),
+		shared: want.Shared && shareable && s.collapseWait > 0,
 	}
 	opening := coherence.Opening{
 		Rules: q.Rules, Carried: q.Carried, Known: want.Names, Guards: want.Guards, Unseen: want.Unseen,
@@ -97,15 +97,13 @@ func (f *Fill) Holds(found Found) bool { return found.Entry != nil && f.opened.H
 func (f *Fill) Guards(guard cachekeys.Tag) bool { return f.opened.Guards(guard.Digest()) }
 
 // Unshareable remembers that answers under f's key are not shared, so that requests that miss it
-// next do not wait for one another in vain.
+// next do not wait for one another in vain: for this URL, and for those of its route of which
+// nothing is known, if no answer of the route was shareable for long.
 func (f *Fill) Unshareable() {
 	if f != nil {
-		f.store.hints.setUnshareable(f.query.Primary, time.Now().Add(unshareableTime))
+		f.store.hints.setUnshareable(f.query.Route, f.query.Primary, time.Now())
 	}
 }
-
-// unshareableTime is how long nobody waits for the answers of a key after one was unshareable.
-const unshareableTime = 10 * time.Second
 
 // renew keeps the lease until it is given back.
 func (f *Fill) renew() {

@@ -30,9 +30,27 @@ type hints struct {
 	mu         sync.Mutex
 	young, old map[cachekeys.Digest]hint
 	names      int // in young
+	routes     map[string]routeHint
 }
 
-func newHints() *hints { return &hints{young: map[cachekeys.Digest]hint{}} }
+// A routeHint is what this process remembers of a route's answers, for URLs that it knows nothing
+// of.
+type routeHint struct {
+	vary                   []string  // of the last one that was shareable
+	shareable, unshareable time.Time // when one last was, and was not
+}
+
+// maxRoutes bounds the routes that are remembered. Policies that are reloaded under new names
+// again and again begin anew.
+const maxRoutes = 4096
+
+// unshareableTime is how long nobody waits for answers after one was not shareable. One that is
+// ends it.
+const unshareableTime = 10 * time.Minute
+
+func newHints() *hints {
+	return &hints{young: map[cachekeys.Digest]hint{}, routes: map[string]routeHint{}}
+}
 
 func (h *hints) get(primary cachekeys.Digest) hint {
 	h.mu.Lock()
@@ -51,13 +69,59 @@ func (h *hints) find(primary cachekeys.Digest) hint {
 	return got
 }
 
-// setUnshareable remembers until when answers under the key are not shared.
-func (h *hints) setUnshareable(primary cachekeys.Digest, until time.Time) {
+// expected is by which fields the answers under a key are told apart, and whether they are likely
+// to be shareable, as far as is known: of the key itself, or else of its route.
+func (h *hints) expected(route string, primary cachekeys.Digest, now time.Time) (vary []string, shareable bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	own, of := h.find(primary), h.routes[route]
+	if vary = own.vary; len(vary) == 0 {
+		vary = of.vary
+	}
+	if now.Before(own.unshareable) {
+		return vary, false
+	}
+	known := len(own.vary)+len(own.names) > 0 // a shareable answer was stored under it
+	if known || now.Sub(of.shareable) < unshareableTime {
+		return vary, true
+	}
+	return vary, now.Sub(of.unshareable) >= unshareableTime
+}
+
+// setUnshareable remembers that an answer under the key was not shareable.
+func (h *hints) setUnshareable(route string, primary cachekeys.Digest, now time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	got := h.find(primary)
-	got.unshareable = until
+	got.unshareable = now.Add(unshareableTime)
 	h.put(primary, got)
+	of := h.routes[route]
+	of.unshareable = now
+	h.putRoute(route, of)
+}
+
+// setShareable remembers that an answer under the key was shareable, and varies so.
+func (h *hints) setShareable(route string, primary cachekeys.Digest, vary []string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if got := h.find(primary); !got.unshareable.IsZero() {
+		got.unshareable = time.Time{}
+		h.put(primary, got)
+	}
+	of := h.routes[route]
+	of.vary, of.shareable = vary, time.Now()
+	h.putRoute(route, of)
+}
+
+// putRoute sets what is remembered of a route; nothing of one without a name. mu is held.
+func (h *hints) putRoute(route string, of routeHint) {
+	if route == "" {
+		return
+	}
+	if _, found := h.routes[route]; !found && len(h.routes) >= maxRoutes {
+		clear(h.routes)
+	}
+	h.routes[route] = of
 }
 
 // set remembers got; an empty hint is not worth remembering, but replaces one. Until when answers

@@ -16,6 +16,7 @@ import (
 // A Query is what is looked up: a primary key, the tags that its request is known to depend on,
 // and the request's fields, which select the variant.
 type Query struct {
+	Route   string // its name: what its answers have in common is remembered under it
 	Primary cachekeys.Digest
 	Rules   cachekeys.Tag // of the policies in force
 	Carried []cachekeys.Tag

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/collapse"
 	"sidecar/internal/entry"
 	"sidecar/internal/lease"
 	"sidecar/internal/redisconn"
@@ -27,10 +28,11 @@ type flightID struct {
 // fetches for itself.
 type Result struct {
 	Entry *entry.Entry // complete, and shared with the requests that its Vary selects it for
-	Err   error        // the backend did not answer
-	// Failed: the backend answered 5xx, or nothing. A member that may serve a stale response need
-	// not ask it again.
+
+	// Of a fetch that failed. That is nobody else's answer, but a member that may serve a stale
+	// response in its place need not ask the backend again.
 	Failed Failure
+	Err    error // the backend did not answer
 
 	stored bool  // another process has stored the answer: look it up
 	by     *Fill // whose answer Entry is
@@ -46,6 +48,17 @@ const (
 	Unreachable         // it did not answer
 )
 
+// An Event is what ends a wait.
+type Event int
+
+// The events.
+const (
+	Answered     Event = iota // the flight has a result
+	LeaderFailed              // a fetch has failed. Wait may be called again
+	ToFetch                   // the member is to fetch: for all if it Leads, else for itself
+	ClientLeft                // ctx is done
+)
+
 // Join takes part in the flight of those who opened the same tokens as f. It is false where the
 // answer may not be shared: then f fetches for itself. ctx gives the flight its values, not its
 // end.
@@ -57,21 +70,28 @@ func (f *Fill) Join(ctx context.Context) bool {
 	if f.store.keyspace.JoinByKey() {
 		id.proof = [sha1.Size]byte{}
 	}
-	f.member = f.store.flights.Join(ctx, id, f)
+	f.member = f.store.flights.Join(ctx, id, f, f.store.collapseWait)
 	if f.Leads() {
 		f.lead()
 		return true
 	}
 	// Two came at once, and the one that got the lease is not the one that joined first. That one
 	// has found the lease elsewhere, and would wait for its end.
-	f.lease.HandTo(f.member.Leader().lease)
+	f.handOn()
 	return true
 }
 
-// lead makes f ready for a lease that may be handed to it.
+// lead makes f ready for a lease that was or may be handed to it.
 func (f *Fill) lead() {
-	if f.lease.State() == lease.Elsewhere {
+	if f.lease.State() != lease.None {
 		f.renew()
+	}
+}
+
+// handOn hands the lease to the leader, if f holds it and the leader is another member.
+func (f *Fill) handOn() {
+	if leader := f.member.Leader(); leader != nil {
+		f.lease.HandTo(leader.lease)
 	}
 }
 
@@ -90,25 +110,39 @@ func (f *Fill) Leave() {
 }
 
 // Wait waits for the answer of another request, of this process or, within b for each look into
-// Redis, of another one. f has joined. ok is false where there is none: f is to fetch if it Leads,
-// else ctx is done. The leader of a flight ends without a result if its fetch panics; then the
-// next member leads.
-func (f *Fill) Wait(ctx context.Context, b *redisconn.Budget) (r Result, ok bool) {
-	if r, ok = f.member.Wait(ctx); ok {
-		return f.selected(ctx, b, r), true
+// Redis, of another one. f has joined. It waits no longer than the store's CollapseWait in all for
+// an answer that has not begun to come.
+func (f *Fill) Wait(ctx context.Context, b *redisconn.Budget) (Result, Event) {
+	r, e := f.member.Wait(ctx)
+	switch e {
+	case collapse.Completed:
+		return f.selected(ctx, b, r), Answered
+	case collapse.Failed:
+		return r, LeaderFailed
+	case collapse.Impatient:
+		return Result{}, ToFetch
+	case collapse.Done:
+		return Result{}, ClientLeft
 	}
-	if !f.Leads() || !f.lease.SameNote() {
-		return Result{}, false
+	if before := f.member.Predecessor(); before != nil {
+		before.lease.HandTo(f.lease)
 	}
 	f.lead()
-	found := f.awaitProcess()
-	// a stale response was there before
-	if found.Entry == nil || found.Entry.Fresh(time.Now()) <= 0 {
-		return Result{}, false
+	found := f.awaitProcesses()
+	switch {
+	case fresh(found):
+		f.Complete(Result{stored: true})
+		return Result{Entry: found.Entry}, Answered
+	case ctx.Err() != nil:
+		return Result{}, ClientLeft
 	}
-	f.Complete(Result{stored: true})
-	return Result{Entry: found.Entry}, true
+	f.member.Fetch()
+	return Result{}, ToFetch
 }
+
+// fresh reports whether an entry was found that another process has stored meanwhile: a stale one
+// was there before.
+func fresh(found Found) bool { return found.Entry != nil && found.Entry.Fresh(time.Now()) > 0 }
 
 // selected is what a flight's result is worth to f: its entry only if it is the answer to f's
 // request too. It says itself that it does not vary by what the two requests differ in, neither in
@@ -126,33 +160,65 @@ func (f *Fill) selected(ctx context.Context, b *redisconn.Budget, r Result) Resu
 	return r
 }
 
-// How often awaitProcess looks: a little less often each time.
+// awaitProcesses waits for the answer that another process fetches with the same tokens. Where
+// that process gives its lease back without an answer, or dies, one process at a time fetches in
+// its place: the one that gets the lease.
+func (f *Fill) awaitProcesses() (found Found) {
+	wait := f.store.collapseWait
+	ctx, cancel := context.WithTimeout(f.Context(), wait-wait/5) // then f doubles that fetch
+	defer cancel()
+	for f.lease.SameNote() {
+		over := false
+		if found, over = f.awaitLease(ctx); !over || fresh(found) {
+			return found
+		}
+		if f.lease.Retry(ctx, f.store.conn.Budget(awaitBound), f.opened.Note()) != nil {
+			return Found{}
+		}
+	}
+	return Found{}
+}
+
+// How often awaitLease looks: a little less often each time.
 const awaitFirst, awaitMost = 2 * time.Millisecond, 50 * time.Millisecond
 
-// awaitBound bounds one look of awaitProcess.
+// awaitBound bounds one look of awaitLease.
 const awaitBound = time.Second
 
-// awaitProcess waits for the answer that another process fetches, and returns it as a look-up
-// would. It finds nothing if that process gave its lease back, or lost it by dying; if Redis is
-// away; or if another member had the lease and hands it over.
-func (f *Fill) awaitProcess() Found {
-	s, ctx := f.store, f.Context()
+// awaitLease waits until the lease is given back elsewhere, and returns what there is then, as a
+// look-up would. over is false where it stopped waiting for another reason: ctx is done, Redis is
+// away, or another member had the lease and has handed it over.
+func (f *Fill) awaitLease(ctx context.Context) (found Found, over bool) {
+	s := f.store
 	for pause := awaitFirst; ; pause = min(pause*3/2, awaitMost) {
 		select {
 		case <-ctx.Done():
-			return Found{}
+			return Found{}, false
 		case <-f.lease.Arrived():
-			return Found{}
+			return Found{}, false
 		case <-time.After(pause):
 		}
 		if !s.keyspace.Readable() {
-			return Found{}
+			return Found{}, false
 		}
-		l := lookup{store: s, ctx: ctx, budget: s.conn.Budget(awaitBound), query: f.query, hint: s.hints.get(f.query.Primary), lease: f.lease.Key()}
+		l := lookup{
+			store: s, ctx: ctx, budget: s.conn.Budget(awaitBound),
+			query: f.query, hint: s.hints.get(f.query.Primary), lease: f.lease.Key(),
+		}
 		found, err := l.run()
-		if err != nil || !l.leased || found.Entry != nil && found.Entry.Fresh(time.Now()) > 0 {
-			return found
+		if err != nil {
+			return Found{}, false
 		}
+		if !l.leased || fresh(found) {
+			return found, true
+		}
+	}
+}
+
+// Begin says that f's answer has begun to come. It is waited for until Complete, Fail or Yield.
+func (f *Fill) Begin() {
+	if f != nil && f.member != nil {
+		f.member.Begin()
 	}
 }
 
@@ -163,9 +229,38 @@ func (f *Fill) Complete(r Result) {
 	if f == nil {
 		return
 	}
-	if f.Leads() {
+	if r.Entry != nil {
+		f.store.hints.setShareable(f.query.Route, f.query.Primary, r.Entry.Vary)
+	}
+	if f.member != nil {
 		r.by = f
 		f.member.Complete(r)
+	}
+	if !f.isKept() {
+		f.giveBack()
+	}
+}
+
+// Fail says that f's fetch has failed as r says. The next member leads, with f's lease.
+func (f *Fill) Fail(r Result) {
+	f.step(func() { f.member.Fail(r) })
+}
+
+// Yield says that nobody is to wait for f's answer any more, though it may still come. The next
+// member leads, with f's lease.
+func (f *Fill) Yield() {
+	f.step(func() { f.member.Yield() })
+}
+
+// step lets the next member lead, with f's lease. Where there is none, other processes may have
+// the lease.
+func (f *Fill) step(down func()) {
+	if f == nil {
+		return
+	}
+	if f.member != nil {
+		down()
+		f.handOn()
 	}
 	if !f.isKept() {
 		f.giveBack()
@@ -188,16 +283,13 @@ func (f *Fill) End() {
 		return
 	}
 	f.GiveUp()
-	if f.member != nil {
-		f.member.End()
-	}
-	if f.isKept() {
+	if f.isKept() { // its lease is given back with the store
+		if f.member != nil {
+			f.member.End()
+		}
 		return
 	}
-	if f.member != nil {
-		f.lease.HandTo(f.member.Leader().lease)
-	}
-	f.giveBack()
+	f.step(func() { f.member.End() })
 }
 
 func (f *Fill) isKept() bool {

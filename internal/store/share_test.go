@@ -49,7 +49,7 @@ func TestALeaderThatEndsWithoutAResultPassesLeadAndLeaseOn(t *testing.T) {
 		t.Fatal("the first one alone is to lead")
 	}
 	first.End()
-	if _, ok := second.Wait(t.Context(), nil); ok || !second.Leads() || third.Leads() {
+	if _, e := second.Wait(t.Context(), nil); e != store.ToFetch || !second.Leads() || third.Leads() {
 		t.Fatal("the second one alone is to lead now")
 	}
 	if !w.leased(q) {
@@ -57,8 +57,8 @@ func TestALeaderThatEndsWithoutAResultPassesLeadAndLeaseOn(t *testing.T) {
 	}
 	first.Keep(answer("late"), 0, noNames, nil) // what was given up is never kept: done would panic
 	second.Complete(store.Result{Entry: answer("one")})
-	if r, ok := third.Wait(t.Context(), nil); !ok || r.Entry == nil || string(r.Entry.Body) != "one" {
-		t.Errorf("the third one got %v, %t", r, ok)
+	if r, e := third.Wait(t.Context(), nil); e != store.Answered || r.Entry == nil || string(r.Entry.Body) != "one" {
+		t.Errorf("the third one got %v, event %d", r, e)
 	}
 	second.End()
 	w.awaitNoLease(q)
@@ -75,8 +75,8 @@ func TestALeaseThatAMemberGotIsHandedToTheLeader(t *testing.T) {
 	}
 	waited := make(chan bool)
 	go func() {
-		_, ok := leader.Wait(t.Context(), nil)
-		waited <- ok
+		_, e := leader.Wait(t.Context(), nil)
+		waited <- e == store.Answered
 	}()
 	if !holder.Join(t.Context()) || holder.Leads() {
 		t.Fatal("the holder of the lease is to be a member that waits")

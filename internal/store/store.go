@@ -33,6 +33,7 @@ type Store struct {
 	chunkWriters *chunkWriters
 	memory       *memory.Cache[*held] // nil: there is no memory tier
 	timeout      time.Duration
+	collapseWait time.Duration
 	log          *slog.Logger
 
 	slots   chan struct{} // one for each store under way
@@ -49,9 +50,12 @@ type Options struct {
 	// HMAC key of entry keys; nil result: not known yet, and nothing is asked of the store
 	Secret       func() []byte
 	StoreTimeout time.Duration // bound of one store behind an answer; 0: 2 s
-	Memory       int64         // bound of the memory tier in bytes; 0: there is none
-	MaxStores    int           // how many may be under way at once; 0: 64. One more is dropped.
-	Log          *slog.Logger  // nil: slog.Default
+	// CollapseWait bounds how long a request waits for an answer that another one fetches and that
+	// has not begun to come; 0: each request fetches for itself.
+	CollapseWait time.Duration
+	Memory       int64        // bound of the memory tier in bytes; 0: there is none
+	MaxStores    int          // how many may be under way at once; 0: 64. One more is dropped.
+	Log          *slog.Logger // nil: slog.Default
 }
 
 // New returns a store on o.Conn.
@@ -65,8 +69,12 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	s := &Store{conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret, hints: newHints(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}), chunkWriters: newChunkWriters(),
-		timeout: o.StoreTimeout, log: o.Log, slots: make(chan struct{}, o.MaxStores)}
+	s := &Store{
+		conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret,
+		hints: newHints(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}),
+		chunkWriters: newChunkWriters(), timeout: o.StoreTimeout, collapseWait: o.CollapseWait, log: o.Log,
+		slots: make(chan struct{}, o.MaxStores),
+	}
 	if o.Memory > 0 {
 		s.memory = memory.New[*held](o.Memory)
 	}

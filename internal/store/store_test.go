@@ -44,7 +44,7 @@ func another(t *testing.T, server *redisd.Server) *world {
 
 func on(t *testing.T, server *redisd.Server, conn *redisconn.Conn) *world {
 	keyspace := coherence.New(coherence.Options{Conn: conn, Names: names})
-	s := store.New(store.Options{Conn: conn, Keyspace: keyspace, Names: names, Secret: func() []byte { return secret }, Memory: 64 << 20})
+	s := store.New(store.Options{Conn: conn, Keyspace: keyspace, Names: names, Secret: func() []byte { return secret }, Memory: 64 << 20, CollapseWait: 10 * time.Second})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
