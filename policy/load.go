@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 
+	"sidecar/cachekeys"
 	"sidecar/internal/caller"
 	"sidecar/policy/pattern"
 	"sidecar/policy/yamldoc"
@@ -40,6 +41,7 @@ func Load(content []byte, o Options) (t *Table, found *yamldoc.Findings, err err
 		caller:  caller.Default(),
 		cache:   defaultCache(),
 		job:     defaultJob(),
+		shapes:  map[*cachekeys.Template][]string{},
 	}
 	if root := l.Root(); !root.Absent() {
 		l.file(root)
@@ -68,6 +70,9 @@ type loader struct {
 	job      JobPlan    // defaults
 	routes   []*draft
 	matcher  pattern.Matcher[*draft]
+	shapes   map[*cachekeys.Template][]string // see touches
+
+	patternCount, templateCount int
 }
 
 // field names a key of a mapping and the function that reads its value.

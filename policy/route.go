@@ -12,8 +12,14 @@ import (
 	"sidecar/policy/yamldoc"
 )
 
-// maxSettle bounds settle.
-const maxSettle = 10 * time.Minute
+// Bounds of the policies.
+const (
+	maxSettle    = 10 * time.Minute
+	maxPatterns  = 2000 // of all routes
+	maxTemplates = 2000 // tags and invalidations of all routes
+	maxHoles     = 16   // placeholders of one template
+	maxText      = 2000 // bytes of one pattern or template
+)
 
 // A route is one element of routes. Every field is part of the digest of the rules unless its tag
 // says otherwise.
@@ -129,6 +135,10 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 		l.Fault(n, "match is empty: name a pattern, like GET /api/characters/{id}")
 	}
 	for _, s := range l.Texts(n, "match") {
+		if len(s.Text) > maxText {
+			l.Fault(s, "a pattern has at most %d bytes", maxText)
+			continue
+		}
 		p, err := pattern.Parse(s.Text)
 		if err != nil {
 			l.Fault(s, "%q is no pattern: %v", s.Text, err)
@@ -142,6 +152,10 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 			l.Fault(s, "%q and %q (the route in line %d) match the same requests, and neither is more specific: make one of them so",
 				s.Text, other, target.at.Line)
 			continue
+		}
+		if l.patternCount++; l.patternCount > maxPatterns {
+			l.Fault(s, "there are more than %d patterns: let fewer match more", maxPatterns)
+			return
 		}
 		l.matcher.Add(p, r)
 		r.patterns = append(r.patterns, p)

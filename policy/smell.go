@@ -43,7 +43,7 @@ func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {
 // carried reports whether some cached route carries a tag that w names.
 func (l *loader) carried(w *cachekeys.Template) bool {
 	return slices.ContainsFunc(l.routes, func(r *draft) bool {
-		return r.cache != nil && slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return touches(w, t) })
+		return r.cache != nil && slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return l.touches(w, t) })
 	})
 }
 
@@ -51,7 +51,7 @@ func (l *loader) carried(w *cachekeys.Template) bool {
 func (l *loader) invalidated(r *draft) bool {
 	for _, other := range l.routes {
 		for _, w := range other.writes {
-			if slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return touches(w, t) }) {
+			if slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return l.touches(w, t) }) {
 				return true
 			}
 		}
@@ -71,8 +71,8 @@ func (l *loader) invalidated(r *draft) bool {
 
 // touches reports whether w and t may yield the same tag: their texts agree where neither has a
 // placeholder.
-func touches(w, t *cachekeys.Template) bool {
-	a, b := strings.Split(shape(w), ":"), strings.Split(shape(t), ":")
+func (l *loader) touches(w, t *cachekeys.Template) bool {
+	a, b := l.shape(w), l.shape(t)
 	for i := range min(len(a), len(b)) {
 		if prefix, family := strings.CutSuffix(a[i], "*"); family {
 			return strings.HasPrefix(b[i], prefix) || strings.ContainsRune(b[i], hole) || strings.ContainsRune(prefix, hole)
@@ -86,6 +86,15 @@ func touches(w, t *cachekeys.Template) bool {
 
 // hole stands for a placeholder in a shape.
 const hole = '\x00'
+
+// shape is the text of a template between its colons, with a hole for each placeholder.
+func (l *loader) shape(t *cachekeys.Template) []string {
+	if known, ok := l.shapes[t]; ok {
+		return known
+	}
+	l.shapes[t] = strings.Split(shape(t), ":")
+	return l.shapes[t]
+}
 
 func shape(t *cachekeys.Template) string {
 	var b strings.Builder

@@ -12,13 +12,11 @@ import (
 	"time"
 
 	"sidecar/internal/httpfield"
+	"sidecar/policy/yamldoc"
 )
 
-// Bounds of a policies file and of its reloading.
-const (
-	maxFile     = 4 << 20 // bytes
-	reloadEvery = time.Second
-)
+// reloadEvery is how often the file is looked at.
+const reloadEvery = time.Second
 
 // A Source is a policies file that is read again when it changes. It is safe for concurrent use.
 type Source struct {
@@ -63,12 +61,12 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%w: POLICIES_FILE says where the policies are", err)
 	}
 	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	content, err := io.ReadAll(io.LimitReader(f, yamldoc.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
 	}
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("%s is longer than %d MiB: that is no policies file", path, maxFile>>20)
+	if len(content) > yamldoc.MaxSize {
+		return nil, fmt.Errorf("%s is longer than %d KiB: that is no policies file", path, yamldoc.MaxSize>>10)
 	}
 	return content, nil
 }

@@ -13,6 +13,14 @@ import (
 
 // template parses a template at its place.
 func (l *loader) template(s yamldoc.Located) *cachekeys.Template {
+	if l.templateCount++; l.templateCount > maxTemplates {
+		l.Fault(s, "there are more than %d tags and invalidations: let fewer name more", maxTemplates)
+		return nil
+	}
+	if len(s.Text) > maxText || strings.Count(s.Text, "{") > 2*maxHoles {
+		l.Fault(s, "a template has at most %d bytes and %d placeholders", maxText, maxHoles)
+		return nil
+	}
 	t, err := cachekeys.ParseTemplate(s.Text)
 	if err != nil {
 		l.Fault(s, "%q: %v", s.Text, err)

@@ -17,6 +17,7 @@ import (
 type Reader struct {
 	findings *Findings
 	anchors  map[string]ast.Node
+	reads    int // values that were read
 }
 
 // NewReader returns a reader for content. Findings name the file as file.
@@ -43,6 +44,10 @@ func (r *Reader) Root() Node {
 }
 
 func (r *Reader) document() ast.Node {
+	if why, line := beyond(r.findings.Source); why != "" {
+		r.Fault(Place{line, 1}, "%s: that is no policies file", why)
+		return nil
+	}
 	file, err := parse(r.findings.Source)
 	if err != nil {
 		place, msg := Place{1, 1}, err.Error()
@@ -90,9 +95,19 @@ func (r *Reader) Smell(at Placed, format string, args ...any) { r.find(at, true,
 
 func (r *Reader) find(at Placed, smell bool, format string, args ...any) {
 	place := at.At()
+	if r.full() {
+		return
+	}
 	r.findings.List = append(r.findings.List,
 		Finding{place.Line, place.Column, fmt.Sprintf(format, args...), smell})
+	if r.full() {
+		r.findings.List = append(r.findings.List,
+			Finding{place.Line, place.Column, "there is more at fault: mend this first", false})
+	}
 }
+
+// full reports whether there are so many findings that nothing more is read.
+func (r *Reader) full() bool { return len(r.findings.List) >= maxFindings }
 
 // Faulty reports whether a fault was found at this place: its consequences need no finding of
 // their own.
@@ -111,13 +126,22 @@ func (r *Reader) FaultySince(n int) bool {
 	return slices.ContainsFunc(r.findings.List[n:], func(f Finding) bool { return !f.Smell })
 }
 
-// maxAliases bounds how many anchors and aliases lead to one value. An alias of an alias is rare; a
+// maxChain bounds how many anchors and aliases lead to one value. An alias of an alias is rare; a
 // cycle never ends.
-const maxAliases = 8
+const maxChain = 8
 
 // resolve follows anchors and aliases to the value that they stand for; it is absent after a fault.
 func (r *Reader) resolve(n ast.Node) Node {
-	for range maxAliases {
+	if r.full() {
+		return Node{}
+	}
+	if r.reads++; r.reads > maxReads {
+		if r.reads == maxReads+1 {
+			r.Fault(Node{n}, "there are more than %d values, with those behind aliases: write fewer", maxReads)
+		}
+		return Node{}
+	}
+	for range maxChain {
 		switch v := n.(type) {
 		case *ast.AnchorNode:
 			r.anchors[v.Name.String()] = v.Value

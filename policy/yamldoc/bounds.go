@@ -1,0 +1,144 @@
+package yamldoc
+
+import "fmt"
+
+// Bounds of a document, checked before anything is built of it: the parser takes a time and a room
+// that grow with the square of the depth.
+const (
+	MaxSize     = 1 << 20 // bytes
+	maxDepth    = 100     // of lists and mappings in one another
+	maxNodes    = 100_000 // separators: there are hardly more values
+	maxAliases  = 100     // places where an anchor is used
+	maxReads    = 200_000 // values that are read, those behind aliases each time
+	maxFindings = 100     // the first ones are told
+)
+
+// A bounded is a pass over the bytes of a document. It knows quotes and comments as far as they can
+// be told without a parser, and counts rather too much.
+type bounded struct {
+	content []byte
+	at      int
+	line    int
+	indents []int // of the block collections that are open
+	flow    int   // brackets that are open
+	nodes   int
+	aliases int
+	quote   byte // the quote that is open, or 0
+	last    byte // the last byte that is no white space
+}
+
+// beyond says which bound the content exceeds, and in which line; "" if it exceeds none.
+func beyond(content []byte) (why string, line int) {
+	if len(content) > MaxSize {
+		return fmt.Sprintf("the file is longer than %d KiB", MaxSize>>10), 1
+	}
+	b := bounded{content: content, line: 1}
+	b.beginLine()
+	for b.at < len(content) {
+		b.next(content[b.at])
+		switch {
+		case b.flow+len(b.indents) > maxDepth:
+			return fmt.Sprintf("lists and mappings are nested more than %d deep", maxDepth), b.line
+		case b.nodes > maxNodes:
+			return fmt.Sprintf("the file has more than %d values", maxNodes), b.line
+		case b.aliases > maxAliases:
+			return fmt.Sprintf("the file has more than %d aliases", maxAliases), b.line
+		}
+	}
+	return "", 0
+}
+
+// next reads one byte, or what belongs to it.
+func (b *bounded) next(c byte) {
+	b.at++
+	switch {
+	case c == '\n':
+		b.line++
+		b.nodes++
+		b.beginLine()
+		return
+	case b.quote != 0:
+		if c == '\\' && b.quote == '"' {
+			b.at++
+		} else if c == b.quote {
+			b.quote = 0
+		}
+	case (c == '"' || c == '\'') && b.beginsValue():
+		b.quote = c
+	case c == '#' && (b.at < 2 || isBlank(b.content[b.at-2])):
+		b.skipLine()
+		return
+	case c == '[', c == '{':
+		b.flow++
+		b.nodes++
+	case c == ']', c == '}':
+		b.flow = max(0, b.flow-1)
+	case c == ',', c == ':':
+		b.nodes++
+	case c == '*' && b.beginsValue():
+		b.aliases++
+	}
+	if !isBlank(c) {
+		b.last = c
+	}
+}
+
+// beginsValue reports whether a value may begin at the byte that was read.
+func (b *bounded) beginsValue() bool {
+	before := byte('\n')
+	if b.at >= 2 {
+		before = b.content[b.at-2]
+	}
+	switch {
+	case before == '[', before == '{', before == ',':
+		return true
+	case !isBlank(before) && before != '\n':
+		return false
+	}
+	switch b.last {
+	case 0, ':', '-', '?', '[', '{', ',', '!', '&':
+		return true
+	}
+	return b.flow == 0 && before == '\n'
+}
+
+// beginLine notes the indentation of a line, and each "- " and "? " at its beginning as one more
+// collection.
+func (b *bounded) beginLine() {
+	column, begin := 0, b.at
+	for b.at < len(b.content) {
+		switch c := b.content[b.at]; {
+		case c == ' ', c == '\t':
+		case (c == '-' || c == '?') && b.at+1 < len(b.content) && isBlank(b.content[b.at+1]):
+			b.open(column)
+			b.nodes++
+		default:
+			if c != '\n' && c != '\r' && c != '#' {
+				b.open(column)
+			}
+			b.last = 0
+			return
+		}
+		b.at++
+		column = b.at - begin
+	}
+}
+
+// open notes a collection at a column, which ends those to its right.
+func (b *bounded) open(column int) {
+	if b.flow > 0 || b.quote != 0 {
+		return // indentation means nothing there
+	}
+	for len(b.indents) > 0 && b.indents[len(b.indents)-1] >= column {
+		b.indents = b.indents[:len(b.indents)-1]
+	}
+	b.indents = append(b.indents, column)
+}
+
+func (b *bounded) skipLine() {
+	for b.at < len(b.content) && b.content[b.at] != '\n' {
+		b.at++
+	}
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
