@@ -26,7 +26,8 @@ func storeLong(t *testing.T) (*sidecar, *api) {
 	if a := s.get("/items/1"); len(a.body) != 2<<20 || a.cache() != "fwd=uri-miss; stored" {
 		t.Fatalf("%d bytes, %q", len(a.body), a.cache())
 	}
-	if a := s.get("/items/1", "Range: bytes=0-7"); !strings.HasPrefix(a.cache(), "hit") || len(s.chunked()) < 8 {
+	if a := s.get("/items/1", "Range: bytes=0-7"); !strings.HasPrefix(a.cache(), "hit") ||
+		len(s.chunked()) < 8 {
 		t.Fatalf("%q, %d chunks", a.cache(), len(s.chunked()))
 	}
 	b.new()
@@ -40,7 +41,8 @@ func TestALongBodyIsStoredInChunksAndServedWholeAndInParts(t *testing.T) {
 		t.Errorf("the whole: %d bytes, %q", len(whole.body), whole.fields)
 	}
 	a := s.get("/items/1", "Range: bytes=262140-262150") // over the end of a chunk
-	if a.status != http.StatusPartialContent || a.body != strings.Repeat("x", 11) || a.fields.Get("Content-Range") != "bytes 262140-262150/2097152" {
+	if a.status != http.StatusPartialContent || a.body != strings.Repeat("x", 11) ||
+		a.fields.Get("Content-Range") != "bytes 262140-262150/2097152" {
 		t.Errorf("a part: %d %q %q", a.status, a.body, a.fields.Get("Content-Range"))
 	}
 	if got := b.new(); got != "" {
@@ -52,7 +54,8 @@ func TestABodyOfWhichAChunkIsLostIsFetchedAnew(t *testing.T) {
 	s, b := storeLong(t)
 	s.redis.Do("DEL", s.chunked()[0])
 	a := s.get("/items/1")
-	if len(a.body) != 2<<20 || a.body[0] != '2' || !strings.HasPrefix(a.cache(), "fwd=miss; stored; detail=body-lost") {
+	if len(a.body) != 2<<20 || a.body[0] != '2' ||
+		!strings.HasPrefix(a.cache(), "fwd=miss; stored; detail=body-lost") {
 		t.Errorf("%d bytes, %q", len(a.body), a.cache())
 	}
 	if got := b.new(); got != "GET /items/1" {
@@ -144,7 +147,8 @@ func ranged(content string, announced bool) func(http.ResponseWriter, *http.Requ
 			w.Header().Set("Content-Length", fmt.Sprint(len(content)))
 		}
 		if r.Header.Get("Range") != "" {
-			w.Header().Set("Content-Range", fmt.Sprintf("bytes 0-%d/%[2]d", len(content)-1, len(content)))
+			w.Header().Set("Content-Range",
+				fmt.Sprintf("bytes 0-%d/%[2]d", len(content)-1, len(content)))
 			w.WriteHeader(http.StatusPartialContent)
 		}
 		_, _ = io.WriteString(w, content)
@@ -167,7 +171,8 @@ func TestAPartThatIsTheWholeIsStoredAsTheWhole(t *testing.T) {
 			b.new()
 			whole := s.get("/items/1")
 			part := s.get("/items/1", "Range: bytes=0-")
-			if whole.status != http.StatusOK || whole.body != content || whole.fields.Get("Content-Range") != "" {
+			if whole.status != http.StatusOK || whole.body != content ||
+				whole.fields.Get("Content-Range") != "" {
 				t.Errorf("the whole: %d, %d bytes, %q", whole.status, len(whole.body), whole.fields)
 			}
 			if part.status != http.StatusPartialContent || part.body != content {

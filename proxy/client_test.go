@@ -42,7 +42,9 @@ type answer struct {
 }
 
 // cache is what Cache-Status says after the name of the cache.
-func (a answer) cache() string { return strings.TrimPrefix(a.fields.Get("Cache-Status"), "sidecar; ") }
+func (a answer) cache() string {
+	return strings.TrimPrefix(a.fields.Get("Cache-Status"), "sidecar; ")
+}
 
 // length is what the answer's head says of its content; -1 if it says nothing.
 func (a answer) length() int64 {
@@ -65,7 +67,8 @@ func (s *sidecar) get(path string, fields ...string) answer {
 }
 
 // do sends a request and reads its answer to the end.
-func (s *sidecar) do(ctx context.Context, method, path string, body io.Reader, fields ...string) answer {
+func (s *sidecar) do(ctx context.Context, method, path string, body io.Reader,
+	fields ...string) answer {
 	req, err := http.NewRequestWithContext(ctx, method, s.url+path, body)
 	if err != nil {
 		return answer{err: err}
@@ -133,7 +136,9 @@ func says(body string, fields ...string) func(http.ResponseWriter, *http.Request
 
 // counts answers with the number of the request.
 func counts(fields ...string) func(http.ResponseWriter, *http.Request, int) {
-	return func(w http.ResponseWriter, _ *http.Request, n int) { write(w, fmt.Sprint("answer ", n), fields...) }
+	return func(w http.ResponseWriter, _ *http.Request, n int) {
+		write(w, fmt.Sprint("answer ", n), fields...)
+	}
 }
 
 // write sends an answer of known length.
@@ -181,7 +186,9 @@ func (g gate) wait(r *http.Request) bool {
 }
 
 // holds answers as answers does, behind a gate.
-func holds(g gate, answers func(http.ResponseWriter, *http.Request, int)) func(http.ResponseWriter, *http.Request, int) {
+func holds(
+	g gate, answers func(http.ResponseWriter, *http.Request, int),
+) func(http.ResponseWriter, *http.Request, int) {
 	return func(w http.ResponseWriter, r *http.Request, n int) {
 		if g.wait(r) {
 			answers(w, r, n)

@@ -31,7 +31,8 @@ func TestManyClientsWhoMissOneKeyCauseOneBackendRequest(t *testing.T) {
 		}
 	}
 	if collapsed != 29 || b.requests.Load() != 1 {
-		t.Errorf("%d answers are collapsed, and the backend saw %d requests", collapsed, b.requests.Load())
+		t.Errorf("%d answers are collapsed, and the backend saw %d requests", collapsed,
+			b.requests.Load())
 	}
 }
 
@@ -121,7 +122,8 @@ func TestWhenAllClientsHaveLeftTheBackendRequestEnds(t *testing.T) {
 }
 
 // unshared has four clients miss a key at once. Each has to get an answer of its own.
-func unshared(t *testing.T, routes string, answers func(http.ResponseWriter, *http.Request, int)) *sidecar {
+func unshared(t *testing.T, routes string,
+	answers func(http.ResponseWriter, *http.Request, int)) *sidecar {
 	t.Helper()
 	g, open := newGate(t)
 	b := backendThat(t, holds(g, answers))
@@ -132,7 +134,8 @@ func unshared(t *testing.T, routes string, answers func(http.ResponseWriter, *ht
 	seen := map[string]bool{}
 	for i, a := range wait() {
 		if a.err != nil || seen[a.body] {
-			t.Errorf("client %d got %d, %d bytes that another had, %v", i, a.status, len(a.body), a.err)
+			t.Errorf("client %d got %d, %d bytes that another had, %v", i, a.status, len(a.body),
+				a.err)
 		}
 		seen[a.body] = true
 	}
@@ -160,7 +163,8 @@ func TestAnAnswerWithTrailersGoesToOneClient(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		w.Header().Set(http.TrailerPrefix+"X-Sum", "1") // announced by nobody
 	})
-	if a := s.get("/items/1"); strings.HasPrefix(a.cache(), "hit") || a.fields.Get("Trailer:X-Sum") != "1" {
+	if a := s.get("/items/1"); strings.HasPrefix(a.cache(), "hit") ||
+		a.fields.Get("Trailer:X-Sum") != "1" {
 		t.Errorf("then: %q %q", a.cache(), a.fields)
 	}
 }
@@ -190,7 +194,8 @@ func TestABodyThatIsTooLargeGoesToOneClient(t *testing.T) {
 
 func TestABodyInChunksGoesToOneClient(t *testing.T) {
 	s := unshared(t, large, long(2<<20, false))
-	await(t, "it is stored", func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
+	await(t, "it is stored",
+		func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
 }
 
 // Nobody waits for the answers under a key of which one turned out to be for one client alone.
@@ -222,7 +227,8 @@ func TestAnAnswerThatVariesIsSharedWithThoseWhomItIsFor(t *testing.T) {
 	}))
 	s := start(t, b, items)
 	language := func(i int) string { return []string{"de", "en"}[i%2] }
-	wait := s.together(8, "/items/1", func(i int) []string { return []string{"Accept-Language: " + language(i)} })
+	wait := s.together(8, "/items/1",
+		func(i int) []string { return []string{"Accept-Language: " + language(i)} })
 	s.awaitOpens(8)
 	open()
 	for i, a := range wait() {
@@ -231,16 +237,20 @@ func TestAnAnswerThatVariesIsSharedWithThoseWhomItIsFor(t *testing.T) {
 		}
 	}
 	if n := b.requests.Load(); n > 5 {
-		t.Errorf("the backend saw %d requests: those who read what the first one reads have to share", n)
+		t.Errorf("the backend saw %d requests: the readers of one language have to share", n)
 	}
 }
 
 func TestTwoCallersNeverShareAPrivateAnswer(t *testing.T) {
 	g, open := newGate(t)
-	b := backendThat(t, holds(g, func(w http.ResponseWriter, r *http.Request, n int) { write(w, r.Header.Get("Authorization")) }))
+	b := backendThat(t, holds(g,
+		func(w http.ResponseWriter, r *http.Request, n int) {
+			write(w, r.Header.Get("Authorization"))
+		}))
 	s := start(t, b, items)
 	who := func(i int) string { return fmt.Sprint("Bearer ", i%2) }
-	wait := s.together(8, "/own/1", func(i int) []string { return []string{"Authorization: " + who(i)} })
+	wait := s.together(8, "/own/1",
+		func(i int) []string { return []string{"Authorization: " + who(i)} })
 	s.awaitOpens(8)
 	open()
 	for i, a := range wait() {
@@ -375,7 +385,8 @@ func TestAClientThatReadsSlowlyKeepsNobodyElseWaiting(t *testing.T) {
 	slow, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 	check(t, err)
 	defer slow.Close()
-	_, err = fmt.Fprintf(slow, "GET /items/1 HTTP/1.1\r\nHost: %s\r\n\r\n", strings.TrimPrefix(s.url, "http://"))
+	_, err = fmt.Fprintf(slow, "GET /items/1 HTTP/1.1\r\nHost: %s\r\n\r\n",
+		strings.TrimPrefix(s.url, "http://"))
 	check(t, err)
 	await(t, "the slow one fetches", func() bool { return b.requests.Load() == 1 })
 	rest := s.together(3, "/items/1", same())

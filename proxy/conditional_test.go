@@ -13,7 +13,8 @@ import (
 const modified = "Thu, 01 Jan 2026 00:00:00 GMT"
 
 func TestConditionsAreAnsweredFromTheStore(t *testing.T) {
-	b := backendThat(t, says("0123456789", `ETag: "a"`, "Last-Modified: "+modified, "Content-Type: text/plain",
+	b := backendThat(t, says("0123456789", `ETag: "a"`, "Last-Modified: "+modified,
+		"Content-Type: text/plain",
 		"Content-Language: en", "Content-Location: /x", "X-Field: 1"))
 	s := start(t, b, items)
 	s.get("/items/1")
@@ -32,22 +33,27 @@ func TestConditionsAreAnsweredFromTheStore(t *testing.T) {
 		{"not modified since", []string{"If-Modified-Since: " + modified}, 304},
 		{"modified since", []string{"If-Modified-Since: Wed, 31 Dec 2025 23:59:59 GMT"}, 200},
 		{"no date", []string{"If-Modified-Since: yesterday"}, 200},
-		{"the ETag counts, not the date", []string{`If-None-Match: "b"`, "If-Modified-Since: " + modified}, 200},
-		{"a range and a condition that holds", []string{`If-None-Match: "a"`, "Range: bytes=0-1"}, 304},
+		{"the ETag counts, not the date",
+			[]string{`If-None-Match: "b"`, "If-Modified-Since: " + modified}, 200},
+		{"a range and a condition that holds", []string{`If-None-Match: "a"`, "Range: bytes=0-1"},
+			304},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := s.get("/items/1", c.fields...)
-			if a.status != c.status || !strings.HasPrefix(a.cache(), "hit") || a.fields.Get("Age") == "" {
+			if a.status != c.status || !strings.HasPrefix(a.cache(), "hit") ||
+				a.fields.Get("Age") == "" {
 				t.Errorf("%d %q, want %d", a.status, a.cache(), c.status)
 			}
 			if c.status != http.StatusNotModified {
 				return
 			}
 			f := a.fields
-			if a.body != "" || f["Content-Length"] != nil || f["Content-Type"] != nil || f["Content-Language"] != nil {
+			if a.body != "" || f["Content-Length"] != nil || f["Content-Type"] != nil ||
+				f["Content-Language"] != nil {
 				t.Errorf("a 304 describes content: %q %q", a.body, f)
 			}
-			if f.Get("Etag") != `"a"` || f.Get("Last-Modified") != modified || f.Get("Content-Location") != "/x" || f.Get("X-Field") != "1" {
+			if f.Get("Etag") != `"a"` || f.Get("Last-Modified") != modified ||
+				f.Get("Content-Location") != "/x" || f.Get("X-Field") != "1" {
 				t.Errorf("a 304 without its fields: %q", f)
 			}
 		})
@@ -62,13 +68,15 @@ func TestAConditionOfAMissIsAnsweredByTheProxy(t *testing.T) {
 	b := backendThat(t, says("0123456789", `ETag: "a"`))
 	s := start(t, b, items)
 	a := s.get("/items/1", `If-None-Match: "a"`)
-	if a.status != http.StatusNotModified || a.cache() != "fwd=uri-miss; fwd-status=200; stored" || b.new() != "GET /items/1" {
+	if a.status != http.StatusNotModified || a.cache() != "fwd=uri-miss; fwd-status=200; stored" ||
+		b.new() != "GET /items/1" {
 		t.Errorf("%d %q", a.status, a.cache())
 	}
 	if a := s.get("/items/1"); a.body != "0123456789" || !strings.HasPrefix(a.cache(), "hit") {
 		t.Errorf("then: %q %q", a.body, a.cache())
 	}
-	if a := s.get("/items/2", `If-None-Match: "b"`); a.status != http.StatusOK || a.cache() != "fwd=uri-miss; stored" {
+	if a := s.get("/items/2", `If-None-Match: "b"`); a.status != http.StatusOK ||
+		a.cache() != "fwd=uri-miss; stored" {
 		t.Errorf("a condition that does not hold: %d %q", a.status, a.cache())
 	}
 	if a := s.get("/plain/1", `If-None-Match: "a"`); a.status != http.StatusNotModified {
@@ -77,7 +85,8 @@ func TestAConditionOfAMissIsAnsweredByTheProxy(t *testing.T) {
 }
 
 func TestRangesAreAnsweredFromTheStore(t *testing.T) {
-	b := backendThat(t, says("0123456789", `ETag: "a"`, "Last-Modified: "+modified, "Content-Digest: sha-256=:AA==:"))
+	b := backendThat(t, says("0123456789", `ETag: "a"`, "Last-Modified: "+modified,
+		"Content-Digest: sha-256=:AA==:"))
 	s := start(t, b, items)
 	s.get("/items/1")
 	b.new()
@@ -95,13 +104,16 @@ func TestRangesAreAnsweredFromTheStore(t *testing.T) {
 		{"behind the end", []string{"Range: bytes=10-"}, 416, "bytes */10", ""},
 		{"another unit", []string{"Range: lines=0-1"}, 200, "", "0123456789"},
 		{"not a range", []string{"Range: bytes=3-1"}, 200, "", "0123456789"},
-		{"if the ETag is the same", []string{"Range: bytes=0-3", `If-Range: "a"`}, 206, "bytes 0-3/10", "0123"},
+		{"if the ETag is the same", []string{"Range: bytes=0-3", `If-Range: "a"`}, 206,
+			"bytes 0-3/10", "0123"},
 		{"if another one is", []string{"Range: bytes=0-3", `If-Range: "b"`}, 200, "", "0123456789"},
-		{"if a weak one is", []string{"Range: bytes=0-3", `If-Range: W/"a"`}, 200, "", "0123456789"},
+		{"if a weak one is", []string{"Range: bytes=0-3", `If-Range: W/"a"`}, 200, "",
+			"0123456789"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := s.get("/items/1", c.fields...)
-			if a.status != c.status || a.fields.Get("Content-Range") != c.content || a.body != c.body || !strings.HasPrefix(a.cache(), "hit") {
+			if a.status != c.status || a.fields.Get("Content-Range") != c.content ||
+				a.body != c.body || !strings.HasPrefix(a.cache(), "hit") {
 				t.Errorf("%d %q %q %q", a.status, a.fields.Get("Content-Range"), a.body, a.cache())
 			}
 			if c.status == 206 && a.fields["Content-Digest"] != nil {
@@ -109,7 +121,8 @@ func TestRangesAreAnsweredFromTheStore(t *testing.T) {
 			}
 		})
 	}
-	if a := s.do(t.Context(), http.MethodHead, "/items/1", nil, "Range: bytes=0-3"); a.cache() != "fwd=bypass; detail=range" {
+	if a := s.do(t.Context(), http.MethodHead, "/items/1", nil,
+		"Range: bytes=0-3"); a.cache() != "fwd=bypass; detail=range" {
 		t.Errorf("a HEAD with a Range: %q", a.cache())
 	}
 	if got := b.new(); got != "HEAD /items/1 bytes=0-3" {
@@ -122,7 +135,8 @@ func TestSeveralRangesAreSentAsParts(t *testing.T) {
 	s.get("/items/1")
 	a := s.get("/items/1", "Range: bytes=0-1,-2")
 	kind, params, err := mime.ParseMediaType(a.fields.Get("Content-Type"))
-	if a.status != http.StatusPartialContent || kind != "multipart/byteranges" || err != nil || int64(len(a.body)) != a.length() {
+	if a.status != http.StatusPartialContent || kind != "multipart/byteranges" || err != nil ||
+		int64(len(a.body)) != a.length() {
 		t.Fatalf("%d %q, %d bytes", a.status, a.fields, len(a.body))
 	}
 	parts := multipart.NewReader(strings.NewReader(a.body), params["boundary"])
@@ -131,7 +145,8 @@ func TestSeveralRangesAreSentAsParts(t *testing.T) {
 		check(t, err)
 		content, err := io.ReadAll(p)
 		check(t, err)
-		if got := p.Header.Get("Content-Range") + " " + p.Header.Get("Content-Type") + " " + string(content); got != want {
+		if got := p.Header.Get("Content-Range") + " " + p.Header.Get("Content-Type") + " " +
+			string(content); got != want {
 			t.Errorf("a part is %q, want %q", got, want)
 		}
 	}
@@ -157,7 +172,8 @@ func TestPartsOfOneRepresentationAreJoinedUntilItIsWhole(t *testing.T) {
 	get := func(ranges, cache, body string) {
 		t.Helper()
 		a := s.get("/items/1", "Range: bytes="+ranges)
-		if a.status != http.StatusPartialContent || !strings.HasPrefix(a.cache(), cache) || a.body != body {
+		if a.status != http.StatusPartialContent || !strings.HasPrefix(a.cache(), cache) ||
+			a.body != body {
 			t.Errorf("%s: %d %q %q, want %q %q", ranges, a.status, a.cache(), a.body, cache, body)
 		}
 	}
@@ -167,7 +183,8 @@ func TestPartsOfOneRepresentationAreJoinedUntilItIsWhole(t *testing.T) {
 	get("0-6", "hit", "0123456")
 	get("7-9", "fwd=uri-miss; stored", "789")
 	b.new()
-	if a := s.get("/items/1"); a.status != http.StatusOK || a.body != "0123456789" || !strings.HasPrefix(a.cache(), "hit") || b.new() != "" {
+	if a := s.get("/items/1"); a.status != http.StatusOK || a.body != "0123456789" ||
+		!strings.HasPrefix(a.cache(), "hit") || b.new() != "" {
 		t.Errorf("the whole: %d %q %q", a.status, a.cache(), a.body)
 	}
 }
@@ -189,7 +206,8 @@ func TestPartsThatDoNotBelongTogetherAreNotJoined(t *testing.T) {
 		}
 		s.get(path, second)
 		b.new()
-		if a := s.get(path); strings.HasPrefix(a.cache(), "hit") || a.body != "0123456789" || b.new() != "GET "+path {
+		if a := s.get(path); strings.HasPrefix(a.cache(), "hit") || a.body != "0123456789" ||
+			b.new() != "GET "+path {
 			t.Errorf("%s: %q %q", path, a.cache(), a.body)
 		}
 	}
@@ -199,13 +217,16 @@ func TestPartsThatDoNotBelongTogetherAreNotJoined(t *testing.T) {
 func TestARangeOfAMissGoesToTheBackendAsItCame(t *testing.T) {
 	b := backendThat(t, partly("0123456789", `ETag: "a"`))
 	s := start(t, b, items)
-	if a := s.get("/items/1", "Range: bytes=-2", `If-Range: "a"`); a.status != http.StatusPartialContent || a.body != "89" {
+	if a := s.get("/items/1", "Range: bytes=-2",
+		`If-Range: "a"`); a.status != http.StatusPartialContent || a.body != "89" {
 		t.Errorf("%d %q", a.status, a.body)
 	}
 	if got := b.new(); got != "GET /items/1 bytes=-2" {
 		t.Errorf("the backend was asked %q", got)
 	}
-	if a := s.get("/items/2", "Range: bytes=20-"); a.status != http.StatusRequestedRangeNotSatisfiable || a.cache() != "fwd=uri-miss; detail=status" {
+	if a := s.get("/items/2",
+		"Range: bytes=20-"); a.status != http.StatusRequestedRangeNotSatisfiable ||
+		a.cache() != "fwd=uri-miss; detail=status" {
 		t.Errorf("a range that is not there: %d %q", a.status, a.cache())
 	}
 }

@@ -48,25 +48,34 @@ func TestTheHandlerCarriesOutTheDecision(t *testing.T) {
 	var next atomic.Pointer[func(http.ResponseWriter)]
 	b := backendThat(t, func(w http.ResponseWriter, _ *http.Request, _ int) { (*next.Load())(w) })
 	s := start(t, b, routes)
-	table, _, err := policy.Load([]byte("version: 1\n"+routes), policy.Options{Secret: func() []byte { return []byte("any") }})
+	table, _, err := policy.Load([]byte("version: 1\n"+routes),
+		policy.Options{Secret: func() []byte { return []byte("any") }})
 	check(t, err)
 	ids, outcomes := 0, map[string]int{}
 	try := func(t *rapid.T) {
 		body := rapid.SampledFrom([]string{"", "0123456789"}).Draw(t, "body")
 		stored := slices.Concat(
 			[]string{rapid.SampledFrom([]string{
-				"Cache-Control: max-age=1000", "Cache-Control: max-age=1000, stale-while-revalidate=5000", "Cache-Control: no-cache",
+				"Cache-Control: max-age=1000",
+				"Cache-Control: max-age=1000, stale-while-revalidate=5000",
+				"Cache-Control: no-cache",
 			}).Draw(t, "lifetime")},
 			oneOf(t, "age", "Age: 100", "Age: 2000"), oneOf(t, "etag", `Etag: "a"`, `Etag: W/"a"`),
-			oneOf(t, "modified", "Last-Modified: "+modified), oneOf(t, "cookie", "Set-Cookie: csrf=1"),
+			oneOf(t, "modified", "Last-Modified: "+modified),
+			oneOf(t, "cookie", "Set-Cookie: csrf=1"),
 		)
 		status := rapid.SampledFrom([]int{200, 200, 200, 404}).Draw(t, "status")
 		asked := slices.Concat(
-			oneOf(t, "directives", "Cache-Control: max-age=500", "Cache-Control: max-age=50", "Cache-Control: min-fresh=950", "Cache-Control: no-cache",
-				"Cache-Control: no-store", "Cache-Control: only-if-cached", "Cache-Control: max-stale=10", "Pragma: no-cache"),
-			oneOf(t, "condition", `If-None-Match: "a"`, `If-None-Match: "b"`, "If-None-Match: *", "If-Modified-Since: "+modified, `If-Match: "a"`),
-			oneOf(t, "range", "Range: bytes=2-4", "Range: bytes=0-1, 8-", "Range: bytes=20-", "Range: lines=1-2"),
-			oneOf(t, "if-range", `If-Range: "a"`, `If-Range: "b"`), oneOf(t, "has cookie", "Cookie: csrf=1"),
+			oneOf(t, "directives", "Cache-Control: max-age=500", "Cache-Control: max-age=50",
+				"Cache-Control: min-fresh=950", "Cache-Control: no-cache",
+				"Cache-Control: no-store", "Cache-Control: only-if-cached",
+				"Cache-Control: max-stale=10", "Pragma: no-cache"),
+			oneOf(t, "condition", `If-None-Match: "a"`, `If-None-Match: "b"`, "If-None-Match: *",
+				"If-Modified-Since: "+modified, `If-Match: "a"`),
+			oneOf(t, "range", "Range: bytes=2-4", "Range: bytes=0-1, 8-", "Range: bytes=20-",
+				"Range: lines=1-2"),
+			oneOf(t, "if-range", `If-Range: "a"`, `If-Range: "b"`),
+			oneOf(t, "has cookie", "Cookie: csrf=1"),
 		)
 		method := rapid.SampledFrom([]string{"GET", "GET", "HEAD"}).Draw(t, "method")
 		answer := func(w http.ResponseWriter) {
@@ -90,7 +99,8 @@ func TestTheHandlerCarriesOutTheDecision(t *testing.T) {
 			try(t)
 		}
 	})
-	for _, outcome := range []string{"past the cache", "hit 200", "hit 304", "hit 206", "hit 416", "hit 404", "none stored", "miss"} {
+	for _, outcome := range []string{"past the cache", "hit 200", "hit 304", "hit 206", "hit 416",
+		"hit 404", "none stored", "miss"} {
 		if outcomes[outcome] == 0 {
 			t.Errorf("no case of %q: %v", outcome, outcomes)
 		}
@@ -100,7 +110,8 @@ func TestTheHandlerCarriesOutTheDecision(t *testing.T) {
 // decide asks the plan and the decision. first is the answer that was stored, or not.
 func decide(table *policy.Table, method, path string, asked []string, first answer) decided {
 	view := func(method string, h http.Header) httpfield.Request {
-		return httpfield.Request{Method: method, Authority: "api.example", Path: path, Fields: httpfield.Header(h)}
+		return httpfield.Request{Method: method, Authority: "api.example", Path: path,
+			Fields: httpfield.Header(h)}
 	}
 	now := time.Now()
 	filled := table.Plan(view(http.MethodGet, http.Header{}), now).Read
@@ -111,12 +122,14 @@ func decide(table *policy.Table, method, path string, asked []string, first answ
 		cookies = []string{"csrf"}
 		delete(fields, "Set-Cookie")
 	}
-	response := httpcache.Response{Status: first.status, Fields: httpfield.Header(fields), RequestTime: now, ResponseTime: now}
+	response := httpcache.Response{Status: first.status, Fields: httpfield.Header(fields),
+		RequestTime: now, ResponseTime: now}
 	storing := httpcache.Store(filled.Rules, &filled.Demand, filled.Requester, response)
 	d := decided{plan: table.Plan(view(method, headerOf(asked)), now)}
 	if storing.Store && d.plan.Kind == policy.Read {
 		d.Decision = httpcache.Evaluate(filled.Rules, &d.plan.Read.Demand, httpcache.Stored{
-			Status: first.status, Fields: httpfield.Header(fields), Size: int64(len(first.body)), Cookies: cookies,
+			Status: first.status, Fields: httpfield.Header(fields), Size: int64(len(first.body)),
+			Cookies:      cookies,
 			ResponseTime: now, InitialAge: storing.InitialAge, Lifetime: storing.Lifetime,
 		}, now)
 	}
@@ -130,7 +143,8 @@ func (d decided) check(t *rapid.T, first, got answer) (outcome string) {
 	case got.err != nil:
 		t.Fatalf("%v", got.err)
 	case d.plan.Kind == policy.Pass:
-		if hit || !strings.Contains(got.cache(), "fwd=bypass") && !strings.Contains(got.cache(), "fwd=request") {
+		if hit || !strings.Contains(got.cache(), "fwd=bypass") &&
+			!strings.Contains(got.cache(), "fwd=request") {
 			t.Fatalf("want it past the cache for %s: %d %q", d.plan.Bypass, got.status, got.cache())
 		}
 		return "past the cache"

@@ -39,12 +39,14 @@ func TestTheAPIIsAskedWhetherItWantsABody(t *testing.T) { // RFC 9110 §10.1.1
 	})
 	s := start(t, &api{Server: &httptest.Server{URL: o.URL()}}, expectRoutes)
 	c, read := s.dialed()
-	_, err := io.WriteString(c, "PUT /c HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n")
+	_, err := io.WriteString(c,
+		"PUT /c HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n")
 	check(t, err)
 	resp, err := http.ReadResponse(read, nil)
 	check(t, err)
 	body, _ := io.ReadAll(resp.Body)
-	if resp.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "no" || !asked.Load() {
+	if resp.StatusCode != http.StatusRequestEntityTooLarge || string(body) != "no" ||
+		!asked.Load() {
 		t.Errorf("%s %q", resp.Status, body)
 	}
 }
@@ -73,7 +75,8 @@ func TestABodyThatTheAPIWantsIsTakenInHand(t *testing.T) {
 	s.get("/c/1")
 	await(t, "a hit", func() bool { return strings.HasPrefix(s.get("/c/1").cache(), "hit") })
 	c, read := s.dialed()
-	_, err := io.WriteString(c, "PUT /c HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n")
+	_, err := io.WriteString(c,
+		"PUT /c HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n")
 	check(t, err)
 	resp, err := http.ReadResponse(read, nil)
 	check(t, err)

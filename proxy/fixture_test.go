@@ -59,29 +59,36 @@ type setup struct {
 // start serves the routes, one a line, before the backend. It ends with the test.
 func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar {
 	t.Helper()
-	o := setup{redis: shared, prefix: fmt.Sprint("t", prefixes.Add(1)), budget: 10 * time.Second, inspect: 1 << 20, collapse: 10 * time.Second,
+	o := setup{redis: shared, prefix: fmt.Sprint("t", prefixes.Add(1)), budget: 10 * time.Second,
+		inspect: 1 << 20, collapse: 10 * time.Second,
 		backend: backend.Options{URL: b.URL, Timeout: 20 * time.Second, Dial: time.Second}}
 	for _, f := range change {
 		f(&o)
 	}
 	s := &sidecar{t: t, prefix: o.prefix, redis: o.redis, done: map[string]int{}}
 	secret := func() []byte { return []byte("a key for the tests of this package") }
-	table, _, err := policy.Load([]byte("version: 1\n"+routes), policy.Options{Secret: secret, MaxInspect: o.inspect})
+	table, _, err := policy.Load([]byte("version: 1\n"+routes),
+		policy.Options{Secret: secret, MaxInspect: o.inspect})
 	check(t, err)
 	log, names := slog.New(slog.DiscardHandler), cachekeys.NewNames(o.prefix)
 	incarnation := coherence.NewIncarnation(names, log)
 	conn, err := redisconn.New(redisconn.Options{
-		Name: "cache", Redis: config.Redis{Host: o.redis.Host(), Port: o.redis.Port()}, Names: names, Log: log,
-		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 50 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
-		Greet:   incarnation, Observe: s.operated,
+		Name: "cache", Redis: config.Redis{Host: o.redis.Host(), Port: o.redis.Port()},
+		Names: names, Log: log,
+		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second,
+			Timeout: 50 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
+		Greet: incarnation, Observe: s.operated,
 	})
 	check(t, err)
-	s.keys = coherence.New(coherence.Options{Conn: conn, Names: names, Incarnation: incarnation, Log: log})
-	kept := store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret, Memory: 8 << 20, Log: log, CollapseWait: o.collapse})
+	s.keys = coherence.New(coherence.Options{Conn: conn, Names: names, Incarnation: incarnation,
+		Log: log})
+	kept := store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret,
+		Memory: 8 << 20, Log: log, CollapseWait: o.collapse})
 	transport, err := backend.New(o.backend)
 	check(t, err)
 	p := &proxy.Proxy{
-		Table: func() *policy.Table { return table }, Store: kept, Keyspace: s.keys, Redis: conn, Backend: transport,
+		Table: func() *policy.Table { return table }, Store: kept, Keyspace: s.keys, Redis: conn,
+		Backend: transport,
 		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, ""),
 		RedisTimeout: o.budget, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
 	}
@@ -90,7 +97,8 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 		handler = o.wrap(p)
 	}
 	server := httptest.NewUnstartedServer(handler)
-	server.Config.DisableGeneralOptionsHandler, server.Config.ErrorLog = true, slog.NewLogLogger(log.Handler(), 0)
+	server.Config.DisableGeneralOptionsHandler, server.Config.ErrorLog = true,
+		slog.NewLogLogger(log.Handler(), 0)
 	server.Config.Protocols = new(http.Protocols)
 	server.Config.Protocols.SetHTTP1(true)
 	server.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -111,7 +119,10 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	})
 	if !o.away {
 		// A server that is met during a fill makes its store void.
-		await(t, "the sidecar has met its Redis", func() bool { return conn.Healthy() == nil && s.keys.Current() })
+		await(t, "the sidecar has met its Redis", func() bool {
+			return conn.Healthy() == nil &&
+				s.keys.Current()
+		})
 	}
 	return s
 }
@@ -125,7 +136,8 @@ func (s *sidecar) operated(op string, _ time.Duration, _ bool) {
 // awaitOpens waits until n requests have opened their tokens: each of them fetches then, or waits.
 func (s *sidecar) awaitOpens(n int) {
 	s.t.Helper()
-	await(s.t, fmt.Sprint(n, " requests opened their tokens"), func() bool { return s.operations("open") >= n })
+	await(s.t, fmt.Sprint(n, " requests opened their tokens"),
+		func() bool { return s.operations("open") >= n })
 }
 
 // operations is how often Redis was asked for this.

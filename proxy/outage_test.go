@@ -26,25 +26,30 @@ func TestWithRedisAwayTheBackendAnswersWithinTheBudget(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			own := redisd.Start(t)
-			s := start(t, backendThat(t, counts()), items, func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
+			s := start(t, backendThat(t, counts()), items,
+				func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
 			s.cached("/items/1")
 			c.begin(own)
 			for n := range 10 {
 				began := time.Now()
 				a := s.get("/items/1")
-				if want := fmt.Sprint("answer ", n+2); a.body != want || !strings.HasPrefix(a.cache(), "fwd=bypass; detail=") {
+				if want := fmt.Sprint("answer ", n+2); a.body != want ||
+					!strings.HasPrefix(a.cache(), "fwd=bypass; detail=") {
 					t.Errorf("%d %q %q, want %q", a.status, a.body, a.cache(), want)
 				}
 				if took := time.Since(began); took > 100*time.Millisecond+slack {
 					t.Errorf("it took %v", took)
 				}
 			}
-			await(t, "the breaker is open", func() bool { return s.get("/items/1").cache() == "fwd=bypass; detail=breaker-open" })
-			if a := s.get("/items/1", "Cache-Control: only-if-cached"); a.status != http.StatusGatewayTimeout {
+			await(t, "the breaker is open",
+				func() bool { return s.get("/items/1").cache() == "fwd=bypass; detail=breaker-open" })
+			if a := s.get("/items/1",
+				"Cache-Control: only-if-cached"); a.status != http.StatusGatewayTimeout {
 				t.Errorf("only-if-cached: %d %q", a.status, a.cache())
 			}
 			c.end(own)
-			await(t, "it hits again", func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
+			await(t, "it hits again",
+				func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
 		})
 	}
 }
@@ -53,8 +58,10 @@ func TestASidecarStartsWithoutItsRedisAndCachesWhenItComes(t *testing.T) {
 	t.Parallel()
 	own := redisd.Start(t)
 	own.Kill()
-	s := start(t, backendThat(t, counts()), items, func(o *setup) { o.redis, o.budget, o.away = own, 100*time.Millisecond, true })
-	if a := s.get("/items/1"); a.body != "answer 1" || !strings.HasPrefix(a.cache(), "fwd=bypass; detail=") {
+	s := start(t, backendThat(t, counts()), items,
+		func(o *setup) { o.redis, o.budget, o.away = own, 100*time.Millisecond, true })
+	if a := s.get("/items/1"); a.body != "answer 1" ||
+		!strings.HasPrefix(a.cache(), "fwd=bypass; detail=") {
 		t.Errorf("%d %q %q", a.status, a.body, a.cache())
 	}
 	own.Restart()
@@ -82,7 +89,8 @@ func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 				}
 				write(w, fmt.Sprint("version ", version.Load()))
 			})
-			s := start(t, b, items, func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
+			s := start(t, b, items,
+				func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
 			s.cached("/items/1")
 			s.cached("/items/2") // of which nothing is written
 			c.begin(own)
@@ -113,12 +121,14 @@ func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 func TestASlowRedisDelaysARequestByItsBudgetAndNoMore(t *testing.T) {
 	t.Parallel()
 	own := redisd.Start(t)
-	s := start(t, backendThat(t, counts()), items, func(o *setup) { o.redis, o.budget = own, 300*time.Millisecond })
+	s := start(t, backendThat(t, counts()), items,
+		func(o *setup) { o.redis, o.budget = own, 300*time.Millisecond })
 	s.cached("/items/1")
 	own.Do("CLIENT", "PAUSE", "1500", "ALL")
 	began := time.Now()
 	a := s.get("/items/1")
-	if took := time.Since(began); a.body != "answer 2" || took < 250*time.Millisecond || took > 300*time.Millisecond+slack {
+	if took := time.Since(began); a.body != "answer 2" || took < 250*time.Millisecond ||
+		took > 300*time.Millisecond+slack {
 		t.Errorf("%q %q after %v", a.body, a.cache(), took)
 	}
 	if a.cache() != "fwd=bypass; detail=redis-timeout" {

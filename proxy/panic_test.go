@@ -45,7 +45,8 @@ func fragileFor(o *setup) {
 
 func TestAMissThatPanicsStrandsNobody(t *testing.T) {
 	for _, c := range []struct{ name, at string }{
-		{"before the answer's head", "103"}, {"at the answer's head", "200"}, {"at its content", "0"},
+		{"before the answer's head", "103"}, {"at the answer's head", "200"},
+		{"at its content", "0"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g, open := newGate(t)

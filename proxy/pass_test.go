@@ -22,12 +22,15 @@ func TestADeniedRouteIsAnswered404AndReachesNobody(t *testing.T) {
 	b := backendThat(t, counts())
 	s := start(t, b, denied)
 	for _, c := range []struct{ method, target string }{
-		{"GET", "/internal/x"}, {"POST", "/internal/x"}, {"OPTIONS", "/internal/x"}, {"HEAD", "/internal/x"},
-		{"GET", "/internal/"}, {"POST", "/items/1/secret"}, {"POST", "//internal//x"}, {"POST", "/a/../internal/x"},
+		{"GET", "/internal/x"}, {"POST", "/internal/x"}, {"OPTIONS", "/internal/x"},
+		{"HEAD", "/internal/x"},
+		{"GET", "/internal/"}, {"POST", "/items/1/secret"}, {"POST", "//internal//x"},
+		{"POST", "/a/../internal/x"},
 		{"POST", "/%69nternal/x"}, {"GET", "/%69nternal/x"},
 	} {
 		a := s.do(t.Context(), c.method, c.target, nil)
-		if a.status != http.StatusNotFound || b.new() != "" || c.method != "HEAD" && !strings.Contains(a.body, "There is nothing here") {
+		if a.status != http.StatusNotFound || b.new() != "" || c.method != "HEAD" &&
+			!strings.Contains(a.body, "There is nothing here") {
 			t.Errorf("%s %s: %d %q", c.method, c.target, a.status, a.body)
 		}
 	}
@@ -43,7 +46,8 @@ func TestATargetThatCannotBeReadForCertainIsRefused(t *testing.T) {
 		"GET /items/1#x HTTP/1.1", "CONNECT x:443 HTTP/1.1", "CONNECT /items/1 HTTP/1.1",
 	} {
 		raw := s.raw(line + "\r\nHost: x\r\nConnection: close\r\n\r\n")
-		if !strings.HasPrefix(raw, "HTTP/1.1 400 ") || !strings.Contains(raw, "application/problem+json") || b.new() != "" {
+		if !strings.HasPrefix(raw, "HTTP/1.1 400 ") ||
+			!strings.Contains(raw, "application/problem+json") || b.new() != "" {
 			t.Errorf("%s: %q", line, raw)
 		}
 	}
@@ -63,7 +67,8 @@ func TestOtherMethodsPassAndInvalidateNothing(t *testing.T) {
 	still := s.cached("/items/1")
 	for _, method := range []string{http.MethodOptions, http.MethodTrace} {
 		b.new()
-		if a := s.do(t.Context(), method, "/items/1", nil); a.status != http.StatusOK || b.new() != method+" /items/1" || a.cache() != "fwd=method" {
+		if a := s.do(t.Context(), method, "/items/1", nil); a.status != http.StatusOK ||
+			b.new() != method+" /items/1" || a.cache() != "fwd=method" {
 			t.Errorf("%s: %d %q", method, a.status, a.cache())
 		}
 		if !still() {
@@ -89,7 +94,8 @@ func TestAnAnswerPassesAsTheBackendSentIt(t *testing.T) {
 			t.Errorf("%s: %d %q", path, a.status, a.body)
 		}
 		f := a.fields
-		if len(f["X-Twice"]) != 2 || len(f["Set-Cookie"]) != 2 || f["Date"] != nil || f["Content-Type"] != nil || f["X-Hop"] != nil {
+		if len(f["X-Twice"]) != 2 || len(f["Set-Cookie"]) != 2 || f["Date"] != nil ||
+			f["Content-Type"] != nil || f["X-Hop"] != nil {
 			t.Errorf("%s: %q", path, f)
 		}
 	}
@@ -105,7 +111,8 @@ func TestInformationalAnswersComeBeforeTheFinalOne(t *testing.T) {
 	s := start(t, b, items)
 	for _, path := range []string{"/other", "/items/1"} {
 		raw := s.raw("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-		if !strings.HasPrefix(raw, "HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n") || strings.Count(raw, "Link") != 1 {
+		if !strings.HasPrefix(raw,
+			"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n") || strings.Count(raw, "Link") != 1 {
 			t.Errorf("%s: %q", path, raw)
 		}
 		raw = s.raw("GET " + path + "0 HTTP/1.0\r\nHost: x\r\n\r\n")
@@ -147,7 +154,9 @@ func TestAnAnswerComesAsTheBackendSendsIt(t *testing.T) {
 func TestABackendRequestThatBypassesEndsWithItsClient(t *testing.T) {
 	var ended atomic.Bool
 	g, _ := newGate(t)
-	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) { ended.Store(!g.wait(r)) })
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		ended.Store(!g.wait(r))
+	})
 	s := start(t, b, items)
 	leave := s.leaver(b, "/other", 1)
 	leave()
@@ -169,7 +178,8 @@ func TestABackendThatDoesNotAnswerIsA502OrA504(t *testing.T) {
 		"/other": 502, "/items/1": 502, "/other/slow": 504, "/items/slow": 504,
 	} {
 		a := s.get(path)
-		if a.status != status || a.fields.Get("Content-Type") != "application/problem+json" || a.cache() == "" {
+		if a.status != status || a.fields.Get("Content-Type") != "application/problem+json" ||
+			a.cache() == "" {
 			t.Errorf("%s: %d %q, want %d", path, a.status, a.fields, status)
 		}
 	}
@@ -187,9 +197,12 @@ func TestAnAnswerThatBreaksOffBreaksItsClientsToo(t *testing.T) {
 			panic(http.ErrAbortHandler)
 		})
 		s := start(t, b, writes)
-		for _, c := range []struct{ method, path string }{{"GET", "/other"}, {"GET", "/items/1"}, {"PUT", "/items/1"}, {"POST", "/of/answer"}} {
-			if a := s.do(context.Background(), c.method, c.path, nil); a.err == nil || a.status != http.StatusOK {
-				t.Errorf("%s %s, Content-Length %q: %d %q, and no error", c.method, c.path, length, a.status, a.body)
+		for _, c := range []struct{ method, path string }{{"GET", "/other"}, {"GET", "/items/1"},
+			{"PUT", "/items/1"}, {"POST", "/of/answer"}} {
+			if a := s.do(context.Background(), c.method, c.path, nil); a.err == nil ||
+				a.status != http.StatusOK {
+				t.Errorf("%s %s, Content-Length %q: %d %q, and no error", c.method, c.path, length,
+					a.status, a.body)
 			}
 		}
 		raw := s.raw("GET /items/1 HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -212,7 +225,8 @@ func TestTrailersPassTheCache(t *testing.T) {
 			w.Header().Set(name, "7")
 		})
 		s := start(t, b, items)
-		for _, c := range []struct{ method, path string }{{"GET", "/other"}, {"GET", "/items/1"}, {"PUT", "/items/1"}} {
+		for _, c := range []struct{ method, path string }{{"GET", "/other"}, {"GET", "/items/1"},
+			{"PUT", "/items/1"}} {
 			if a := s.do(t.Context(), c.method, c.path, nil); a.fields.Get("Trailer:X-Sum") != "7" {
 				t.Errorf("%s %s, announced %v: %q", c.method, c.path, announced, a.fields)
 			}
@@ -231,13 +245,15 @@ func TestAProtocolSwitchGoesPastTheCache(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+		_, _ = io.WriteString(conn,
+			"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
 		said, _ := both.ReadString('\n')
 		_, _ = io.WriteString(conn, "you said "+said)
 	})
 	s := start(t, b, items)
 	raw := s.raw("GET /items/1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nhello\n")
-	if !strings.HasPrefix(raw, "HTTP/1.1 101 ") || !strings.HasSuffix(raw, "\r\n\r\nyou said hello\n") {
+	if !strings.HasPrefix(raw, "HTTP/1.1 101 ") ||
+		!strings.HasSuffix(raw, "\r\n\r\nyou said hello\n") {
 		t.Errorf("%q", raw)
 	}
 }

@@ -59,7 +59,8 @@ func TestAStoredAnswerIsValidatedByItsETagOrItsDate(t *testing.T) {
 			s.get("/items/1")
 			b.new()
 			a := s.get("/items/1")
-			if a.status != http.StatusOK || a.body != `version "0"` || a.cache() != "fwd=stale; fwd-status=304; stored; detail=no-cache" {
+			if a.status != http.StatusOK || a.body != `version "0"` ||
+				a.cache() != "fwd=stale; fwd-status=304; stored; detail=no-cache" {
 				t.Errorf("%d %q %q", a.status, a.body, a.cache())
 			}
 			if got := b.new(); got != "GET /items/1 "+c.asked {
@@ -87,10 +88,12 @@ func TestAnAnswerThatChangedTakesThePlaceOfTheStoredOne(t *testing.T) {
 	s := start(t, backendThat(t, d.answer), validated)
 	s.get("/items/1")
 	d.version.Add(1)
-	if a := s.get("/items/1"); a.body != `version "1"` || a.cache() != "fwd=stale; stored; detail=no-cache" {
+	if a := s.get("/items/1"); a.body != `version "1"` ||
+		a.cache() != "fwd=stale; stored; detail=no-cache" {
 		t.Errorf("%q %q", a.body, a.cache())
 	}
-	if a := s.get("/items/1"); a.body != `version "1"` || !strings.Contains(a.cache(), "fwd-status=304") {
+	if a := s.get("/items/1"); a.body != `version "1"` ||
+		!strings.Contains(a.cache(), "fwd-status=304") {
 		t.Errorf("then: %q %q", a.body, a.cache())
 	}
 }
@@ -111,10 +114,12 @@ func TestAWrittenAnswerIsValidatedByItsETagAndNeverByItsDate(t *testing.T) {
 		b.new()
 		a := s.get("/items/1")
 		asked := b.new()
-		if !dated && (a.body != `version "0"` || asked != `GET /items/1 "0"` || a.cache() != "fwd=miss; fwd-status=304; stored; detail=invalidated") {
+		if !dated && (a.body != `version "0"` || asked != `GET /items/1 "0"` ||
+			a.cache() != "fwd=miss; fwd-status=304; stored; detail=invalidated") {
 			t.Errorf("with an ETag: %q %q, asked %q", a.body, a.cache(), asked)
 		}
-		if dated && (a.body != `version "1"` || asked != "GET /items/1" || a.cache() != "fwd=miss; stored; detail=invalidated") {
+		if dated && (a.body != `version "1"` || asked != "GET /items/1" ||
+			a.cache() != "fwd=miss; stored; detail=invalidated") {
 			t.Errorf("with a date: %q %q, asked %q", a.body, a.cache(), asked)
 		}
 		if a := s.get("/items/1"); !strings.HasPrefix(a.cache(), "hit") {
@@ -137,7 +142,8 @@ func TestA304MayNameTheVariantOfAnotherRequest(t *testing.T) {
 	s.get("/items/1", "Accept-Language: de")
 	b.new()
 	a := s.get("/items/1", "Accept-Language: de-AT")
-	if a.status != http.StatusOK || a.body != "auf Deutsch" || !strings.HasPrefix(a.cache(), "fwd=vary-miss; fwd-status=304") {
+	if a.status != http.StatusOK || a.body != "auf Deutsch" ||
+		!strings.HasPrefix(a.cache(), "fwd=vary-miss; fwd-status=304") {
 		t.Errorf("%d %q %q", a.status, a.body, a.cache())
 	}
 	if got := b.new(); got != `GET /items/1 "de"` {
@@ -177,8 +183,10 @@ func TestAHEADUpdatesTheStoredAnswerOrDropsIt(t *testing.T) {
 	if a.status != http.StatusOK || !strings.HasPrefix(a.cache(), "fwd=request") {
 		t.Fatalf("%d %q", a.status, a.cache())
 	}
-	if a := s.get("/items/1"); a.body != `version "0"` || a.fields.Get("X-Answer") != "2" || !strings.HasPrefix(a.cache(), "hit") {
-		t.Errorf("the fields of the HEAD are not those of what is stored: %q %q %q", a.body, a.cache(), a.fields)
+	if a := s.get("/items/1"); a.body != `version "0"` || a.fields.Get("X-Answer") != "2" ||
+		!strings.HasPrefix(a.cache(), "hit") {
+		t.Errorf("the fields of the HEAD are not those of what is stored: %q %q %q", a.body,
+			a.cache(), a.fields)
 	}
 	d.version.Add(1)
 	s.do(t.Context(), http.MethodHead, "/items/1", nil, "Cache-Control: no-cache")
@@ -200,7 +208,8 @@ func TestManyValidationsAreOneBackendRequest(t *testing.T) {
 	s := start(t, b, validated)
 	s.get("/items/1")
 	await(t, "it is stale", func() bool {
-		return s.get("/items/1", "Cache-Control: only-if-cached").status == http.StatusGatewayTimeout
+		return s.get("/items/1",
+			"Cache-Control: only-if-cached").status == http.StatusGatewayTimeout
 	})
 	before := s.operations("open")
 	wait := s.together(10, "/items/1", same())

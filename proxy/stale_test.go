@@ -9,9 +9,12 @@ import (
 )
 
 const stale = `routes:
-  - {match: "GET /behind/{id}", cache: {scope: shared, ttl: 1s, stale_while_revalidate: 1h, tags: ["item:{id}"]}}
-  - {match: "GET /error/{id}", cache: {scope: shared, ttl: 1s, stale_if_error: 1h, tags: ["item:{id}"]}}
-  - {match: "GET /away/{id}", cache: {scope: shared, ttl: 1s, stale_if_unreachable: 1h, tags: ["item:{id}"]}}
+  - match: "GET /behind/{id}"
+    cache: {scope: shared, ttl: 1s, stale_while_revalidate: 1h, tags: ["item:{id}"]}
+  - match: "GET /error/{id}"
+    cache: {scope: shared, ttl: 1s, stale_if_error: 1h, tags: ["item:{id}"]}
+  - match: "GET /away/{id}"
+    cache: {scope: shared, ttl: 1s, stale_if_unreachable: 1h, tags: ["item:{id}"]}
   - {match: "GET /never/{id}", cache: {scope: shared, ttl: 1s, tags: ["item:{id}"]}}
   - {match: "PUT /items/{id}", invalidate: ["item:{id}"]}
 `
@@ -61,12 +64,14 @@ func TestAStaleAnswerIsServedOnlyWhereThePolicyAllowsIt(t *testing.T) {
 		status int
 		cache  string // what Cache-Status has in it
 	}{
-		{"an error, allowed", 503, "/error/1", 200, "fwd=stale; fwd-status=503; detail=backend-error"},
+		{"an error, allowed", 503, "/error/1", 200,
+			"fwd=stale; fwd-status=503; detail=backend-error"},
 		{"an error, allowed only for one who does not answer", 503, "/away/1", 503, "fwd=stale"},
 		{"an error, allowed never", 503, "/never/1", 503, "fwd="},
 		{"no error", 404, "/error/1", 404, "fwd=stale"},
 		{"no answer, allowed", hangsUp, "/away/1", 200, "fwd=stale; detail=backend-unreachable"},
-		{"no answer, allowed for errors too", hangsUp, "/error/1", 200, "fwd=stale; detail=backend-unreachable"},
+		{"no answer, allowed for errors too", hangsUp, "/error/1", 200,
+			"fwd=stale; detail=backend-unreachable"},
 		{"no answer, allowed never", hangsUp, "/never/1", 502, "fwd="},
 	} {
 		m.mood.Store(int64(c.mood))
@@ -101,7 +106,8 @@ func TestAWrittenAnswerIsNeverServedStale(t *testing.T) {
 		m.mood.Store(mood)
 		for _, p := range paths {
 			if a := s.get(p); a.status < 500 {
-				t.Errorf("%s with a backend that does %d: %d %q %q", p, mood, a.status, a.body, a.cache())
+				t.Errorf("%s with a backend that does %d: %d %q %q", p, mood, a.status, a.body,
+					a.cache())
 			}
 		}
 	}
@@ -120,7 +126,8 @@ func TestAStaleAnswerIsRefreshedBehindItsAnswerByOneRequest(t *testing.T) {
 	var a answer
 	await(t, "it is served stale", func() bool {
 		a = s.get("/behind/1")
-		return strings.HasPrefix(a.cache(), "hit; ttl=-") || strings.HasPrefix(a.cache(), "hit; ttl=0") && b.requests.Load() > 1
+		return strings.HasPrefix(a.cache(), "hit; ttl=-") ||
+			strings.HasPrefix(a.cache(), "hit; ttl=0") && b.requests.Load() > 1
 	})
 	for range 5 {
 		if a := s.get("/behind/1"); a.body != "answer 1" || a.status != http.StatusOK {
@@ -129,7 +136,8 @@ func TestAStaleAnswerIsRefreshedBehindItsAnswerByOneRequest(t *testing.T) {
 	}
 	await(t, "it is refreshed", func() bool { return b.requests.Load() == 2 })
 	open()
-	await(t, "the new answer is served", func() bool { return s.get("/behind/1").body == "answer 2" })
+	await(t, "the new answer is served",
+		func() bool { return s.get("/behind/1").body == "answer 2" })
 	if n := b.requests.Load(); n != 2 {
 		t.Errorf("the backend saw %d requests", n)
 	}
@@ -140,8 +148,10 @@ func TestARefreshOfAPartAsksForTheWhole(t *testing.T) {
 	b := backendThat(t, says("0123456789"))
 	s := start(t, b, stale)
 	s.get("/behind/1")
-	await(t, "it is refreshed", func() bool { s.get("/behind/1", "Range: bytes=0-1"); return b.requests.Load() > 1 })
-	if got := b.new(); !strings.HasPrefix(got, "GET /behind/1, GET /behind/1") || strings.Contains(got, "bytes") {
+	await(t, "it is refreshed",
+		func() bool { s.get("/behind/1", "Range: bytes=0-1"); return b.requests.Load() > 1 })
+	if got := b.new(); !strings.HasPrefix(got, "GET /behind/1, GET /behind/1") ||
+		strings.Contains(got, "bytes") {
 		t.Errorf("the backend was asked %q", got)
 	}
 }
@@ -178,7 +188,8 @@ func TestARefreshHasNoneOfTheWishesOfTheClient(t *testing.T) {
 	t.Parallel()
 	var wished atomic.Value
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
-		for _, name := range []string{"Cache-Control", "Pragma", "If-None-Match", "If-Modified-Since"} {
+		for _, name := range []string{"Cache-Control", "Pragma", "If-None-Match",
+			"If-Modified-Since"} {
 			if value := r.Header.Get(name); n > 1 && value != "" {
 				wished.Store(name + ": " + value)
 			}
@@ -188,11 +199,13 @@ func TestARefreshHasNoneOfTheWishesOfTheClient(t *testing.T) {
 	s := start(t, b, stale)
 	s.get("/behind/1")
 	await(t, "it is refreshed", func() bool {
-		s.get("/behind/1", "Cache-Control: max-stale=3600, max-age=3600, only-if-cached", "Pragma: x",
+		s.get("/behind/1", "Cache-Control: max-stale=3600, max-age=3600, only-if-cached",
+			"Pragma: x",
 			`If-None-Match: "a"`, "If-Modified-Since: Thu, 01 Jan 2026 00:00:00 GMT")
 		return b.requests.Load() > 1
 	})
-	await(t, "the new answer is stored", func() bool { return s.get("/behind/1").body == "answer 2" })
+	await(t, "the new answer is stored",
+		func() bool { return s.get("/behind/1").body == "answer 2" })
 	if got := wished.Load(); got != nil {
 		t.Errorf("the backend was sent %q", got)
 	}

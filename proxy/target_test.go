@@ -78,7 +78,8 @@ func TestARedirectToHTTPSIsNotServedOverHTTPS(t *testing.T) {
 	})
 	s := start(t, b, items, trusting)
 	for range 2 {
-		if a := s.get("/items/1", "X-Forwarded-Proto: http"); a.status != http.StatusMovedPermanently {
+		if a := s.get("/items/1",
+			"X-Forwarded-Proto: http"); a.status != http.StatusMovedPermanently {
 			t.Errorf("over http: %d", a.status)
 		}
 		if a := s.get("/items/1", "X-Forwarded-Proto: https"); a.status != http.StatusOK {
@@ -91,10 +92,12 @@ func TestARedirectToHTTPSIsNotServedOverHTTPS(t *testing.T) {
 }
 
 func TestAnUntrustedPeerNamesNoOtherTarget(t *testing.T) {
-	s := start(t, backendThat(t, tells("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded")), items)
+	s := start(t, backendThat(t,
+		tells("X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded")), items)
 	want, _ := s.ask("/items/1", "Host: api.example")
 	for _, field := range []string{
-		"X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Port: 1", "X-Forwarded-Prefix: /a", "X-Forwarded-Scheme: https",
+		"X-Forwarded-Host: evil.example", "X-Forwarded-Proto: https", "X-Forwarded-Port: 1",
+		"X-Forwarded-Prefix: /a", "X-Forwarded-Scheme: https",
 		"Forwarded: host=evil.example;proto=https", "X-Forwarded-For: 203.0.113.7",
 	} {
 		if body, hit := s.ask("/items/1", "Host: api.example", field); body != want || !hit {
@@ -116,11 +119,13 @@ func TestAnAbsoluteTargetWinsOverHost(t *testing.T) {
 }
 
 func TestVaryComparesTheFieldsAsTheyAreSent(t *testing.T) {
-	for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Forwarded-Proto", "X-Forwarded-Host", "Via", "TE"} {
+	for _, name := range []string{"X-Forwarded-For", "X-Real-IP", "Forwarded", "X-Forwarded-Proto",
+		"X-Forwarded-Host", "Via", "TE"} {
 		t.Run(name, func(t *testing.T) {
 			for _, routes := range []string{
 				`routes: [{match: "GET /a", cache: {scope: shared, ttl: 1h}}]`,
-				`routes: [{match: "GET /a", cache: {scope: shared, ttl: 1h, vary: [` + name + `]}}]`,
+				`routes: [{match: "GET /a", cache: {scope: shared, ttl: 1h, vary: [` + name +
+					`]}}]`,
 			} {
 				b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
 					if !strings.Contains(routes, "vary") {
@@ -169,7 +174,8 @@ func TestTagsOfAFieldAreThoseOfTheFieldThatIsSent(t *testing.T) {
 	if _, hit := s.ask("/a", "Host: api.example"); !hit {
 		t.Error("a field that is replaced counts")
 	}
-	s.do(t.Context(), http.MethodPut, "/b", nil, "Host: api.example", "X-Forwarded-Host: other.example")
+	s.do(t.Context(), http.MethodPut, "/b", nil, "Host: api.example",
+		"X-Forwarded-Host: other.example")
 	if body, hit := s.ask("/a", "Host: api.example"); hit {
 		t.Errorf("after the write: %q", body)
 	}
@@ -199,10 +205,12 @@ func TestFieldNamesOverHTTP2AreJudgedAlike(t *testing.T) {
 
 func TestAFieldNameThatServersTakeForAnotherKeepsTheRequestOutOfTheCache(t *testing.T) {
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
-		write(w, fmt.Sprint("answer ", n, r.Header["Accept_language"], r.Header["X_tenant"], r.Header["X_forwarded_for"], r.Header["X_real_ip"]), "Vary: Accept-Language")
+		write(w, fmt.Sprint("answer ", n, r.Header["Accept_language"], r.Header["X_tenant"],
+			r.Header["X_forwarded_for"], r.Header["X_real_ip"]), "Vary: Accept-Language")
 	})
 	s := start(t, b, items, trusting)
-	for _, field := range []string{"Accept_Language: X", "X_Tenant: a", "Accept.Language: X", "X_Forwarded_For: 203.0.113.7"} {
+	for _, field := range []string{"Accept_Language: X", "X_Tenant: a", "Accept.Language: X",
+		"X_Forwarded_For: 203.0.113.7"} {
 		a := s.get("/items/1", field)
 		if a.cache() != "fwd=bypass; detail=field-name" {
 			t.Errorf("%s: %s", field, a.cache())
@@ -211,7 +219,8 @@ func TestAFieldNameThatServersTakeForAnotherKeepsTheRequestOutOfTheCache(t *test
 	if body, hit := s.ask("/items/1"); hit || body != "answer 5 [] [] [] []" {
 		t.Errorf("an ordinary request: %q, a hit: %t", body, hit)
 	}
-	if a := s.get("/items/1", "Accept_Language: X", "X_Forwarded_For: 203.0.113.7", "X_Real_IP: 203.0.113.7"); a.body != "answer 6 [X] [] [] []" {
+	if a := s.get("/items/1", "Accept_Language: X", "X_Forwarded_For: 203.0.113.7",
+		"X_Real_IP: 203.0.113.7"); a.body != "answer 6 [X] [] [] []" {
 		t.Errorf("the API is sent %q", a.body)
 	}
 	if _, hit := s.ask("/items/1"); !hit {
@@ -229,7 +238,8 @@ func TestAFieldThatNamesAnotherTargetIsObeyedByTheCacheToo(t *testing.T) {
 		write(w, fmt.Sprint(path, " ", n))
 	})
 	s := start(t, b, items+"  - {match: \"/internal/{rest...}\", deny: true}\n", trusting)
-	if a := s.get("/items/1", "X-Original-URL: /items/2"); a.body != "/items/2 1" || a.cache() != "fwd=bypass; detail=other-target" {
+	if a := s.get("/items/1", "X-Original-URL: /items/2"); a.body != "/items/2 1" ||
+		a.cache() != "fwd=bypass; detail=other-target" {
 		t.Errorf("a GET with another target: %q %s", a.body, a.cache())
 	}
 	if body, hit := s.ask("/items/1"); body != "/items/1 2" || hit {

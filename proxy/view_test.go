@@ -31,7 +31,8 @@ func TestAGETWithoutAnyContentIsARead(t *testing.T) {
 	transport := &http.Transport{Protocols: h2}
 	t.Cleanup(transport.CloseIdleConnections)
 	overH2 := func(content string) string {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/items/1", io.NopCloser(strings.NewReader(content)))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/items/1",
+			io.NopCloser(strings.NewReader(content)))
 		check(t, err)
 		r.ContentLength = -1 // the head does not end the stream
 		resp, err := transport.RoundTrip(r)
@@ -43,15 +44,19 @@ func TestAGETWithoutAnyContentIsARead(t *testing.T) {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 		check(t, err)
 		defer conn.Close()
-		_, err = fmt.Fprintf(conn, "GET /items/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n", chunks)
+		_, err = fmt.Fprintf(conn,
+			"GET /items/1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n",
+			chunks)
 		check(t, err)
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		check(t, err)
 		defer resp.Body.Close()
 		return resp.Header.Get("Cache-Status")
 	}
-	for what, status := range map[string]string{"an empty DATA frame": overH2(""), "the last chunk alone": overH1("")} {
-		if !strings.HasPrefix(status, "sidecar; hit") && !strings.HasPrefix(status, "sidecar; fwd=uri-miss") {
+	for what, status := range map[string]string{"an empty DATA frame": overH2(""),
+		"the last chunk alone": overH1("")} {
+		if !strings.HasPrefix(status, "sidecar; hit") &&
+			!strings.HasPrefix(status, "sidecar; fwd=uri-miss") {
 			t.Errorf("%s: %q", what, status)
 		}
 	}

@@ -59,7 +59,8 @@ type gauge struct{ now, most atomic.Int64 }
 
 func (g *gauge) enter() (leave func()) {
 	now := g.now.Add(1)
-	for most := g.most.Load(); now > most && !g.most.CompareAndSwap(most, now); most = g.most.Load() {
+	for most := g.most.Load(); now > most &&
+		!g.most.CompareAndSwap(most, now); most = g.most.Load() {
 	}
 	return func() { g.now.Add(-1) }
 }
@@ -99,7 +100,8 @@ func TestAFailureIsOneClientsAndTheNextOneAsks(t *testing.T) {
 					whole++
 				}
 			}
-			if n := b.requests.Load(); whole != 12-failing || n != failing+1 || inHand.most.Load() != 1 {
+			if n := b.requests.Load(); whole != 12-failing || n != failing+1 ||
+				inHand.most.Load() != 1 {
 				t.Errorf("%d of 12 have the answer; the backend saw %d requests, %d at once",
 					whole, n, inHand.most.Load())
 			}
@@ -206,11 +208,13 @@ func TestARequestForAnEventStreamDoesNotWaitForAHead(t *testing.T) {
 }
 
 // apart fails the test unless n requests are at the backend at one time.
-func (s *sidecar) apart(b *api, open func(), n int, path string, fields func(int) []string) []answer {
+func (s *sidecar) apart(b *api, open func(), n int, path string,
+	fields func(int) []string) []answer {
 	s.t.Helper()
 	before := b.requests.Load()
 	wait := s.together(n, path, fields)
-	await(s.t, "each is at the backend", func() bool { return b.requests.Load() == before+int64(n) })
+	await(s.t, "each is at the backend",
+		func() bool { return b.requests.Load() == before+int64(n) })
 	open()
 	return wait()
 }
@@ -261,7 +265,10 @@ func TestARouteIsKnownForTheFieldsThatItsAnswersVaryBy(t *testing.T) {
 	})
 	s := start(t, b, items)
 	s.get("/items/1")
-	language := func(i int) []string { return []string{"Accept-Language: " + []string{"de", "en"}[i]} }
+	language := func(i int) []string {
+		return []string{"Accept-Language: " +
+			[]string{"de", "en"}[i]}
+	}
 	for i, a := range s.apart(b, open, 2, "/items/2", language) {
 		if want := "in " + language(i)[0][len("Accept-Language: "):]; a.body != want {
 			t.Errorf("got %q, want %q", a.body, want)
@@ -298,7 +305,8 @@ func TestARequestThatCouldUseAFreshAnswerJoins(t *testing.T) {
 	b := backendThat(t, holds(g, counts()))
 	s := start(t, b, everything, waits(time.Hour))
 	wait := s.together(4, "/1", func(i int) []string {
-		return []string{"Cache-Control: " + []string{"max-age=60", "min-fresh=60", "max-stale", "no-transform"}[i]}
+		return []string{"Cache-Control: " + []string{"max-age=60", "min-fresh=60", "max-stale",
+			"no-transform"}[i]}
 	})
 	s.awaitOpens(4)
 	open()

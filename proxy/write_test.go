@@ -67,9 +67,12 @@ func TestWhatAWriteInvalidatesFollowsFromItsRouteAndItsOutcome(t *testing.T) {
 		{"another tag of the answer", "/of/answer", "x", 200, []string{json}, `{"id":2}`, false},
 		{"an answer that cannot be read", "/of/answer", "x", 200, []string{json}, `{"id":`, true},
 		{"an answer without the tag", "/of/answer", "x", 200, []string{json}, `{}`, true},
-		{"no route, but its Location", "/other", "x", 201, []string{"Location: /items/1"}, "", true},
-		{"no route, and the Location of another", "/other", "x", 201, []string{"Location: http://other.example/items/1"}, "", false},
-		{"no route, and Content-Location", "/other", "x", 200, []string{"Content-Location: /items/1"}, "", true},
+		{"no route, but its Location", "/other", "x", 201, []string{"Location: /items/1"}, "",
+			true},
+		{"no route, and the Location of another", "/other", "x", 201,
+			[]string{"Location: http://other.example/items/1"}, "", false},
+		{"no route, and Content-Location", "/other", "x", 200,
+			[]string{"Content-Location: /items/1"}, "", true},
 	} {
 		for _, path := range []string{"/items/1", "/named/1"} {
 			if path == "/named/1" && strings.HasPrefix(c.name, "no route") {
@@ -92,7 +95,8 @@ func TestWhatAWriteInvalidatesFollowsFromItsRouteAndItsOutcome(t *testing.T) {
 				}), writes)
 				still := s.cached(path)
 				a := s.put(c.path, c.body, json)
-				if a.status != c.status || a.body != c.content || !strings.HasPrefix(a.cache(), "fwd=method") {
+				if a.status != c.status || a.body != c.content ||
+					!strings.HasPrefix(a.cache(), "fwd=method") {
 					t.Errorf("%d %q %q %v", a.status, a.body, a.cache(), a.err)
 				}
 				if still() == c.gone {
@@ -119,7 +123,8 @@ func TestAReaderDuringAWriteGetsNothingStoredAndStoresNothing(t *testing.T) {
 	await(t, "the backend has the write", func() bool { return b.requests.Load() == 2 })
 	for n := range 2 {
 		a := other.get("/items/1")
-		if want := fmt.Sprint("answer ", n+3); a.body != want || !strings.HasSuffix(a.cache(), "detail=tag-closed") {
+		if want := fmt.Sprint("answer ", n+3); a.body != want ||
+			!strings.HasSuffix(a.cache(), "detail=tag-closed") {
 			t.Errorf("a reader elsewhere gets %q %q, want %q", a.body, a.cache(), want)
 		}
 	}
@@ -236,7 +241,8 @@ func TestAStreamedAnswerToAWriteInvalidatesAgainAtItsEnd(t *testing.T) {
 	})
 	s := start(t, b, writes)
 	s.cached("/items/1")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+"/items/1", strings.NewReader("x"))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+"/items/1",
+		strings.NewReader("x"))
 	check(t, err)
 	resp, err := client.Do(req)
 	check(t, err)
@@ -292,22 +298,33 @@ func TestABodyThatIsTooLongToInspectPassesAndDropsTheFamily(t *testing.T) {
 		got.Store(size)
 	})
 	s := start(t, b, writes, func(o *setup) { o.inspect = 100 })
-	for _, body := range []io.Reader{strings.NewReader(`{"id":2,"x":"` + strings.Repeat("x", 200) + `"}`),
-		io.MultiReader(strings.NewReader(`{"id":2,"x":"` + strings.Repeat("x", 200) + `"}`))} { // with its length, and in chunks
+	for _, body := range []io.Reader{strings.NewReader(`{"id":2,"x":"` + strings.Repeat("x", 200) +
+		`"}`),
+		io.MultiReader(strings.NewReader(`{"id":2,"x":"` + strings.Repeat("x", 200) +
+			`"}`))} { // with its length, and in chunks
 		still := s.cached("/items/1")
-		if a := s.do(t.Context(), http.MethodPost, "/of/body", body); a.status != http.StatusOK || got.Load() != 215 {
+		if a := s.do(t.Context(), http.MethodPost, "/of/body", body); a.status != http.StatusOK ||
+			got.Load() != 215 {
 			t.Errorf("%d, the backend read %d bytes", a.status, got.Load())
 		}
 		if still() {
 			t.Error("an entry of the family is served")
 		}
-		await(t, "it can be stored again", func() bool { s.get("/items/1"); return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
+		await(t, "it can be stored again",
+			func() bool {
+				s.get("/items/1")
+				return strings.HasPrefix(s.get("/items/1").cache(),
+					"hit")
+			})
 	}
 }
 
 func TestABodyBelowTheFloorRateEndsItsWrite(t *testing.T) {
 	t.Parallel()
-	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) { _, _ = io.Copy(io.Discard, r.Body) })
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		_,
+			_ = io.Copy(io.Discard, r.Body)
+	})
 	s := start(t, b, writes, func(o *setup) { o.inspect = 10 })
 	began := time.Now()
 	body, end := io.Pipe()
@@ -334,7 +351,8 @@ func TestWithRedisAwayAStrictWriteIsRefusedAndAnotherPasses(t *testing.T) {
 	own.Kill()
 	b.new()
 	a := s.put("/strict/1", "x")
-	if a.status != http.StatusServiceUnavailable || a.fields.Get("Content-Type") != "application/problem+json" || b.new() != "" {
+	if a.status != http.StatusServiceUnavailable ||
+		a.fields.Get("Content-Type") != "application/problem+json" || b.new() != "" {
 		t.Errorf("a strict write: %d %q, and the backend was asked", a.status, a.cache())
 	}
 	if a := s.put("/items/1", "x"); a.status != http.StatusOK {
