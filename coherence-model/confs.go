@@ -195,6 +195,42 @@ var tokenConfs = []*tconf{
 	tok("cluster/stale-rollback", "request-derived tag only", func(c *tconf) {
 		c.cluster, c.join, c.rollback, c.noLearned, c.stale, c.writes = true, true, 1, true, true, []uint8{T1}
 	}),
+	// what is not announced before it is sent: an upload until its last bytes are in hand, a write
+	// without credentials not at all
+	tok("single/upload", "1 of 2 writes may commit before it is announced", func(c *tconf) {
+		c.gets, c.join, c.writes, c.early, c.p2 = 3, true, []uint8{T2, T2}, 1, true
+	}),
+	tok("single/upload-2w", "each of 2 writes may commit early, or be refused", func(c *tconf) {
+		c.join, c.writes, c.early, c.mayRefuse, c.p2 = true, []uint8{T1, T2}, 3, 3, true
+	}),
+	tok("single/upload-lossy", "begin lost or late; end lost, or sent twice", func(c *tconf) {
+		c.join, c.writes, c.early, c.mayRefuse, c.lossy, c.late, c.p2 = true, []uint8{T2, T2}, 3, 3, true, true, true
+	}),
+	tok("single/upload-evict", "any 2 keys evicted", func(c *tconf) {
+		c.join, c.early, c.evict, c.evictW = true, 1, 2, true
+	}),
+	tok("cluster/upload", "", func(c *tconf) {
+		c.cluster, c.join, c.early, c.p2 = true, true, 1, true
+	}),
+	tok("cluster/upload-2w", "1 of 2 writes may commit early", func(c *tconf) {
+		c.cluster, c.join, c.writes, c.early, c.p2 = true, true, []uint8{T1, T2}, 1, true
+	}),
+	tok("single/unannounced", "1 of 2 writes not announced, each refused or not", func(c *tconf) {
+		c.gets, c.join, c.writes, c.jobs, c.mayRefuse, c.p2 = 3, true, []uint8{T2, T2}, 1, 3, true
+	}),
+	tok("cluster/unannounced", "", func(c *tconf) {
+		c.cluster, c.join, c.writes, c.jobs, c.mayRefuse, c.p2 = true, true, []uint8{T2, T2}, 1, 3, true
+	}),
+	// a lost end is made good: tags first, then the intents
+	tok("single/made-good", "", func(c *tconf) {
+		c.gets, c.join, c.lossy, c.madeGood, c.p2 = 3, true, true, true, true
+	}),
+	tok("single/made-good-2w", "each of 2 writes refused or not", func(c *tconf) {
+		c.join, c.writes, c.mayRefuse, c.lossy, c.late, c.madeGood, c.p2 = true, []uint8{T2, T2}, 3, true, true, true, true
+	}),
+	tok("cluster/made-good", "", func(c *tconf) {
+		c.cluster, c.join, c.lossy, c.madeGood, c.p2 = true, true, true, true, true
+	}),
 	// guards taken away, one at a time
 	bad("tokens-after-fetch", "tokens read after the backend's answer", func(c *tconf) { c.tokensAfterFetch = true; c.noLearned = true; c.writes = []uint8{T1} }),
 	bad("missing-is-valid", "a missing token read as a match", func(c *tconf) { c.missingOK = true; c.gets = 2; c.evict = 1 }),
@@ -237,5 +273,11 @@ var tokenConfs = []*tconf{
 	}),
 	bad("closed-guard-is-unchanged", "a guard closed before and after the fetch", func(c *tconf) {
 		c.closedSame, c.writes = true, []uint8{T2, GD}
+	}),
+	bad("upload-counts-early", "a sidecar killed while the body comes, after the commit: the write was never answered", func(c *tconf) {
+		c.early, c.earlyCounts = 1, true
+	}),
+	bad("only-given-back", "a lost end made good by the intents alone: the token returns", func(c *tconf) {
+		c.lossy, c.madeGood, c.onlyGivenBack, c.mayRefuse, c.writes = true, true, true, 1, []uint8{T2}
 	}),
 }

@@ -68,6 +68,7 @@ type twrite struct {
 	begun   uint8 // bit per tag whose begin was acknowledged
 	ended   uint8 // refused: bit per tag whose end is done
 	late    uint8 // bit per tag whose begin was given up, and may still execute
+	owed    uint8 // the end was lost: bit per tag to delete, and per intent to give back (<< NT)
 	fl      uint8
 }
 
@@ -120,7 +121,9 @@ type tconf struct {
 	join        bool
 	refuse      uint8 // bit per write that the backend refuses
 	mayRefuse   uint8 // ... refuses or commits
-	jobs        uint8 // ... that only ends: a job, a purge
+	jobs        uint8 // ... that only ends: a job, a purge, a write that is not announced
+	early       uint8 // ... whose backend may commit before the whole body came, so before begin
+	madeGood    bool  // lossy: an end that was lost is made good later
 	kept        bool  // only refused writes, no faults: the tokens must be restored
 	noLearned   bool  // response names no tag
 	guarded     bool  // noLearned: guards are opened nevertheless
@@ -152,6 +155,8 @@ type tconf struct {
 	restoreBeside    bool // restored although another intent stands
 	expirySilent     bool // an expired intent goes, the aside stays
 	endKeepsAside    bool
+	earlyCounts      bool // a write counts once its backend has committed, before the whole body came
+	onlyGivenBack    bool // a lost end is made good by giving back the intents alone
 }
 
 func (c *tconf) shard(tag int) uint8 {

@@ -67,7 +67,23 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 		})
 	}
 	switch w.pc {
+	case wDone:
+		c.makeGood(s, i, conn, yield)
 	case wBegin:
+		if c.early&(1<<i) != 0 {
+			n := s
+			if w.ver == 0 {
+				n.commit(c, i)
+				if c.earlyCounts {
+					n.ack(i)
+				}
+				yield(n, "backend commits before the whole body came", who)
+			} else {
+				n.w[i].pc = wEnd
+				n.w[i].fl |= wFailed
+				yield(n, "backend answers before the whole body came", who)
+			}
+		}
 		if c.noIntent {
 			n := s
 			n.w[i].pc = wForward
@@ -93,9 +109,10 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 				}
 				n.w[i].begun = 1
 				n.w[i].pc = wForward
+				n.cover(i)
 				yield(n, "begin: DEL tag, record intent", who)
 				if c.lossy {
-					n.w[i].fl |= wFailed
+					n.w[i].fl = n.w[i].fl&^wCovered | wFailed
 					yield(n, "begin executed, reply lost", who)
 				}
 			})
@@ -113,15 +130,25 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 					}
 					if all {
 						n.w[i].pc, n.w[i].begun = wForward, 1
+						n.cover(i)
 					}
 					yield(n, "begin "+tagName[t]+": DEL, record intent", who)
 				})
 			}
 		}
 	case wForward:
+		if w.ver != 0 { // committed early
+			n := s
+			n.w[i].pc = wEnd
+			yield(n, "backend answers", who)
+			return
+		}
 		if (c.refuse|c.mayRefuse)&(1<<i) != 0 {
 			n := s
 			n.w[i].pc = wREnd
+			if c.jobs&(1<<i) != 0 { // nothing was announced
+				n.w[i].pc = wDone
+			}
 			yield(n, "backend refuses", who)
 		}
 		if c.refuse&(1<<i) != 0 {
@@ -130,9 +157,7 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 		n := s
 		n.commit(c, i)
 		n.w[i].pc = wEnd
-		if w.fl&(wExpired|wFailed) == 0 {
-			n.w[i].fl |= wCovered
-		}
+		n.cover(i)
 		if c.ackFirst {
 			n.ack(i)
 		}
@@ -186,6 +211,14 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 		if c.lossy && (w.pc == wEnd || w.pc == wEnd2) {
 			n := s
 			n.w[i].pc = wDone
+			if c.madeGood {
+				for _, t := range tags {
+					n.w[i].owed |= 1<<t | 1<<(NT+t)
+				}
+				if c.onlyGivenBack {
+					n.w[i].owed &^= 1<<NT - 1
+				}
+			}
 			if w.fl&(wFailed|wExpired) == 0 { // intent stands: the answer may go out, others wait until it expires
 				n.ack(i)
 				yield(n, "end lost, intent stands; answered", who)
@@ -233,6 +266,47 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 		} else {
 			yield(n, "backend commits after the settle time (not covered)", who)
 		}
+	}
+}
+
+// makeGood repeats an end that was lost: first all tags are deleted, guards before them, then the
+// intents are given back as those of a refused write.
+func (c *tconf) makeGood(s tstate, i int, conn func([]int, func()), yield func(tstate, string, int)) {
+	var now []int
+	owed := s.w[i].owed
+	deletes := owed&(1<<NT-1) != 0
+	for _, t := range c.writeTags(i) {
+		if deletes && owed&(1<<t) != 0 || !deletes && owed&(1<<(NT+t)) != 0 {
+			now = append(now, t)
+		}
+	}
+	if len(now) == 0 {
+		return
+	}
+	if c.cluster {
+		now = now[:1]
+	}
+	conn(now, func() {
+		n := s
+		kind := "made good: DEL tag"
+		for _, t := range now {
+			if deletes {
+				n.r.t[t], n.r.a[t] = 0, 0
+				n.w[i].owed &^= 1 << t
+				continue
+			}
+			kind = "made good: give the intent back"
+			n.endRefused(c, t, i)
+			n.w[i].owed &^= 1 << (NT + t)
+		}
+		yield(n, kind, 100+i)
+	})
+}
+
+// cover: what was committed stands under all its intents.
+func (s *tstate) cover(i int) {
+	if s.w[i].ver != 0 && s.w[i].fl&(wExpired|wFailed) == 0 {
+		s.w[i].fl |= wCovered
 	}
 }
 

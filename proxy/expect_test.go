@@ -75,8 +75,8 @@ func TestABodyThatTheAPIWantsIsTakenInHand(t *testing.T) {
 	s.get("/c/1")
 	await(t, "a hit", func() bool { return strings.HasPrefix(s.get("/c/1").cache(), "hit") })
 	c, read := s.dialed()
-	_, err := io.WriteString(c,
-		"PUT /c HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n")
+	_, err := io.WriteString(c, "PUT /c HTTP/1.1\r\nHost: a\r\nAuthorization: Basic eDp5\r\n"+
+		"Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n")
 	check(t, err)
 	resp, err := http.ReadResponse(read, nil)
 	check(t, err)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -67,8 +68,10 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	}
 	s := &sidecar{t: t, prefix: o.prefix, redis: o.redis, done: map[string]int{}}
 	secret := func() []byte { return []byte("a key for the tests of this package") }
-	table, _, err := policy.Load([]byte("version: 1\n"+routes),
-		policy.Options{Secret: secret, MaxInspect: o.inspect})
+	table, _, err := policy.Load([]byte("version: 1\n"+routes), policy.Options{
+		Secret: secret, MaxInspect: o.inspect,
+		Env: func(name string) (string, bool) { return strings.Repeat("k", 32), name == "TOKEN_SECRET" },
+	})
 	check(t, err)
 	log, names := slog.New(slog.DiscardHandler), cachekeys.NewNames(o.prefix)
 	incarnation := coherence.NewIncarnation(names, log)

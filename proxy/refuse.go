@@ -27,8 +27,6 @@ func (p *Proxy) backendFailed(x *exchange, err error) {
 	x.out.Err = err
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.Is(err, errTooSlow):
-		p.refuse(x, http.StatusRequestTimeout, reason.BodyTooSlow, "The request's body came too slowly.")
 	case x.r.Context().Err() != nil:
 		panic(http.ErrAbortHandler) // nobody is there to read an answer
 	case errors.As(err, &tooLarge):

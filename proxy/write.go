@@ -2,11 +2,14 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/backend"
+	"sidecar/internal/caller"
 	"sidecar/internal/coherence"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/peek"
@@ -15,10 +18,10 @@ import (
 	"sidecar/policy"
 )
 
-// write forwards a request that may change something. What it changes is closed before it is
-// sent, and invalidated after the backend has answered and before the client hears of it: a GET
-// that comes after the client's answer then finds nothing older than the write. One that no route
-// is about is not announced; it invalidates its own URI.
+// write forwards a request that may change something. Its tags are closed before the backend can
+// have the whole request, and invalidated after the backend has answered and before the client
+// gets the response: a later GET finds nothing older than the write. A request without a route is
+// not announced; it invalidates its own URI.
 func (p *Proxy) write(x *exchange) {
 	if x.out.Result == "" {
 		x.out.Result = telemetry.ResultWrite
@@ -32,23 +35,16 @@ func (p *Proxy) write(x *exchange) {
 	if plan.Matched {
 		// What a policy matched as a write is carried through when its client leaves: the backend
 		// may have begun.
-		w.ctx, w.cancel = context.WithCancelCause(context.WithoutCancel(w.ctx))
-		defer w.cancel(nil)
+		w.ctx = context.WithoutCancel(w.ctx)
+		w.steps = p.Keyspace.Write(x.table.Rules())
 		if !w.prepare(out) {
 			return
 		}
 	}
 	resp, _, err := p.roundTrip(x, w.ctx, out)
-	if !w.late.end(err) {
-		return
-	}
+	unread := w.late.end()
 	if err != nil {
-		if cause := context.Cause(w.ctx); cause != nil {
-			err = cause
-		}
-		if w.end(outcomeOf(err), plan.Unknown(w.sent)) {
-			p.backendFailed(x, err)
-		}
+		w.failed(err, unread)
 		return
 	}
 	defer resp.Body.Close()
@@ -57,13 +53,14 @@ func (p *Proxy) write(x *exchange) {
 	if plan.NeedsResponseBody {
 		body = p.inspect(resp)
 	}
+	early := w.steps != nil && !w.announced.Load()
 	tags := plan.Tags(w.sent, resp.StatusCode, httpfield.Header(resp.Header), body)
 	if !w.end(outcomeOfStatus(resp.StatusCode, tags), tags) {
 		return
 	}
 	p.head(x, resp)
 	err = x.relay(resp, watcher{complete: func() {
-		if resp.ContentLength < 0 && body == nil {
+		if resp.ContentLength < 0 && body == nil || early {
 			// The backend went on working while it answered: what it changed since is invalidated
 			// before the end is seen.
 			w.invalidate(tags)
@@ -78,19 +75,22 @@ func (p *Proxy) write(x *exchange) {
 
 // A writing is a write under way.
 type writing struct {
-	proxy   *Proxy
-	x       *exchange
-	plan    *policy.WritePlan
-	ctx     context.Context         // of the backend request
-	cancel  context.CancelCauseFunc // ends ctx
-	sent    *policy.Body            // what the client sends, if it is in hand
-	late    *lateBody               // nil: the client did not ask whether to send its body
-	intents *coherence.Write
+	proxy  *Proxy
+	x      *exchange
+	plan   *policy.WritePlan
+	ctx    context.Context  // of the backend request
+	sent   *policy.Body     // the request's content, if it was read before it is sent
+	upload *upload          // the request's content, if it is sent on as it comes
+	late   *lateBody        // nil: the client did not ask whether to send its body
+	steps  *coherence.Write // nil: no route
+
+	announced atomic.Bool // so the backend may have the whole request; or it need not be
+	withheld  atomic.Bool // it cannot be announced, and the backend does not get the whole request
 }
 
-// prepare takes the body in hand and closes what the write is going to change. Where the client
-// asks first whether to send its body, both wait for the backend's word. ok is false, and the
-// client has its answer, if the write may not be sent.
+// prepare reads the body and announces the write. Where the client asks first whether to send its
+// body, both wait for the backend's word; an upload is announced at its end. It reports false, and
+// the client has its answer, if the write may not be sent.
 func (w *writing) prepare(out *http.Request) (ok bool) {
 	mayWait := w.plan.DeniedBy(nil) == "" // else nothing is sent before the body is in hand
 	if mayWait && out.Body != nil && out.Body != http.NoBody && backend.ExpectsContinue(w.x.r) {
@@ -98,8 +98,7 @@ func (w *writing) prepare(out *http.Request) (ok bool) {
 		out.Body = w.late
 		return true
 	}
-	slow, ok := w.takeBody(out)
-	if !ok {
+	if !w.takeBody(out) {
 		return false
 	}
 	if route := w.plan.DeniedBy(w.sent); route != "" {
@@ -107,52 +106,81 @@ func (w *writing) prepare(out *http.Request) (ok bool) {
 		w.proxy.deny(w.x)
 		return false
 	}
-	if !w.begin() {
-		return false
-	}
-	w.watch(slow)
-	return true
-}
-
-// begin closes what the write is going to change. It reports false, and the client has its
-// answer, if the write may not be sent.
-func (w *writing) begin() bool {
-	if w.announce() {
+	if w.upload != nil || w.announce() == nil {
 		return true
 	}
-	w.refuseUnannounced()
+	w.refuseWithheld()
 	return false
 }
 
-// announce reports whether the write may be sent.
-func (w *writing) announce() bool {
-	p, x := w.proxy, w.x
-	tags, guards := w.plan.Announced(w.sent)
-	var err error
-	w.intents, err = p.Keyspace.Begin(w.ctx, x.budget, x.table.Rules(), tags, guards)
-	if err != nil && w.plan.Strict {
-		_, _ = w.intents.End(w.ctx, x.budget, coherence.Refused, nil, nil, 0)
-		return false
-	}
-	return true
+// unproven reports whether the API will probably refuse the write: it has no credentials, or a
+// token that failed verification. Such a write closes no tags, so that no stranger can keep a list
+// out of the cache. If it succeeds after all, it is invalidated before its answer as any other. A
+// strict route announces it too.
+func (w *writing) unproven() bool {
+	who := w.x.plan.Caller
+	return !w.plan.Strict && (who.Bypass == reason.TokenInvalid || who.Anonymous && !caller.Presents(w.x.req.Fields))
 }
 
-func (w *writing) refuseUnannounced() {
+var errWithheld = errors.New("the write is not sent to its end")
+
+// announce closes the tags that the write is going to change. It returns an error if the backend
+// may not have the whole request.
+func (w *writing) announce() error {
+	if !w.unproven() {
+		tags, guards := w.plan.Announced(w.sent)
+		if err := w.steps.Begin(w.ctx, w.x.budget, tags, guards); err != nil && w.plan.Strict {
+			w.withheld.Store(true)
+			return errWithheld
+		}
+	}
+	w.announced.Store(true)
+	return nil
+}
+
+// refuseWithheld answers for a write of which the backend has had nothing, or no content.
+func (w *writing) refuseWithheld() {
+	_, _ = w.steps.End(w.ctx, w.x.budget, coherence.Refused, nil, nil, 0)
 	w.proxy.refuse(w.x, http.StatusServiceUnavailable, reason.WriteNotAnnounced,
 		"The write cannot be announced to the cache. It was not sent; try again.")
+}
+
+// failed ends a write that got no answer. unread is why its body could not be read; nil: it could,
+// or that was not tried before the request was sent.
+func (w *writing) failed(err, unread error) {
+	switch {
+	case unread != nil:
+		w.refuseBody(unread)
+		return
+	case w.withheld.Load() && w.upload == nil:
+		w.refuseWithheld()
+		return
+	}
+	outcome := outcomeOf(err)
+	if w.upload != nil && !w.announced.Load() && w.unproven() {
+		outcome = coherence.Refused // a stranger's, that no backend had as a whole
+	}
+	switch ended := w.end(outcome, w.plan.Unknown(w.sent)); {
+	case !ended:
+	case w.withheld.Load():
+		w.proxy.refuse(w.x, http.StatusServiceUnavailable, reason.WriteNotAnnounced,
+			"The write cannot be announced to the cache. It was not sent to its end; try again.")
+	default:
+		w.proxy.backendFailed(w.x, err)
+	}
 }
 
 // end invalidates what the write changed. It reports false, and the client has its answer, if the
 // write was done and must not be acknowledged.
 func (w *writing) end(outcome coherence.Outcome, tags []cachekeys.Tag) bool {
-	if w.intents == nil {
+	if w.steps == nil {
 		if outcome != coherence.Refused {
 			w.invalidate(tags)
 		}
 		return true
 	}
 	p, x := w.proxy, w.x
-	covered, err := w.intents.End(context.WithoutCancel(w.ctx), x.budget, outcome, tags, x.table.Guards(tags), w.plan.Settle)
+	covered, err := w.steps.End(context.WithoutCancel(w.ctx), x.budget, outcome, tags, x.table.Guards(tags), w.plan.Settle)
 	if outcome != coherence.Refused {
 		p.Metrics.Invalidated(x.plan.Route, len(tags), err)
 	}

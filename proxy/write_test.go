@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,12 +34,13 @@ func (s *sidecar) cached(path string) (still func() bool) {
 	return func() bool { return strings.HasPrefix(s.get(path).cache(), "hit") }
 }
 
+// put writes with credentials.
 func (s *sidecar) put(path, body string, fields ...string) answer {
 	method := http.MethodPut
 	if strings.HasPrefix(path, "/of/") {
 		method = http.MethodPost
 	}
-	return s.do(s.t.Context(), method, path, strings.NewReader(body), fields...)
+	return s.do(s.t.Context(), method, path, strings.NewReader(body), append(fields, "Authorization: Basic eDp5")...)
 }
 
 func TestWhatAWriteInvalidatesFollowsFromItsRouteAndItsOutcome(t *testing.T) {
@@ -319,23 +321,177 @@ func TestABodyThatIsTooLongToInspectPassesAndDropsTheFamily(t *testing.T) {
 	}
 }
 
-func TestABodyBelowTheFloorRateEndsItsWrite(t *testing.T) {
-	t.Parallel()
+// An upload closes nothing while it comes, however long that takes. Its end is held back until the
+// write is announced.
+func TestAnUploadIsAnnouncedAtItsEnd(t *testing.T) {
+	for _, length := range []int64{8, -1} { // with its length, and in chunks
+		t.Run(fmt.Sprint("length ", length), func(t *testing.T) {
+			g, open := newGate(t)
+			var got atomic.Int64
+			var whole atomic.Bool
+			b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+				if r.Method == http.MethodGet {
+					write(w, fmt.Sprint("answer ", n))
+					return
+				}
+				piece := make([]byte, 8)
+				for {
+					n, err := r.Body.Read(piece)
+					got.Add(int64(n))
+					if err != nil {
+						break
+					}
+				}
+				whole.Store(true)
+				g.wait(r)
+			})
+			s := start(t, b, writes, func(o *setup) { o.inspect = 4 })
+			other := start(t, b, writes, func(o *setup) { o.prefix = s.prefix })
+			still := s.cached("/items/1")
+			other.cached("/items/1")
+			body, rest := io.Pipe()
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+"/items/1", body)
+			check(t, err)
+			req.ContentLength = length
+			req.Header.Set("Authorization", "Basic eDp5")
+			done := make(chan int)
+			go func() {
+				resp, err := client.Do(req)
+				if err != nil {
+					done <- 0
+					return
+				}
+				_ = resp.Body.Close()
+				done <- resp.StatusCode
+			}()
+			_, _ = io.WriteString(rest, "uplo")
+			_, _ = io.WriteString(rest, "ad")
+			await(t, "the backend has the beginning", func() bool { return got.Load() == 6 })
+			for range 5 {
+				here, elsewhere := s.get("/items/1").cache(), other.get("/items/1").cache()
+				if !strings.HasPrefix(here, "hit") || !strings.HasPrefix(elsewhere, "hit") {
+					t.Fatalf("while the upload comes: %q, %q", here, elsewhere)
+				}
+			}
+			_, _ = io.WriteString(rest, "ed")
+			_ = rest.Close()
+			await(t, "the backend has all of it", func() bool { return got.Load() == 8 && whole.Load() })
+			if a := other.get("/items/1"); !strings.HasSuffix(a.cache(), "detail=tag-closed") {
+				t.Errorf("a reader elsewhere, with the whole request at the backend: %q", a.cache())
+			}
+			open()
+			if status := <-done; status != http.StatusOK || still() {
+				t.Errorf("the upload: %d", status)
+			}
+		})
+	}
+}
+
+// Where a strict write cannot be announced, the backend never gets its end.
+func TestAStrictUploadThatCannotBeAnnouncedIsNotSentToItsEnd(t *testing.T) {
+	own := redisd.Start(t)
+	whole := make(chan bool, 8)
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
-		_,
-			_ = io.Copy(io.Discard, r.Body)
+		_, err := io.Copy(io.Discard, r.Body)
+		whole <- err == nil
 	})
-	s := start(t, b, writes, func(o *setup) { o.inspect = 10 })
-	began := time.Now()
-	body, end := io.Pipe()
-	t.Cleanup(func() { _ = end.Close() })
-	go func() { _, _ = io.WriteString(end, "the beginning of a body") }() // and no more
-	a := s.do(t.Context(), http.MethodPut, "/items/1", body)
-	if a.status != http.StatusRequestTimeout {
+	s := start(t, b, writes, func(o *setup) { o.redis, o.budget, o.inspect = own, 100*time.Millisecond, 4 })
+	own.Kill()
+	if a := s.put("/strict/1", "a body that is not inspected"); a.status != http.StatusServiceUnavailable {
+		t.Errorf("%d %q", a.status, a.cache())
+	}
+	if <-whole {
+		t.Error("the backend has the whole request")
+	}
+}
+
+// A backend that answers before the whole request has come is not announced after its answer.
+func TestAnUploadThatIsAnsweredEarlyLeavesNothingClosed(t *testing.T) {
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		_ = http.NewResponseController(w).EnableFullDuplex()
+		write(w, fmt.Sprint("answer ", n))
+	})
+	s := start(t, b, writes, func(o *setup) {
+		o.inspect = 4
+		o.wrap = func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_ = http.NewResponseController(w).EnableFullDuplex()
+				h.ServeHTTP(w, r)
+			})
+		}
+	})
+	still := s.cached("/items/1")
+	body, rest := io.Pipe()
+	go func() { _, _ = io.WriteString(rest, "the beginning") }()
+	a := s.do(t.Context(), http.MethodPut, "/items/1", body, "Authorization: Basic eDp5")
+	if a.status != http.StatusOK || still() {
 		t.Errorf("%d %v", a.status, a.err)
 	}
-	if took := time.Since(began); took > 12*time.Second {
-		t.Errorf("it took %v", took)
+	_, _ = io.WriteString(rest, " and the end")
+	_ = rest.Close()
+	await(t, "it is stored again", still)
+}
+
+// Strangers cannot keep a list out of the cache by writes that are refused.
+func TestRefusedWritesWithoutCredentialsKeepNothingCold(t *testing.T) {
+	for _, c := range []struct{ name, field string }{
+		{"no credentials", "X-Nothing: 1"},
+		{"a token that fails", "Authorization: Bearer a.b.c"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+				if r.Method == http.MethodPut {
+					_, _ = io.Copy(io.Discard, r.Body)
+					w.WriteHeader(http.StatusUnauthorized)
+					return
+				}
+				write(w, fmt.Sprint("answer ", n))
+			})
+			s := start(t, b, "caller: {jwt: {secret_env: TOKEN_SECRET, algorithms: [HS256]}}\n"+writes, func(o *setup) { o.inspect = 4 })
+			s.cached("/items/1")
+			ctx, stop := context.WithCancel(t.Context())
+			var writers sync.WaitGroup
+			var refused atomic.Int64
+			for n := range 4 {
+				writers.Go(func() {
+					for ctx.Err() == nil { // a short body, and one that is not inspected
+						if s.do(ctx, http.MethodPut, "/items/1", strings.NewReader("refused"[n%2*4:]), c.field).status == http.StatusUnauthorized {
+							refused.Add(1)
+						}
+					}
+				})
+			}
+			await(t, "the writers are at work", func() bool { return refused.Load() > 8 })
+			hits := 0
+			for range 100 {
+				if strings.HasPrefix(s.get("/items/1").cache(), "hit") {
+					hits++
+				}
+			}
+			stop()
+			writers.Wait()
+			if hits < 95 {
+				t.Errorf("%d of 100 are hits", hits)
+			}
+		})
+	}
+}
+
+// A write that is not announced invalidates as any other.
+func TestAWriteWithoutCredentialsInvalidates(t *testing.T) {
+	for _, status := range []int{http.StatusOK, http.StatusGatewayTimeout} {
+		b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+			if r.Method == http.MethodPut {
+				w.WriteHeader(status)
+				return
+			}
+			write(w, fmt.Sprint("answer ", n))
+		})
+		s := start(t, b, writes)
+		still := s.cached("/items/1")
+		if a := s.do(t.Context(), http.MethodPut, "/items/1", strings.NewReader("x")); a.status != status || still() {
+			t.Errorf("%d: it is still served", a.status)
+		}
 	}
 }
 

@@ -33,6 +33,18 @@ func undeclared(f httpfield.Fields, c Config) bool {
 	return false
 }
 
+// Presents reports whether a request has cookies or a field that may identify its caller, declared
+// or not.
+func Presents(f httpfield.Fields) bool {
+	for name := range f.All() {
+		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
+		if plain == "cookie" || identityFields.Has(plain) {
+			return true
+		}
+	}
+	return false
+}
+
 // presented is one credential of a request.
 type presented struct {
 	cookie      bool

@@ -77,8 +77,8 @@ func (p *process) open(carried, guards []cachekeys.Tag) *coherence.Opened {
 
 func (p *process) begin(tags ...cachekeys.Tag) *coherence.Write {
 	p.t.Helper()
-	w, err := p.Begin(p.t.Context(), nil, cachekeys.Tag{}, tags, guardsOf(tags))
-	if err != nil {
+	w := p.Write(cachekeys.Tag{})
+	if err := w.Begin(p.t.Context(), nil, tags, guardsOf(tags)); err != nil {
 		p.t.Fatal(err)
 	}
 	return w

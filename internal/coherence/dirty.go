@@ -9,55 +9,79 @@ import (
 	"sidecar/cachekeys"
 )
 
-// maxDirty bounds the dirty list, in tags. Beyond it the list is the one tag All.
+// maxDirty bounds the tags of the dirty list. Beyond it the list is the one tag All. It bounds the
+// intents to give back too; those beyond it expire by themselves.
 const maxDirty = 10_000
 
 // dirtyRetry is how long the list waits before it tries Redis again.
 const dirtyRetry = 50 * time.Millisecond
 
-// A dirtyList holds the tags whose deletion failed, or has an unknown outcome. While it holds
-// anything, nothing is read from Redis: a frozen Redis that thaws with all its data would
-// otherwise serve what a write, acknowledged meanwhile, had made old.
+// A dirtyList holds the tags whose deletion failed, or has an unknown outcome. While it holds a
+// tag, nothing is read from Redis: a frozen Redis that thaws with all its data would otherwise
+// serve entries that a write, acknowledged meanwhile, had made old.
+//
+// It also holds the intents of the writes that failed to end. They are given back after the tags
+// have been deleted, so that the tags do not stay closed until the intents expire.
 type dirtyList struct {
-	mu   sync.Mutex
-	tags map[cachekeys.Digest]dirtyTag
-	// what else is to be done with them: for the rules in force when the latest was added, and
-	// the longest settle
-	e    ending
-	n    uint64
-	wake chan struct{} // has a value if there may be something to do
+	mu    sync.Mutex
+	tags  map[cachekeys.Digest]dirtyTag
+	rules cachekeys.Tag // in force when the latest tag was added
+	owed  []givenBack
+	nOwed int // tags in owed
+	n     uint64
+	wake  chan struct{} // has a value if there may be something to do
 }
 
-// A dirtyTag is when it was added, in counts, and whether it is a guard, which is deleted before
-// tags.
+// A dirtyTag is a tag to delete.
 type dirtyTag struct {
-	added uint64
-	guard bool
+	added  uint64 // in counts of the list
+	guard  bool   // guards are deleted before tags
+	settle time.Duration
+}
+
+// givenBack are the intents of a write that is over.
+type givenBack struct {
+	id      Token
+	tags    []cachekeys.Digest
+	expires time.Time // they have expired in Redis by then
 }
 
 func newDirtyList() *dirtyList {
 	return &dirtyList{tags: map[cachekeys.Digest]dirtyTag{}, wake: make(chan struct{}, 1)}
 }
 
-// add takes an ending that failed. What it released stays closed until it runs out.
-func (d *dirtyList) add(e ending) {
+// add takes an ending that failed. The intents of its write last no longer than lease.
+func (d *dirtyList) add(e ending, lease time.Duration) {
 	tags := e.tags
 	d.mu.Lock()
 	d.n++
 	if !e.rules.IsZero() {
-		d.e.rules = e.rules
+		d.rules = e.rules
 	}
-	d.e.settle = max(d.e.settle, e.settle)
 	if len(d.tags)+len(tags) > maxDirty {
+		for _, dirty := range d.tags {
+			e.settle = max(e.settle, dirty.settle)
+		}
 		clear(d.tags)
 		tags, e.guards = []cachekeys.Digest{allDigest}, 0
 	}
-	if _, everything := d.tags[allDigest]; everything {
+	if _, everything := d.tags[allDigest]; everything && len(tags) > 0 {
 		// it is deleted anew: the newest failure counts
 		tags, e.guards = []cachekeys.Digest{allDigest}, 0
 	}
 	for i, t := range tags {
-		d.tags[t] = dirtyTag{d.n, i < e.guards}
+		d.tags[t] = dirtyTag{d.n, i < e.guards, max(d.tags[t].settle, e.settle)}
+	}
+	d.mu.Unlock()
+	d.giveBack(e, lease)
+}
+
+// giveBack takes the intents of a write that is over, and wakes the list.
+func (d *dirtyList) giveBack(e ending, lease time.Duration) {
+	d.mu.Lock()
+	if n := len(e.begun); n > 0 && d.nOwed+n <= maxDirty {
+		d.owed = append(d.owed, givenBack{e.id, e.begun, time.Now().Add(lease)})
+		d.nOwed += n
 	}
 	d.mu.Unlock()
 	select {
@@ -74,73 +98,117 @@ func (d *dirtyList) size() int {
 	return len(d.tags)
 }
 
-// snapshot returns what is to be done, guards first, and the count up to which it was added.
-func (d *dirtyList) snapshot() (ending, uint64) {
+// snapshot returns the endings to repeat: first those of guards, then those of tags, one for each
+// settle; and the count up to which their tags were added.
+func (d *dirtyList) snapshot() (endings []ending, count uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	e, tags := d.e, make([]cachekeys.Digest, 0, len(d.tags))
-	for t, dirty := range d.tags {
-		if dirty.guard {
-			e.tags = append(e.tags, t)
-		} else {
-			tags = append(tags, t)
+	for _, guards := range []bool{true, false} {
+		bySettle := map[time.Duration][]cachekeys.Digest{}
+		for t, dirty := range d.tags {
+			if dirty.guard == guards {
+				bySettle[dirty.settle] = append(bySettle[dirty.settle], t)
+			}
+		}
+		for settle, tags := range bySettle {
+			endings = append(endings, ending{rules: d.rules, settle: settle, tags: tags})
 		}
 	}
-	e.guards = len(e.tags)
-	e.tags = append(e.tags, tags...)
-	return e, d.n
+	return endings, d.n
 }
 
-// done takes off what was added up to count; a tag that failed again since stays.
+// owing returns the intents to give back; those that have expired are forgotten.
+func (d *dirtyList) owing() []givenBack {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now, kept := time.Now(), d.owed[:0]
+	d.nOwed = 0
+	for _, g := range d.owed {
+		if g.expires.After(now) {
+			kept = append(kept, g)
+			d.nOwed += len(g.tags)
+		}
+	}
+	clear(d.owed[len(kept):])
+	d.owed = kept
+	return append([]givenBack(nil), kept...)
+}
+
+// done takes off tags that were added up to count; a tag that failed again since stays.
 func (d *dirtyList) done(tags []cachekeys.Digest, count uint64) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, t := range tags {
-		if d.tags[t].added <= count {
+		if dirty, ok := d.tags[t]; ok && dirty.added <= count {
 			delete(d.tags, t)
 		}
 	}
-	if len(d.tags) == 0 {
-		d.e = ending{}
+}
+
+// returned takes off the intents of the write.
+func (d *dirtyList) returned(id Token) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for i, g := range d.owed {
+		if g.id == id {
+			d.owed = append(d.owed[:i], d.owed[i+1:]...)
+			d.nOwed -= len(g.tags)
+			return
+		}
 	}
 }
 
-type deleter func(ctx context.Context, e ending) error
+type repeater func(ctx context.Context, e ending) error
 
-// run deletes what is on the list as soon as Redis takes it, until ctx is done.
-func (d *dirtyList) run(ctx context.Context, remove deleter, log *slog.Logger) {
+// run repeats what is on the list as soon as Redis takes it, until ctx is done.
+func (d *dirtyList) run(ctx context.Context, repeat repeater, log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-d.wake:
 		}
-		if d.empty() {
-			continue
+		pending := d.size()
+		if pending > 0 {
+			log.Warn("invalidations are pending, the cache is bypassed until Redis takes them", "tags", pending)
 		}
-		log.Warn("invalidations are pending, the cache is bypassed until Redis takes them", "tags", d.size())
-		for !d.flush(ctx, remove) {
+		for !d.flush(ctx, repeat) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(dirtyRetry):
 			}
 		}
-		log.Info("pending invalidations are made good")
+		if pending > 0 {
+			log.Info("pending invalidations are made good")
+		}
 	}
 }
 
-// flush reports whether the list is empty now.
-func (d *dirtyList) flush(ctx context.Context, remove deleter) bool {
-	e, count := d.snapshot()
-	if len(e.tags) == 0 {
-		return true
+// flush deletes the tags, then gives the intents back. It reports whether the list is empty now.
+func (d *dirtyList) flush(ctx context.Context, repeat repeater) bool {
+	owed := d.owing() // their tags are in the snapshot
+	endings, count := d.snapshot()
+	for _, e := range endings {
+		if !within(ctx, repeat, e) {
+			return false
+		}
 	}
+	for _, e := range endings {
+		d.done(e.tags, count)
+	}
+	for _, g := range owed {
+		if !within(ctx, repeat, ending{id: g.id, released: g.tags}) {
+			return false
+		}
+		d.returned(g.id)
+	}
+	return d.empty() && len(d.owing()) == 0
+}
+
+// within repeats e in bounded time, and reports success.
+func within(ctx context.Context, repeat repeater, e ending) bool {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	if remove(ctx, e) != nil {
-		return false
-	}
-	d.done(e.tags, count)
-	return d.empty()
+	return repeat(ctx, e) == nil
 }

@@ -36,15 +36,16 @@
 //	Open        before the backend request: the tokens that the entry will carry (open.go)
 //	Learn       after the answer, for tags that it names, if their guards stand (learn.go)
 //	Judge       at every use: alive, dead, or tokens have to be read first (verdict.go)
-//	Begin       before a write is forwarded: its tags are closed (write.go)
+//	Begin       before the backend has a whole write: its tags are closed (write.go)
 //	End         after the backend's answer, before the client's: guards, tags, own memory
-//	Invalidate  the same for writes that were never begun: purges, jobs (invalidate.go)
+//	Invalidate  the same for purges and jobs, which never begin (invalidate.go)
 //
 // Each step says what every tag needs. One file (step.go) turns that into a script call on one
 // server, or into a pipeline of calls in Cluster.
 //
 // Tokens are opened before the fetch, so a store may come as late as it likes. A write is begun
-// before it is forwarded, so a sidecar that is killed after the commit leaves its tags closed.
+// before the backend has all of it, so a sidecar that is killed after the commit leaves its tags
+// closed. A write that does not begin is as correct once it has ended.
 // Guards are ended before tags, so a filler that finds a guard standing knows that no tag under it
 // has been deleted yet. Own memory is told before the answer, other processes by a push after the
 // deletion (push.go, invalidationlog.go). A process knows by its own echo, which comes back behind

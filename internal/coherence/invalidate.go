@@ -36,6 +36,7 @@ type ending struct {
 	tags     []cachekeys.Digest
 	guards   int                // how many of tags are guards
 	released []cachekeys.Digest // what was begun and is taken back
+	begun    []cachekeys.Digest // where intents of the writer may stand
 }
 
 // end carries e out, and tells this process's own memory before it returns, whatever Redis says.
@@ -49,8 +50,8 @@ func (k *Keyspace) end(ctx context.Context, b *redisconn.Budget, e ending) error
 	}
 	k.invalidations.raise(e.tags)
 	k.invalidations.raise(others)
-	if err != nil && !k.disabled.NoDirtyList && len(e.tags) > 0 {
-		k.dirty.add(e)
+	if err != nil && !k.disabled.NoDirtyList {
+		k.dirty.add(e, k.intentTime)
 	}
 	return err
 }

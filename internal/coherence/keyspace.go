@@ -37,13 +37,13 @@ type Options struct {
 	Log         *slog.Logger // nil: slog.Default
 	// IntentTime is how long a tag stays closed when its writer was killed; 0: 10 s.
 	IntentTime time.Duration
-	// Guards switches parts of the protocol off, so that a test can see what happens without
-	// them. The zero value is the protocol; nothing outside tests sets it.
+	// Disabled has the parts of the protocol that are switched off, so that a test can see what
+	// happens without them. The zero value is the protocol; nothing outside tests sets it.
 	Disabled Disabled
 }
 
-// Guards are the parts of the protocol that a test can switch off. A test that passes without the
-// guard proves nothing.
+// Disabled are the parts of the protocol that a test can switch off. A test that passes without the
+// part proves nothing.
 type Disabled struct {
 	TokensAfterFetch bool // open after the backend's answer instead of before the request
 	NoDirtyList      bool // forget an invalidation that failed
@@ -83,8 +83,11 @@ func (k *Keyspace) Run(ctx context.Context) {
 	running.Wait()
 }
 
+// makeGood repeats an ending that failed. Tags are deleted under a new id, for their settle.
 func (k *Keyspace) makeGood(ctx context.Context, e ending) error {
-	e.id = k.tokens.Next()
+	if e.id.IsZero() {
+		e.id = k.tokens.Next()
+	}
 	others, err := k.send(ctx, nil, e)
 	k.invalidations.raise(others)
 	return err
@@ -127,7 +130,7 @@ func (k *Keyspace) Pending() int { return k.dirty.size() }
 // Generation is that of the Incarnation. What was looked up while it changed counts as not found.
 func (k *Keyspace) Generation() uint64 { return k.incarnation.Generation() }
 
-// JoinByKey reports whether Guards says so.
+// JoinByKey reports whether Disabled says so.
 func (k *Keyspace) JoinByKey() bool { return k.disabled.JoinByKey }
 
 // TokenKeys appends the Redis keys of the tokens of All and of tags to keys, in this order; a
@@ -156,7 +159,7 @@ func (k *Keyspace) NewReading(tags []cachekeys.Digest, values []any) Reading {
 	return r
 }
 
-// notCarried stands for All's token where Guards says that it does not count.
+// notCarried stands for All's token where Disabled says that it does not count.
 var notCarried = Token{1}
 
 // Add pairs what Redis answered for MoreTokenKeys with the tags.

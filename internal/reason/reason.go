@@ -83,11 +83,10 @@ const (
 	MustUnderstand    Reason = "must-understand"    // §5.2.2.3 with a status unknown to this cache
 )
 
-// Why a write was refused: the first two where consistency is strict.
+// Why a write was refused where consistency is strict.
 const (
 	WriteNotAnnounced Reason = "write-not-announced" // no intent in Redis: not sent
 	WriteNotConfirmed Reason = "write-not-confirmed" // done, invalidation not confirmed
-	BodyTooSlow       Reason = "body-too-slow"       // to keep the tags closed for it
 )
 
 // Why a request did or did not become a job.

@@ -143,11 +143,15 @@ func (h *history) wrote(o op) {
 		h.refused++
 	default:
 		h.failed++
-		if o.status == 0 {
+		if o.status == 0 && !stranger(o.register) {
 			h.late = append(h.late, lost{o.register, o.version})
 		}
 	}
 }
+
+// stranger reports whether writes to the register have no credentials. They are not announced: of
+// one whose sidecar is killed nothing is promised.
+func stranger(register int) bool { return register%4 == 3 }
 
 // acknowledge raises the floor. h.mu is held.
 func (h *history) acknowledge(register int, version int64, at time.Duration) {
@@ -207,6 +211,9 @@ func (c *client) do(ctx context.Context, o *op, method, path string, into any) {
 		return
 	}
 	req.Host = "registers.example" // one API: sidecars share their entries
+	if method != http.MethodGet && !stranger(o.register) {
+		req.Header.Set("Authorization", "Basic eDp5")
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		o.note = err.Error()
