@@ -169,6 +169,7 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	case verdict != coherence.Alive:
 		return Found{Why: reason.Invalidated, Names: rec.names, Dead: e}, nil, nil
 	}
+	l.store.bodies.share(e)
 	return Found{Entry: e, Names: rec.names}, rec.stamp, nil
 }
 

@@ -25,6 +25,7 @@ type Store struct {
 	names    cachekeys.Names
 	secret   func() []byte
 	hints    *hints
+	bodies   *sharing
 	searches atomic.Bool // some path is known to have a rule for its queries
 	pending  *pending
 	// of this process; bounded by the requests under way
@@ -71,7 +72,7 @@ func New(o Options) *Store {
 	}
 	s := &Store{
 		conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret,
-		hints: newHints(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}),
+		hints: newHints(), bodies: newSharing(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}),
 		chunkWriters: newChunkWriters(), timeout: o.StoreTimeout, collapseWait: o.CollapseWait, log: o.Log,
 		slots: make(chan struct{}, o.MaxStores),
 	}

@@ -1,0 +1,61 @@
+package store
+
+import (
+	"bytes"
+	"hash/maphash"
+	"sync"
+	"weak"
+
+	"sidecar/internal/entry"
+)
+
+// Bounds of sharing.
+const (
+	minShared = 64 << 10 // shorter bodies are not worth the search
+	maxShared = 4096     // bodies that are known; beyond it those that nobody sends are forgotten
+)
+
+// A sharing makes requests that answer with the same long body at the same time hold it once. Each
+// of them has read it from Redis for itself; a client that takes nothing would keep it for long. A
+// body that nobody sends is not kept.
+type sharing struct {
+	seed  maphash.Seed
+	mu    sync.Mutex
+	known map[uint64]weak.Pointer[entry.Entry] // who holds the body, by its hash
+}
+
+func newSharing() *sharing {
+	return &sharing{seed: maphash.MakeSeed(), known: map[uint64]weak.Pointer[entry.Entry]{}}
+}
+
+// share gives e the body that another holds, if that is the same.
+func (s *sharing) share(e *entry.Entry) {
+	if len(e.Body) < minShared {
+		return
+	}
+	hash := maphash.Bytes(s.seed, e.Body)
+	s.mu.Lock()
+	held := s.known[hash].Value()
+	s.mu.Unlock()
+	if held != nil && bytes.Equal(held.Body, e.Body) {
+		e.Body = held.Body
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) >= maxShared {
+		s.forget()
+	}
+	s.known[hash] = weak.Make(e) // the latest, which is likely to last the longest; e changes no more
+}
+
+// forget drops those that nobody holds, and all if that are none. mu is held.
+func (s *sharing) forget() {
+	for hash, holder := range s.known {
+		if holder.Value() == nil {
+			delete(s.known, hash)
+		}
+	}
+	if len(s.known) >= maxShared {
+		clear(s.known)
+	}
+}
