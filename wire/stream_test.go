@@ -118,3 +118,23 @@ func TestAStreamThatMovesSlowlyIsServed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestStreamsThatTogetherHoldTooMuchAreResetSooner(t *testing.T) {
+	const streams, each = 40, 1 << 20 // 40 MiB, and 32 may be held
+	result := make(chan error, streams)
+	address := serve(t, wire.Options{}, func(w http.ResponseWriter, _ *http.Request) {
+		_, err := w.Write(make([]byte, each))
+		result <- err
+	})
+	c := dial2(t, address)
+	for i := range streams {
+		c.ask(t, uint32(1+2*i))
+	}
+	began := time.Now()
+	for range 8 {
+		c.awaitReset(t)
+	}
+	if took := time.Since(began); took > 15*time.Second { // and not the 30 s that a stream has by itself
+		t.Errorf("it takes %v", took)
+	}
+}

@@ -16,16 +16,19 @@ type conn struct {
 	read  *bufio.Reader
 	room  []byte      // for the next head
 	quiet func() bool // reports whether nothing has come, neither bytes nor the end; does not wait
+	spoke bool        // quiet has found a byte
 	since time.Time   // when it became idle
 }
 
-func newConn(c net.Conn) *conn {
-	return &conn{Conn: c, read: bufio.NewReaderSize(c, bufferSize), quiet: quietOf(c)}
+func newConn(raw net.Conn) *conn {
+	c := &conn{Conn: raw, read: bufio.NewReaderSize(raw, bufferSize)}
+	c.quiet = quietOf(raw, &c.spoke)
+	return c
 }
 
 // newTLSConn returns a connection over TLS, of which raw carries the records.
 func newTLSConn(c *tls.Conn, raw net.Conn) *conn {
-	quiet := quietOf(raw)
+	quiet := quietOf(raw, new(bool)) // a record may be of TLS itself
 	return &conn{
 		Conn: &tlsConn{c, raw}, read: bufio.NewReaderSize(c, bufferSize),
 		quiet: func() bool { return quiet() && hasNothingDecrypted(c) },

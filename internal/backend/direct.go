@@ -212,7 +212,11 @@ func (x *exchange) end(reusable bool) {
 		return
 	}
 	untouched := x.stop()
-	clean := reusable && untouched && x.conn.read.Buffered() == 0
+	surplus := reusable && x.conn.read.Buffered() > 0
+	if surplus {
+		x.idle.beWary()
+	}
+	clean := reusable && untouched && !surplus
 	if x.upload != nil {
 		x.upload.release(clean)
 		return

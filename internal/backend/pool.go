@@ -12,6 +12,24 @@ type pool struct {
 	idle   []*conn     // in the order in which they became idle
 	sweep  *time.Timer // runs while there are some; nil before the first
 	closed bool
+	wary   time.Time // until then no connection is kept
+}
+
+// A backend that has said more than its answer held will do so again, and may do it when the next
+// request is already on its way: for waryTime none of its connections is used twice. What comes
+// later than surplusTime after an answer is no part of it, but the end of an idle connection,
+// which some servers announce.
+const (
+	waryTime    = 10 * time.Minute
+	surplusTime = time.Second
+)
+
+// beWary closes what is idle, and for a while what becomes idle.
+func (p *pool) beWary() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wary = time.Now().Add(waryTime)
+	p.closeIdle()
 }
 
 // get takes the connection that was used last; nil if there is none. Those on which something has
@@ -23,6 +41,9 @@ func (p *pool) get() *conn {
 			return c
 		}
 		_ = c.Close()
+		if c.spoke && time.Since(c.since) < surplusTime {
+			p.beWary()
+		}
 	}
 }
 
@@ -43,11 +64,11 @@ func (p *pool) pop() *conn {
 func (p *pool) put(c *conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.idle) >= idleConnections {
+	c.since = time.Now()
+	if p.closed || len(p.idle) >= idleConnections || c.since.Before(p.wary) {
 		_ = c.Close()
 		return
 	}
-	c.since = time.Now()
 	p.idle = append(p.idle, c)
 	switch {
 	case p.sweep == nil:
@@ -83,6 +104,11 @@ func (p *pool) Close() {
 	if p.sweep != nil {
 		p.sweep.Stop()
 	}
+	p.closeIdle()
+}
+
+// closeIdle closes the idle connections. mu is held.
+func (p *pool) closeIdle() {
 	for _, c := range p.idle {
 		_ = c.Close()
 	}

@@ -127,7 +127,7 @@ func TestQuiet(t *testing.T) {
 		} {
 			t.Run(network+", "+tt.name, func(t *testing.T) {
 				near, far := pair(t, network)
-				quiet := quietOf(near)
+				quiet := quietOf(near, new(bool))
 				if !quiet() {
 					t.Fatal("before anything came")
 				}
@@ -148,7 +148,7 @@ func TestQuiet(t *testing.T) {
 		}
 	}
 	t.Run("a connection that cannot be looked at", func(t *testing.T) {
-		if quietOf(&wire{})() {
+		if quietOf(&wire{}, new(bool))() {
 			t.Error("it counts as quiet")
 		}
 	})
@@ -201,6 +201,47 @@ func TestWhatComesUnaskedIsNobodysAnswer(t *testing.T) {
 	if body := ask(); body != "good" || o.Connections() != 2 {
 		t.Errorf("%q on %d connections", body, o.Connections())
 	}
+}
+
+func TestABackendThatSaysTooMuchIsNotTrustedForAWhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &pool{}
+		defer p.Close()
+		kept := func() bool { // whether a connection that becomes idle is used again
+			p.put(waiting())
+			c := p.get()
+			if c != nil {
+				_ = c.Close()
+			}
+			return c != nil
+		}
+		speaking := func(after time.Duration) {
+			c := waiting()
+			c.quiet, c.spoke = func() bool { return false }, true
+			p.put(c)
+			time.Sleep(after)
+			if p.get() != nil {
+				t.Error("it is used again")
+			}
+		}
+		speaking(surplusTime) // the end of an idle connection
+		if !kept() {
+			t.Error("what comes late counts as surplus")
+		}
+		speaking(0)
+		if kept() {
+			t.Error("it is trusted at once")
+		}
+		time.Sleep(waryTime)
+		if !kept() {
+			t.Error("it is not trusted again")
+		}
+		p.put(waiting())
+		p.beWary()
+		if p.get() != nil || kept() {
+			t.Error("what was idle before is used")
+		}
+	})
 }
 
 // pair is a connection and its other end.

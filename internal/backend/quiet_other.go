@@ -6,4 +6,4 @@ import "net"
 
 // quietOf returns a function that reports that something may have come: where that cannot be known
 // no connection is used twice.
-func quietOf(net.Conn) func() bool { return func() bool { return false } }
+func quietOf(net.Conn, *bool) func() bool { return func() bool { return false } }

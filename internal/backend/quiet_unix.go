@@ -9,8 +9,8 @@ import (
 
 // quietOf returns a function that reports whether nothing has come on an idle connection: neither
 // bytes, which nobody asked for, nor the end. It does not wait. What it finds is lost, with the
-// connection.
-func quietOf(c net.Conn) func() bool {
+// connection; where that is a byte, spoke is set.
+func quietOf(c net.Conn, spoke *bool) func() bool {
 	system, ok := c.(syscall.Conn)
 	if !ok {
 		return func() bool { return false }
@@ -22,8 +22,8 @@ func quietOf(c net.Conn) func() bool {
 	var quiet bool
 	var one [1]byte
 	look := func(fd uintptr) bool {
-		_, err := syscall.Read(int(fd), one[:])
-		quiet = err == syscall.EAGAIN
+		n, err := syscall.Read(int(fd), one[:])
+		quiet, *spoke = err == syscall.EAGAIN, n > 0
 		return true // never wait until it can be read
 	}
 	return func() bool {

@@ -1,0 +1,113 @@
+package hostile
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"sidecar/test/origin"
+)
+
+// An API that sends more than its answer holds gives nobody the rest, and the log does not show
+// it.
+func TestNobodyIsGivenWhatWasLeftOfAnothersAnswer(t *testing.T) {
+	const rest = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nSet-Cookie: session=geheim\r\n\r\ngeheim"
+	var requests atomic.Int32
+	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if requests.Add(1)%2 == 0 {
+			_, _ = c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood" + rest)
+		} else {
+			_, _ = c.WriteString("HTTP/1.1 204 No Content\r\n\r\n" + rest)
+		}
+	})
+	p, address := start(t, o.URL())
+	var running sync.WaitGroup
+	var given, broken atomic.Int32
+	for range 8 {
+		running.Go(func() {
+			for i := range 60 {
+				request, err := http.NewRequestWithContext(t.Context(), []string{"POST", "PUT", "GET", "DELETE"}[i%4],
+					"http://"+address+"/x", strings.NewReader(strings.Repeat("x", i%2)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				resp, err := http.DefaultClient.Do(request)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				body, _ := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				if strings.Contains(string(body), "geheim") || resp.Header["Set-Cookie"] != nil {
+					given.Add(1)
+				}
+				if resp.StatusCode >= 500 {
+					broken.Add(1)
+				}
+			}
+		})
+	}
+	running.Wait()
+	if given.Load() > 0 {
+		t.Errorf("%d of 480 got the answer of another", given.Load())
+	}
+	if broken.Load() > 240 {
+		t.Errorf("%d of 480 failed", broken.Load())
+	}
+	for _, line := range p.Lines() {
+		if !strings.HasPrefix(line, "{") || strings.Contains(line, "geheim") {
+			t.Errorf("the log has %q", line)
+		}
+	}
+}
+
+func TestABackendThatLeadsBackIsALoop(t *testing.T) {
+	for _, via := range []string{"true", "false"} {
+		t.Run("VIA="+via, func(t *testing.T) {
+			var round atomic.Int32
+			var address atomic.Pointer[string]
+			o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+				round.Add(1)
+				head := strings.Replace(string(r.Head), "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)
+				_, _ = c.WriteString(exchange(t, *address.Load(), head))
+				_ = c.Close()
+			})
+			_, at := start(t, o.URL(), "VIA="+via)
+			address.Store(&at)
+			for _, target := range []string{"/c/1", "/x"} {
+				round.Store(0)
+				answer := exchange(t, at, "GET "+target+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+				if status(answer) != "HTTP/1.1 508 Loop Detected" || round.Load() != 1 {
+					t.Errorf("%s: %q after %d rounds", target, answer, round.Load())
+				}
+			}
+		})
+	}
+}
+
+func TestAHeadThatTwoReadersReadInTwoWaysIsRefused(t *testing.T) {
+	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = c.WriteString(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(r.Target), r.Target))
+	})
+	_, address := start(t, o.URL())
+	for name, tt := range map[string]struct{ request, want string }{
+		"obs-fold":  {"GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n 2\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		"a bare LF": {"GET / HTTP/1.1\r\nHost: a\nX-A: 1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		"two framings": {
+			"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+			"HTTP/1.1 200 OK",
+		},
+		"Transfer-Encoding in HTTP/1.0": {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+	} {
+		if answer := exchange(t, address, tt.request); status(answer) != tt.want || strings.Contains(answer, "smuggled") {
+			t.Errorf("%s: %q", name, answer)
+		}
+	}
+}
