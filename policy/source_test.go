@@ -243,7 +243,7 @@ func TestAFileThatCannotBeHadIsNotOpened(t *testing.T) {
 	for name, c := range map[string]struct{ path, want string }{
 		"missing":     {filepath.Join(t.TempDir(), "no.yaml"), "POLICIES_FILE"},
 		"a directory": {t.TempDir(), "cannot be read"},
-		"too long":    {file(t, strings.Repeat("#", yamldoc.MaxSize+1)), "longer than 4 MiB"},
+		"too long":    {file(t, strings.Repeat("#", yamldoc.MaxSize+1)), "longer than 1024 KiB"},
 		"faulty":      {file(t, faulty), "deny is true or false"},
 	} {
 		if s, err := Open(c.path, testOptions(), slog.New(slog.DiscardHandler), nil); err == nil || s != nil || !strings.Contains(err.Error(), c.want) {

@@ -209,7 +209,7 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 
 // Plan makes the plan of a request.
 func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
-	plan := &Plan{Query: req.Query, Caller: t.identifier.Identify(req.Fields, now)}
+	plan := &Plan{Query: req.Query, Caller: t.identifier.IdentifyRequest(req, now)}
 	var query cachekeys.Query
 	if !tooManyParams(req) {
 		query = cachekeys.ParseQuery(req.Query)

@@ -26,6 +26,7 @@ type Config struct {
 // A Credential is a field or a cookie that identifies the caller.
 type Credential struct {
 	Cookie bool
+	Query  bool   // a parameter of the query
 	Name   string // canonical for a field; "*" for every cookie that is not ignored
 }
 
@@ -53,7 +54,7 @@ func Default() Config {
 	}
 }
 
-// ParseCredential reads "header:NAME" or "cookie:NAME".
+// ParseCredential reads "header:NAME", "cookie:NAME" or "query:NAME".
 func ParseCredential(s string) (Credential, error) {
 	kind, name, ok := strings.Cut(s, ":")
 	switch {
@@ -62,9 +63,11 @@ func ParseCredential(s string) (Credential, error) {
 		return Credential{Name: http.CanonicalHeaderKey(name)}, nil
 	case kind == "cookie":
 		return Credential{Cookie: true, Name: name}, nil
+	case kind == "query" && !strings.Contains(name, "*"):
+		return Credential{Query: true, Name: name}, nil
 	}
 	return Credential{}, fmt.Errorf(
-		"%q is no credential: it is like header:Authorization or cookie:session", s)
+		"%q is no credential: it is like header:Authorization, cookie:session or query:token", s)
 }
 
 // symmetric are the algorithms of a shared secret, asymmetric those of a key pair (RFC 7518 §3.1,

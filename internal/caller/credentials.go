@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
 )
 
@@ -47,13 +48,16 @@ func Presents(f httpfield.Fields) bool {
 
 // presented is one credential of a request.
 type presented struct {
-	cookie      bool
-	name, value string
+	cookie, query bool
+	name, value   string
 }
 
 func (p presented) kind() string {
-	if p.cookie {
+	switch {
+	case p.cookie:
 		return "cookie"
+	case p.query:
+		return "query"
 	}
 	return "header"
 }
@@ -61,7 +65,7 @@ func (p presented) kind() string {
 // token returns the credential's JWT. In Authorization it follows Bearer (RFC 6750 §2.1); elsewhere
 // any value in the form of a JWT is one.
 func (p presented) token() (token string, ok bool) {
-	if !p.cookie && p.name == "Authorization" {
+	if !p.cookie && !p.query && p.name == "Authorization" {
 		scheme, rest, _ := strings.Cut(p.value, " ")
 		return strings.TrimSpace(rest), strings.EqualFold(scheme, "Bearer")
 	}
@@ -70,11 +74,15 @@ func (p presented) token() (token string, ok bool) {
 
 // collect returns the credentials of a request, in the order of the policies and then of the
 // request.
-func collect(f httpfield.Fields, c Config) []presented {
+func collect(f httpfield.Fields, query string, c Config) []presented {
 	var found []presented
 	var jar []httpfield.Cookie
 	parsed := false
 	for _, credential := range c.Credentials {
+		if credential.Query {
+			found = append(found, inQuery(query, credential.Name)...)
+			continue
+		}
 		if !credential.Cookie {
 			for _, v := range f.Values(credential.Name) {
 				found = append(found, presented{name: credential.Name, value: v})
@@ -90,6 +98,18 @@ func collect(f httpfield.Fields, c Config) []presented {
 				k.Unclear {
 				found = append(found, presented{cookie: true, name: k.Name, value: k.Value})
 			}
+		}
+	}
+	return found
+}
+
+// inQuery are the parameters of this name, and of names that some backend takes for it: those are
+// credentials of their own.
+func inQuery(query, name string) (found []presented) {
+	bare := cachekeys.BareName(name)
+	for other, value := range cachekeys.ParseQuery(query).All() {
+		if other == name || cachekeys.BareName(other) == bare {
+			found = append(found, presented{query: true, name: other, value: value})
 		}
 	}
 	return found

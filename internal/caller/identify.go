@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
+	"slices"
+	"strings"
 	"time"
 
 	"sidecar/internal/httpfield"
@@ -18,12 +20,18 @@ type Identifier struct {
 	config Config
 	secret func() []byte
 	tokens *verifier // nil without JWT
+	// some credential is a parameter of the query
+	inQuery bool
 }
+
+// maxParams bounds the parameters among which a credential is looked for.
+const maxParams = 1000
 
 // New returns an identifier. secret returns the HMAC key of caller IDs, nil while it is unknown.
 // Keys in files are read now, and their faults returned; keys of a URL need Run.
 func New(c Config, secret func() []byte) (*Identifier, error) {
 	i := &Identifier{config: c, secret: secret}
+	i.inQuery = slices.ContainsFunc(c.Credentials, func(c Credential) bool { return c.Query })
 	if c.JWT != nil {
 		tokens, err := newVerifier(c.JWT)
 		if err != nil {
@@ -44,8 +52,14 @@ func (i *Identifier) Run(ctx context.Context) {
 // MaxAge limits the lifetime of entries filled with unverified credentials.
 func (i *Identifier) MaxAge() time.Duration { return i.config.MaxAge }
 
-// Identify returns the caller of a request with these fields.
+// Identify returns the caller of a request with these fields and no query.
 func (i *Identifier) Identify(f httpfield.Fields, now time.Time) Caller {
+	return i.IdentifyRequest(httpfield.Request{Fields: f}, now)
+}
+
+// IdentifyRequest returns the caller of a request.
+func (i *Identifier) IdentifyRequest(req httpfield.Request, now time.Time) Caller {
+	f := req.Fields
 	secret := i.secret()
 	if secret == nil {
 		return Caller{Bypass: reason.KeySecretUnknown}
@@ -53,7 +67,10 @@ func (i *Identifier) Identify(f httpfield.Fields, now time.Time) Caller {
 	if undeclared(f, i.config) {
 		return Caller{Bypass: reason.UndeclaredCaller}
 	}
-	found := collect(f, i.config)
+	if i.inQuery && strings.Count(req.Query, "&") > maxParams {
+		return Caller{Bypass: reason.UndeclaredCaller} // too many to look for a credential among them
+	}
+	found := collect(f, req.Query, i.config)
 	if len(found) == 0 {
 		id := newIdentity(secret)
 		id.add("nobody")
