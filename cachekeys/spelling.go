@@ -32,6 +32,20 @@ func cutFilter(expr string) (string, Filter) {
 	return expr, AsIs
 }
 
+// String is the filter as templates spell it; "" for none.
+func (f Filter) String() string { return [...]string{"", "|lower", "|int", "|uuid"}[f] }
+
+// FilterFor is the filter that makes one spelling of values like this one; AsIs if there is none.
+func FilterFor(value string) Filter {
+	if _, ok := uuid(value); ok {
+		return UUID
+	}
+	if _, ok := Int.apply(value); ok {
+		return Int
+	}
+	return AsIs
+}
+
 // apply is the value in the filter's spelling. ok is false if it is none of those that the filter
 // is for.
 func (f Filter) apply(value string) (text string, ok bool) {

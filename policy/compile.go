@@ -36,6 +36,7 @@ func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 	for i, s := range b.tags {
 		if t := l.tag(r, c, yamldoc.Located{Text: s, Place: b.at.tags[i]}); t != nil {
 			c.Tags = append(c.Tags, t)
+			r.tagsAt = append(r.tagsAt, b.at.tags[i])
 		}
 	}
 	if c.Scope == Private && !l.jwt && b.hasTTL && b.ttl > l.caller.MaxAge {

@@ -40,6 +40,7 @@ type draft struct {
 	*route
 	at       yamldoc.Place
 	writesAt []yamldoc.Place
+	tagsAt   []yamldoc.Place
 	memoryAt yamldoc.Place
 }
 

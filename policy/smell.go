@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sidecar/cachekeys"
+	"sidecar/policy/yamldoc"
 )
 
 // smells reports legal settings that were probably not meant.
@@ -12,6 +13,11 @@ func (l *loader) smells() {
 	for _, r := range l.routes {
 		for i, w := range r.writes {
 			l.smellOfWrite(r, w, i)
+		}
+		if r.cache != nil {
+			for i, t := range r.cache.Tags {
+				l.smellOfSpelling(t, r.tagsAt[i])
+			}
 		}
 		if r.cache != nil && !l.invalidated(r) {
 			l.Smell(r.at, "nothing invalidates %q: after a write its answers are old until they expire. Name its tags in the invalidate of a route", r.name)
@@ -38,6 +44,44 @@ func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {
 	case w.Has(cachekeys.FromClaim):
 		l.Smell(at, "%q names the one who writes, and the owner of what is written may be another: take the id from the path or the answer", w.String())
 	}
+}
+
+// smellOfSpelling proposes a filter for a placeholder of a path where a number or a UUID is seen:
+// in its name, or in the place of its value in some invalidation.
+func (l *loader) smellOfSpelling(t *cachekeys.Template, at yamldoc.Place) {
+	for _, p := range t.Placeholders() {
+		if p.Source != cachekeys.FromPath || p.Filter != cachekeys.AsIs {
+			continue
+		}
+		if name := strings.ToLower(p.Name); strings.HasSuffix(name, "uuid") || strings.HasSuffix(name, "guid") {
+			l.proposeFilter(at, t, p, cachekeys.UUID)
+		} else if filter := l.filterSeen(t); filter != cachekeys.AsIs {
+			l.proposeFilter(at, t, p, filter)
+		}
+	}
+}
+
+func (l *loader) proposeFilter(at yamldoc.Place, t *cachekeys.Template, p cachekeys.Placeholder, f cachekeys.Filter) {
+	l.Smell(at, "%q: {%s%s} makes one spelling of the value, here and in invalidate: without it a write in another spelling drops the whole family",
+		t.String(), p.Name, f)
+}
+
+// filterSeen is the filter for the value that some invalidation has in the place of a placeholder.
+func (l *loader) filterSeen(t *cachekeys.Template) cachekeys.Filter {
+	parts := l.shape(t)
+	for _, r := range l.routes {
+		for _, w := range r.writes {
+			if len(w.Placeholders()) > 0 || !l.touches(w, t) {
+				continue
+			}
+			for i, value := range l.shape(w) {
+				if i < len(parts) && parts[i] == string(hole) && cachekeys.FilterFor(value) != cachekeys.AsIs {
+					return cachekeys.FilterFor(value)
+				}
+			}
+		}
+	}
+	return cachekeys.AsIs
 }
 
 // carried reports whether some cached route carries a tag that w names.
