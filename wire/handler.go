@@ -2,7 +2,9 @@ package wire
 
 import (
 	"io"
+	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -13,10 +15,15 @@ import (
 //     256 KiB of that from whoever is reading it;
 //   - content that was not read to its end, and does not come, holds the connection no longer than
 //     lateContent;
-//   - a stream of HTTP/2 that does not move is reset.
-func Handler(h http.Handler) http.Handler {
+//   - a stream of HTTP/2 that does not move is reset;
+//   - log tells of the first WebSocket that somebody tries by HTTP/2.
+func Handler(h http.Handler, log *slog.Logger) http.Handler {
+	var told sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.ProtoMajor == 2 {
+			if isWebSocket2(r) {
+				told.Do(func() { log.Warn(noWebSocket2, "path", r.URL.Path) })
+			}
 			s := newStream(w, r)
 			defer s.end()
 			h.ServeHTTP(s, r)
@@ -39,6 +46,15 @@ func Handler(h http.Handler) http.Handler {
 		}()
 		h.ServeHTTP(w, r)
 	})
+}
+
+const noWebSocket2 = "a WebSocket by HTTP/2 (RFC 8441) is not passed on: " +
+	"let the ingress speak HTTP/1.1 to the sidecar on the routes of WebSockets"
+
+// isWebSocket2 reports whether the request is a WebSocket of RFC 8441, or what an ingress makes of
+// one of HTTP/1.1 when it takes Connection and Upgrade out.
+func isWebSocket2(r *http.Request) bool {
+	return r.Method == http.MethodConnect && len(r.Header[":protocol"]) > 0 || len(r.Header["Sec-Websocket-Version"]) > 0
 }
 
 // lateContent is how long content may still come when its request has been answered.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -21,7 +22,7 @@ const patience = 20 * time.Second
 // serve starts a server as the data plane has it.
 func serve(t *testing.T, o wire.Options, h http.HandlerFunc) (address string) {
 	t.Helper()
-	s := httptest.NewUnstartedServer(wire.Handler(h))
+	s := httptest.NewUnstartedServer(wire.Handler(h, slog.New(slog.DiscardHandler)))
 	s.Listener = wire.Listen(s.Listener, o)
 	s.Config.ConnContext = wire.ConnContext
 	s.Config.Protocols = new(http.Protocols)

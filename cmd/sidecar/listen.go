@@ -56,7 +56,7 @@ func dataServer(h http.Handler, base context.Context, limits dataLimits, log *sl
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
-		Handler:                      wire.Handler(h),
+		Handler:                      wire.Handler(h, log),
 		Protocols:                    &protocols,
 		ReadHeaderTimeout:            limits.readHeader,
 		IdleTimeout:                  limits.idle,
