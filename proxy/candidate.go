@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/backend"
@@ -24,11 +25,13 @@ type candidate struct {
 	variants []entry.Variant
 	// part is a part of a representation, which another part may complete.
 	part *entry.Entry
+	// held is the entry that was found alive, whether or not it can answer the request.
+	held *entry.Entry
 }
 
 // candidateOf is the candidate that a look-up found for a request.
 func candidateOf(x *exchange, found store.Found) candidate {
-	c := candidate{entry: found.Entry, key: found.Key, variants: found.Variants}
+	c := candidate{entry: found.Entry, key: found.Key, variants: found.Variants, held: found.Entry}
 	if c.entry == nil {
 		c.entry, c.dead = found.Dead, found.Dead != nil
 	}
@@ -39,6 +42,12 @@ func candidateOf(x *exchange, found store.Found) candidate {
 		c.entry = nil
 	}
 	return c
+}
+
+// yields reports whether a response may be stored in the place of the one that is held.
+func (c candidate) yields(e *entry.Entry) bool {
+	return httpcache.MaySupersede(e.Status) || c.held == nil || c.dead || c.held.Fresh(time.Now()) <= 0 ||
+		httpcache.Supersedes(e.Status, e, c.held.Status, c.held)
 }
 
 // fits reports whether an entry can answer a request, however old it is.

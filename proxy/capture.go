@@ -95,8 +95,11 @@ func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
 			if whole { // «bytes=0-»: it is stored as the answer without a range would be
 				c.entry.Status = http.StatusOK
 			}
-			m.x.out.Stored, c.surrogate = true, read.Given(answer.Fields)
-			return c
+			if m.candidate.yields(c.entry) {
+				m.x.out.Stored, c.surrogate = true, read.Given(answer.Fields)
+				return c
+			}
+			why = reason.FreshSuccess
 		}
 	}
 	m.proxy.refused(m.x, why)

@@ -119,6 +119,9 @@ func refusal(r Rules, d *Demand, who Requester, resp Response,
 		return reason.BadDirectives
 	case streamed(resp.Fields):
 		return reason.Streamed
+	case r.Shared && answersField(resp.Status) && !r.names(resp.Status) &&
+		(r.HasTTL || isOdd(d.request, who, resp)):
+		return reason.FieldError
 	}
 	if _, any := VaryNames(resp.Fields); any {
 		return reason.VaryAny // §4.1: it would never be selected
@@ -140,6 +143,12 @@ const eventStream = "text/event-stream"
 func mediaType(value string) string {
 	value, _, _ = strings.Cut(value, ";")
 	return strings.ToLower(strings.TrimSpace(value))
+}
+
+// names reports whether the policy gives this very status a lifetime.
+func (r Rules) names(status int) bool {
+	_, ok := r.Status[status]
+	return ok
 }
 
 // storable accepts every final status (§3) but those that concern one request alone. 304 and 226

@@ -12,6 +12,32 @@ const maxPreferences = 64
 // fullWeight is the weight of a member without one (RFC 9110 §12.4.2), in thousandths.
 const fullWeight = 1000
 
+// ArePreferences reports whether the lines of Accept or its like have members that every server
+// understands: by the grammar, and in Accept of a registered type (RFC 6838 §4.2). An empty list
+// counts in Accept-Encoding alone (RFC 9110 §12.5.3).
+func ArePreferences(name string, values []string) bool {
+	members, ok := Members(values)
+	if !ok || len(members) > maxPreferences || len(members) == 0 && name != "Accept-Encoding" {
+		return false
+	}
+	return !slices.ContainsFunc(members, func(member string) bool {
+		p, ok := parsePreference(name, member)
+		return !ok || name == "Accept" && !isMediaRange(p.what)
+	})
+}
+
+// isMediaRange reports whether a range in lower case is "*/*" or begins with a registered type.
+func isMediaRange(what string) bool {
+	main, sub, _ := strings.Cut(what, "/")
+	switch main {
+	case "*":
+		return sub == "*" || strings.HasPrefix(sub, "*;")
+	case "application", "audio", "chemical", "example", "font", "haptics", "image", "message", "model", "multipart", "text", "video":
+		return true
+	}
+	return false
+}
+
 // A preference is one member of Accept, Accept-Charset, Accept-Encoding or Accept-Language.
 type preference struct {
 	what   string // lower case where case means nothing, without white space and weight

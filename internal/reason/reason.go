@@ -59,6 +59,8 @@ const (
 // Why a response was not stored.
 const (
 	StatusNotStorable Reason = "status"             // no lifetime for this status
+	FieldError        Reason = "field-error"        // an error that may be about a field in no key
+	FreshSuccess      Reason = "fresh-success"      // an error, or a part, in the place of a fresh one
 	ResponseNoStore   Reason = "no-store"           // RFC 9111 §5.2.2.5
 	ResponsePrivate   Reason = "private"            // §5.2.2.7 in a shared cache
 	ResponseNoCache   Reason = "response-no-cache"  // §5.2.2.4, without a validator

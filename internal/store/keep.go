@@ -69,7 +69,10 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 	if why != "" {
 		return why
 	}
-	s := f.store
+	s, placed := f.store, f.query.placed(e)
+	if !s.supersedes(ctx, f, placed, e) {
+		return reason.FreshSuccess
+	}
 	rec := envelope{names: names}
 	switch err := s.keyspace.Learn(ctx, f.opened, names); {
 	case errors.Is(err, coherence.ErrGuardChanged):
@@ -85,7 +88,6 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 	if err := s.keyspace.Extend(ctx, f.opened, lifetime+tokenTTL); err != nil {
 		return reason.StoreFailed
 	}
-	placed := f.query.placed(e)
 	replaced, err := s.keepChunks(ctx, placed, e, lifetime)
 	if errors.Is(err, ErrBodyLost) {
 		return reason.BodyLost
