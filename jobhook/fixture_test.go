@@ -62,7 +62,7 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Backend, o.Concurrency, o.Unsent = b, 2, backend.IsRefused
+		o.Backend, o.Concurrency, o.Unsent = b, 2, backend.IsUnsent
 	}
 	queue, err := jobs.New(o)
 	if err != nil {

@@ -211,7 +211,7 @@ func (w *writing) invalidate(tags []cachekeys.Tag) {
 // outcomeOf is what a backend request that failed may have done: nothing if the connection was
 // refused.
 func outcomeOf(err error) coherence.Outcome {
-	if backend.IsRefused(err) {
+	if backend.IsUnsent(err) {
 		return coherence.Refused
 	}
 	return coherence.Unknown

@@ -209,7 +209,7 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 	s.jobs, err = jobs.New(jobs.Options{
 		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer,
 		Plan:    s.policies.Plan,
-		Backend: s.backend, Unsent: backend.IsRefused, Invalidator: s.invalidator,
+		Backend: s.backend, Unsent: backend.IsUnsent, Invalidator: s.invalidator,
 		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency, MaxInspectBody: int64(s.cfg.MaxInspect),
 		DrainTimeout: s.cfg.Shutdown * 2 / 3,
 		Queued:       s.metrics.JobQueued,

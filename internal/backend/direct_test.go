@@ -109,7 +109,7 @@ func TestARequestIsSentAgainOnlyWhereNothingCame(t *testing.T) { // RFC 9112 §9
 				}
 				_, err = roundTrip(t, ctx, b, nil)
 			}
-			if (err == nil) != tt.ok || backend.IsRefused(err) || errors.Is(err, backend.ErrTimeout) != tt.timeout || errors.Is(err, context.Canceled) != tt.cancelled {
+			if (err == nil) != tt.ok || backend.IsUnsent(err) || errors.Is(err, backend.ErrTimeout) != tt.timeout || errors.Is(err, context.Canceled) != tt.cancelled {
 				t.Error(err)
 			}
 			if int(requests.Load()) != tt.requests || o.Connections() != tt.connections {
@@ -138,7 +138,7 @@ func TestFloodsEnd(t *testing.T) {
 				ended <- true
 			})
 			_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: o.URL()}), func(int, http.Header) {})
-			if !errors.Is(err, backend.ErrMalformed) || errors.Is(err, backend.ErrTimeout) || backend.IsRefused(err) {
+			if !errors.Is(err, backend.ErrMalformed) || errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
 				t.Error(err)
 			}
 			next(t, ended)
@@ -156,7 +156,7 @@ func TestInformationalAnswersDoNotProlongTheTimeout(t *testing.T) {
 		ended <- true
 	})
 	_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: o.URL(), Timeout: 200 * time.Millisecond}), nil)
-	if !errors.Is(err, backend.ErrTimeout) || backend.IsRefused(err) {
+	if !errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
 		t.Error(err)
 	}
 	next(t, ended)

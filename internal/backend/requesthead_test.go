@@ -85,7 +85,7 @@ func TestWhatCouldBeReadAsAnotherRequestIsNotSent(t *testing.T) {
 			if got, err := appendRequest(nil, out, b.host, contentOf(out)); err == nil {
 				t.Errorf("%q", got)
 			}
-			if _, err := b.RoundTrip(t.Context(), out, nil); !IsRefused(err) {
+			if _, err := b.RoundTrip(t.Context(), out, nil); !IsUnsent(err) {
 				t.Errorf("it is not said that nothing was sent: %v", err)
 			}
 		})

@@ -16,12 +16,12 @@ import (
 // ErrTimeout means that the backend did not begin its answer in time.
 var ErrTimeout = errors.New("the backend did not answer in time")
 
-// errRefused marks a request that never left, since there was no connection for it.
-var errRefused = errors.New("no connection to the backend")
+// errUnsent marks a request that never left, since there was no connection for it.
+var errUnsent = errors.New("no connection to the backend")
 
-// IsRefused reports whether the request never got to the backend, which can then have changed
+// IsUnsent reports whether the request never got to the backend, which can then have changed
 // nothing.
-func IsRefused(err error) bool { return errors.Is(err, errRefused) }
+func IsUnsent(err error) bool { return errors.Is(err, errUnsent) }
 
 // Informational is told of a 1xx answer but 100 and 101. It is never called once RoundTrip has
 // returned. The fields are its own.
@@ -38,7 +38,7 @@ func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informa
 		return resp, nil
 	}
 	if !connected {
-		err = fmt.Errorf("%w: %w", errRefused, err)
+		err = fmt.Errorf("%w: %w", errUnsent, err)
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {
 		err = fmt.Errorf("%w: %w", ErrTimeout, err)

@@ -198,7 +198,7 @@ func TestClosedPortIsRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: tt.url}), nil)
-			if !backend.IsRefused(err) || errors.Is(err, backend.ErrTimeout) {
+			if !backend.IsUnsent(err) || errors.Is(err, backend.ErrTimeout) {
 				t.Error(err)
 			}
 		})
@@ -210,7 +210,7 @@ func TestConnectionThatTakesTooLongIsRefusedAndATimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = roundTrip(t, t.Context(), b, nil); !backend.IsRefused(err) || !errors.Is(err, backend.ErrTimeout) {
+	if _, err = roundTrip(t, t.Context(), b, nil); !backend.IsUnsent(err) || !errors.Is(err, backend.ErrTimeout) {
 		t.Error(err)
 	}
 }
@@ -222,7 +222,7 @@ func TestConnectionThatBreaksAfterTheRequestIsNotRefused(t *testing.T) {
 				o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) { how.end(c) })
 				b := newBackend(t, backend.Options{URL: o.URL()})
 				_, err := b.RoundTrip(t.Context(), outgoing(t, b, method, "/"), nil)
-				if err == nil || backend.IsRefused(err) || errors.Is(err, backend.ErrTimeout) {
+				if err == nil || backend.IsUnsent(err) || errors.Is(err, backend.ErrTimeout) {
 					t.Error(err)
 				}
 				if o.Requests() != 1 {
@@ -249,7 +249,7 @@ func TestRetriedRequestWhoseSecondConnectionIsRefusedMayHaveArrived(t *testing.T
 		t.Fatal(err)
 	}
 	closed <- o.Refuse
-	if _, err := roundTrip(t, t.Context(), b, nil); err == nil || backend.IsRefused(err) {
+	if _, err := roundTrip(t, t.Context(), b, nil); err == nil || backend.IsUnsent(err) {
 		t.Error(err)
 	}
 }
@@ -273,7 +273,7 @@ func TestErrorsOfSilentBackends(t *testing.T) {
 			ctx, cancel := tt.context(t.Context())
 			defer cancel()
 			_, err := roundTrip(t, ctx, newBackend(t, backend.Options{URL: o.URL(), Timeout: tt.timeout}), nil)
-			if !errors.Is(err, tt.is) || errors.Is(err, tt.not) || backend.IsRefused(err) {
+			if !errors.Is(err, tt.is) || errors.Is(err, tt.not) || backend.IsUnsent(err) {
 				t.Error(err)
 			}
 			if !next(t, ended) {
@@ -288,7 +288,7 @@ func TestTimeoutOverHTTP2(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			api := serve(t, kind, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 			_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: api.url, TLS: api.tls, Timeout: 50 * time.Millisecond}), nil)
-			if !errors.Is(err, backend.ErrTimeout) || backend.IsRefused(err) {
+			if !errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
 				t.Error(err)
 			}
 		})
@@ -348,7 +348,7 @@ func TestCancelledContextEndsTheExchange(t *testing.T) {
 				t.Error("no head")
 			}
 			cancel()
-			if err := next(t, result); !errors.Is(err, context.Canceled) || errors.Is(err, backend.ErrTimeout) || backend.IsRefused(err) {
+			if err := next(t, result); !errors.Is(err, context.Canceled) || errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
 				t.Error(err)
 			}
 			if !next(t, ended) {

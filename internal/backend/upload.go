@@ -18,8 +18,8 @@ import (
 // connection to be used again.
 const uploadGrace = 50 * time.Millisecond
 
-// errUnsent ends an upload that the answer made needless: a final one came instead of a 100.
-var errUnsent = errors.New("the backend did not want the request's content")
+// errUnwanted ends an upload that the answer made needless: a final one came instead of a 100.
+var errUnwanted = errors.New("the backend did not want the request's content")
 
 // A content is what a request carries.
 type content struct {
@@ -121,7 +121,7 @@ func (u *upload) await100() error {
 		select {
 		case <-u.go100: // it came before the answer
 		default:
-			return errUnsent
+			return errUnwanted
 		}
 	case <-u.x.ctx.Done():
 		return u.x.ctx.Err()

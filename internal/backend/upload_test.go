@@ -241,7 +241,7 @@ func TestTheTimeoutRunsFromTheEndOfTheContent(t *testing.T) {
 		t.Error(err)
 	}
 	answers <- false
-	if err := send(); !errors.Is(err, backend.ErrTimeout) || backend.IsRefused(err) {
+	if err := send(); !errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
 		t.Error(err)
 	}
 }

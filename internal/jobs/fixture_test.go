@@ -66,7 +66,7 @@ func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change .
 	}
 	t.Cleanup(api.Close)
 	o := Options{
-		Redis: w.cut, Names: names, Prefix: t.Name(), Plan: table.Plan, Backend: api, Unsent: backend.IsRefused,
+		Redis: w.cut, Names: names, Prefix: t.Name(), Plan: table.Plan, Backend: api, Unsent: backend.IsUnsent,
 		Invalidator: w, Queues: map[string]int{"default": 1}, Concurrency: 4, RetryBase: time.Millisecond,
 		DrainTimeout: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
