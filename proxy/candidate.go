@@ -136,7 +136,7 @@ func (m *miss) validatedVariant(fields httpfield.Header) *entry.Entry {
 	if i < 0 {
 		return nil
 	}
-	held := m.proxy.Store.Variant(m.x.r.Context(), m.x.budget, variants[i])
+	held := m.proxy.Store.Variant(m.x.r.Context(), m.x.budget, m.x.query(), variants[i])
 	if held == nil {
 		return nil
 	}

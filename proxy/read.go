@@ -44,6 +44,7 @@ func (x *exchange) query() store.Query {
 	return store.Query{
 		Route: x.plan.Route, Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried,
 		Fields: x.req.Outgoing(), Memory: read.Cache.Memory, TTL: read.Cache.Rules.Expected(), Search: read,
+		MaxBody: read.Cache.MaxBody,
 	}
 }
 

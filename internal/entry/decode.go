@@ -13,9 +13,9 @@ import (
 var ErrDamaged = errors.New("entry: damaged, or no entry")
 
 // Decode reads an entry. The entry refers to b, which must not change any more, unless the body had
-// to be decompressed: then it has an allocation of its own. Decode allocates at most about maxRatio
-// times len(b).
-func Decode(b []byte) (*Entry, error) {
+// to be decompressed: then it has an allocation of its own. A body of more than limit bytes, unless
+// it is in chunks, is an error and is not decompressed: a writer to Redis can claim any size.
+func Decode(b []byte, limit int64) (*Entry, error) {
 	if KindOf(b) != KindEntry || !isWhole(b) {
 		return nil, ErrDamaged
 	}
@@ -44,7 +44,7 @@ func Decode(b []byte) (*Entry, error) {
 		}
 		return e, nil
 	}
-	if size > math.MaxInt32 || !e.unpack(head, how, int(size), r.rest) || !e.isPlaced() {
+	if size > min(limit, math.MaxInt32) || !e.unpack(head, how, int(size), r.rest) || !e.isPlaced() {
 		return nil, ErrDamaged
 	}
 	return e, nil
@@ -160,7 +160,7 @@ func (r *reader) names() []string {
 	if r.bad || n == 0 {
 		return nil
 	}
-	names := make([]string, 0, n)
+	var names []string
 	for range n {
 		name := string(r.take(r.int()))
 		if name == "" {

@@ -3,6 +3,7 @@ package entry
 import (
 	"bufio"
 	"bytes"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"net/http"
@@ -18,22 +19,22 @@ import (
 func TestDamageIsFound(t *testing.T) {
 	for _, body := range [][]byte{nil, []byte("short"), []byte(strings.Repeat("long ", 500))} {
 		whole := made(t, body).Encode(nil)
-		if _, err := Decode(whole); err != nil {
+		if _, err := Decode(whole, anyLength); err != nil {
 			t.Fatal(err)
 		}
 		for n := range whole {
-			if _, err := Decode(whole[:n]); !errors.Is(err, ErrDamaged) {
+			if _, err := Decode(whole[:n], anyLength); !errors.Is(err, ErrDamaged) {
 				t.Fatalf("cut to %d of %d bytes: %v", n, len(whole), err)
 			}
 			for bit := range 8 {
 				damaged := bytes.Clone(whole)
 				damaged[n] ^= 1 << bit
-				if _, err := Decode(damaged); !errors.Is(err, ErrDamaged) {
+				if _, err := Decode(damaged, anyLength); !errors.Is(err, ErrDamaged) {
 					t.Fatalf("bit %d of byte %d of %d: %v", bit, n, len(whole), err)
 				}
 			}
 		}
-		if _, err := Decode(append(whole, 0)); !errors.Is(err, ErrDamaged) {
+		if _, err := Decode(append(whole, 0), anyLength); !errors.Is(err, ErrDamaged) {
 			t.Fatalf("a byte too many: %v", err)
 		}
 	}
@@ -113,7 +114,7 @@ func TestWholeRecordsThatSayNonsense(t *testing.T) {
 		{"something behind where the chunks are", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x10x"), ErrDamaged},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			e, err := Decode(tt.b)
+			e, err := Decode(tt.b, anyLength)
 			if !errors.Is(err, tt.want) || (e == nil) != (err != nil) {
 				t.Errorf("got %v, %v; want %v", e, err, tt.want)
 			}
@@ -125,7 +126,7 @@ func TestAnotherVersionIsNotRead(t *testing.T) {
 	b := made(t, nil).Encode(nil)
 	b[preamble-1]++
 	b = seal(b, 0)
-	if _, err := Decode(b); !errors.Is(err, ErrDamaged) || KindOf(b) != Unknown {
+	if _, err := Decode(b, anyLength); !errors.Is(err, ErrDamaged) || KindOf(b) != Unknown {
 		t.Errorf("got %v, kind %v", err, KindOf(b))
 	}
 }
@@ -154,7 +155,7 @@ func TestNoBombUnpacks(t *testing.T) {
 		t.Run(tt.rule, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err := Decode(tt.b)
+			_, err := Decode(tt.b, anyLength)
 			runtime.ReadMemStats(&after)
 			if !errors.Is(err, ErrDamaged) {
 				t.Errorf("got %v", err)
@@ -171,7 +172,7 @@ func TestKinds(t *testing.T) {
 	if KindOf(e) != KindEntry || KindOf(x) != KindIndex || KindOf(nil) != Unknown || KindOf([]byte("sc?1....")) != Unknown {
 		t.Error("kinds are mixed up")
 	}
-	if _, err := Decode(x); !errors.Is(err, ErrDamaged) {
+	if _, err := Decode(x, anyLength); !errors.Is(err, ErrDamaged) {
 		t.Errorf("an index was decoded as an entry: %v", err)
 	}
 	if _, ok := DecodeIndex(e); ok {
@@ -191,7 +192,7 @@ func FuzzDecode(f *testing.F) {
 			b = append(b, make([]byte, metaStart)...)
 		}
 		b = seal(bytes.Clone(b), 0) // else nothing would get past the checksum
-		e, err := Decode(b)
+		e, err := Decode(b, anyLength)
 		if err != nil {
 			if e != nil {
 				t.Fatal("an entry and an error")
@@ -201,7 +202,7 @@ func FuzzDecode(f *testing.F) {
 		if _, err := http.ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\n"+string(e.Head())+"\r\n")), nil); err != nil {
 			t.Fatalf("head %q: %v", e.Head(), err)
 		}
-		again, err := Decode(e.Encode(nil))
+		again, err := Decode(e.Encode(nil), anyLength)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -237,10 +238,34 @@ func BenchmarkDecode(b *testing.B) {
 			record := made(b, body).Encode(nil)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Decode(record); err != nil {
+				if _, err := Decode(record, anyLength); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
+	}
+}
+
+// anyLength is a limit for tests that are about something else.
+const anyLength = 1 << 30
+
+func TestABodyBeyondTheLimitIsNotUnpacked(t *testing.T) {
+	const size = 64 << 20
+	body := make([]byte, size)
+	_, _ = rand.Read(body[:size/maxRatio]) // what does not compress keeps the ratio possible
+	coded := encoders.Get().(*zstd.Encoder).EncodeAll(body, nil)
+	forged := record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, size, string(coded))
+	if _, err := Decode(forged, size); err != nil {
+		t.Fatal("the record is no entry under a higher limit either: ", err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := Decode(forged, 1<<20)
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, ErrDamaged) {
+		t.Errorf("over the limit: %v", err)
+	}
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 1<<20 {
+		t.Errorf("%d bytes are allocated for a record of %d", allocated, len(forged))
 	}
 }

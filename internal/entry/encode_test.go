@@ -106,7 +106,7 @@ func TestDecodeGivesWhatWasEncoded(t *testing.T) {
 		if KindOf(b) != KindEntry {
 			t.Fatalf("kind %v", KindOf(b))
 		}
-		got, err := Decode(b)
+		got, err := Decode(b, anyLength)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -182,7 +182,7 @@ func TestBodyCoding(t *testing.T) {
 			if isCoded := len(b) < len(e.Body); isCoded != (tt.want == zstandard) {
 				t.Errorf("a body of %d bytes became a record of %d", len(e.Body), len(b))
 			}
-			got, err := Decode(b)
+			got, err := Decode(b, anyLength)
 			if err != nil {
 				t.Fatal(err)
 			}

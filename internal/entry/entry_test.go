@@ -163,7 +163,7 @@ func TestAppendingToAViewChangesNoOther(t *testing.T) {
 	for _, body := range []string{"body", strings.Repeat("long body ", 300)} {
 		record := made(t, []byte(body)).Encode(nil)
 		buffer := append(record, "what the caller has behind it"...)
-		e, err := Decode(buffer[:len(record)])
+		e, err := Decode(buffer[:len(record)], anyLength)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,7 +54,7 @@ func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, tt
 // chunksOf are the pieces that a record refers to; nil if it refers to none.
 func chunksOf(value string) *entry.Chunks {
 	if rec := parse(value); rec != nil {
-		if e, err := entry.Decode(rec.payload); err == nil {
+		if e, err := entry.Decode(rec.payload, 0); err == nil {
 			return e.Chunks
 		}
 	}

@@ -21,6 +21,7 @@ type Query struct {
 	Rules   cachekeys.Tag // of the policies in force
 	Carried []cachekeys.Tag
 	Fields  httpfield.Fields
+	MaxBody int64         // bytes; an entry with a longer body is none. 0: 1 MiB
 	Memory  time.Duration // how long this process may answer by itself; 0: never
 	// how long an answer is expected to live; one that lives longer costs one round trip more
 	TTL time.Duration
@@ -30,6 +31,13 @@ type Query struct {
 	// Primary as it was given: the key where No-Vary-Search says nothing
 	exact  cachekeys.Digest
 	search httpfield.SearchVariance // what Primary is a key under
+}
+
+func (q Query) maxBody() int64 {
+	if q.MaxBody == 0 {
+		return 1 << 20
+	}
+	return q.MaxBody
 }
 
 // Found is what a look-up came to.
@@ -162,7 +170,7 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	if len(rec.payload) == 0 {
 		return Found{Why: reason.Miss, Names: rec.names}, nil, nil // only names were stored
 	}
-	e, err := entry.Decode(rec.payload)
+	e, err := entry.Decode(rec.payload, l.query.maxBody())
 	switch {
 	case err != nil || !slices.Equal(e.Vary, l.hint.vary):
 		return Found{Why: reason.Undecodable, Names: rec.names}, nil, nil
@@ -189,14 +197,14 @@ func (l *lookup) otherVariants() (Found, coherence.Stamp, error) {
 }
 
 // Variant reads one of Found.Variants, whatever became of what it depends on: the backend has
-// just said that it still holds. nil if it is there no more.
-func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, v entry.Variant) *entry.Entry {
+// just said that it still holds. nil if it is there no more. q is the query that found it.
+func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, q Query, v entry.Variant) *entry.Entry {
 	l := lookup{store: s, ctx: ctx, budget: b}
 	rec, err := l.readEntry(v.Key)
 	if err != nil || rec == nil {
 		return nil
 	}
-	e, err := entry.Decode(rec.payload)
+	e, err := entry.Decode(rec.payload, q.maxBody())
 	if err != nil {
 		return nil
 	}
