@@ -207,7 +207,7 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 		s.log.Warn(unsealed)
 	}
 	s.jobs, err = jobs.New(jobs.Options{
-		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer,
+		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer, Secret: s.secret.Value,
 		Plan:    s.policies.Plan,
 		Backend: s.backend, Unsent: backend.IsUnsent, Invalidator: s.invalidator,
 		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency, MaxInspectBody: int64(s.cfg.MaxInspect),

@@ -24,7 +24,7 @@ const maxCutOffs = 10
 func (j *Jobs) attempt(ctx, attempts context.Context, r Record, req *Request) error {
 	plan := j.Plan(req.view(), r.Queued)
 	if plan.Kind != policy.Job {
-		return j.reject(ctx, r, "no job route matches any more")
+		return j.unknownRoute(ctx, r)
 	}
 	if r.Attempts-r.Failures >= maxCutOffs {
 		return j.reject(ctx, r, "it was cut off too often")
@@ -57,7 +57,7 @@ func (j *Jobs) start(ctx context.Context, r Record) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	err = j.Redis.Do(ctx, nil, "job-start", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		n, err = startScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, time.Now().UnixMilli(), pendingLife.Milliseconds()).Int()
+		n, err = startScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, time.Now().UnixMilli(), r.waits().Milliseconds()).Int()
 		return err
 	})
 	return n, err
@@ -72,14 +72,16 @@ func (j *Jobs) conclude(ctx, attempts context.Context, r Record, n int, a attemp
 		failures++
 	}
 	fields := []any{"status", string(v.status), "failures", failures, "error", v.lastError}
-	life := pendingLife
+	life := r.waits()
 	if v.status.Final() {
 		life = r.retention
-		fields = append(fields, "finished", time.Now().UnixMilli())
+		r.Status, r.LastError = v.status, v.lastError
 		if a.response != nil {
-			fields = append(fields, "answered", a.response.Status,
-				"result", j.Sealer.seal(j.binding("result", r.ID, r.Owner), a.response.encode()))
+			result := j.Sealer.seal(j.binding("result", r.ID, r.Owner), a.response.encode())
+			r.HasResult, r.resultSum = true, sumOf(result)
+			fields = append(fields, "answered", a.response.Status, "result", result, "result_sum", r.resultSum)
 		}
+		fields = append(fields, j.end(r)...)
 	}
 	ours, err := j.settle(ctx, attempts, r, n, life, fields...)
 	switch {
@@ -104,7 +106,7 @@ func (j *Jobs) giveBack(ctx, attempts context.Context, r Record, n, attempted in
 	if attempted > 0 {
 		status = Retrying
 	}
-	if _, err := j.settle(ctx, attempts, r, n, pendingLife, "status", string(status), "attempts", attempted); err != nil {
+	if _, err := j.settle(ctx, attempts, r, n, r.waits(), "status", string(status), "attempts", attempted); err != nil {
 		j.Log.Warn("a job went back to the queue without a note", "job_type", r.Type, "error", err)
 	}
 	if attempted < n {
@@ -115,7 +117,9 @@ func (j *Jobs) giveBack(ctx, attempts context.Context, r Record, n, attempted in
 
 // reject ends a job without an attempt.
 func (j *Jobs) reject(ctx context.Context, r Record, why string) error {
-	ours, err := j.note(ctx, r, r.Attempts, r.retention, "status", string(Failed), "error", why, "finished", time.Now().UnixMilli())
+	r.Status, r.LastError, r.HasResult, r.resultSum = Failed, why, false, ""
+	fields := append([]any{"status", string(Failed), "error", why}, j.end(r)...)
+	ours, err := j.note(ctx, r, r.Attempts, r.retention, fields...)
 	switch {
 	case err != nil:
 		return &again{after: time.Second, why: "the job store is away"}
@@ -125,6 +129,12 @@ func (j *Jobs) reject(ctx context.Context, r Record, why string) error {
 	j.Processed(r.Type, Failed)
 	j.shortenHold(ctx, r)
 	return nil
+}
+
+// end are the last fields of a record that becomes final as r is.
+func (j *Jobs) end(r Record) []any {
+	mac, _ := j.mac("ended", r.outcome()...)
+	return []any{"finished", time.Now().UnixMilli(), "ended", mac}
 }
 
 // shortenHold makes the Idempotency-Key expire with the job. On an error the key is kept longer,

@@ -29,6 +29,14 @@
 //
 // A worker that finds no record gives the task back, and withdraws it after a day.
 //
+// # Whose it is
+//
+// Tasks and records carry MACs under KEY_SECRET (proof.go). A record's covers what was accepted:
+// the owner, the route, the request; that of a final record also its status, error and result. A
+// task or record without one belongs to another application, or was forged: it is given back, and
+// neither run, shown nor deleted. A job whose route the policies of this sidecar do not have waits
+// for a sidecar that knows it, until its retention is over.
+//
 // # Attempts
 //
 // An attempt is counted in the record before its request is sent. Only the worker that counted the

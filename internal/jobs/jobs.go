@@ -47,6 +47,9 @@ type Options struct {
 	Names  cachekeys.Names
 	Prefix string  // REDIS_KEY_PREFIX
 	Sealer *Sealer // nil: nothing is sealed
+	// Secret is the key of the MACs of tasks and records; nil while it is not known. The field may
+	// be nil in tests: an empty key.
+	Secret func() []byte
 
 	// Plan matches by the policies in force. It is asked for the time at which the request came, so
 	// that a token which held then still names its claims.
@@ -73,6 +76,8 @@ type Jobs struct {
 	client  *asynq.Client
 	mender  *mender
 	gate    gate
+	unknown stranded       // routes
+	foreign stranded       // tasks
 	running sync.WaitGroup // attempts
 }
 
@@ -98,6 +103,9 @@ func New(o Options) (*Jobs, error) {
 	}
 	if o.Log == nil {
 		o.Log = slog.Default()
+	}
+	if o.Secret == nil {
+		o.Secret = func() []byte { return []byte{} }
 	}
 	if o.Unsent == nil {
 		o.Unsent = func(error) bool { return false }

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/hibiken/asynq"
 	"github.com/redis/go-redis/v9"
@@ -70,7 +71,13 @@ func (j *Jobs) Report(ctx context.Context) (name string, value any, degraded []s
 	if err != nil {
 		return "queues", nil, []string{"the queues are not known: the job store is away"}
 	}
-	return "queues", states, nil
+	for _, route := range j.unknown.names(time.Now()) {
+		degraded = append(degraded, "jobs of the route "+route+" wait for a sidecar whose policies have it")
+	}
+	if len(j.foreign.names(time.Now())) > 0 {
+		degraded = append(degraded, "another application's tasks are in the queues, and are left to it: set REDIS_KEY_PREFIX")
+	}
+	return "queues", states, degraded
 }
 
 // within gives the commands of asynq's Inspector a context; they have none of their own.

@@ -48,6 +48,9 @@ type Record struct {
 	LastError string    // never a body or a secret
 	HasResult bool      // the backend's response is kept
 
+	requestSum, resultSum string // digests of the stored request and result
+	accepted, ended       string // MACs, see proof.go
+
 	retention time.Duration // from the end of the job
 	timeout   time.Duration // of one attempt
 	hold      string        // Redis key of the Idempotency-Key that leads here; "" if none
@@ -55,10 +58,11 @@ type Record struct {
 }
 
 // public are the fields of a record that status needs, in the order in which parse takes them.
-var public = []string{"type", "queue", "owner", "status", "attempts", "failures", "max_retry", "queued", "started", "finished", "error", "answered"}
+var public = []string{"type", "queue", "owner", "status", "attempts", "failures", "max_retry", "queued", "started", "finished", "error", "answered",
+	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended"}
 
 // private are those that only a worker needs, after the public ones.
-var private = []string{"retention", "timeout", "hold", "request"}
+var private = []string{"request"}
 
 // parse reads the values of public and, if they are there, private. ok is false if there is no
 // record.
@@ -85,10 +89,14 @@ func parse(id string, values []any) (r Record, ok bool) {
 		Attempts: int(number(4)), Failures: int(number(5)), MaxRetry: int(number(6)),
 		Queued: at(7), Started: at(8), Finished: at(9), LastError: text(10), HasResult: number(11) != 0,
 		retention: time.Duration(number(12)) * time.Millisecond, timeout: time.Duration(number(13)) * time.Millisecond,
-		hold: text(14), request: []byte(text(15)),
+		hold: text(14), requestSum: text(15), resultSum: text(16), accepted: text(17), ended: text(18),
+		request: []byte(text(19)),
 	}
 	return r, r.Status != ""
 }
+
+// waits is how long the record of a job that is not final is kept after it was touched.
+func (r Record) waits() time.Duration { return max(pendingLife, r.retention+time.Hour) }
 
 // fields are those of a new record, as createScript takes them.
 func (r Record) fields() []any {
@@ -96,6 +104,7 @@ func (r Record) fields() []any {
 		"type", r.Type, "queue", r.Queue, "owner", r.Owner, "status", string(r.Status),
 		"attempts", r.Attempts, "max_retry", r.MaxRetry, "queued", r.Queued.UnixMilli(),
 		"retention", r.retention.Milliseconds(), "timeout", r.timeout.Milliseconds(), "hold", r.hold, "request", r.request,
+		"request_sum", r.requestSum, "accepted", r.accepted,
 	}
 }
 
@@ -126,8 +135,8 @@ func (j *Jobs) peek(ctx context.Context, b *redisconn.Budget, id string, fields 
 		return Record{}, err
 	}
 	r, ok := parse(id, values)
-	if !ok {
-		return Record{}, ErrNotFound
+	if !ok || !j.isOurs(r) {
+		return r, ErrNotFound
 	}
 	return r, nil
 }
@@ -151,6 +160,8 @@ func (j *Jobs) Result(ctx context.Context, b *redisconn.Budget, r Record) (*Resp
 		return nil, err
 	case stored == nil:
 		return nil, ErrNotFound
+	case sumOf(stored) != r.resultSum:
+		return nil, errors.Join(ErrSealed, errForged)
 	}
 	value, err := j.Sealer.open(j.binding("result", r.ID, r.Owner), stored)
 	if err != nil {

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
 	"time"
@@ -46,11 +45,6 @@ type Receipt struct {
 	ID      string // Accepted, Withdrawn
 	Status  Status // Accepted: Queued, or how far the job is to which the key led
 	Why     reason.Reason
-}
-
-// stub is the payload of asynq's task.
-type stub struct {
-	Queued time.Time `json:"queued_at"`
 }
 
 // Submit makes a job of a request, in the two steps that the package comment describes. It does not
@@ -101,6 +95,9 @@ func (j *Jobs) earlier(ctx context.Context, b *redisconn.Budget, id string) (r R
 // adopted job may have been promised to another client.
 func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold, adopted bool) Receipt {
 	now := time.Now()
+	if _, ok := j.mac("task"); !ok {
+		return Receipt{Outcome: Declined, Why: reason.KeySecretUnknown}
+	}
 	giveUp := func() {
 		if h.id = id; !adopted {
 			j.withdraw(s.Job.Queue, h)
@@ -118,11 +115,13 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 	}
 
 	record := Record{
-		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.Owner, Status: Queued, MaxRetry: s.Job.MaxRetry, Queued: now,
+		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.Owner, Status: Queued, MaxRetry: s.Job.MaxRetry, Queued: now.Truncate(time.Millisecond),
 		retention: s.Job.Retention, timeout: s.Job.Timeout, hold: h.key,
 		request: j.Sealer.seal(j.binding("request", id, s.Owner), s.Request.encode()),
 	}
-	there, fate := j.create(ctx, b, record, pendingLife)
+	record.requestSum = sumOf(record.request)
+	record.accepted, _ = j.mac("accepted", record.terms()...)
+	there, fate := j.create(ctx, b, record, record.waits())
 	switch {
 	case fate == executed && there == withdrawn:
 		return Receipt{Outcome: Declined, Why: reason.EnqueueUnknown}
@@ -140,8 +139,7 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 
 // enqueue is the first step. A task that is there already has been enqueued.
 func (j *Jobs) enqueue(ctx context.Context, b *redisconn.Budget, s Submission, id string, now time.Time) fate {
-	payload, _ := json.Marshal(stub{Queued: now.UTC()}) // a time always marshals
-	task := asynq.NewTask(s.Route, payload)
+	task := asynq.NewTask(s.Route, j.newStub(id, now))
 	fate, _ := j.once(ctx, b, "enqueue", func(ctx context.Context, _ redis.UniversalClient) error {
 		_, err := j.client.EnqueueContext(ctx, task,
 			asynq.TaskID(id), asynq.Queue(j.queue.asynq(s.Job.Queue)),

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -56,6 +55,7 @@ func (j *Jobs) RunWorkers(ctx context.Context) error {
 		Logger:          asynqLog{j.Log},
 		LogLevel:        asynq.WarnLevel,
 	})
+	j.warnOfOthers(ctx, queues)
 	err := server.Start(asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
 		j.running.Add(1)
 		defer j.running.Done()
@@ -91,10 +91,14 @@ func isFailure(err error) bool {
 func (j *Jobs) process(ctx, attempts context.Context, t *asynq.Task) error {
 	id, ok := asynq.GetTaskID(ctx)
 	if !ok || !ValidID(id) {
-		return nil // nothing that was ever submitted
+		return j.foreignTask()
 	}
 	r, err := j.await(ctx, id)
 	switch {
+	case errors.Is(err, ErrNotFound) && j.Secret() == nil:
+		return &again{after: time.Second, why: "the key secret is not known yet"}
+	case errors.Is(err, ErrNotFound) && r.Status != "": // a record that no sidecar of ours accepted
+		return j.foreignTask()
 	case errors.Is(err, ErrNotFound):
 		return j.unconfirmed(ctx, id, t.Payload())
 	case err != nil:
@@ -133,8 +137,10 @@ func (j *Jobs) await(ctx context.Context, id string) (Record, error) {
 
 // unconfirmed gives a task without a record back, or withdraws it when it is too old.
 func (j *Jobs) unconfirmed(ctx context.Context, id string, payload []byte) error {
-	var s stub
-	_ = json.Unmarshal(payload, &s) // unreadable: as old as can be
+	s, ok := j.parseStub(id, payload)
+	if !ok {
+		return j.foreignTask()
+	}
 	age := time.Since(s.Queued)
 	if age < unconfirmedLife {
 		return &again{after: min(time.Second+age/10, time.Minute), why: "not confirmed yet"}
@@ -149,6 +155,9 @@ func (j *Jobs) unconfirmed(ctx context.Context, id string, payload []byte) error
 }
 
 func (j *Jobs) openRequest(r Record) (*Request, error) {
+	if sumOf(r.request) != r.requestSum {
+		return nil, errForged
+	}
 	value, err := j.Sealer.open(j.binding("request", r.ID, r.Owner), r.request)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"net/http"
 	"slices"
@@ -337,8 +336,7 @@ func TestATaskWithoutARecordIsGivenBackUntilItIsTooOld(t *testing.T) {
 	w := newWorld(t, shared, answer(201))
 	enqueue := func(age time.Duration) (id string) {
 		id = newID()
-		payload := fmt.Sprintf(`{"queued_at": %q}`, time.Now().Add(-age).UTC().Format(time.RFC3339))
-		_, err := w.client.Enqueue(asynq.NewTask("craft", []byte(payload)), asynq.TaskID(id),
+		_, err := w.client.Enqueue(asynq.NewTask("craft", w.newStub(id, time.Now().Add(-age))), asynq.TaskID(id),
 			asynq.Queue(w.queue.asynq("default")), asynq.MaxRetry(math.MaxInt32))
 		if err != nil {
 			t.Fatal(err)
