@@ -25,14 +25,12 @@ func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
 	if why := plan.Caller.Bypass; why != "" {
 		return false, why
 	}
-	body, whole, err := readBody(r, plan.Job.MaxBody)
-	switch {
-	case err != nil:
-		return false, reason.Incomplete
-	case !whole:
-		return false, reason.JobBodyTooBig
+	body, why := h.readBody(r, plan.Job.MaxBody)
+	defer body.Release()
+	if why != "" {
+		return false, why
 	}
-	s := jobs.Submission{Request: capture(r, body), Route: plan.Route, Job: plan.Job, Key: strings.Join(r.Header[idempotencyKey], ", ")}
+	s := jobs.Submission{Request: capture(r, body.Content), Route: plan.Route, Job: plan.Job, Key: strings.Join(r.Header[idempotencyKey], ", ")}
 	if !plan.Caller.Anonymous {
 		s.Owner = plan.Caller.ID
 	}

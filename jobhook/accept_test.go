@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"sidecar/internal/jobs"
+	"sidecar/internal/peek"
 	"sidecar/internal/reason"
 	"sidecar/test/redisd"
 )
@@ -183,5 +185,30 @@ func TestPreferencesForTheQueueEndHere(t *testing.T) {
 		if got := strings.Join(withoutQueueing([]string{sent}), ", "); got != want {
 			t.Errorf("%s: %q, want %q", sent, got, want)
 		}
+	}
+}
+
+// A body that stalls is let go: there is no job, and the backend gets it as it comes.
+func TestABodyThatStallsIsNoJob(t *testing.T) {
+	f := newFront(t, shared, nil, nil)
+	f.Bodies = peek.NewRoom(1<<20, 20*time.Millisecond)
+	body, rest := io.Pipe()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.url+"/craft", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_, _ = io.WriteString(rest, "the beginning")
+		time.Sleep(300 * time.Millisecond) // a client that is slow
+		_, _ = io.WriteString(rest, " and the end")
+		_ = rest.Close()
+	}()
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if f.why != reason.JobBodyLate || f.passed != "the beginning and the end" {
+		t.Errorf("%q %q, status %d", f.why, f.passed, resp.StatusCode)
 	}
 }

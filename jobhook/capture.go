@@ -7,19 +7,30 @@ import (
 	"sidecar/internal/httpfield"
 	"sidecar/internal/jobs"
 	"sidecar/internal/peek"
+	"sidecar/internal/reason"
 )
 
 // readBody reads up to limit bytes of r's body and puts them back, so that r can be sent to the
-// backend whole in any case. ok is false if there is more, or if the body ended early.
-func readBody(r *http.Request, limit int64) (content []byte, ok bool, err error) {
-	switch {
-	case r.ContentLength > limit:
-		return nil, false, nil
-	case r.ContentLength == 0:
-		return nil, true, nil
+// backend whole in any case. why is the reason that there is no job: the body is longer, or late,
+// or ended early. The body has to be released.
+func (h *Hook) readBody(r *http.Request, limit int64) (held peek.Held, why reason.Reason) {
+	if r.ContentLength > limit {
+		return peek.Held{}, reason.JobBodyTooBig
 	}
-	content, ok, r.Body, err = peek.Body(r.Body, limit)
-	return content, ok, err
+	if r.ContentLength == 0 {
+		return peek.Held{Whole: true}, ""
+	}
+	held = h.Bodies.Body(r.Body, limit)
+	r.Body = held.Again
+	switch {
+	case held.Err != nil:
+		return held, reason.Incomplete
+	case held.LetGo:
+		return held, reason.JobBodyLate
+	case !held.Whole:
+		return held, reason.JobBodyTooBig
+	}
+	return held, ""
 }
 
 // capture returns r, with its body, as a job keeps it.

@@ -16,6 +16,7 @@ import (
 	"sidecar/internal/backend"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/jobs"
+	"sidecar/internal/peek"
 	"sidecar/internal/reason"
 	"sidecar/policy"
 	"sidecar/test/redisd"
@@ -73,7 +74,7 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 	running.Go(func() { queue.RunMending(ctx) })
 	running.Go(func() { _ = queue.RunWorkers(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
-	f.Hook = New(Options{Jobs: queue, Log: slog.New(slog.DiscardHandler), AuthFailed: func() { f.failures++ },
+	f.Hook = New(Options{Jobs: queue, Bodies: peek.NewRoom(1<<20, 20*time.Second), Log: slog.New(slog.DiscardHandler), AuthFailed: func() { f.failures++ },
 		CacheStatus: func(why reason.Reason) string { return "sidecar; detail=" + string(why) }})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, _, _ := strings.Cut(r.RequestURI, "?")

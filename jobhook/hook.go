@@ -14,6 +14,7 @@ import (
 	"sidecar/internal/caller"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/jobs"
+	"sidecar/internal/peek"
 	"sidecar/internal/problem"
 	"sidecar/internal/reason"
 )
@@ -34,6 +35,7 @@ type Options struct {
 	// AuthFailed is called when somebody asks for a job that is not there, or not theirs; nil:
 	// nobody counts.
 	AuthFailed func()
+	Bodies     *peek.Room   // bounds the request bodies that are held
 	Log        *slog.Logger // nil: slog.Default
 }
 

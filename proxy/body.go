@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"sidecar/internal/httpfield"
-	"sidecar/internal/peek"
 	"sidecar/policy"
 )
 
@@ -32,16 +31,15 @@ func (w *writing) takeBody(out *http.Request) (ok bool) {
 func (w *writing) inspectBody(body io.ReadCloser, length int64) (again io.ReadCloser, err error) {
 	again = body
 	if length <= w.proxy.MaxInspectBody {
-		var content []byte
-		var whole bool
-		content, whole, again, err = peek.Body(body, w.proxy.MaxInspectBody)
+		held := w.proxy.Bodies.Body(body, w.proxy.MaxInspectBody)
 		switch {
-		case whole:
-			w.sent = policy.NewBody(content, httpfield.Header(w.x.r.Header))
-			return again, nil
-		case err != nil:
-			return nil, err
+		case held.Whole:
+			w.sent, w.release = policy.NewBody(held.Content, httpfield.Header(w.x.r.Header)), held.Release
+			return held.Again, nil
+		case held.Err != nil:
+			return nil, held.Err
 		}
+		again = held.Again
 	}
 	w.upload = newUpload(again, length, w)
 	return w.upload, nil
@@ -125,12 +123,13 @@ func (l *lateBody) take() error {
 	defer l.mu.Unlock()
 	switch {
 	case l.over:
+		early.done()
 		return errWithheld
 	case err != nil:
 		l.unread = err
 		return err
 	}
-	w.sent, w.upload = early.sent, early.upload
+	w.sent, w.upload, w.release = early.sent, early.upload, early.release
 	if l.ReadCloser = body; w.upload != nil {
 		w.upload.writing = w
 		return nil

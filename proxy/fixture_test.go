@@ -19,6 +19,7 @@ import (
 	"sidecar/internal/backend"
 	"sidecar/internal/coherence"
 	"sidecar/internal/config"
+	"sidecar/internal/peek"
 	"sidecar/internal/redisconn"
 	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
@@ -52,6 +53,7 @@ type setup struct {
 	away     bool          // Redis is not waited for
 	budget   time.Duration // of Redis, for one request
 	inspect  int64
+	bodies   *peek.Room
 	collapse time.Duration // CollapseWait
 	backend  backend.Options
 	wrap     func(http.Handler) http.Handler
@@ -61,7 +63,7 @@ type setup struct {
 func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar {
 	t.Helper()
 	o := setup{redis: shared, prefix: fmt.Sprint("t", prefixes.Add(1)), budget: 10 * time.Second,
-		inspect: 1 << 20, collapse: 10 * time.Second,
+		inspect: 1 << 20, bodies: peek.NewRoom(32<<20, 20*time.Second), collapse: 10 * time.Second,
 		backend: backend.Options{URL: b.URL, Timeout: 20 * time.Second, Dial: time.Second}}
 	for _, f := range change {
 		f(&o)
@@ -93,7 +95,7 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 		Table: func() *policy.Table { return table }, Store: kept, Keyspace: s.keys, Redis: conn,
 		Backend: transport,
 		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, ""),
-		RedisTimeout: o.budget, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
+		RedisTimeout: o.budget, Bodies: o.bodies, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
 	}
 	handler := http.Handler(p)
 	if o.wrap != nil {

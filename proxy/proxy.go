@@ -24,6 +24,7 @@ import (
 	"sidecar/internal/caller"
 	"sidecar/internal/coherence"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/peek"
 	"sidecar/internal/reason"
 	"sidecar/internal/redisconn"
 	"sidecar/internal/store"
@@ -57,6 +58,7 @@ type Proxy struct {
 	Access   *telemetry.AccessLog
 
 	RedisTimeout   time.Duration        // all Redis work of one request together
+	Bodies         *peek.Room           // bounds the request bodies that are held
 	MaxInspectBody int64                // bytes of a body that are read to fill templates
 	CacheStatus    telemetry.StatusMode // what Cache-Status says
 	// called for each answer of the backend; nil: nobody wants to know

@@ -43,6 +43,7 @@ func (p *Proxy) write(x *exchange) {
 	}
 	resp, _, err := p.roundTrip(x, w.ctx, out)
 	unread := w.late.end()
+	defer w.done()
 	if err != nil {
 		w.failed(err, unread)
 		return
@@ -75,17 +76,25 @@ func (p *Proxy) write(x *exchange) {
 
 // A writing is a write under way.
 type writing struct {
-	proxy  *Proxy
-	x      *exchange
-	plan   *policy.WritePlan
-	ctx    context.Context  // of the backend request
-	sent   *policy.Body     // the request's content, if it was read before it is sent
-	upload *upload          // the request's content, if it is sent on as it comes
-	late   *lateBody        // nil: the client did not ask whether to send its body
-	steps  *coherence.Write // nil: no route
+	proxy   *Proxy
+	x       *exchange
+	plan    *policy.WritePlan
+	ctx     context.Context  // of the backend request
+	sent    *policy.Body     // the request's content, if it was read before it is sent
+	upload  *upload          // the request's content, if it is sent on as it comes
+	release func()           // gives the room of sent back; nil: nothing is held
+	late    *lateBody        // nil: the client did not ask whether to send its body
+	steps   *coherence.Write // nil: no route
 
 	announced atomic.Bool // so the backend may have the whole request; or it need not be
 	withheld  atomic.Bool // it cannot be announced, and the backend does not get the whole request
+}
+
+// done gives the room of the body back.
+func (w *writing) done() {
+	if w.release != nil {
+		w.release()
+	}
 }
 
 // prepare reads the body and announces the write. Where the client asks first whether to send its
@@ -103,12 +112,14 @@ func (w *writing) prepare(out *http.Request) (ok bool) {
 	}
 	if route := w.plan.DeniedBy(w.sent); route != "" {
 		w.x.out.Route = route
+		w.done()
 		w.proxy.deny(w.x)
 		return false
 	}
 	if w.upload != nil || w.announce() == nil {
 		return true
 	}
+	w.done()
 	w.refuseWithheld()
 	return false
 }

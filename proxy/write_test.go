@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"sidecar/internal/peek"
 	"sidecar/test/redisd"
 )
 
@@ -527,5 +528,59 @@ func TestWithRedisAwayAStrictWriteIsRefusedAndAnotherPasses(t *testing.T) {
 	}
 	if a := s.put("/strict/1", "x"); a.status != http.StatusOK {
 		t.Errorf("a strict write then: %d %q", a.status, a.cache())
+	}
+}
+
+// A body that stalls is let go: the request goes on, and drops whole families.
+func TestABodyThatStallsGoesOnUninspected(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		room *peek.Room
+	}{
+		{"it comes too slowly", peek.NewRoom(1<<20, 50*time.Millisecond)},
+		{"others find no room", peek.NewRoom(64<<10, time.Minute)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got := make(chan string, 8)
+			b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+				if r.Method == http.MethodPost {
+					content, _ := io.ReadAll(r.Body)
+					got <- string(content)
+					return
+				}
+				write(w, fmt.Sprint("answer ", n))
+			})
+			s := start(t, b, writes, func(o *setup) { o.bodies = c.room })
+			still := s.cached("/items/1")
+			before := b.requests.Load()
+			var rests []*io.PipeWriter
+			done := make(chan answer, 8)
+			for range 4 { // 24 KiB each
+				body, rest := io.Pipe()
+				rests = append(rests, rest)
+				go func() {
+					done <- s.do(t.Context(), http.MethodPost, "/of/body", body, "Content-Type: application/json", "Authorization: Basic eDp5")
+				}()
+				_, _ = io.WriteString(rest, `{"id":2,"x":"`+strings.Repeat("x", 24<<10))
+			}
+			await(t, "a request is at the backend", func() bool { return b.requests.Load() > before })
+			for _, rest := range rests {
+				go func() {
+					_, _ = io.WriteString(rest, `"}`)
+					_ = rest.Close()
+				}()
+			}
+			for range rests {
+				if a := <-done; a.status != http.StatusOK {
+					t.Errorf("%d %v", a.status, a.err)
+				}
+				if content := <-got; content != `{"id":2,"x":"`+strings.Repeat("x", 24<<10)+`"}` {
+					t.Errorf("the backend got %d bytes", len(content))
+				}
+			}
+			if still() {
+				t.Error("an entry of the family is served")
+			}
+		})
 	}
 }

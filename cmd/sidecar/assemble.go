@@ -21,6 +21,7 @@ import (
 	"sidecar/internal/jobs"
 	"sidecar/internal/keysecret"
 	"sidecar/internal/ops"
+	"sidecar/internal/peek"
 	"sidecar/internal/reason"
 	"sidecar/internal/redisconn"
 	"sidecar/internal/store"
@@ -246,11 +247,19 @@ func (s *sidecar) queueStats() []telemetry.QueueStats {
 // unsealed is said at the start and in /status.
 const unsealed = "JOBS_ENCRYPTION_KEY is not set: jobs stand in Redis as they were sent, with their credentials, until they are done"
 
+// Bounds of the request bodies that are held, for writes and for jobs: their bytes in sum, or room
+// for four where MAX_INSPECT_BODY is large, and the time for which the rest of one is awaited.
+const (
+	bodyRoom = 32 << 20
+	bodyWait = 10 * time.Second
+)
+
 // listen opens the listeners and makes their servers.
 func (s *sidecar) listen() (err error) {
 	mode, _ := telemetry.ParseStatusMode(s.cfg.CacheStatus) // checked with the configuration
+	bodies := peek.NewRoom(max(bodyRoom, 4*int64(s.cfg.MaxInspect)), bodyWait)
 	hook := jobhook.New(jobhook.Options{
-		Jobs: s.jobs, Path: s.cfg.JobsPath, Log: s.log,
+		Bodies: bodies, Jobs: s.jobs, Path: s.cfg.JobsPath, Log: s.log,
 		CacheStatus: func(why reason.Reason) string {
 			o := telemetry.Outcome{Result: telemetry.ResultJob, Reason: why}
 			return o.CacheStatus(mode)
@@ -260,7 +269,7 @@ func (s *sidecar) listen() (err error) {
 	s.proxy = &proxy.Proxy{
 		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache, Backend: s.backend, Jobs: hook,
 		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, s.cfg.JobsPath),
-		RedisTimeout: s.cfg.Timeout, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
+		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
 		Answered: func() { s.answered.Store(true) },
 	}
 	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}

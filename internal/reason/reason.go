@@ -95,6 +95,7 @@ const (
 const (
 	Queued         Reason = "queued"
 	JobBodyTooBig  Reason = "job-body-too-large"
+	JobBodyLate    Reason = "job-body-late" // let go before it was complete
 	JobStoreAway   Reason = "job-store-away"
 	EnqueueUnknown Reason = "enqueue-unknown" // withdrawn, and sent to the backend
 )
