@@ -28,6 +28,10 @@ func TestAnIDInSeveralSpellings(t *testing.T) {
 			if got := texts(done(table.Plan(request("PUT", "/c/"+other), now))); !slices.Contains(got, "c:*") || !slices.Contains(got, "c:"+id) {
 				t.Errorf("PUT /c/%s: %q", other, got)
 			}
+			announced, _ := table.Plan(request("PUT", "/c/"+other), now).Write.Announced(nil)
+			if got := texts(announced); !slices.Contains(got, "c:*") {
+				t.Errorf("PUT /c/%s announces %q", other, got)
+			}
 			if p := table.Plan(request("GET", "/c/"+other), now); p.Kind == Read && !slices.Contains(texts(p.Read.Carried), "c:"+id) {
 				t.Errorf("GET /c/%s carries %q", other, texts(p.Read.Carried))
 			}
