@@ -24,6 +24,7 @@ func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, tt
 	if e.Chunks == nil {
 		return nil, nil
 	}
+	at := s.names.Entry(s.variantOf(e.Vary, placed))
 	kept := make([]*redis.BoolCmd, 0, e.Chunks.Count())
 	var old *redis.StringCmd
 	err = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
@@ -32,7 +33,7 @@ func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, tt
 			kept = append(kept, pipe.PExpire(ctx, key, ttl+readingTTL))
 		}
 		// the last: its own error hides no other's
-		old = pipe.Get(ctx, s.names.Entry(s.variantOf(e.Vary, placed)))
+		old = pipe.Get(ctx, at)
 		_, err := pipe.Exec(ctx)
 		if redis.HasErrorPrefix(err, "WRONGTYPE") {
 			return nil // a stranger's, to be overwritten
@@ -45,15 +46,15 @@ func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, tt
 	case slices.ContainsFunc(kept, func(c *redis.BoolCmd) bool { return !c.Val() }):
 		return nil, ErrBodyLost
 	}
-	if replaced = chunksOf(old.Val()); replaced != nil && replaced.ID == e.Chunks.ID {
+	if replaced = chunksOf(old.Val(), at); replaced != nil && replaced.ID == e.Chunks.ID {
 		replaced = nil
 	}
 	return replaced, nil
 }
 
 // chunksOf are the pieces that a record refers to; nil if it refers to none.
-func chunksOf(value string) *entry.Chunks {
-	if rec := parse(value); rec != nil {
+func chunksOf(value, key string) *entry.Chunks {
+	if rec := parse(value, key); rec != nil {
 		if e, err := entry.Decode(rec.payload, 0); err == nil {
 			return e.Chunks
 		}

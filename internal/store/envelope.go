@@ -28,8 +28,11 @@ var errEnvelope = errors.New("store: not an envelope")
 // maxNames bounds the names that a record may bring; the policy's bound is lower.
 const maxNames = 256
 
-func (r envelope) encode() []byte {
-	b := make([]byte, 0, len(r.payload)+len(r.stamp)*32+64)
+// encode returns the record for this Redis key.
+func (r envelope) encode(key string) []byte {
+	b := make([]byte, 0, len(key)+len(r.payload)+len(r.stamp)*32+64)
+	b = binary.AppendUvarint(b, uint64(len(key)))
+	b = append(b, key...)
 	b = r.stamp.Append(b)
 	b = binary.AppendUvarint(b, uint64(len(r.names)))
 	for _, n := range r.names {
@@ -40,10 +43,15 @@ func (r envelope) encode() []byte {
 	return append(b, r.payload...)
 }
 
-// decodeEnvelope reads a record; its payload is a part of b.
-func decodeEnvelope(b []byte) (envelope, error) {
+// decodeEnvelope reads the record that was stored under this Redis key; its payload is a part of b.
+func decodeEnvelope(b []byte, key string) (envelope, error) {
 	var r envelope
 	var err error
+	length, width := binary.Uvarint(b)
+	if width <= 0 || length != uint64(len(key)) || len(b)-width < len(key) || string(b[width:width+len(key)]) != key {
+		return r, errEnvelope
+	}
+	b = b[width+len(key):]
 	if r.stamp, b, err = coherence.ParseStamp(b); err != nil {
 		return r, err
 	}

@@ -126,9 +126,10 @@ func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry
 	}
 	err = s.conn.Do(ctx, nil, "store", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
-		pipe.Set(ctx, s.names.Entry(key), rec.encode(), ttl)
+		at := s.names.Entry(key)
+		pipe.Set(ctx, at, rec.encode(at), ttl)
 		if len(e.Vary) > 0 {
-			pipe.Set(ctx, s.names.Entry(placed.Primary), indexEnvelope(entry.Index{Vary: e.Vary, Variants: variants}), ttl)
+			s.setIndex(ctx, pipe, placed.Primary, entry.Index{Vary: e.Vary, Variants: variants}, ttl)
 		}
 		s.writeSearch(ctx, pipe, f.query, placed, ttl)
 		f.lease.ReleaseIn(ctx, pipe)
@@ -138,8 +139,10 @@ func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry
 	return variants, err
 }
 
-func indexEnvelope(x entry.Index) []byte {
-	return envelope{stamp: coherence.Stamp{}, payload: x.Encode(nil)}.encode()
+// setIndex writes an index under a primary key.
+func (s *Store) setIndex(ctx context.Context, pipe redis.Pipeliner, primary cachekeys.Digest, x entry.Index, ttl time.Duration) {
+	at := s.names.Entry(primary)
+	pipe.Set(ctx, at, envelope{stamp: coherence.Stamp{}, payload: x.Encode(nil)}.encode(at), ttl)
 }
 
 // Drop takes an entry out, of which something better is known: it is looked for in vain, here and

@@ -250,17 +250,18 @@ func (l *lookup) readAll() (*envelope, error) {
 		l.leased, values = values[last] != nil, values[:last]
 	}
 	l.reading = l.store.keyspace.NewReading(tags, values[1:])
-	return parse(values[0]), nil
+	return parse(values[0], keys[0]), nil
 }
 
 // readEntry reads another entry than was expected. The tokens in hand serve on: they were read
 // after the request came.
 func (l *lookup) readEntry(key cachekeys.Digest) (*envelope, error) {
-	values, err := l.store.mget(l.ctx, l.budget, []string{l.store.names.Entry(key)})
+	at := l.store.names.Entry(key)
+	values, err := l.store.mget(l.ctx, l.budget, []string{at})
 	if err != nil {
 		return nil, err
 	}
-	return parse(values[0]), nil
+	return parse(values[0], at), nil
 }
 
 // judge asks the protocol, and reads the tokens that it misses.
@@ -286,13 +287,14 @@ func (l *lookup) remember(rec *envelope) {
 	l.store.hints.set(l.query.Primary, l.hint)
 }
 
-// parse reads a record; what is absent or damaged is nil.
-func parse(value any) *envelope {
+// parse reads the record under a Redis key; nil if it is absent, damaged, or was stored under
+// another key.
+func parse(value any, key string) *envelope {
 	s, ok := value.(string)
 	if !ok {
 		return nil
 	}
-	rec, err := decodeEnvelope([]byte(s))
+	rec, err := decodeEnvelope([]byte(s), key)
 	if err != nil {
 		return nil
 	}

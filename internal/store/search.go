@@ -62,7 +62,7 @@ func (q Query) asksBare() bool {
 
 // learnSearch remembers what stands under the bare key of a path.
 func (s *Store) learnSearch(q Query, value any) (v httpfield.SearchVariance, ok bool) {
-	rec := parse(value)
+	rec := parse(value, s.names.Entry(q.Search.Bare()))
 	if rec == nil {
 		return v, false
 	}
@@ -98,7 +98,7 @@ func (s *Store) writeSearch(ctx context.Context, pipe redis.Pipeliner, asked, pl
 	case placed.Search == nil:
 	case placed.Primary != placed.exact:
 		s.rememberSearch(placed, placed.search)
-		pipe.Set(ctx, s.names.Entry(placed.Search.Bare()), indexEnvelope(entry.Index{Search: placed.search.String()}), ttl)
+		s.setIndex(ctx, pipe, placed.Search.Bare(), entry.Index{Search: placed.search.String()}, ttl)
 	case asked.Primary != asked.exact:
 		bare := placed.Search.Bare()
 		s.hints.set(bare, hint{})

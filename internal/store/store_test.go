@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -312,6 +313,26 @@ func TestDamageInRedisIsAMiss(t *testing.T) {
 			t.Fatalf("an entry cut after %d of %d bytes was served", n, len(whole))
 		}
 	}
+}
+
+// A record is an answer under the key that it was stored under, and under no other.
+func TestARecordUnderAnotherKeyIsNoAnswer(t *testing.T) {
+	w := newWorld(t)
+	names := cachekeys.NewNames("test")
+	a, b := query("/characters/42", nil), query("/characters/43", nil)
+	w.keep(w.begin(a), answer("one"), noNames)
+	w.wantBody(a, "one")
+	put := func(key string, record string) {
+		t.Helper()
+		if err := w.raw().Set(t.Context(), key, record, time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	record := w.raw().Get(t.Context(), names.Entry(a.Primary)).Val()
+	put(names.Entry(b.Primary), record)
+	w.wantNothing(b, reason.Miss)
+	put(names.Entry(b.Primary), strings.Replace(record, names.Entry(a.Primary), names.Entry(b.Primary), 1))
+	w.wantBody(b, "one") // so nothing else keeps it from being one
 }
 
 func TestAFullStoreDropsAndDoesNotWait(t *testing.T) {
