@@ -60,6 +60,7 @@ func (l *loader) token(n yamldoc.Node) {
 		field("algorithms", func(n yamldoc.Node) { j.Algorithms = l.Strings(n, "algorithms") }),
 		field("issuer", text(&j.Issuer, "issuer")),
 		field("audience", text(&j.Audience, "audience")),
+		field("typ", text(&j.Type, "typ")),
 	)
 	if l.FaultySince(before) {
 		return // a check of the whole block would only repeat the fault

@@ -39,6 +39,7 @@ type JWT struct {
 	Algorithms    []string // accepted ones; not empty
 	Issuer        string   // "": any
 	Audience      string   // "": any
+	Type          string   // of the token (typ), like at+jwt; "": any
 }
 
 // DefaultMaxAge is the default of `max_age`.

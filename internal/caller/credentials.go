@@ -10,17 +10,22 @@ import (
 
 // identityFields are the fields that identify a caller, in lower case; '*' ends a prefix.
 var identityFields = httpfield.Names{
-	"authorization", "x-api-key", "x-forwarded-user", "x-auth-request-*", "remote-user",
-	"x-forwarded-client-cert",
+	"authorization", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token",
+	"x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
+	"x-forwarded-access-token", "x-forwarded-id-token", "x-forwarded-client-cert",
+	"x-auth-request-*", "remote-user", "remote-name",
+	"remote-email", "remote-groups", "x-remote-*", "x-authenticated-*", "x-webauth-*",
+	"x-userinfo", "x-user-*", "x-consumer-*", "x-credential-*", "x-anonymous-consumer",
+	"x-jwt-*", "x-id-token", "x-amzn-oidc-*", "x-goog-authenticated-user-*", "x-goog-iap-*",
+	"x-ms-client-principal*", "x-ms-token-*", "cf-access-*", "client-cert", "client-cert-chain",
+	"x-client-cert*", "x-ssl-client-*", "ssl-client-*", "x-tenant-user", "x-authentik-*",
 }
 
 // undeclared reports whether the request has an identity field that the policies do not declare. A
 // name with '_' cannot be declared, and some servers read it as '-'.
 func undeclared(f httpfield.Fields, c Config) bool {
 	for name := range f.All() {
-		switch name[0] {
-		case 'A', 'X', 'R', 'a', 'x', 'r':
-		default:
+		if !mayIdentify(name) {
 			continue
 		}
 		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
@@ -30,6 +35,19 @@ func undeclared(f httpfield.Fields, c Config) bool {
 		if !slices.Contains(c.Credentials, Credential{Name: name}) {
 			return true
 		}
+	}
+	return false
+}
+
+// mayIdentify is false for most names that are not among identityFields, without looking at them.
+func mayIdentify(name string) bool {
+	switch name[0] | 0x20 {
+	case 'a', 'x', 'r':
+		return true
+	case 'c': // Cf-, Client-
+		return len(name) > 3 && (name[1]|0x20 == 'f' || name[1]|0x20 == 'l')
+	case 's': // Ssl-
+		return len(name) > 3 && name[1]|0x20 == 's'
 	}
 	return false
 }

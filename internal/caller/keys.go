@@ -29,6 +29,7 @@ const (
 type verifier struct {
 	algorithms       []jose.SignatureAlgorithm
 	issuer, audience string
+	typ              string // that a token has to have; "": any
 	read             func(ctx context.Context) ([]jose.JSONWebKey, error)
 	keys             atomic.Pointer[[]jose.JSONWebKey]
 	wanted           chan struct{} // a token named an unknown key
@@ -39,7 +40,7 @@ func newVerifier(j *JWT) (*verifier, error) {
 	if err := j.Check(); err != nil {
 		return nil, err
 	}
-	v := &verifier{issuer: j.Issuer, audience: j.Audience, wanted: make(chan struct{}, 1)}
+	v := &verifier{issuer: j.Issuer, audience: j.Audience, typ: j.Type, wanted: make(chan struct{}, 1)}
 	for _, a := range j.Algorithms {
 		v.algorithms = append(v.algorithms, jose.SignatureAlgorithm(a))
 	}

@@ -2,7 +2,10 @@ package caller
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -22,6 +25,7 @@ const maxToken = 16 << 10
 // A claimSet has the claims of a verified token (RFC 7519 §4).
 type claimSet struct {
 	all     map[string]any // numbers as json.Number
+	header  string         // canonical text of the protected header but alg
 	expires time.Time      // zero: never
 }
 
@@ -40,6 +44,9 @@ func (v *verifier) verify(token string, now time.Time) (*claimSet, bool) {
 		return nil, false
 	}
 	c := &claimSet{}
+	if c.header, ok = v.header(token); !ok || !distinct(payload) {
+		return nil, false
+	}
 	d := json.NewDecoder(bytes.NewReader(payload))
 	d.UseNumber() // an id may be a number over 2^53
 	if err := d.Decode(&c.all); err != nil || c.all == nil {
@@ -49,6 +56,70 @@ func (v *verifier) verify(token string, now time.Time) (*claimSet, bool) {
 		return nil, false // not UTF-8: json would decode different callers to the same text
 	}
 	return c, v.holds(c, now)
+}
+
+// header is the canonical text of the token's protected header without alg: a key for each tenant
+// or another typ may decide the answer as a claim does. ok is false for a type that is not wanted.
+func (v *verifier) header(token string) (text string, ok bool) {
+	encoded, _, _ := strings.Cut(token, ".")
+	content, err := base64.RawURLEncoding.DecodeString(encoded)
+	if err != nil || !distinct(content) {
+		return "", false
+	}
+	var fields map[string]any
+	d := json.NewDecoder(bytes.NewReader(content))
+	d.UseNumber()
+	if err := d.Decode(&fields); err != nil {
+		return "", false
+	}
+	typ, _ := fields["typ"].(string)
+	delete(fields, "alg")
+	canonical, _ := json.Marshal(fields) // decoded values always encode
+	return string(canonical), v.typ == "" || sameType(typ, v.typ)
+}
+
+// sameType compares two media types of typ, which may leave out application/ (RFC 7515 §4.1.9).
+func sameType(a, b string) bool {
+	plain := func(s string) string { return strings.TrimPrefix(strings.ToLower(s), "application/") }
+	return plain(a) == plain(b)
+}
+
+// distinct reports whether no object in a JSON text has a name twice: servers differ in which of
+// the two counts (RFC 8259 §4).
+func distinct(content []byte) bool {
+	d := json.NewDecoder(bytes.NewReader(content))
+	var objects []map[string]bool // nil for an array
+	name := false                 // the next token in the innermost object is a name
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return errors.Is(err, io.EOF)
+		}
+		inObject := len(objects) > 0 && objects[len(objects)-1] != nil
+		switch t := token.(type) {
+		case json.Delim:
+			switch t {
+			case '{':
+				objects, name = append(objects, map[string]bool{}), true
+				continue
+			case '[':
+				objects = append(objects, nil)
+				continue
+			}
+			objects = objects[:len(objects)-1]
+			name = len(objects) > 0 && objects[len(objects)-1] != nil
+			continue
+		case string:
+			if inObject && name {
+				if objects[len(objects)-1][t] {
+					return false
+				}
+				objects[len(objects)-1][t], name = true, false
+				continue
+			}
+		}
+		name = inObject
+	}
 }
 
 // payload returns the signed content, if any fitting key verifies it.
@@ -123,7 +194,7 @@ func (c *claimSet) lasting() string {
 		delete(kept, name)
 	}
 	text, _ := json.Marshal(kept) // sorted; decoded values always encode
-	return string(text)
+	return c.header + string(text)
 }
 
 // identity identifies the caller: the filled id template, or all lasting claims.
@@ -146,7 +217,7 @@ func (c *claimSet) same(other *claimSet, id *cachekeys.Template) bool {
 func (c *claimSet) merge(other *claimSet) *claimSet {
 	if c != nil && !c.expires.IsZero() && (other.expires.IsZero() ||
 		c.expires.Before(other.expires)) {
-		return &claimSet{all: other.all, expires: c.expires}
+		return &claimSet{all: other.all, header: other.header, expires: c.expires}
 	}
 	return other
 }
