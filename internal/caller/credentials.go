@@ -85,7 +85,10 @@ func (p presented) kind() string {
 func (p presented) token() (token string, ok bool) {
 	if !p.cookie && !p.query && p.name == "Authorization" {
 		scheme, rest, _ := strings.Cut(p.value, " ")
-		return strings.TrimSpace(rest), strings.EqualFold(scheme, "Bearer")
+		if scheme != "Bearer" { // in other letters it is a token that fails: an API may refuse it
+			rest = ""
+		}
+		return rest, strings.EqualFold(scheme, "Bearer")
 	}
 	return p.value, strings.HasPrefix(p.value, "eyJ") && strings.Count(p.value, ".") == 2
 }

@@ -224,7 +224,7 @@ func TestWhereATokenIsFound(t *testing.T) {
 	want := who(t, withSecret(), bearer(token)).ID
 	c := withSecret()
 	c.Credentials = append(c.Credentials, caller.Credential{Name: "X-Token"})
-	for _, line := range []string{"Authorization: bearer " + token, "Authorization: BEARER   " + token, "X-Api-Key: " + token, "X-Token: " + token, "Cookie: any=" + token} {
+	for _, line := range []string{"X-Api-Key: " + token, "X-Token: " + token, "Cookie: any=" + token} {
 		t.Run(line[:15], func(t *testing.T) {
 			if got := who(t, c, line); !got.Verified || got.ID != want {
 				t.Errorf("%+v, want the ID of Authorization: Bearer", got)
@@ -237,6 +237,15 @@ func TestWhereATokenIsFound(t *testing.T) {
 				t.Errorf("%+v, want an opaque credential", got)
 			}
 		})
+	}
+}
+
+func TestATokenInAnotherSpellingOfBearerFails(t *testing.T) {
+	token := hs256(t, goodClaims)
+	for _, line := range []string{"bearer " + token, "BEARER " + token, "Bearer  " + token, "Bearer\t" + token, "Bearer " + token + " ", "Bearer"} {
+		if got := who(t, withSecret(), "Authorization: "+line); got.Verified || got.Bypass == "" && strings.HasPrefix(line, "Bearer ") {
+			t.Errorf("%q: %+v", line, got)
+		}
 	}
 }
 
