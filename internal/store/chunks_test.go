@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -130,6 +132,47 @@ func TestPartsOfABodyInPieces(t *testing.T) {
 	if got, err := w.read(q, parts...); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("several parts: %x, %v; want %x", got, err, want)
 	}
+}
+
+// Parts that go to and fro read each chunk once.
+func TestPartsToAndFroReadEachChunkOnce(t *testing.T) {
+	w := newWorld(t)
+	body := content(3*each+each/2, 1)
+	q := query("/large/1", nil)
+	if _, why := w.spilled(q, body, each); why != "" {
+		t.Fatal(why)
+	}
+	var parts []store.Span
+	var want []byte
+	for n := range int64(8) { // first and last chunk in turn, and over an edge
+		for _, first := range []int64{n * 10, 3*each + n*10} {
+			parts = append(parts, store.Span{First: first, End: first + 1 + n})
+			want = append(want, body[first:first+1+n]...)
+		}
+	}
+	parts = append(parts, store.Span{First: each - 5, End: each + 5}, store.Span{First: 0, End: 3})
+	want = append(append(want, body[each-5:each+5]...), body[:3]...)
+	before := w.sent()
+	got, err := w.read(q, parts...)
+	if err != nil || !bytes.Equal(got, want) {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	if sent := w.sent() - before; sent > 3*each+16<<10 {
+		t.Errorf("Redis sent %d bytes for three chunks of %d", sent, each)
+	}
+}
+
+// sent is how many bytes Redis has sent.
+func (w *world) sent() (n int) {
+	w.t.Helper()
+	info := w.raw().Info(w.t.Context(), "stats").Val()
+	_, rest, _ := strings.Cut(info, "total_net_output_bytes:")
+	line, _, _ := strings.Cut(rest, "\r\n")
+	n, err := strconv.Atoi(line)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
 }
 
 func TestAPieceThatIsGoneOrDamagedIsNoticed(t *testing.T) {
