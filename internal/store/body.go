@@ -91,7 +91,7 @@ func (b *Body) needed(parts []Span) (first int, others []string) {
 
 // WriteRange writes the bytes from first up to end, which it leaves out: one part of those that it
 // was opened for, in their order. Of a body in chunks it reads one after the other, each bounded by
-// the store's time-out and by ctx. After an error, which is w's, Redis's or ErrBodyLost, w has got a
+// the store's time-out and by ctx. After an error, which is w's, Redis's or ErrBodyLost, w has a
 // part of them.
 func (b *Body) WriteRange(ctx context.Context, w io.Writer, first, end int64) error {
 	p := b.entry.Chunks
