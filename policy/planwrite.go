@@ -128,7 +128,12 @@ func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer
 		tags = append(tags, cachekeys.OwnURI(pattern.Canonical(path)))
 	}
 	if status < 400 && !httpfield.IsSafe(w.request.Method) {
-		tags = append(tags, givenBy(w.request.Authority, w.request.Outgoing(), fields, "Cache-Group-Invalidation", false)...)
+		groups := givenBy(w.request.Authority, w.request.Outgoing(), fields, "Cache-Group-Invalidation", false)
+		if slices.Contains(groups, cachekeys.Guard("")) {
+			// Too many to name. The guard is carried only by entries with too many names of their own.
+			groups = append(groups, cachekeys.All)
+		}
+		tags = append(tags, groups...)
 	}
 	return distinct(tags)
 }

@@ -1,11 +1,14 @@
 package policy
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
+	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 )
@@ -155,6 +158,23 @@ func TestABodyThatIsNotJSONByItsContentTypeIsTheFamily(t *testing.T) {
 		tags := table.Plan(request("PUT", "/c"), now).Write.Unknown(NewBody([]byte(c.body), httpfield.Header(h)))
 		if got := texts(tags); !slices.Contains(got, c.want) {
 			t.Errorf("%q %s: %q lack %s", c.types, c.body, got, c.want)
+		}
+	}
+}
+
+// A write that names more groups than can be told apart may mean any group, also one that an entry
+// with few names carries.
+func TestTooManyInvalidatedGroupsInvalidateEverything(t *testing.T) {
+	table := table(t, "", `{name: c, match: "GET /c", cache: {scope: shared}}`)
+	for n, everything := range map[int]bool{64: false, 65: true} {
+		var groups []string
+		for i := range n {
+			groups = append(groups, fmt.Sprintf("%q", strconv.Itoa(i)))
+		}
+		fields := httpfield.Header{"Cache-Group-Invalidation": {strings.Join(groups, ", ")}}
+		tags := table.Plan(request("POST", "/x"), now).Write.Tags(nil, http.StatusOK, fields, nil)
+		if slices.Contains(tags, cachekeys.All) != everything {
+			t.Errorf("%d groups: %q", n, texts(tags))
 		}
 	}
 }
