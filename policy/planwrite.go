@@ -130,7 +130,7 @@ func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer
 	if status < 400 && !httpfield.IsSafe(w.request.Method) {
 		groups := givenBy(w.request.Authority, w.request.Outgoing(), fields, "Cache-Group-Invalidation", false)
 		if slices.Contains(groups, cachekeys.Guard("")) {
-			// Too many to name. The guard is carried only by entries with too many names of their own.
+			// Too many to name. Only entries with too many names of their own carry the guard.
 			groups = append(groups, cachekeys.All)
 		}
 		tags = append(tags, groups...)

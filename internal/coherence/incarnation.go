@@ -111,7 +111,7 @@ func (i *Incarnation) hasMet(id string) bool {
 	return i.met[id]
 }
 
-// meet begins a new generation: what was read from several servers meanwhile proves nothing.
+// meet begins a new generation: reads from several servers during the change prove nothing.
 // Before the first one nothing was read.
 func (i *Incarnation) meet(id string) {
 	i.mu.Lock()

@@ -10,14 +10,14 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// Invalidate ends what was never begun: a purge, an attempt of a job, what a stream changed while
-// it was sent. rules are those in force here where it speaks for a write, which other rules might
-// see in another way; zero for a purge, which names what it wants. settle is how long nothing
-// that carries them is stored afterwards. Everything that carried one of the tags is dead when it
-// returns nil.
+// Invalidate ends a change that was never begun: a purge, an attempt of a job, the changes of a
+// stream while it was sent. rules are those in force here if it speaks for a write, which other
+// rules might see in another way; zero for a purge, which names its tags. settle is the time
+// afterwards in which no response that carries them is stored. Each entry that carried one of the
+// tags is dead when it returns nil.
 //
 // On an error the tags are on the dirty list when it returns, so this process reads nothing from
-// Redis until they are deleted; other processes may go on serving what carried them until then.
+// Redis until they are deleted; other processes may serve entries that carry them until then.
 // The write may be answered all the same.
 func (k *Keyspace) Invalidate(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag, settle time.Duration) error {
 	if len(tags) == 0 {
@@ -26,16 +26,16 @@ func (k *Keyspace) Invalidate(ctx context.Context, b *redisconn.Budget, rules ca
 	return k.end(ctx, b, ending{id: k.tokens.Next(), settle: settle, rules: rules, tags: append(digests(guards), digests(tags)...), guards: len(guards)})
 }
 
-// An ending is what endScript is to do.
+// An ending is the work of endScript.
 type ending struct {
 	id     Token         // the writer; zero: nobody
 	settle time.Duration // how long the intents stay
-	rules  cachekeys.Tag // zero: what other rules filled is left alone
+	rules  cachekeys.Tag // zero: tags of other rules are left alone
 	// what is deleted, guards first: a filler that finds a guard standing knows that no tag under
 	// it has been deleted yet
 	tags     []cachekeys.Digest
 	guards   int                // how many of tags are guards
-	released []cachekeys.Digest // what was begun and is taken back
+	released []cachekeys.Digest // begun, and taken back
 	begun    []cachekeys.Digest // where intents of the writer may stand
 }
 

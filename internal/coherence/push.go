@@ -19,7 +19,7 @@ import (
 // Times of the pushes.
 const (
 	// echoBound is how long ago the newest echo that came back may have been sent: for so long a
-	// process that is frozen or cut off may answer from memory what it has not heard is old.
+	// process that is frozen or cut off may answer old entries from memory.
 	echoBound = 500 * time.Millisecond
 	echoEvery = echoBound / 4
 	// idleAfter is when nobody wants memory any more, and echoes are no longer sent.
@@ -78,7 +78,7 @@ func (h *invalidationLog) hear(b []byte) {
 	}
 }
 
-// A listener hears what other processes invalidate, and knows by its own echo whether it has
+// A listener hears the invalidations of other processes, and knows by its own echo whether it has
 // caught up: an echo comes back behind all that was published before it. It listens from the
 // first time on that somebody wants to answer from memory.
 type listener struct {
@@ -173,7 +173,7 @@ func (l *listener) listen(ctx context.Context) error {
 		quiet = time.Now()
 		switch m := got.(type) {
 		case *redis.Subscription:
-			l.invalidations.raiseAll() // what was published before is lost
+			l.invalidations.raiseAll() // earlier messages are lost
 			l.forgetEchoes()
 			l.fault.Store(nil)
 			l.echo(ctx)

@@ -7,7 +7,7 @@ import "github.com/redis/go-redis/v9"
 // each. No other clock than that of the server is looked at.
 //
 // The intents are a sorted set: who writes, by the time at which the intent runs out. With the
-// score inf there stands what the writes under way put aside: the token that stood before them,
+// score inf stands the aside: the token that stood before the writes under way,
 // and when it would have expired. It comes back if nothing but refused writes, none of them
 // expired, has happened since; it lies under the intents' key so that it is lost with them.
 const prelude = `
@@ -22,8 +22,8 @@ end
 
 local function forget_aside(w) redis.call('ZREMRANGEBYSCORE', w, 'inf', 'inf') end
 
--- sweep takes out intents that ran out: what became of their writes is not known, so nothing may come back. One that stands for longer than any may
--- has run out too: the server's clock has gone back since.
+-- sweep removes expired intents. The outcome of their writes is unknown, so the aside goes too. An
+-- intent that stands for longer than any may has expired too: the server's clock went back.
 local function sweep(w)
   local out = redis.call('ZREMRANGEBYSCORE', w, '-inf', now()) +
     redis.call('ZREMRANGEBYSCORE', w, now() + 660000, '(inf')
@@ -81,7 +81,8 @@ local function finish(t, w, id, settle)
   end
 end
 
--- release takes back the intent of a write that changed nothing, and lets the token return if all others did the same.
+-- release takes back the intent of a write that changed nothing. The token returns if all others
+-- did the same.
 local function release(t, w, id)
   sweep(w)
   if redis.call('ZREM', w, id) == 0 then
@@ -97,7 +98,7 @@ local function release(t, w, id)
   if rest > 0 then redis.call('SET', t, string.sub(aside, split + 1), 'PX', rest, 'NX') end
 end
 
--- announce says which rules are in force here. A set that was lost may have held others that nobody knows of any more.
+-- announce says which rules are in force here. A set that was lost may have held other rules.
 local function announce(rules, all, own)
   local n = redis.call('ZCARD', rules)
   if n == 0 or n > 100 then redis.call('DEL', all, rules) end
@@ -118,12 +119,12 @@ if ARGV[2] ~= '' then announce(KEYS[1], KEYS[2], ARGV[2]) end
 for i = 1, #ARGV - 2 do out[i] = open(KEYS[2 * i], KEYS[2 * i + 1], ARGV[2 + i], ttl) end
 return out`)
 
-// beginScript closes tags for a write, and what other rules filled.
+// beginScript closes tags for a write, and the tags of other rules.
 //
 //	KEYS  1: rules, 2: token of All; then token and intents of each tag
 //	ARGV  1: the writer, 2: time of the intents in milliseconds
 //	      3: digest of the rules in force here; empty: KEYS 1 and 2 are not looked at
-//	      4, 5: what stands before the braces of tokens and of intents
+//	      4, 5: prefixes of the keys of tokens and of intents, up to the braces
 //	OUT   the digests of other rules
 var beginScript = redis.NewScript(prelude + others + `
 local lease, found = tonumber(ARGV[2]), {}
@@ -134,14 +135,14 @@ end
 for i = 3, #KEYS, 2 do begin(KEYS[i], KEYS[i + 1], ARGV[1], lease) end
 return found`)
 
-// endScript ends a write, in the order of KEYS, and deletes what other rules filled.
+// endScript ends a write, in the order of KEYS, and deletes the tags of other rules.
 //
 //	KEYS  1: rules, 2: token of All; then token and intents of each tag
 //	ARGV  1: the writer, or empty
 //	      2: how long the intents stay, in milliseconds; 0: they go
 //	      3: how many of the tags are finished; the others are released
 //	      4: digest of the rules in force here; empty: KEYS 1 and 2 are not looked at
-//	      5, 6: what stands before the braces of tokens and of intents
+//	      5, 6: prefixes of the keys of tokens and of intents, up to the braces
 //	      7, 8: channel and message to publish; no message: nothing is published
 //	OUT   the digests of other rules
 var endScript = redis.NewScript(prelude + others + `
@@ -163,7 +164,7 @@ if ARGV[8] ~= '' then redis.pcall('PUBLISH', ARGV[7], ARGV[8] .. table.concat(fo
 return found`)
 
 // others announces the rules in force here and tells which others are in force elsewhere. On one
-// server those of which nothing was heard for ten minutes go, once their tokens are deleted: a
+// server, rules that were silent for ten minutes go, once their tokens are deleted: a
 // sidecar that comes back finds nothing of its own, and announces itself when it fills. In
 // Cluster they stay until there are a hundred.
 const others = `
@@ -184,7 +185,7 @@ local function forget_old(rules, found)
 end
 `
 
-// othersScript is its own for Cluster, where what it finds lies on other slots.
+// othersScript is a script of its own for Cluster, where the tags that it finds lie on other slots.
 //
 //	KEYS  1: rules, 2: token of All
 //	ARGV  1: digest of the rules in force here

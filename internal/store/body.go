@@ -12,7 +12,7 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// ErrBodyLost means that a chunk of a body is gone, or is not what was stored.
+// ErrBodyLost means that a chunk of a body is missing or damaged.
 var ErrBodyLost = errors.New("store: a chunk of the body is lost")
 
 // A Span is a part of a body: the bytes from First up to End, which it does not have.

@@ -10,15 +10,15 @@ import (
 	"sidecar/internal/entry"
 )
 
-// readingTTL is how much longer pieces live than the record that refers to them, and how long
+// readingTTL is how much longer chunks live than the record that refers to them, and how long
 // after another record has taken its place: for those who have begun to read.
 const readingTTL = 5 * time.Minute
 
-// keepChunks makes the pieces of e's body live for as long as the record that is about to refer
+// keepChunks makes the chunks of e's body live for as long as the record that is about to refer
 // to them, and a little longer. They may have been written for this record, or for an earlier one
-// with the same body; placed is the query under the key where it belongs. It returns the pieces
+// with the same body; placed is the query under the key where it belongs. It returns the chunks
 // that the record now under its key refers to, if they are others: retire them when that is
-// replaced. It does nothing where the body does not lie in pieces, and gives ErrBodyLost where
+// replaced. It does nothing where the body does not lie in chunks, and gives ErrBodyLost where
 // one is gone already.
 func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, ttl time.Duration) (replaced *entry.Chunks, err error) {
 	if e.Chunks == nil {
@@ -52,7 +52,7 @@ func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, tt
 	return replaced, nil
 }
 
-// chunksOf are the pieces that a record refers to; nil if it refers to none.
+// chunksOf are the chunks that a record refers to; nil if it refers to none.
 func chunksOf(value, key string) *entry.Chunks {
 	if rec := parse(value, key); rec != nil {
 		if e, err := entry.Decode(rec.payload, 0); err == nil {
@@ -62,7 +62,7 @@ func chunksOf(value, key string) *entry.Chunks {
 	return nil
 }
 
-// retire lets pieces go that no record refers to any more, but not from under those who are
+// retire lets chunks go that no record refers to any more, but not from under those who are
 // reading them. Where it fails they go with their time.
 func (s *Store) retire(ctx context.Context, p *entry.Chunks) {
 	if p == nil {
@@ -78,7 +78,7 @@ func (s *Store) retire(ctx context.Context, p *entry.Chunks) {
 	})
 }
 
-// deleteChunks deletes the first n pieces of a body that nobody reads yet. Where it fails they go
+// deleteChunks deletes the first n chunks of a body that nobody reads yet. Where it fails they go
 // with their time.
 func (s *Store) deleteChunks(ctx context.Context, id entry.BodyID, n int) {
 	if n == 0 {
@@ -89,7 +89,7 @@ func (s *Store) deleteChunks(ctx context.Context, id entry.BodyID, n int) {
 	})
 }
 
-// chunkKeys are the keys of the first n pieces of a body.
+// chunkKeys are the keys of the first n chunks of a body.
 func (s *Store) chunkKeys(id entry.BodyID, n int) []string {
 	keys, text := make([]string, n), id.String()
 	for i := range keys {

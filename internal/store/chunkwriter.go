@@ -14,25 +14,25 @@ import (
 )
 
 // MaxWhole is up to how many bytes a body is held in memory and stored in one record; a longer
-// one goes into pieces. It is the default of max_body.
+// one goes into chunks. It is the default of max_body.
 const MaxWhole = 1 << 20
 
 const (
 	chunkSize = 256 << 10 // bytes
-	// chunksInHand is how many pieces of one body are in hand: the one that fills, and those on
-	// their way to Redis, of which one at a time is written.
+	// chunksInHand is how many chunks of one body are in hand: the one that fills, and those on
+	// their way to Redis; one at a time is written.
 	chunksInHand = 3
-	// maxChunkWriters is how many bodies are stored in pieces at once. One more is not stored.
+	// maxChunkWriters is how many bodies are stored in chunks at once. One more is not stored.
 	maxChunkWriters = 16
 	// chunkTime is how long a body may take: a slow reader holds one of the places for no longer.
 	chunkTime = 2 * time.Minute
-	// fillingTTL is how long a piece lives unless the record comes that refers to it: what a
+	// fillingTTL is how long a chunk lives unless the record comes that refers to it: what a
 	// sidecar leaves behind that dies in mid-body goes with it. It is longer than chunkTime by
 	// far.
 	fillingTTL = 10 * time.Minute
 )
 
-// A ChunkWriter is a body on its way into the store piece by piece, at its reader's pace, while
+// A ChunkWriter is a body on its way into the store chunk by chunk, at its reader's pace, while
 // nobody holds it whole. Run writes what Write takes, until Finish, Discard or a failure; in the
 // end the answer is kept, or Discard is called. Write and Finish are for one goroutine at a time;
 // Run, Wait and Discard may be called by others meanwhile.
@@ -43,13 +43,13 @@ type ChunkWriter struct {
 	patience time.Duration
 	release  func()
 
-	inHand []byte // whole pieces, the first to be written; Run's
-	// the next piece, as far as it has come; nil: a free one is taken when the next byte comes
+	inHand []byte // whole chunks, the first to be written; Run's
+	// the next chunk, as far as it has come; nil: a free one is taken when the next byte comes
 	filling []byte
-	queue   chan []byte // full pieces, and at the end one that is not; closed by Finish
-	free    chan []byte // pieces to be filled again
+	queue   chan []byte // full chunks, and at the end one that is not; closed by Finish
+	free    chan []byte // chunks to be filled again
 
-	// pieces that may have reached Redis; Run's, and to be read when written is closed
+	// chunks that may have reached Redis; Run's, and to be read when written is closed
 	begun   int
 	written chan struct{} // closed when Run is over
 	stop    sync.Once
@@ -58,7 +58,7 @@ type ChunkWriter struct {
 	discard sync.Once
 }
 
-// NewChunkWriter begins to store the body of e in pieces, with what is in hand of it: that is not
+// NewChunkWriter begins to store the body of e in chunks, with what is in hand of it: that is not
 // changed any more, and at least one byte. patience is how long Write may wait for Redis. It
 // returns nil where too many bodies are being stored so, or one under the same key: nothing is to
 // be stored then.
@@ -103,10 +103,10 @@ func (s *ChunkWriter) fill(b []byte) {
 	}
 }
 
-// pass hands the piece over. It never waits: the queue has a place for each.
+// pass hands the chunk over. It never waits: the queue has a place for each.
 func (s *ChunkWriter) pass() { s.queue <- s.filling; s.filling = nil }
 
-// take takes a free piece. It reports whether there is one.
+// take takes a free chunk. It reports whether there is one.
 func (s *ChunkWriter) take() bool {
 	select {
 	case <-s.stopped:
@@ -129,7 +129,7 @@ func (s *ChunkWriter) take() bool {
 }
 
 // Finish says that the body is complete: nothing is written any more after it. It returns where
-// the pieces will lie.
+// the chunks will lie.
 func (s *ChunkWriter) Finish() *entry.Chunks {
 	if len(s.filling) > 0 {
 		s.pass()
@@ -139,7 +139,7 @@ func (s *ChunkWriter) Finish() *entry.Chunks {
 	return &pieces
 }
 
-// Run writes the pieces, one at a time and each bounded by the store's time-out. It has to be
+// Run writes the chunks, one at a time and each bounded by the store's time-out. It has to be
 // called, once; it ends when the body is written, given up or discarded.
 func (s *ChunkWriter) Run() {
 	defer s.release()
@@ -169,7 +169,7 @@ func (s *ChunkWriter) Run() {
 	}
 }
 
-// writeChunk writes the next piece, coded in room. It reports whether Redis took it.
+// writeChunk writes the next chunk, coded in room. It reports whether Redis took it.
 func (s *ChunkWriter) writeChunk(room *[]byte, content []byte) bool {
 	select {
 	case <-s.stopped:
@@ -223,7 +223,7 @@ func (s *ChunkWriter) Discard(why reason.Reason) {
 	})
 }
 
-// chunkWriters are the bodies that are being stored in pieces: a bounded number, and one of each
+// chunkWriters are the bodies that are being stored in chunks: a bounded number, and one of each
 // key, since one is all that can be found.
 type chunkWriters struct {
 	mu   sync.Mutex

@@ -145,7 +145,7 @@ func (s *Store) setIndex(ctx context.Context, pipe redis.Pipeliner, primary cach
 	pipe.Set(ctx, at, envelope{stamp: coherence.Stamp{}, payload: x.Encode(nil)}.encode(at), ttl)
 }
 
-// Drop takes an entry out, of which something better is known: it is looked for in vain, here and
+// Drop removes an entry that is superseded: it is looked for in vain, here and
 // where other processes look into Redis.
 func (s *Store) Drop(ctx context.Context, b *redisconn.Budget, key cachekeys.Digest) {
 	if s.memory != nil {

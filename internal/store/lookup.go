@@ -13,8 +13,8 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// A Query is what is looked up: a primary key, the tags that its request is known to depend on,
-// and the request's fields, which select the variant.
+// A Query is the object of a look-up: a primary key, the tags that its request is known to depend
+// on, and the request's fields, which select the variant.
 type Query struct {
 	Route   string // its name: what its answers have in common is remembered under it
 	Primary cachekeys.Digest
@@ -40,7 +40,7 @@ func (q Query) maxBody() int64 {
 	return q.MaxBody
 }
 
-// Found is what a look-up came to.
+// Found is the result of a look-up.
 type Found struct {
 	// what was looked up, under the key where it is to be looked for: Begin a fill with it
 	Query  Query
@@ -61,7 +61,7 @@ type Found struct {
 	// Bypass, if not empty, says that Redis could not be asked: nothing may be stored for this
 	// request either.
 	Bypass reason.Reason
-	// Names are what an earlier answer is known to have named, for the next fill to open.
+	// Names are the surrogate keys of an earlier response, for the next fill to open.
 	Names []cachekeys.Tag
 }
 
@@ -78,7 +78,7 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 		return Found{Entry: h.entry, Memory: true, Query: q, Key: l.variant(), stamp: h.stamp}
 	}
 	s.awaitOwn(ctx, b, q.Primary)
-	// what was awaited has said how queries are told apart
+	// the awaited store may have changed the key of the query
 	if remembered := s.remembered(q.original()); remembered.Primary != q.Primary {
 		l.query, l.hint = remembered, s.hints.get(remembered.Primary)
 	}
@@ -122,7 +122,7 @@ type lookup struct {
 	said    httpfield.SearchVariance // of the path, as Redis has it
 }
 
-// ruled is the query under the key that it has by what Redis has of the path.
+// ruled is the query under the key that follows from Redis's record of the path.
 func (l *lookup) ruled() Query {
 	if l.query.Search == nil {
 		return l.query
@@ -130,7 +130,7 @@ func (l *lookup) ruled() Query {
 	return l.query.under(l.said)
 }
 
-// run reads, and remembers what it found in this process's memory.
+// run reads, and puts an entry that it finds into this process's memory.
 func (l *lookup) run() (Found, error) {
 	generation, began := l.store.keyspace.Generation(), l.store.now()
 	found, stamp, err := l.find()
@@ -279,7 +279,7 @@ func (l *lookup) judge(stamp coherence.Stamp) (coherence.Verdict, error) {
 	return verdict, nil
 }
 
-// remember keeps what the next look-up should ask for.
+// remember keeps the hint for the next look-up.
 func (l *lookup) remember(rec *envelope) {
 	if rec != nil {
 		l.hint.names = rec.names

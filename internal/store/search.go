@@ -16,13 +16,13 @@ import (
 type Search interface {
 	// HasQuery reports whether the request has parameters.
 	HasQuery() bool
-	// Bare is the key under which it is remembered what the backend said of the path.
+	// Bare is the key of the record of the path's No-Vary-Search.
 	Bare() cachekeys.Digest
 	// Under is the primary key where the backend said so; ok is false where that does not count.
 	Under(v httpfield.SearchVariance) (primary cachekeys.Digest, ok bool)
 }
 
-// remembered is q under the key that it has by what this process remembers of the path.
+// remembered is q under the key that follows from this process's memory of the path.
 func (s *Store) remembered(q Query) Query {
 	q = q.asAsked()
 	if q.Search == nil || !s.searches.Load() {
@@ -53,14 +53,14 @@ func (q Query) under(v httpfield.SearchVariance) Query {
 	return q
 }
 
-// asksBare reports whether the look-up is also to look what was said of the path: this process
+// asksBare reports whether the look-up also reads the record of the path: this process
 // remembers nothing of it. A request without a query is spared that, for most paths have none: it
-// finds what lies under its own key, and what this process remembers.
+// finds the entry under its own key, and this process's hint.
 func (q Query) asksBare() bool {
 	return q.Search != nil && q.Primary == q.exact && q.Search.HasQuery()
 }
 
-// learnSearch remembers what stands under the bare key of a path.
+// learnSearch remembers the record under the bare key of a path.
 func (s *Store) learnSearch(q Query, value any) (v httpfield.SearchVariance, ok bool) {
 	rec := parse(value, s.names.Entry(q.Search.Bare()))
 	if rec == nil {
@@ -78,7 +78,7 @@ func (s *Store) rememberSearch(q Query, v httpfield.SearchVariance) {
 	s.hints.set(q.Search.Bare(), hint{search: v})
 }
 
-// placed is q under the key where e, its answer, belongs, by what e says itself.
+// placed is q under the key where its response e belongs, by the fields of e.
 func (q Query) placed(e *entry.Entry) Query {
 	q = q.original()
 	if q.Search == nil {
@@ -91,8 +91,8 @@ func (q Query) placed(e *entry.Entry) Query {
 	return q.under(v)
 }
 
-// writeSearch writes what an answer says of its path, beside the answer, and remembers it; or
-// forgets what was remembered, where it says nothing.
+// writeSearch writes and remembers the No-Vary-Search of a response, beside the response; or
+// forgets it, where the response has none.
 func (s *Store) writeSearch(ctx context.Context, pipe redis.Pipeliner, asked, placed Query, ttl time.Duration) {
 	switch {
 	case placed.Search == nil:
