@@ -49,10 +49,10 @@ var allDigest = All.Digest()
 // Entry holds a stored response, or the list of fields by which its variants are told apart.
 func (n Names) Entry(key Digest) string { return n.prefix + ":e:{" + key.String() + "}" }
 
-// Piece holds the nth part, from 0, of a body that is too long for one record. id is that of one
-// store of one body, in hexadecimal digits, and is never used again: pieces of two stores never
-// mix. All pieces of a body lie on one slot.
-func (n Names) Piece(id string, nth int) string {
+// Chunk holds the nth part, from 0, of a body that is too long for one record. id is that of one
+// store of one body, in hexadecimal digits, and is never used again: chunks of two stores never
+// mix. All chunks of a body lie on one slot.
+func (n Names) Chunk(id string, nth int) string {
 	return n.prefix + ":p:{" + id + "}:" + strconv.Itoa(nth)
 }
 

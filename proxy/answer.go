@@ -79,7 +79,7 @@ func age(use httpcache.Reuse) []string {
 	return []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
 }
 
-// answerEntry sends a reply. Where a piece of the body is lost in the middle, the answer ends so
+// answerEntry sends a reply. Where a chunk of the body is lost in the middle, the answer ends so
 // that it cannot be taken for complete. age is the Age field; none for a response that the
 // backend has just validated (RFC 9111 §5.1).
 func (p *Proxy) answerEntry(x *exchange, r reply, age []string) {

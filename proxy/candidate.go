@@ -125,7 +125,7 @@ func (m *miss) validatedEntry(fields httpfield.Header) *entry.Entry {
 }
 
 // validatedVariant is the variant that a 304 names by its ETag. Not one whose content is in a
-// coding that this request may not have asked for, nor one in pieces, which belong to one record
+// coding that this request may not have asked for, nor one in chunks, which belong to one record
 // alone.
 func (m *miss) validatedVariant(fields httpfield.Header) *entry.Entry {
 	variants := m.candidate.variants

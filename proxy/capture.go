@@ -19,13 +19,13 @@ import (
 
 // A capture is an answer that is being stored as it passes.
 type capture struct {
-	miss      *miss
-	entry     *entry.Entry
-	retain    time.Duration          // beyond its lifetime
-	surrogate []cachekeys.Tag        // the surrogate keys in its own fields
-	part      httpfield.ContentRange // of an answer that is a part; zero for a whole one
-	length    int64                  // of the content, where Content-Range tells; 0: it does not
-	inHand    bool                   // the body: another goroutine closes it
+	miss         *miss
+	entry        *entry.Entry
+	retain       time.Duration          // beyond its lifetime
+	surrogate    []cachekeys.Tag        // the surrogate keys in its own fields
+	contentRange httpfield.ContentRange // of an answer that is a part; zero for a whole one
+	length       int64                  // of the content, where Content-Range tells; 0: it does not
+	inHand       bool                   // the body: another goroutine closes it
 
 	// of the goroutine that takes the body in hand; nil: the body stays in memory
 	chunks *chunkWriter
@@ -79,17 +79,19 @@ func (m *miss) capture(o outcome) *capture {
 func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
 	read := m.x.plan.Read
 	demand := read.Demand.WithMethod(http.MethodGet)
-	answer := httpcache.Response{Status: status, Fields: httpfield.Header(fields), RequestTime: at.sent, ResponseTime: at.came}
+	answer := httpcache.Response{Status: status, Fields: httpfield.Header(fields),
+		RequestTime: at.sent, ResponseTime: at.came}
 	decision := httpcache.Store(read.Rules, demand, read.Requester, answer)
 	why := decision.Why
 	if decision.Store {
 		c := &capture{miss: m, retain: decision.Retain}
-		c.part, _ = httpcache.PartOf(demand, answer)
-		whole := c.part.Total > 0 && c.part.First == 0 && c.part.Last == c.part.Total-1
+		c.contentRange, _ = httpcache.PartOf(demand, answer)
+		part := c.contentRange
+		whole := part.Total > 0 && part.First == 0 && part.Last == part.Total-1
 		if whole {
-			c.length, c.part = c.part.Total, httpfield.ContentRange{}
+			c.length, c.contentRange = part.Total, httpfield.ContentRange{}
 		}
-		if c.part.Last-c.part.First >= maxPart {
+		if c.contentRange.Last-c.contentRange.First >= maxPart {
 			why = reason.TooLarge
 		} else if c.entry, why = newEntry(read, decision, answer); why == "" {
 			if whole { // «bytes=0-»: it is stored as the answer without a range would be
@@ -108,7 +110,8 @@ func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
 
 // newEntry makes the entry of an answer that the rules allow to store, still without its body.
 // why is the reason for which the policy, or the form of its fields, keeps it out.
-func newEntry(read *policy.ReadPlan, decision httpcache.Storing, answer httpcache.Response) (*entry.Entry, reason.Reason) {
+func newEntry(read *policy.ReadPlan, decision httpcache.Storing,
+	answer httpcache.Response) (*entry.Entry, reason.Reason) {
 	fields := httpcache.StorableFields(read.Rules, answer.Fields, read.Cache.Strip)
 	// the entry says where a part lies, and each answer from it anew
 	if answer.Status == http.StatusPartialContent {
@@ -210,11 +213,11 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 	if resp.ProtoMajor != 1 {
 		length = -1 // trailers may follow though the content is complete
 	}
-	if c.part.Total > 0 {
+	if c.contentRange.Total > 0 {
 		limit = min(limit, maxPart)
 	}
 	b := newBuffer(resp.Body, length, limit, func() { stalled.Reset(min(bodyStall, time.Until(end))) })
-	if !read.NamesFromBody() && c.part.Total == 0 { // else it is needed whole
+	if !read.NamesFromBody() && c.contentRange.Total == 0 { // else it is needed whole
 		body := resp.Body
 		b.overflowAbove(store.MaxWhole, func(content []byte, err error) (io.ReadCloser, reason.Reason) {
 			return c.toChunks(resp, body, content, err)
@@ -249,14 +252,14 @@ func (c *capture) drop(why reason.Reason) {
 // storePassed stores what has passed, if it is as long as it said.
 func (c *capture) storePassed(content []byte) {
 	length := c.length
-	if c.part.Total > 0 {
-		length = c.part.Last - c.part.First + 1
+	if c.contentRange.Total > 0 {
+		length = c.contentRange.Last - c.contentRange.First + 1
 	}
 	if length > 0 && int64(len(content)) != length {
 		c.drop(reason.Incomplete)
 		return
 	}
-	if c.part.Total > 0 {
+	if c.contentRange.Total > 0 {
 		content = c.join(content)
 	}
 	c.store(content)

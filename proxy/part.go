@@ -13,13 +13,13 @@ import (
 // and is the whole once it is complete. It returns the bytes to store.
 func (c *capture) join(content []byte) []byte {
 	e, held := c.entry, c.miss.candidate.part
-	e.Offset, e.Total = c.part.First, c.part.Total
+	e.Offset, e.Total = c.contentRange.First, c.contentRange.Total
 	if held != nil {
 		if joined, ok := c.joined(held, content); ok {
 			content = joined
 		}
 	}
-	if int64(len(content)) == c.part.Total {
+	if int64(len(content)) == c.contentRange.Total {
 		c.entry.Status, c.entry.Offset, c.entry.Total = http.StatusOK, 0, 0
 	}
 	return content
@@ -28,7 +28,7 @@ func (c *capture) join(content []byte) []byte {
 // joined is held and content together, under fields of both. ok is false if they are not to be put
 // together, or are too long.
 func (c *capture) joined(held *entry.Entry, content []byte) (body []byte, ok bool) {
-	before, behind, ok := httpcache.Combine(stored(held), int64(len(held.Body)), c.entry, c.part)
+	before, behind, ok := httpcache.Combine(stored(held), int64(len(held.Body)), c.entry, c.contentRange)
 	if !ok || before+int64(len(content))+behind > min(c.miss.x.plan.Read.Cache.MaxBody, maxPart) {
 		return nil, false
 	}
@@ -39,7 +39,7 @@ func (c *capture) joined(held *entry.Entry, content []byte) (body []byte, ok boo
 	e.Vary, e.Cookies = c.entry.Vary, c.entry.Cookies
 	c.surrogate = c.miss.x.plan.Read.Given(e) // of the stored part, too
 	e.ResponseTime, e.InitialAge, e.Lifetime, e.Until = c.entry.ResponseTime, c.entry.InitialAge, c.entry.Lifetime, c.entry.Until
-	e.Offset, e.Total = min(held.Offset, c.part.First), c.part.Total
+	e.Offset, e.Total = min(held.Offset, c.contentRange.First), c.contentRange.Total
 	c.entry = e
 	c.bringCookies(held)
 	return slices.Concat(held.Body[:before], content, held.Body[int64(len(held.Body))-behind:]), true

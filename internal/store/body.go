@@ -32,12 +32,12 @@ type Body struct {
 	room    []byte
 
 	ahead []Span // parts that are not sent yet
-	kept  []piece
+	kept  []remnant
 	nKept int // bytes in kept
 }
 
-// A piece is content of a chunk that is not in hand any more, from this offset on.
-type piece struct {
+// A remnant is content of a chunk that is not in hand any more, from this offset on.
+type remnant struct {
 	first   int64
 	content []byte
 }
@@ -54,9 +54,9 @@ func (s *Store) Open(ctx context.Context, b *redisconn.Budget, e *entry.Entry, p
 	first, others := body.needed(parts)
 	var got *redis.StringCmd
 	there := &redis.IntCmd{}
-	err := s.conn.Do(ctx, b, "piece", func(ctx context.Context, c redis.UniversalClient) error {
+	err := s.conn.Do(ctx, b, "chunk", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
-		got = pipe.Get(ctx, s.names.Piece(e.Chunks.ID.String(), first))
+		got = pipe.Get(ctx, s.names.Chunk(e.Chunks.ID.String(), first))
 		if len(others) > 0 {
 			there = pipe.Exists(ctx, others...) // they lie on one slot
 		}
@@ -82,7 +82,7 @@ func (b *Body) needed(parts []Span) (first int, others []string) {
 	for _, part := range parts {
 		for n := p.Of(part.First); n <= p.Of(part.End-1); n++ {
 			if !seen[n] {
-				seen[n], others = true, append(others, b.store.names.Piece(id, n))
+				seen[n], others = true, append(others, b.store.names.Chunk(id, n))
 			}
 		}
 	}
@@ -142,7 +142,7 @@ func (b *Body) keep() {
 		if first >= end || b.nKept+int(end-first) > maxKept {
 			continue
 		}
-		b.kept = append(b.kept, piece{first, slices.Clone(b.content[first-begin : end-begin])})
+		b.kept = append(b.kept, remnant{first, slices.Clone(b.content[first-begin : end-begin])})
 		b.nKept += int(end - first)
 	}
 }
@@ -158,8 +158,8 @@ func (b *Body) fetch(ctx context.Context, nth int) error {
 	ctx, cancel := context.WithTimeout(ctx, b.store.timeout)
 	defer cancel()
 	var got *redis.StringCmd
-	err := b.store.conn.Do(ctx, nil, "piece", func(ctx context.Context, c redis.UniversalClient) error {
-		got = c.Get(ctx, b.store.names.Piece(b.entry.Chunks.ID.String(), nth))
+	err := b.store.conn.Do(ctx, nil, "chunk", func(ctx context.Context, c redis.UniversalClient) error {
+		got = c.Get(ctx, b.store.names.Chunk(b.entry.Chunks.ID.String(), nth))
 		return got.Err()
 	})
 	if err != nil {

@@ -20,14 +20,15 @@ const readingTTL = 5 * time.Minute
 // that the record now under its key refers to, if they are others: retire them when that is
 // replaced. It does nothing where the body does not lie in chunks, and gives ErrBodyLost where
 // one is gone already.
-func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry, ttl time.Duration) (replaced *entry.Chunks, err error) {
+func (s *Store) keepChunks(ctx context.Context, placed Query, e *entry.Entry,
+	ttl time.Duration) (replaced *entry.Chunks, err error) {
 	if e.Chunks == nil {
 		return nil, nil
 	}
 	at := s.names.Entry(s.variantOf(e.Vary, placed))
 	kept := make([]*redis.BoolCmd, 0, e.Chunks.Count())
 	var old *redis.StringCmd
-	err = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
+	err = s.conn.Do(ctx, nil, "chunks", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
 		for _, key := range s.chunkKeys(e.Chunks.ID, e.Chunks.Count()) {
 			kept = append(kept, pipe.PExpire(ctx, key, ttl+readingTTL))
@@ -68,7 +69,7 @@ func (s *Store) retire(ctx context.Context, p *entry.Chunks) {
 	if p == nil {
 		return
 	}
-	_ = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
+	_ = s.conn.Do(ctx, nil, "chunks", func(ctx context.Context, c redis.UniversalClient) error {
 		pipe := c.Pipeline()
 		for _, key := range s.chunkKeys(p.ID, p.Count()) {
 			pipe.PExpire(ctx, key, readingTTL)
@@ -84,7 +85,7 @@ func (s *Store) deleteChunks(ctx context.Context, id entry.BodyID, n int) {
 	if n == 0 {
 		return
 	}
-	_ = s.conn.Do(ctx, nil, "pieces", func(ctx context.Context, c redis.UniversalClient) error {
+	_ = s.conn.Do(ctx, nil, "chunks", func(ctx context.Context, c redis.UniversalClient) error {
 		return c.Del(ctx, s.chunkKeys(id, n)...).Err() // they lie on one slot
 	})
 }
@@ -93,7 +94,7 @@ func (s *Store) deleteChunks(ctx context.Context, id entry.BodyID, n int) {
 func (s *Store) chunkKeys(id entry.BodyID, n int) []string {
 	keys, text := make([]string, n), id.String()
 	for i := range keys {
-		keys[i] = s.names.Piece(text, i)
+		keys[i] = s.names.Chunk(text, i)
 	}
 	return keys
 }

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	each = 256 << 10 // bytes of a piece
+	each = 256 << 10 // bytes of a chunk
 	hour = time.Hour
 )
 
@@ -32,7 +32,7 @@ func content(n int, seed byte) []byte {
 	return b
 }
 
-// spilled stores body in pieces, inHand bytes of it first and the rest by and by, and returns how
+// spilled stores body in chunks, inHand bytes of it first and the rest by and by, and returns how
 // that ended.
 func (w *world) spilled(q store.Query, body []byte, inHand int) (*entry.Entry, reason.Reason) {
 	w.t.Helper()
@@ -76,7 +76,7 @@ func (w *world) read(q store.Query, parts ...store.Span) ([]byte, error) {
 	return got.Bytes(), nil
 }
 
-func (w *world) wantPieces(q store.Query, body []byte) {
+func (w *world) wantChunks(q store.Query, body []byte) {
 	w.t.Helper()
 	if got, err := w.read(q, store.Span{End: int64(len(body))}); err != nil || !bytes.Equal(got, body) {
 		w.t.Errorf("read %d bytes, %v; want %d", len(got), err, len(body))
@@ -85,7 +85,7 @@ func (w *world) wantPieces(q store.Query, body []byte) {
 
 func (w *world) keys(pattern string) []string { return w.raw().Keys(w.t.Context(), pattern).Val() }
 
-func TestABodyInPiecesIsReadAsItWasWritten(t *testing.T) {
+func TestABodyInChunksIsReadAsItWasWritten(t *testing.T) {
 	w := newWorld(t)
 	stranger := another(t, w.redis)
 	for _, size := range []int{1, each - 1, each, each + 1, 4 * each, 4*each + 1, 1_500_000} {
@@ -98,13 +98,13 @@ func TestABodyInPiecesIsReadAsItWasWritten(t *testing.T) {
 			if e, why := w.spilled(q, body, inHand); why != "" || e.Size() != int64(size) {
 				t.Fatalf("%d bytes, %d in hand: %q, size %d", size, inHand, why, e.Size())
 			}
-			w.wantPieces(q, body)
-			stranger.wantPieces(q, body)
+			w.wantChunks(q, body)
+			stranger.wantChunks(q, body)
 		}
 	}
 }
 
-func TestPartsOfABodyInPieces(t *testing.T) {
+func TestPartsOfABodyInChunks(t *testing.T) {
 	w := newWorld(t)
 	const size = 3*each + 10
 	q, body := query("/large", nil), content(size, 1)
@@ -175,11 +175,11 @@ func (w *world) sent() (n int) {
 	return n
 }
 
-func TestAPieceThatIsGoneOrDamagedIsNoticed(t *testing.T) {
+func TestAChunkThatIsGoneOrDamagedIsNoticed(t *testing.T) {
 	w := newWorld(t)
 	q, body := query("/large", nil), content(4*each, 1)
 	e, _ := w.spilled(q, body, each)
-	key := func(nth int) string { return cachekeys.NewNames("test").Piece(e.Chunks.ID.String(), nth) }
+	key := func(nth int) string { return cachekeys.NewNames("test").Chunk(e.Chunks.ID.String(), nth) }
 	redis, all := w.raw(), store.Span{End: 4 * each}
 	set := func(nth int, value string) {
 		if err := redis.Set(t.Context(), key(nth), value, time.Minute).Err(); err != nil {
@@ -190,18 +190,18 @@ func TestAPieceThatIsGoneOrDamagedIsNoticed(t *testing.T) {
 		value := redis.Get(t.Context(), key(nth)).Val()
 		redis.Del(t.Context(), key(nth))
 		if got, err := w.read(q, all); len(got) > 0 || !errors.Is(err, store.ErrBodyLost) {
-			t.Errorf("without piece %d: %d bytes, %v", nth, len(got), err)
+			t.Errorf("without chunk %d: %d bytes, %v", nth, len(got), err)
 		}
 		other := store.Span{First: int64(nth+1) % 4 * each, End: int64(nth+1)%4*each + 1}
 		if got, err := w.read(q, other); err != nil || !bytes.Equal(got, body[other.First:other.End]) {
-			t.Errorf("a part that is not in piece %d: %d bytes, %v", nth, len(got), err)
+			t.Errorf("a part that is not in chunk %d: %d bytes, %v", nth, len(got), err)
 		}
 		for what, damaged := range map[string]string{
 			"cut": value[:len(value)-1], "longer": value + "x", "changed": value[:1000] + "change" + value[1006:], "another": redis.Get(t.Context(), key((nth+1)%4)).Val(), "empty": "",
 		} {
 			set(nth, damaged)
 			if got, err := w.read(q, all); len(got) != nth*each || !errors.Is(err, store.ErrBodyLost) {
-				t.Errorf("piece %d %s: %d bytes, %v", nth, what, len(got), err)
+				t.Errorf("chunk %d %s: %d bytes, %v", nth, what, len(got), err)
 			}
 		}
 		set(nth, value)
@@ -209,7 +209,7 @@ func TestAPieceThatIsGoneOrDamagedIsNoticed(t *testing.T) {
 	redis.Del(t.Context(), key(2))
 	redis.LPush(t.Context(), key(2), "a stranger's")
 	if _, err := w.read(q, all); err == nil {
-		t.Error("a list was read as a piece")
+		t.Error("a list was read as a chunk")
 	}
 	if w.conn.State() != 0 {
 		t.Error("what is lost or damaged opens the breaker")
@@ -233,23 +233,23 @@ func TestStoresAtOnceDoNotMixAndTheLastOneIsFound(t *testing.T) {
 	}
 	storing.Wait()
 	e := w.lookup(q).Entry
-	w.wantPieces(q, bodies[e.Size()-6*each])
+	w.wantChunks(q, bodies[e.Size()-6*each])
 }
 
-func TestPiecesLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
+func TestChunksLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 	w := newWorld(t)
 	q, body := query("/large", nil), content(2*each, 1)
 	ttls := func(e *entry.Entry) (least, most time.Duration) {
 		least = 100 * hour
 		for nth := range e.Chunks.Count() {
-			ttl := w.raw().PTTL(t.Context(), cachekeys.NewNames("test").Piece(e.Chunks.ID.String(), nth)).Val()
+			ttl := w.raw().PTTL(t.Context(), cachekeys.NewNames("test").Chunk(e.Chunks.ID.String(), nth)).Val()
 			least, most = min(least, ttl), max(most, ttl)
 		}
 		return least, most
 	}
 	first, _ := w.spilled(q, body, 1)
 	if least, most := ttls(first); least < hour || most > hour+10*time.Minute {
-		t.Errorf("the pieces of an answer that lives an hour live %v to %v", least, most)
+		t.Errorf("the chunks of an answer that lives an hour live %v to %v", least, most)
 	}
 
 	// The same body under a new record, as after a 304.
@@ -261,7 +261,7 @@ func TestPiecesLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 	if least, _ := ttls(first); least < 3*hour-time.Minute {
 		t.Errorf("of a record that lives three hours they live %v", least)
 	}
-	w.wantPieces(q, body)
+	w.wantChunks(q, body)
 
 	second, _ := w.spilled(q, content(2*each, 2), 1)
 	if least, most := ttls(first); least < time.Minute || most > 5*time.Minute {
@@ -271,25 +271,25 @@ func TestPiecesLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 		t.Errorf("those that replace them live %v", least)
 	}
 
-	w.raw().Del(t.Context(), cachekeys.NewNames("test").Piece(second.Chunks.ID.String(), 1))
+	w.raw().Del(t.Context(), cachekeys.NewNames("test").Chunk(second.Chunks.ID.String(), 1))
 	again.Chunks = second.Chunks
 	if why := w.keep(w.begin(q), again, noNames); why != reason.BodyLost {
-		t.Errorf("a record of pieces that are gone: %q", why)
+		t.Errorf("a record of chunks that are gone: %q", why)
 	}
 }
 
-func TestABodyInPiecesIsNotHeldInMemory(t *testing.T) {
+func TestABodyInChunksIsNotHeldInMemory(t *testing.T) {
 	w := newWorld(t)
 	q := query("/large", nil)
 	q.Memory = time.Hour
 	w.spilled(q, content(2*each, 1), 1)
-	w.wantPieces(q, content(2*each, 1))
+	w.wantChunks(q, content(2*each, 1))
 	if found := w.lookup(q); found.Memory || w.Memory().Entries > 0 {
 		t.Errorf("found in memory: %v, which has %d entries", found.Memory, w.Memory().Entries)
 	}
 }
 
-func TestOfOneKeyOneBodyIsStoredInPiecesAndOfAllABoundedNumber(t *testing.T) {
+func TestOfOneKeyOneBodyIsStoredInChunksAndOfAllABoundedNumber(t *testing.T) {
 	w := newWorld(t)
 	var under []*store.ChunkWriter
 	begin := func(i int) *store.ChunkWriter {
@@ -364,25 +364,25 @@ func TestARedisThatTakesNothingHoldsTheReaderUpOnce(t *testing.T) {
 	spill.Discard(reason.StoreFailed)
 }
 
-func TestPiecesInACluster(t *testing.T) {
+func TestChunksInACluster(t *testing.T) {
 	cluster := redisd.StartCluster(t)
 	w := on(t, cluster.Nodes[0], connectTo(t, config.Redis{Cluster: cluster.Addrs()}))
 	for i := range 3 {
 		q, body := query(fmt.Sprintf("/large/%d", i), nil), content(4*each+i, byte(i))
-		for range 2 { // the second time, pieces are replaced
+		for range 2 { // the second time, chunks are replaced
 			if _, why := w.spilled(q, body, each); why != "" {
 				t.Fatalf("not stored: %q", why)
 			}
-			w.wantPieces(q, body)
+			w.wantChunks(q, body)
 		}
 		if got, err := w.read(q, store.Span{First: each - 1, End: each + 1}, store.Span{First: 0, End: 1}); err != nil || len(got) != 3 {
 			t.Errorf("parts: %x, %v", got, err)
 		}
 	}
 	e := w.lookup(query("/large/0", nil)).Entry
-	cluster.Client(t).Del(t.Context(), cachekeys.NewNames("test").Piece(e.Chunks.ID.String(), 3))
+	cluster.Client(t).Del(t.Context(), cachekeys.NewNames("test").Chunk(e.Chunks.ID.String(), 3))
 	if _, err := w.read(query("/large/0", nil), store.Span{End: e.Size()}); !errors.Is(err, store.ErrBodyLost) {
-		t.Errorf("without a piece: %v", err)
+		t.Errorf("without a chunk: %v", err)
 	}
 }
 

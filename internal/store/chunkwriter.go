@@ -39,7 +39,7 @@ const (
 type ChunkWriter struct {
 	store    *Store
 	entry    *entry.Entry // for its fields
-	pieces   entry.Chunks
+	location entry.Chunks
 	patience time.Duration
 	release  func()
 
@@ -68,11 +68,13 @@ func (f *Fill) NewChunkWriter(e *entry.Entry, inHand []byte, patience time.Durat
 		return nil
 	}
 	s := &ChunkWriter{
-		store: f.store, entry: e, pieces: entry.Chunks{Size: int64(len(inHand)), Each: chunkSize}, patience: patience, release: release,
-		queue: make(chan []byte, chunksInHand), free: make(chan []byte, chunksInHand), written: make(chan struct{}), stopped: make(chan struct{}),
+		store: f.store, entry: e, patience: patience, release: release,
+		location: entry.Chunks{Size: int64(len(inHand)), Each: chunkSize},
+		queue:    make(chan []byte, chunksInHand), free: make(chan []byte, chunksInHand),
+		written: make(chan struct{}), stopped: make(chan struct{}),
 	}
 	// never fails; it ends the process where the system has no randomness
-	_, _ = rand.Read(s.pieces.ID[:])
+	_, _ = rand.Read(s.location.ID[:])
 	for range chunksInHand {
 		s.free <- make([]byte, 0, chunkSize)
 	}
@@ -86,8 +88,8 @@ func (f *Fill) NewChunkWriter(e *entry.Entry, inHand []byte, patience time.Durat
 // most for patience: a body that comes faster than Redis takes it is given up, and its reader
 // goes on. Once it is given up, Write does nothing.
 func (s *ChunkWriter) Write(b []byte) {
-	s.pieces.Size += int64(len(b))
-	if s.pieces.Size > entry.MaxChunks*chunkSize {
+	s.location.Size += int64(len(b))
+	if s.location.Size > entry.MaxChunks*chunkSize {
 		s.giveUp(reason.TooLarge)
 	}
 	s.fill(b)
@@ -135,8 +137,8 @@ func (s *ChunkWriter) Finish() *entry.Chunks {
 		s.pass()
 	}
 	close(s.queue)
-	pieces := s.pieces
-	return &pieces
+	location := s.location
+	return &location
 }
 
 // Run writes the chunks, one at a time and each bounded by the store's time-out. It has to be
@@ -178,14 +180,15 @@ func (s *ChunkWriter) writeChunk(room *[]byte, content []byte) bool {
 	}
 	ctx, cancel := context.WithTimeout(s.store.closing, s.store.timeout)
 	defer cancel()
-	*room = s.entry.EncodeChunk((*room)[:0], s.pieces.ID, s.begun, content)
-	key := s.store.names.Piece(s.pieces.ID.String(), s.begun)
+	*room = s.entry.EncodeChunk((*room)[:0], s.location.ID, s.begun, content)
+	key := s.store.names.Chunk(s.location.ID.String(), s.begun)
 	s.begun++
-	err := s.store.conn.Do(ctx, nil, "piece", func(ctx context.Context, c redis.UniversalClient) error {
+	set := func(ctx context.Context, c redis.UniversalClient) error {
 		return c.Set(ctx, key, *room, fillingTTL).Err()
-	})
+	}
+	err := s.store.conn.Do(ctx, nil, "chunk", set)
 	if err != nil {
-		s.store.log.Debug("a piece of an answer could not be stored", "error", err)
+		s.store.log.Debug("a chunk of an answer could not be stored", "error", err)
 		s.giveUp(reason.StoreFailed)
 	}
 	return err == nil
@@ -218,7 +221,7 @@ func (s *ChunkWriter) Discard(why reason.Reason) {
 			<-s.written
 			ctx, cancel := context.WithTimeout(s.store.closing, s.store.timeout)
 			defer cancel()
-			s.store.deleteChunks(ctx, s.pieces.ID, s.begun)
+			s.store.deleteChunks(ctx, s.location.ID, s.begun)
 		})
 	})
 }

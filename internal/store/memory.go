@@ -39,7 +39,7 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 }
 
 // toMemory holds e, which must not be changed any more, while it is fresh: what is to be
-// validated is looked for where another process may have done so. A body in pieces is not held.
+// validated is looked for where another process may have done so. A body in chunks is not held.
 func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *entry.Entry, stamp coherence.Stamp) {
 	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.position, stamp) {
 		return

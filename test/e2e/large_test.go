@@ -143,8 +143,8 @@ func store(t *testing.T, url string, content []byte) {
 	}
 }
 
-// pieces are the keys of all pieces in Redis.
-func pieces(t *testing.T, r *redisd.Server) []string {
+// chunks are the keys of all chunks in Redis.
+func chunks(t *testing.T, r *redisd.Server) []string {
 	t.Helper()
 	keys, err := r.Client().Keys(t.Context(), "sidecar:p:*").Result()
 	if err != nil {
@@ -191,14 +191,14 @@ func TestALargeBodyIsNeverHeldWholeNeitherWhenItIsStoredNorWhenItIsServed(t *tes
 			if n := b.asked.Load(); n != 1 {
 				t.Errorf("the backend was asked %d times", n)
 			}
-			if n := len(pieces(t, s.redis)); n != 200 {
-				t.Errorf("%d pieces", n)
+			if n := len(chunks(t, s.redis)); n != 200 {
+				t.Errorf("%d chunks", n)
 			}
 		})
 	}
 }
 
-func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
+func TestPartsOfALargeBodyReadOnlyTheChunksThatTheyNeed(t *testing.T) {
 	t.Parallel()
 	content := noise(3*mib + 1)
 	b := startLarge(t, content)
@@ -211,11 +211,11 @@ func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
 		fields       []string
 		status       int
 		first, end   int
-		reads        int // of pieces
+		reads        int // of chunks
 	}{
 		{"a byte", "GET", []string{"Range: bytes=0-0"}, 206, 0, 1, 1},
 		{"over an edge", "GET", []string{"Range: bytes=262143-262144"}, 206, 262143, 262145, 2},
-		{"a whole piece", "GET", []string{"Range: bytes=262144-524287"}, 206, 262144, 524288, 1},
+		{"a whole chunk", "GET", []string{"Range: bytes=262144-524287"}, 206, 262144, 524288, 1},
 		{"the last byte", "GET", []string{"Range: bytes=-1"}, 206, size - 1, size, 1},
 		{"all", "GET", nil, 200, 0, size, 13},
 		{"HEAD", "HEAD", nil, 200, 0, 0, 0},
@@ -237,7 +237,7 @@ func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
 			}
 		}
 		if reads != c.reads {
-			t.Errorf("%s: %d pieces are read, want %d", c.what, reads, c.reads)
+			t.Errorf("%s: %d chunks are read, want %d", c.what, reads, c.reads)
 		}
 	}
 	a := do(t, http.MethodGet, url, nil, "Range: bytes=2097150-2097153, 5-6, -2")
@@ -262,7 +262,7 @@ func TestPartsOfALargeBodyReadOnlyThePiecesThatTheyNeed(t *testing.T) {
 
 // A body longer than 1 MiB is stored in chunks, whether its length is announced or not. A body
 // longer than max_body is not stored.
-func TestWhichBodiesGoIntoPieces(t *testing.T) {
+func TestWhichBodiesGoIntoChunks(t *testing.T) {
 	t.Parallel()
 	content := noise(4 * mib)
 	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // path: /route/size/chunked
@@ -283,7 +283,7 @@ routes:
 		route  string
 		size   int
 		stored bool
-		pieces int
+		chunks int
 	}{
 		{"large", mib - 1, true, 0},
 		{"large", mib, true, 0},
@@ -307,7 +307,7 @@ routes:
 					again.is(t, "read again", content[:c.size])
 					return again.hit() == c.stored
 				})
-				awaitThat(t, fmt.Sprintf("%d pieces", c.pieces), func() bool { return len(pieces(t, s.redis)) == c.pieces })
+				awaitThat(t, fmt.Sprintf("%d chunks", c.chunks), func() bool { return len(chunks(t, s.redis)) == c.chunks })
 			})
 		}
 	}
@@ -325,8 +325,8 @@ routes:
 `))
 	url := s.url + "/large/1"
 	store(t, url, content)
-	if n := len(pieces(t, s.redis)); n != 0 {
-		t.Errorf("%d pieces", n)
+	if n := len(chunks(t, s.redis)); n != 0 {
+		t.Errorf("%d chunks", n)
 	}
 	do(t, http.MethodPut, s.url+"/named/7", "x")
 	if got := read(t, url); got.hit() {

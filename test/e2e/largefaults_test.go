@@ -23,7 +23,7 @@ func TestABackendThatDiesInALargeBodyLeavesABrokenTransferAndNothingStored(t *te
 			if got := read(t, s.url+"/large/1"); got.err == nil {
 				t.Errorf("%d bytes that look complete", got.size)
 			}
-			awaitThat(t, "what was stored is deleted", func() bool { return len(pieces(t, s.redis)) == 0 })
+			awaitThat(t, "what was stored is deleted", func() bool { return len(chunks(t, s.redis)) == 0 })
 			b.dieAt.Store(0)
 			got := read(t, s.url+"/large/1")
 			got.is(t, "the next one", content)
@@ -54,14 +54,14 @@ func TestASlowClientOfALargeBodyHoldsTheBackendBackAndFillsNoMemory(t *testing.T
 	resp, leave := stalled(t, s.url+"/large/1")
 	defer leave()
 	defer resp.Body.Close()
-	awaitThat(t, "the beginning is in pieces", func() bool { return len(pieces(t, s.redis)) >= 4 })
+	awaitThat(t, "the beginning is in chunks", func() bool { return len(chunks(t, s.redis)) >= 4 })
 	fast := read(t, s.url+"/large/1") // others are not held up by it
 	fast.is(t, "beside it", content)
 	if fast.hit() {
 		t.Errorf("beside it: %q", fast.cache())
 	}
-	if n := len(pieces(t, s.redis)); n > 100 {
-		t.Errorf("%d pieces while the client reads nothing", n)
+	if n := len(chunks(t, s.redis)); n > 100 {
+		t.Errorf("%d chunks while the client reads nothing", n)
 	}
 	if grown := s.sidecar.PeakRSS() - before; grown > heldBound {
 		t.Errorf("the sidecar has grown by %d bytes", grown)
@@ -82,11 +82,11 @@ func TestAClientThatLeavesALargeBodyEndsTheBackendRequestAndWhatIsStored(t *test
 	b := startLarge(t, content)
 	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	resp, leave := stalled(t, s.url+"/large/1")
-	awaitThat(t, "the beginning is in pieces", func() bool { return len(pieces(t, s.redis)) >= 4 })
+	awaitThat(t, "the beginning is in chunks", func() bool { return len(chunks(t, s.redis)) >= 4 })
 	leave()
 	_ = resp.Body.Close()
 	awaitThat(t, "the backend request has ended", func() bool { return b.canceled.Load() == 1 })
-	awaitThat(t, "what was stored is deleted", func() bool { return len(pieces(t, s.redis)) == 0 })
+	awaitThat(t, "what was stored is deleted", func() bool { return len(chunks(t, s.redis)) == 0 })
 	got := read(t, s.url+"/large/1")
 	got.is(t, "the next one", content)
 	if got.hit() {
@@ -94,7 +94,7 @@ func TestAClientThatLeavesALargeBodyEndsTheBackendRequestAndWhatIsStored(t *test
 	}
 }
 
-func TestALargeBodyThatHasLostAPieceIsNeverServedAsComplete(t *testing.T) {
+func TestALargeBodyThatHasLostAChunkIsNeverServedAsComplete(t *testing.T) {
 	t.Parallel()
 	content := noise(50 * mib)
 	b := startLarge(t, content)
@@ -102,7 +102,7 @@ func TestALargeBodyThatHasLostAPieceIsNeverServedAsComplete(t *testing.T) {
 	url, redis := s.url+"/large/1", s.redis.Client()
 	store(t, url, content)
 	lose := func(nth string) {
-		for _, key := range pieces(t, s.redis) {
+		for _, key := range chunks(t, s.redis) {
 			if strings.HasSuffix(key, ":"+nth) {
 				redis.Del(t.Context(), key)
 			}
@@ -111,9 +111,9 @@ func TestALargeBodyThatHasLostAPieceIsNeverServedAsComplete(t *testing.T) {
 	for _, nth := range []string{"0", "7", "199"} {
 		lose(nth)
 		got := read(t, url)
-		got.is(t, "without piece "+nth, content)
+		got.is(t, "without chunk "+nth, content)
 		if got.hit() || !containsAll(got.cache(), "detail=body-lost") {
-			t.Errorf("without piece %s: %q", nth, got.cache())
+			t.Errorf("without chunk %s: %q", nth, got.cache())
 		}
 		if again := read(t, url); !again.hit() {
 			t.Errorf("stored anew: %q", again.cache())
@@ -130,17 +130,17 @@ func TestALargeBodyThatHasLostAPieceIsNeverServedAsComplete(t *testing.T) {
 		if _, err := io.ReadFull(resp.Body, make([]byte, 1000)); err != nil {
 			t.Fatal(err)
 		}
-		for _, key := range pieces(t, s.redis) {
+		for _, key := range chunks(t, s.redis) {
 			if strings.HasSuffix(key, ":199") {
 				damage(key)
 			}
 		}
 		if got := rest(resp); got.err == nil {
-			t.Errorf("the last piece was %s meanwhile: %d bytes that look complete", name, got.size)
+			t.Errorf("the last chunk was %s meanwhile: %d bytes that look complete", name, got.size)
 		}
 		_ = resp.Body.Close()
 		if name != "lost" { // to be found only when it is reached
-			for _, key := range pieces(t, s.redis) {
+			for _, key := range chunks(t, s.redis) {
 				redis.Del(t.Context(), key)
 			}
 		}
@@ -156,7 +156,7 @@ func TestARedisThatFreezesInALargeBodyCostsItsReaderNextToNothing(t *testing.T) 
 		"REDIS_TIMEOUT=500ms", "BREAKER_TIMEOUT=300ms")
 	resp, leave := stalled(t, s.url+"/large/1")
 	defer leave()
-	awaitThat(t, "the beginning is in pieces", func() bool { return len(pieces(t, s.redis)) >= 4 })
+	awaitThat(t, "the beginning is in chunks", func() bool { return len(chunks(t, s.redis)) >= 4 })
 	s.redis.Freeze()
 	began := time.Now()
 	got := rest(resp)
@@ -183,17 +183,17 @@ func TestWhatTurnsOutToBeLargerThanMaxBodyStreamsThrough(t *testing.T) {
 			t.Errorf("%q", got.cache())
 		}
 	}
-	awaitThat(t, "what was stored is deleted", func() bool { return len(pieces(t, s.redis)) == 0 })
+	awaitThat(t, "what was stored is deleted", func() bool { return len(chunks(t, s.redis)) == 0 })
 }
 
-func TestAWriteMakesALargeBodyOldAndItsPiecesGoWithTheNextStore(t *testing.T) {
+func TestAWriteMakesALargeBodyOldAndItsChunksGoWithTheNextStore(t *testing.T) {
 	t.Parallel()
 	content := noise(2 * mib)
 	b := startLarge(t, content)
 	s := startBefore(t, b.URL, policiesFile(t, largePolicies))
 	url := s.url + "/large/1"
 	store(t, url, content)
-	old := pieces(t, s.redis)
+	old := chunks(t, s.redis)
 	do(t, http.MethodPut, url, "x")
 	if got := read(t, url); got.hit() {
 		t.Errorf("after a write: %q", got.cache())
@@ -209,8 +209,8 @@ func TestAWriteMakesALargeBodyOldAndItsPiecesGoWithTheNextStore(t *testing.T) {
 		}
 		return true
 	})
-	if n := len(pieces(t, s.redis)); n != 2*len(old) {
-		t.Errorf("%d pieces: who reads the old one is cut off", n)
+	if n := len(chunks(t, s.redis)); n != 2*len(old) {
+		t.Errorf("%d chunks: who reads the old one is cut off", n)
 	}
 }
 
@@ -226,8 +226,8 @@ func TestManyWhoMissALargeBodyAtOnceAllGetItAndItIsStoredOnce(t *testing.T) {
 	clients.Wait()
 	store(t, s.url+"/large/1", content)
 	awaitThat(t, "there is one body", func() bool {
-		living := 0 // one that came late may have replaced the first one, whose pieces go soon
-		for _, key := range pieces(t, s.redis) {
+		living := 0 // one that came late may have replaced the first one, whose chunks go soon
+		for _, key := range chunks(t, s.redis) {
 			if s.redis.Client().PTTL(t.Context(), key).Val() > 20*time.Minute {
 				living++
 			}
