@@ -18,6 +18,9 @@ type Query struct {
 	raw   string
 }
 
+// Unread is a query of which nothing is known.
+func Unread(raw string) Query { return Query{raw: raw} }
+
 type pair struct {
 	raw  string
 	name string // decoded; the raw name where it cannot be decoded
@@ -43,18 +46,36 @@ func ParseQuery(raw string) Query {
 // Canonical is the query as it stands in a key: sorted by name, equal names in their order. Values
 // are as sent.
 //
-// Names are compared without regard to case, since some backends read them so and would otherwise
-// see the order of equal names changed. A query with ';' is not sorted at all: some backends split
-// there too.
+// Names that some backend takes for one stay in their order, which may matter: those with one bare
+// name, and the members of one object (sort[age]=1&sort[name]=1). A query with ';' is not sorted at
+// all: some backends split there too.
 func (q Query) Canonical() string {
 	if strings.Contains(q.raw, ";") || len(q.pairs) < 2 {
 		return q.raw
 	}
-	sorted := slices.Clone(q.pairs)
-	slices.SortStableFunc(sorted, func(a, b pair) int {
-		return strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name))
-	})
-	return join(sorted)
+	type named struct {
+		pair
+		sortedBy string
+	}
+	sorted := make([]named, len(q.pairs))
+	for i, p := range q.pairs {
+		sorted[i] = named{p, BareName(objectOf(p.name))}
+	}
+	slices.SortStableFunc(sorted, func(a, b named) int { return strings.Compare(a.sortedBy, b.sortedBy) })
+	out := make([]pair, len(sorted))
+	for i, p := range sorted {
+		out[i] = p.pair
+	}
+	return join(out)
+}
+
+// objectOf is the name of the object or list that some backends make of a parameter like id[0] or
+// filter[name]; else the name.
+func objectOf(name string) string {
+	if i := strings.IndexByte(name, '['); i > 0 {
+		return name[:i]
+	}
+	return name
 }
 
 // Raw is the query as sent, without the parameters that Without and Select took out.
@@ -107,15 +128,15 @@ func (q Query) Names() []string {
 }
 
 // Get returns the decoded value of the parameter that occurs exactly once under this name, and
-// under no other name that some backend takes for it (BareName). ok is false if it is absent,
-// repeated or not decodable, or if the query has a ';', which some backends split at.
+// under no other name that some backend takes for it. ok is false if it is absent, repeated or not
+// decodable, or if the query has a ';', which some backends split at.
 func (q Query) Get(name string) (value string, ok bool) {
 	if strings.Contains(q.raw, ";") {
 		return "", false
 	}
 	bare, found := BareName(name), -1
 	for i, p := range q.pairs {
-		if p.name != name && BareName(p.name) != bare {
+		if p.name != name && !isNamed(p.name, name, bare) {
 			continue
 		}
 		if found >= 0 || p.name != name {
@@ -129,10 +150,20 @@ func (q Query) Get(name string) (value string, ok bool) {
 	return q.pairs[found].value()
 }
 
-// Has reports whether there is a parameter of this name, or of one that some backend takes for it.
+// Has reports whether there is, or may be, a parameter of this name, or of one that some backend
+// takes for it.
 func (q Query) Has(name string) bool {
+	if q.raw != "" && len(q.pairs) == 0 || strings.Contains(q.raw, ";") {
+		return true
+	}
 	bare := BareName(name)
-	return slices.ContainsFunc(q.pairs, func(p pair) bool { return BareName(p.name) == bare })
+	return slices.ContainsFunc(q.pairs, func(p pair) bool { return isNamed(p.name, name, bare) })
+}
+
+// isNamed reports whether some backend takes a parameter for the one with this name, whose bare
+// name is bare. An element of a list is taken for the list, a member of an object for the object.
+func isNamed(have, name, bare string) bool {
+	return BareName(have) == bare || objectOf(name) == name && BareName(objectOf(have)) == bare
 }
 
 // All yields the decoded names and values of the parameters, in order. A value that cannot be

@@ -13,18 +13,24 @@ import (
 
 func TestTheCanonicalQueryIsSortedByNameWithEqualNamesInTheirOrder(t *testing.T) {
 	for raw, want := range map[string]string{
-		"":                 "",
-		"a=1":              "a=1",
-		"b=2&a=1":          "a=1&b=2",
-		"a=2&a=1":          "a=2&a=1",
-		"b=1&a=2&b=0&a=1":  "a=2&a=1&b=1&b=0",
-		"B=1&a=2&b=0":      "a=2&B=1&b=0", // some backends read names without regard to case
-		"%62=1&a=2":        "a=2&%62=1",
-		"b&a":              "a&b",
-		"b=%zz&a=%zz":      "a=%zz&b=%zz",
-		"b=1;c=2&a=3":      "b=1;c=2&a=3", // some backends split at ';' too: nothing is moved
-		"a=1&&b":           "&a=1&b",
-		"page=2&utm_a=x&a": "a&page=2&utm_a=x",
+		"":                "",
+		"a=1":             "a=1",
+		"b=2&a=1":         "a=1&b=2",
+		"a=2&a=1":         "a=2&a=1",
+		"b=1&a=2&b=0&a=1": "a=2&a=1&b=1&b=0",
+		"B=1&a=2&b=0":     "a=2&B=1&b=0", // some backends read names without regard to case
+		"%62=1&a=2":       "a=2&%62=1",
+		"b&a":             "a&b",
+		"b=%zz&a=%zz":     "a=%zz&b=%zz",
+		"b=1;c=2&a=3":     "b=1;c=2&a=3", // some backends split at ';' too: nothing is moved
+		"a=1&&b":          "&a=1&b",
+
+		// what some backends take for one name, or for members of one object, stays in its order
+		"sort[name]=1&sort[age]=1&a=2": "a=2&sort[name]=1&sort[age]=1",
+		"b=1&a%5B1%5D=x&a%5B0%5D=y":    "a%5B1%5D=x&a%5B0%5D=y&b=1",
+		"a_b=1&a.b=2&a%20b=3":          "a_b=1&a.b=2&a%20b=3", // PHP
+		"id[]=1&id=2&[id]=3":           "id[]=1&id=2&[id]=3",
+		"page=2&utm_a=x&a":             "a&page=2&utm_a=x",
 	} {
 		if got := cachekeys.ParseQuery(raw).Canonical(); got != want {
 			t.Errorf("%q becomes %q, want %q", raw, got, want)
@@ -56,6 +62,10 @@ func TestAParameterIsKnownOnlyWhereItsValueIsCertain(t *testing.T) {
 		{"page=%zz", "page", "", false},
 		{"page=1;x=2", "page", "", false},
 		{"Page=1", "page", "", false},
+		{"page=1&page[0]=2", "page", "", false},
+		{"page=1&page%5Bx%5D=2", "page", "", false},
+		{"page[a]=1&page[b]=2", "page[a]", "1", true},
+		{"page[a]=1&page[a]=2", "page[a]", "", false},
 		{"", "page", "", false},
 	} {
 		if value, ok := cachekeys.ParseQuery(c.raw).Get(c.name); value != c.value || ok != c.ok {

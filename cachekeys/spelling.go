@@ -106,8 +106,8 @@ func number(value string) (text string, ok bool) {
 	if !negative {
 		value = strings.TrimPrefix(value, "+")
 	}
-	if strings.HasPrefix(value, "0x") || strings.HasPrefix(value, "0X") {
-		n, err := strconv.ParseUint(value[2:], 16, 64)
+	if base := baseOf(value); base != 10 {
+		n, err := strconv.ParseUint(value[2:], base, 64)
 		return signed(strconv.FormatUint(n, 10), negative), err == nil
 	}
 	whole, rest := digits(value)
@@ -129,6 +129,39 @@ func number(value string) (text string, ok bool) {
 		return exponential(whole, fraction, rest[1:], negative)
 	}
 	return "", false
+}
+
+// baseOf is the base that the prefix of a number names: 0x, 0o or 0b, in either case.
+func baseOf(value string) int {
+	if len(value) > 2 && value[0] == '0' {
+		switch value[1] {
+		case 'x', 'X':
+			return 16
+		case 'o', 'O':
+			return 8
+		case 'b', 'B':
+			return 2
+		}
+	}
+	return 10
+}
+
+// LeadingNumber is the whole number at the beginning of a value that goes on with something else:
+// to a reader that stops there (parseInt, (int) of PHP, to_i of Ruby) 5-name and 5abc are 5.
+func LeadingNumber(value string) (text string, ok bool) {
+	if _, read := canonical(value); read || len(value) > maxNumber {
+		return "", false
+	}
+	value = asciiDigits(trimmed(value))
+	value, negative := strings.CutPrefix(value, "-")
+	if !negative {
+		value = strings.TrimPrefix(value, "+")
+	}
+	whole, _ := digits(value)
+	if whole == "" {
+		return "", false
+	}
+	return signed(decimal(whole, ""), negative), true
 }
 
 // exponential reads a number with an exponent, if a double holds it exactly.
@@ -204,30 +237,59 @@ func digitValue(r rune) rune {
 	return 0
 }
 
-// trimmed is a value up to a NUL or ';', without white space and controls around it.
+// trimmed is a value up to a NUL or ';', without white space and controls around it. The byte order
+// mark is white space to JavaScript.
 func trimmed(value string) string {
 	if i := strings.IndexAny(value, "\x00;"); i >= 0 {
 		value = value[:i]
 	}
-	return strings.TrimFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) })
+	return strings.TrimFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\ufeff' })
 }
 
 // uuid reads a UUID in any spelling of RFC 9562 and of lenient readers: capitals, without
-// hyphens, in braces, as a URN, with the suffix of a format. Its text is the canonical form.
+// hyphens, in braces, as a URN, with the suffix of a format, in digits of any script, with groups
+// that lack zeros in front or have too many of them (Java). Its text is the canonical form.
 func uuid(value string) (text string, ok bool) {
 	if len(value) > maxNumber {
 		return "", false
 	}
-	value = strings.ToLower(trimmed(value))
+	value = strings.ToLower(asciiDigits(trimmed(value)))
 	if dot := strings.LastIndexByte(value, '.'); dot >= 0 && isFormat(value[dot+1:]) {
 		value = value[:dot]
 	}
 	value = strings.TrimPrefix(value, "urn:")
 	value = strings.TrimPrefix(value, "uuid:")
 	value = strings.TrimRight(strings.TrimLeft(value, "{("), ")}")
-	value = strings.ReplaceAll(value, "-", "")
-	if len(value) != 32 || strings.ContainsFunc(value, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') }) {
+	plain := strings.ReplaceAll(value, "-", "")
+	if len(plain) != 32 || !isHex(plain) {
+		plain, ok = groups(value)
+		if !ok {
+			return "", false
+		}
+	}
+	return plain[:8] + "-" + plain[8:12] + "-" + plain[12:16] + "-" + plain[16:20] + "-" + plain[20:], true
+}
+
+// groups are the digits of a UUID whose groups between hyphens are of any length. The first has to
+// have a letter or more than four digits, unlike a date.
+func groups(value string) (hex string, ok bool) {
+	widths := [...]int{8, 4, 4, 4, 12}
+	list := strings.Split(value, "-")
+	if len(list) != len(widths) || len(list[0]) <= 4 && strings.Trim(list[0], "0123456789") == "" {
 		return "", false
 	}
-	return value[:8] + "-" + value[8:12] + "-" + value[12:16] + "-" + value[16:20] + "-" + value[20:], true
+	for i, group := range list {
+		if group == "" || !isHex(group) {
+			return "", false
+		}
+		if group = strings.TrimLeft(group, "0"); len(group) > widths[i] {
+			return "", false
+		}
+		hex += strings.Repeat("0", widths[i]-len(group)) + group
+	}
+	return hex, true
+}
+
+func isHex(s string) bool {
+	return !strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
 }

@@ -49,6 +49,7 @@ var targetNames = []string{
 	"xoverrideurl", "xoverrideuri", "xhttppathoverride", "xpathoverride", "xhttpdestinationurl",
 	"xforwardeduri", "xforwardedurl", "xforwardedpathinfo", "xforwardedrequesturi", "xpathinfo",
 	"xrequesturi", "xrequesturl", "xrealurl", "xrealuri", "xproxyurl", "xproxypath", "xenvoyoriginalurl",
+	"xrequestpath", "xrealpath", "xoriginalpathinfo", "xforwardedoriginaluri", "xforwardedoriginalurl",
 }
 
 // pathNames are those of fields that gateways set on all requests (Kong, Envoy): the path before
@@ -75,6 +76,9 @@ func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 	if tooManyParams(req) { // some may override the method
 		a.override([]string{pattern.AnyMethod})
 	}
+	if strings.Contains(req.Query, ";") { // some servers split there too
+		query = cachekeys.ParseQuery(strings.ReplaceAll(req.Query, ";", "&"))
+	}
 	for name, value := range query.All() {
 		if isOverride(name) {
 			a.override([]string{value})
@@ -84,7 +88,9 @@ func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 }
 
 // tooManyParams reports whether the query is too long to be looked at.
-func tooManyParams(req httpfield.Request) bool { return strings.Count(req.Query, "&") > maxParams }
+func tooManyParams(req httpfield.Request) bool {
+	return strings.Count(req.Query, "&")+strings.Count(req.Query, ";") > maxParams
+}
 
 // mayAim tells most names of fields from those that matter, quickly.
 func mayAim(name string) bool {
@@ -152,7 +158,7 @@ func (a *aims) list() []aim {
 	for _, reference := range a.before {
 		add(reference, a.methods)
 	}
-	if !a.isRead() {
+	if !a.isRead() || a.overridden {
 		// A thing that is moved or copied to a place is put there (RFC 4918 §9.8, §9.9).
 		put := append(slices.Clone(a.methods), http.MethodPut)
 		for _, reference := range a.destinations {

@@ -31,6 +31,13 @@ func spellings(dir, rest string) []string {
 		"//" + dir + "/" + rest,
 		"//evil/" + dir + "/" + rest,
 		"//evil:80/" + dir + "/" + rest,
+		"///evil/" + dir + "/" + rest,
+		"////evil/" + dir + "/" + rest,
+		"/index.php/" + dir + "/" + rest,
+		"/public/app.php/" + dir + "/" + rest,
+		"/(S(abc))/" + dir + "/" + rest,
+		"/x/..%e0%80%af" + dir + "/" + rest,
+		"/" + dir + "/" + rest + ".x-messagepack",
 		`/\evil/` + dir + "/" + rest,
 		`\\evil\` + dir + `\` + rest,
 		"/%2Fevil/" + dir + "/" + rest,
@@ -65,6 +72,36 @@ func TestADenyHoldsInEverySpelling(t *testing.T) {
 		if p := table.Plan(request("DELETE", "/elsewhere", "X-Original-URL: "+path, "X-HTTP-Method-Override: POST"), now); p.Kind != Deny {
 			t.Errorf("X-Original-URL: %q: kind %d", path, p.Kind)
 		}
+	}
+}
+
+// A server that does not tell /internal from /internal/ would show under it what is denied.
+func TestADenyForEverythingBelowIsOneForTheDirectory(t *testing.T) {
+	table := table(t, "", `{match: "/internal/{rest...}", deny: true}`, `{match: "/admin/", deny: true}`,
+		`{match: "POST /admin", invalidate: ["a"]}`, `{match: "/d/{name}", deny: true}`)
+	for target, denied := range map[string]bool{
+		"/internal": true, "/INTERNAL": true, "/internal/": true, "/intern": false, "/": false, "/d": false, "/admin": false,
+	} {
+		if got := table.Plan(request("POST", target), now).Kind == Deny; got != denied {
+			t.Errorf("POST %s: denied %t", target, got)
+		}
+	}
+	if table.Plan(request("GET", "/admin"), now).Kind != Deny {
+		t.Error("GET /admin passes")
+	}
+}
+
+func TestAGETThatIsAWriteInAnotherSpellingInvalidates(t *testing.T) {
+	table := table(t, "", `{match: "GET /c/{id}/bump", invalidate: ["c:{id}"]}`, `{match: "GET /files/{rest...}", cache: {scope: shared}}`)
+	for _, path := range []string{"/c/5/bump", "/c/5/bump/", "/C/5/Bump", "/c//5/bump", "//x/c/5/bump", "/files/..%2fc/5/bump"} {
+		if p := table.Plan(request("GET", path), now); p.Kind != Write {
+			t.Errorf("GET %s: kind %d", path, p.Kind)
+		} else if got := texts(done(p)); !slices.Contains(got, "c:5") {
+			t.Errorf("GET %s: %q", path, got)
+		}
+	}
+	if p := table.Plan(request("GET", "/other"), now); p.Kind != Pass || p.Bypass != reason.NoRoute {
+		t.Errorf("GET /other: kind %d, %s", p.Kind, p.Bypass)
 	}
 }
 
@@ -121,6 +158,7 @@ func TestMethodOverrides(t *testing.T) {
 		{"/c/1?_method%00x=PUT", nil},
 		{"/c/1?x-http-method-override=PUT", nil},
 		{"/c/1?$method=PUT", nil},
+		{"/c/1?a=1;_method=PUT", nil},
 	} {
 		for _, method := range []string{"GET", "POST", "HEAD", "get", "OPTIONS"} {
 			p := table.Plan(request(method, c.target, c.fields...), now)
@@ -154,6 +192,35 @@ func TestSafeMethodsInvalidateNothing(t *testing.T) {
 }
 
 // MOVE and COPY change their Destination (RFC 4918 §9.8, §9.9).
+// Ordinary clients keep their hits.
+func TestOrdinaryReadsAreReads(t *testing.T) {
+	table := table(t, "", `{match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}", "e:{query.expand?}"]}}`,
+		`{match: "PUT /c/{id}", invalidate: ["c:{id}"]}`, `{match: "/internal/", deny: true}`)
+	for _, id := range []string{
+		"5", "john.smith@example.com", "2024-01-01", "2024-01-02-03-04", anID, "507f1f77bcf86cd799439011", "5-name", "a+b", "~x",
+		"a%20b", "%C3%BC", "ü", "C%23", "what%3F", "a,b", "it's", "a(b)", "(a)", "a:b", "@me", "50%25", "a%26b", "Foo", "v1.2.3",
+		"x.tar.gz", "%F0%9F%98%80", "a=b", "$5", "!x", "index.php",
+	} {
+		if p := table.Plan(request("GET", "/c/"+id), now); p.Kind != Read {
+			t.Errorf("GET /c/%s: kind %d, %s", id, p.Kind, p.Bypass)
+		}
+	}
+	for _, query := range []string{
+		"page=2&limit=10", "filter[name]=x", "filter%5Bname%5D=x&sort=-a", "q=a+b", "method=card", "q", "", "ids[]=1&ids[]=2",
+		"utm_source=x", "redirect=https%3A%2F%2Fx%2F%3Fa%3Db", "expand=a", "email=a%40b.example", "t=2024-01-01T00:00:00Z",
+	} {
+		if p := table.Plan(request("GET", "/c/5?"+query), now); p.Kind != Read {
+			t.Errorf("GET /c/5?%s: kind %d, %s", query, p.Kind, p.Bypass)
+		}
+	}
+}
+
+func TestAnOverridingMethodHasADestinationToo(t *testing.T) {
+	table := table(t, "", `{match: "PUT /c/{id}", invalidate: ["c:{id}"]}`)
+	p := table.Plan(request("GET", "/c/9", "X-HTTP-Method-Override: MOVE", "Destination: /c/5"), now)
+	wantTags(t, "a GET that is a MOVE", done(p), "/c/9", "/c/5", "c:5")
+}
+
 func TestADestinationIsASecondTarget(t *testing.T) {
 	table := table(t, "",
 		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,

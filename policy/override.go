@@ -54,8 +54,8 @@ func (w *WritePlan) matchesOf(sent *Body) []match {
 	methods, known := sent.methods(w.table.maxInspect)
 	out := slices.Clone(w.matches)
 	for _, c := range w.candidates {
-		if c.Target.kind != Deny && (!known || slices.Contains(methods, c.method)) && !slices.ContainsFunc(out, c.Equal) {
-			out = append(out, c.match)
+		if c.Target.kind != Deny && (!known || slices.Contains(methods, c.method)) {
+			out = withMatch(out, c.match)
 		}
 	}
 	return out
@@ -80,7 +80,7 @@ func (w *WritePlan) DeniedBy(sent *Body) (route string) {
 // it is something else.
 func (w *WritePlan) isForm() bool {
 	types := w.request.Fields.Values("Content-Type")
-	if len(types) != 1 {
+	if len(types) != 1 || hasTwin(w.request.Fields, "content-type") {
 		return true
 	}
 	media, _, err := mime.ParseMediaType(types[0])
@@ -105,10 +105,10 @@ func (b *Body) scan(most int64) (methods []string, known bool) {
 	if !ok {
 		return nil, false
 	}
-	media, _, err := mime.ParseMediaType(b.mediaType)
+	media, params, err := mime.ParseMediaType(b.mediaType)
 	switch {
 	case err == nil && media == "application/x-www-form-urlencoded":
-		if bytes.Count(content, []byte("&")) > maxFormFields || bytes.Contains(content, []byte(";")) {
+		if bytes.Count(content, []byte("&")) > maxFormFields || bytes.Contains(content, []byte(";")) || !isASCIICharset(params) {
 			return nil, false
 		}
 		for name, value := range cachekeys.ParseQuery(string(content)).All() {
@@ -123,5 +123,37 @@ func (b *Body) scan(most int64) (methods []string, known bool) {
 		}
 		return nil, true
 	}
-	return nil, !bytes.Contains(bytes.ToLower(content), []byte("method"))
+	if bytes.Contains(bytes.ToLower(content), []byte("method")) {
+		return nil, false
+	}
+	switch {
+	case err == nil && strings.HasPrefix(media, "multipart/"):
+		return nil, !hasEscapedName(content)
+	case err != nil, strings.HasPrefix(media, "text/"):
+		// Some servers read it as a form, or as JSON, all the same: with names in escapes.
+		return nil, !bytes.ContainsAny(content, "%\\")
+	}
+	return nil, true
+}
+
+// isASCIICharset reports whether a form is in a charset that has ASCII in it.
+func isASCIICharset(params map[string]string) bool {
+	switch strings.ToLower(params["charset"]) {
+	case "", "utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "windows-1252":
+		return true
+	}
+	return false
+}
+
+// hasEscapedName reports whether the name of a part of a multipart form may be written in escapes.
+func hasEscapedName(content []byte) bool {
+	for line := range bytes.Lines(content) {
+		if !bytes.Contains(bytes.ToLower(line), []byte("name")) {
+			continue
+		}
+		if bytes.ContainsAny(line, `\%`) || bytes.Contains(line, []byte("*")) || bytes.Contains(line, []byte("=?")) {
+			return true
+		}
+	}
+	return false
 }

@@ -39,6 +39,15 @@ func TestABodyMayNameTheMethod(t *testing.T) {
 		{multipart, part("a", "b"), []string{"/c/1"}, false},
 		{multipart, part("_method", "PUT"), both, true},
 		{"text/plain", "hello", []string{"/c/1"}, false},
+		// names in escapes, where the type is not clear or the form has them
+		{"application/x-www-form-urlencoded; x", "_m%65thod=PUT", both, true},
+		{"", "_m%65thod=PUT", both, true},
+		{"text/plain", `{"_\u006dethod":"PUT"}`, both, false},
+		{form + "; charset=ibm037", "%6D%94%85%A3%88%96%84=%D7%E4%E3", both, true},
+		{multipart, part(`_m\ethod`, "PUT"), both, true},
+		{multipart, "--b\r\nContent-Disposition: form-data; name*=utf-8''_m%65thod\r\n\r\nPUT\r\n--b--\r\n", both, true},
+		{multipart, part("a", `50% of C:\dir`), []string{"/c/1"}, false},
+		{"image/png", `\x89PNG%`, []string{"/c/1"}, false},
 	} {
 		req := request("POST", "/c/1", "Content-Type: "+c.contentType)
 		req.HasBody = true

@@ -21,7 +21,7 @@ const (
 func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Query) {
 	m, ok := t.matcher.Find(http.MethodGet, req.Path)
 	if !ok {
-		plan.Bypass = reason.NoRoute
+		t.planOther(plan, req, query, reason.NoRoute)
 		return
 	}
 	plan.Route = m.Target.name
@@ -35,7 +35,7 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Quer
 	}
 	also, certain := t.matcher.Certain(http.MethodGet, req.Path, m)
 	if !certain {
-		plan.Bypass = reason.BadTarget
+		t.planOther(plan, req, query, reason.BadTarget)
 		return
 	}
 	if why := plan.Caller.Bypass; why != "" {
@@ -58,6 +58,19 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Quer
 	}
 	if plan.Bypass == "" {
 		plan.Kind = Read
+	}
+}
+
+// planOther plans a GET that no cached route is certain to be about: in another form its path may
+// be that of a GET that changes something.
+func (t *Table) planOther(plan *Plan, req httpfield.Request, query cachekeys.Query, why reason.Reason) {
+	plan.Bypass = why
+	if !t.writesOnGET {
+		return
+	}
+	if a := aimsOf(req, query); t.writesByGET(a.list()) {
+		plan.Bypass = ""
+		t.planWrite(plan, req, query, a)
 	}
 }
 

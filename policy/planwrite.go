@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 
@@ -60,11 +61,32 @@ func (t *Table) writesByGET(list []aim) (found bool) {
 }
 
 func (w *WritePlan) add(m match) {
-	if slices.ContainsFunc(w.matches, m.Equal) {
-		return
-	}
-	w.matches = append(w.matches, m)
+	w.matches = withMatch(w.matches, m)
 	w.note(m)
+}
+
+// withMatch adds a match to a list, if it is new, and the match as a lenient backend reads it.
+func withMatch(list []match, m match) []match {
+	if slices.ContainsFunc(list, m.Equal) {
+		return list
+	}
+	list = append(list, m)
+	if read, ok := leniently(m); ok && !slices.ContainsFunc(list, read.Equal) {
+		list = append(list, read)
+	}
+	return list
+}
+
+// leniently is a match as a backend reads it that takes the number at the beginning of a value for
+// all of it: to parseInt and its like /c/5-name is /c/5. ok is false if that changes nothing.
+func leniently(m match) (read match, ok bool) {
+	read = match{Target: m.Target, Values: maps.Clone(m.Values)}
+	for name, value := range m.Values {
+		if n, starts := cachekeys.LeadingNumber(value); starts {
+			read.Values[name], ok = n, true
+		}
+	}
+	return read, ok
 }
 
 // note notes what has to be done for a match.

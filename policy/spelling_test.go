@@ -23,7 +23,9 @@ func TestAnIDInSeveralSpellings(t *testing.T) {
 		`{name: body, match: "POST /c", invalidate: ["c:{request.body.id}"]}`,
 	)
 	spelled := map[string][]string{
-		"5":  {"05", "+5", "5%20", "5.json", "5.0", "%D9%A5", "5e0", "%2B5"},
+		"5": {"05", "+5", "5%20", "5.json", "5.0", "%D9%A5", "5e0", "%2B5", "0x5", "0b101", "0o5", "5%EF%BB%BF"},
+		// Java reads groups of any length, Python digits of any script.
+		"0" + anID[1:]: {anID[1:], "000" + anID[1:]}, anID[:len(anID)-1] + "5": {anID[:len(anID)-1] + "%D9%A5"},
 		anID: {strings.ToUpper(anID), strings.ReplaceAll(anID, "-", ""), "{" + anID + "}", "urn:uuid:" + anID, anID + ".json"},
 	}
 	for id, others := range spelled {
@@ -44,6 +46,26 @@ func TestAnIDInSeveralSpellings(t *testing.T) {
 	p := table.Plan(request("POST", "/c"), now)
 	wantTags(t, "a text in a body", p.Write.Unknown(jsonBody(`{"id":"05"}`)), "c:05", "c:5", "c:*", "/c")
 	wantTags(t, "a number in a body", p.Write.Unknown(jsonBody(`{"id":5.0}`)), "c:5", "/c")
+}
+
+// A reader that stops at the first byte that is no digit takes 5-name for 5.
+func TestAWriteUnderANumberWithATextBehindIt(t *testing.T) {
+	table := table(t, "", `{match: "PUT /c/{id}", invalidate: ["c:{id}"]}`, `{match: "PATCH /c/{id}", invalidate: ["c:{id}"]}`)
+	for id, number := range map[string]string{"5-name": "5", "5abc": "5", "-5x": "-5", "+05,": "5", "5'": "5", "%205%20OR": "5"} {
+		got := texts(done(table.Plan(request("PUT", "/c/"+id), now)))
+		if !slices.Contains(got, "c:"+number) || slices.Contains(got, "c:*") {
+			t.Errorf("PUT /c/%s: %q", id, got)
+		}
+	}
+	for _, id := range []string{"5", "name-5", anID} {
+		if got := done(table.Plan(request("PUT", "/c/"+id), now)); len(got) != 2 {
+			t.Errorf("PUT /c/%s: %q", id, texts(got))
+		}
+	}
+	req := request("POST", "/c/5-name", "Content-Type: application/x-www-form-urlencoded")
+	req.HasBody = true
+	p := table.Plan(req, now)
+	wantTags(t, "a POST that is a PUT", p.Write.Unknown(NewBody([]byte("_method=PUT"), req.Fields)), "/c/5-name", "c:5-name", "c:5")
 }
 
 func TestAFilterMakesOneSpelling(t *testing.T) {
@@ -91,6 +113,9 @@ func TestAParameterThatMayBeAbsent(t *testing.T) {
 		"/c?expand=a":          {"c", "c:a:x", "/c"},
 		"/c?expand=a&expand=b": {"c", "c:*", "/c"},
 		"/c?EXPAND=a":          {"c", "c:*", "/c"},
+		"/c?expand[0]=a":       {"c", "c:*", "/c"},
+		"/c?a=1;expand=a":      {"c", "c:*", "/c"}, // some servers split there
+		"/c?expand=a" + strings.Repeat("&a", maxParams+1): {"c", "c:*", "/c"}, // too many to be read
 	} {
 		wantTags(t, "PUT "+target, done(table.Plan(request("PUT", target), now)), want...)
 	}
@@ -109,6 +134,7 @@ func TestNamesOfParametersThatFoldAlikeAreRepeated(t *testing.T) {
 		"/c?id=1&ID=10":       "c:*",
 		"/c?id=1&[id]=11":     "c:*",
 		"/c?id=1&id[]=12":     "c:*",
+		"/c?id=1&id[0]=12":    "c:*",
 		"/c?id=1&%69d=13":     "c:*",
 		"/c?id=1&id.=14":      "c:*",
 		"/c?id=1&%C4%B1d=15":  "c:*",
@@ -128,6 +154,17 @@ func TestAFieldWithATwinIsNotCertain(t *testing.T) {
 	wantTags(t, "alone", done(table.Plan(request("PUT", "/c", "X-Tenant: a"), now)), "c:a", "/c")
 	wantTags(t, "with its twin", done(table.Plan(request("PUT", "/c", "X-Tenant: a", "X_Tenant: b"), now)), "c:*", "/c")
 	wantTags(t, "twice", done(table.Plan(request("PUT", "/c", "X-Tenant: a", "X-Tenant: b"), now)), "c:*", "/c")
+}
+
+func TestAContentTypeWithATwinIsNotCertain(t *testing.T) {
+	table := table(t, "", `{match: "POST /c", invalidate: ["c:{request.body.id}"]}`, `{match: "PUT /c", deny: true}`)
+	req := request("POST", "/c", "Content-Type: application/json", "Content_Type: application/x-www-form-urlencoded")
+	req.HasBody = true
+	p := table.Plan(req, now)
+	wantTags(t, "with a twin", p.Write.Unknown(NewBody([]byte(`{"id":5}`), req.Fields)), "c:*", "/c")
+	if p.Write.DeniedBy(NewBody([]byte("_m%65thod=PUT"), req.Fields)) == "" {
+		t.Error("a form passes for JSON")
+	}
 }
 
 // A body is read as its Content-Type says, and as nothing else.

@@ -15,16 +15,18 @@ import (
 
 // A Table is a policies file in force. It is immutable and safe for concurrent use.
 type Table struct {
-	version    string
-	rules      cachekeys.Tag
-	routes     []*route
-	matcher    pattern.Matcher[*route]
-	denies     bool
-	identifier *caller.Identifier
-	secret     func() []byte
-	maxInspect int64
-	families   []*cachekeys.Template // families that invalidations name or fall back to
-	guards     []*cachekeys.Template // the text of a tag before its first {response.body…}
+	version string
+	rules   cachekeys.Tag
+	routes  []*route
+	matcher pattern.Matcher[*route]
+	denies  bool
+	// some route is about a GET as a write
+	writesOnGET bool
+	identifier  *caller.Identifier
+	secret      func() []byte
+	maxInspect  int64
+	families    []*cachekeys.Template // families that invalidations name or fall back to
+	guards      []*cachekeys.Template // the text of a tag before its first {response.body…}
 }
 
 // table makes the table of a file without faults.
@@ -37,7 +39,10 @@ func (l *loader) table(version string) *Table {
 		for _, p := range r.patterns {
 			t.matcher.Add(p, r)
 		}
-		t.denies = t.denies || r.kind == Deny
+	}
+	t.denyDirectories()
+	for _, r := range t.routes {
+		t.writesOnGET = t.writesOnGET || r.kind == Write && namesGET(r)
 		for _, w := range r.writes {
 			t.families = addPrefixes(t.families, w, func(cachekeys.Placeholder) bool { return true })
 			if w.IsFamily() {
@@ -53,6 +58,26 @@ func (l *loader) table(version string) *Table {
 		}
 	}
 	return t
+}
+
+// denyDirectories denies /internal where /internal/{rest...} is denied, unless another route is
+// about it: many servers show under it what they show under /internal/.
+func (t *Table) denyDirectories() {
+	for _, r := range t.routes {
+		if r.kind != Deny {
+			continue
+		}
+		t.denies = true
+		for _, p := range r.patterns {
+			dir, ok := p.Directory()
+			if !ok {
+				continue
+			}
+			if other, _ := t.matcher.Conflict(dir); other == nil {
+				t.matcher.Add(dir, r)
+			}
+		}
+	}
 }
 
 // liveRoutes are the routes without their places in the file.
@@ -210,7 +235,7 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 // Plan makes the plan of a request.
 func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 	plan := &Plan{Query: req.Query, Caller: t.identifier.IdentifyRequest(req, now)}
-	var query cachekeys.Query
+	query := cachekeys.Unread(req.Query)
 	if !tooManyParams(req) {
 		query = cachekeys.ParseQuery(req.Query)
 	}

@@ -93,9 +93,11 @@ func isPlain(p string) bool {
 			if i+1 == len(p) && i > 0 || i+1 < len(p) && p[i+1] == '/' {
 				return false
 			}
+		case c == '(' && i > 0 && p[i-1] == '/':
+			return false
 		case isLetterOrDigit(c), strings.IndexByte("-_~:@,+!$&'()*=", c) >= 0:
 		case c == '.': // a dot within a segment that is not the last
-			if i > last || i == 0 || p[i-1] == '/' || p[i-1] == '.' || p[i+1] == '/' {
+			if i > last || i == 0 || p[i-1] == '/' || p[i-1] == '.' || p[i+1] == '/' || isScript(p[i:]) {
 				return false
 			}
 		default:

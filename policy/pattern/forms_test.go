@@ -28,7 +28,17 @@ func TestFormsOfAPath(t *testing.T) {
 		"//evil/internal/x":       {"/evil/internal/x", "/internal/x"},
 		"//evil:80/internal/x":    {"/internal/x"},
 		"/\\evil\\internal/x":     {"/internal/x"},
-		"///evil/internal/x":      {"/evil/internal/x"},
+		"///evil/internal/x":      {"/evil/internal/x", "/internal/x"}, // new URL of Node takes evil for a host
+		"/index.php/internal/x":   {"/internal/x"},
+		"/a/App.PHP/internal/x":   {"/internal/x"},
+		"/(S(abc))/internal/x":    {"/internal/x"}, // a session of ASP.NET
+		"/(A(b)S(abc))/c/5":       {"/c/5"},
+		"/(abc)/c/5":              {"/(abc)/c/5"},
+		"/c/5.x-message_pack":     {"/c/5"},
+		"/..%e0%80%afinternal":    {"/internal"},
+		"/..%f0%80%80%afinternal": {"/internal"},
+		"/%e0%81%89nternal":       {"/Internal"},
+		"/%e0%a0%80":              {"/\u0800"},
 		"/%2Fevil/internal/x":     {"//evil/internal/x", "/internal/x"},
 		"/a\\..\\internal/..;/x":  {"/internal/..;/x", "/internal/../x", "/x"},
 		"/%c0%ae%c0%ae/internal":  {"/../internal", "/internal"},

@@ -19,6 +19,16 @@ func (p *Pattern) String() string { return p.source }
 // Method is the method that the pattern names; "" for any.
 func (p *Pattern) Method() string { return p.method }
 
+// Directory is the pattern of the path above a pattern for everything below it: of /a/{rest...} it
+// is /a. ok is false if the pattern is for something else.
+func (p *Pattern) Directory() (dir *Pattern, ok bool) {
+	last := len(p.segments) - 1
+	if last < 1 || p.segments[last].kind != rest {
+		return nil, false
+	}
+	return &Pattern{source: p.source, method: p.method, segments: p.segments[:last]}, true
+}
+
 // A segment is the part between two slashes. A path that ends in a slash ends in an empty one.
 type segment struct {
 	kind   segmentKind

@@ -14,13 +14,13 @@ var (
 	// respelling keeps the resource: a server that does it shows the resource under the other
 	// spelling.
 	respelling = []rewrite{
-		decoded, slashed, withoutParameters, withoutOddities, mergedSlashes, withoutDots,
+		decoded, slashed, withoutParameters, withoutOddities, mergedSlashes, withoutSessions, withoutDots,
 	}
 	// shortening may lead to another resource.
 	shortening = []rewrite{withoutAuthority, cutAtNUL}
 	// harmless rewrites leave a read certain, unless another route applies to the result: a server
 	// that does them and one that does not show the same resource.
-	harmless = []rewrite{withoutTrailingSlashes, withoutExtension}
+	harmless = []rewrite{withoutTrailingSlashes, withoutExtension, withoutScript}
 )
 
 // withoutTrailingSlashes keeps the slash of the root.
@@ -35,21 +35,39 @@ func withoutTrailingSlashes(p string) string {
 }
 
 // maxExtension is how long a suffix that names a format may be, without its dot.
-const maxExtension = 5
+const maxExtension = 32
 
 // withoutExtension drops a suffix that names a format: /c/5.json is /c/5 to frameworks that
-// negotiate by it.
+// negotiate by it. Some of them take any text for a format.
 func withoutExtension(p string) string {
 	dot := strings.LastIndexByte(p, '.')
 	if dot < 1 || p[dot-1] == '/' || p[dot-1] == '.' || len(p)-dot-1 > maxExtension || dot == len(p)-1 {
 		return p
 	}
 	for i := dot + 1; i < len(p); i++ {
-		if !isLetterOrDigit(p[i]) {
+		if !isLetterOrDigit(p[i]) && strings.IndexByte("-_+*", p[i]) < 0 {
 			return p
 		}
 	}
 	return p[:dot]
+}
+
+// withoutScript drops the script of a PHP application, which routes the path behind it:
+// /index.php/c/5 is /c/5.
+func withoutScript(p string) string {
+	for i := range len(p) {
+		if isScript(p[i:]) {
+			return p[i+len(script)-1:]
+		}
+	}
+	return p
+}
+
+// script is how the name of a script ends in a path that goes on.
+const script = ".php/"
+
+func isScript(s string) bool {
+	return s[0] == '.' && len(s) >= len(script) && strings.EqualFold(s[:len(script)], script)
 }
 
 func isLetterOrDigit(c byte) bool {
@@ -97,18 +115,43 @@ func utf8Or(b []byte, c rune) []byte {
 	return append(b, byte(c))
 }
 
-// overlong replaces ASCII characters in two bytes, in place.
+// overlong replaces ASCII characters in two, three or four bytes, in place.
 func overlong(b []byte) []byte {
 	out := b[:0]
-	for i := 0; i < len(b); i++ {
-		if (b[i] == 0xc0 || b[i] == 0xc1) && i+1 < len(b) && b[i+1]&0xc0 == 0x80 {
-			out = append(out, b[i]&1<<6|b[i+1]&0x3f)
-			i++
-			continue
-		}
-		out = append(out, b[i])
+	for i := 0; i < len(b); {
+		c, n := ascii(b[i:])
+		out = append(out, c)
+		i += n
 	}
 	return out
+}
+
+// ascii is the ASCII character at the beginning of b in more bytes than one, else its first byte.
+func ascii(b []byte) (c byte, n int) {
+	n = 2
+	switch b[0] {
+	case 0xc0, 0xc1:
+	case 0xe0:
+		n = 3
+	case 0xf0:
+		n = 4
+	default:
+		return b[0], 1
+	}
+	if len(b) < n {
+		return b[0], 1
+	}
+	high := b[0] & 1
+	for i := 1; i < n-1; i++ { // zeros, but for the highest bit
+		if i < n-2 && b[i] != 0x80 || b[i]&0xfe != 0x80 {
+			return b[0], 1
+		}
+		high = b[i] & 1
+	}
+	if b[n-1]&0xc0 != 0x80 {
+		return b[0], 1
+	}
+	return high<<6 | b[n-1]&0x3f, n
 }
 
 func isHex(c byte) bool {
@@ -236,12 +279,27 @@ func withoutDots(p string) string {
 	return string(out)
 }
 
-// withoutAuthority drops the first segment after '//', which some servers take for a host.
-func withoutAuthority(p string) string {
-	rest, found := strings.CutPrefix(p, "//")
-	if !found {
+// withoutSessions drops the segments in which ASP.NET keeps a session or a ticket: (S(id)).
+func withoutSessions(p string) string {
+	if !strings.Contains(p, "/(") {
 		return p
 	}
+	return mapSegments(p, func(s string) string {
+		if len(s) < len("(S())") || s[0] != '(' || s[2] != '(' || !strings.HasSuffix(s, "))") ||
+			strings.IndexByte("SAFsaf", s[1]) < 0 {
+			return s
+		}
+		return "." // which withoutDots takes out
+	})
+}
+
+// withoutAuthority drops the first segment after '//', which some servers take for a host; the URL
+// of browsers and Node takes it for one after any number of slashes.
+func withoutAuthority(p string) string {
+	if !strings.HasPrefix(p, "//") {
+		return p
+	}
+	rest := strings.TrimLeft(p, "/")
 	if i := strings.IndexByte(rest, '/'); i >= 0 {
 		return rest[i:]
 	}
