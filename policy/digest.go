@@ -14,7 +14,7 @@ import (
 
 // rulesVersion is that of the code that turns rules into tags: sidecars with different code differ
 // in their rules although their files are the same.
-const rulesVersion = 2
+const rulesVersion = 3
 
 // blockDigest is the digest of everything that decides the meaning of an entry of the block.
 func (l *loader) blockDigest(b cacheBlock) string {
