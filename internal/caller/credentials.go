@@ -10,7 +10,7 @@ import (
 
 // identityFields are the fields that identify a caller, in lower case; '*' ends a prefix.
 var identityFields = httpfield.Names{
-	"authorization", "x-api-key", "api-key", "apikey", "x-auth-token", "x-access-token",
+	"authorization", "x-auth-user", "x-auth-key", "x-auth-email", "x-username", "x-userid", "x-email",
 	"x-forwarded-user", "x-forwarded-email", "x-forwarded-groups", "x-forwarded-preferred-username",
 	"x-forwarded-access-token", "x-forwarded-id-token", "x-forwarded-client-cert",
 	"x-auth-request-*", "remote-user", "remote-name",
@@ -21,6 +21,37 @@ var identityFields = httpfield.Names{
 	"x-client-cert*", "x-ssl-client-*", "ssl-client-*", "x-tenant-user", "x-authentik-*",
 }
 
+// identitySuffixes end the names of fields by which APIs take a credential of their own kind
+// (Private-Token, X-Vault-Token, Ocp-Apim-Subscription-Key).
+var identitySuffixes = []string{
+	"token", "authorization", "api-key", "apikey", "access-key", "app-key", "auth-key", "subscription-key", "functions-key",
+	"secret", "password",
+}
+
+// identifies reports whether the field with this name, hyphenated, says who is asking.
+func identifies(name string) bool { return identityFields.Has(name) || hasIdentitySuffix(name) }
+
+func hasIdentitySuffix(name string) bool {
+	switch name[len(name)-1] | 0x20 {
+	case 'n', 'y', 't', 'd':
+	default:
+		return false
+	}
+	for _, suffix := range identitySuffixes {
+		if start := len(name) - len(suffix); start >= 0 && strings.EqualFold(name[start:], suffix) {
+			return !isAntiForgery(name) && !strings.EqualFold(name, "Proxy-Authorization") // which ends here
+		}
+	}
+	return false
+}
+
+// isAntiForgery reports whether the field holds a token against forged requests, which says nothing
+// about who is asking: like the cookies csrf* and XSRF-*.
+func isAntiForgery(name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "csrf") || strings.Contains(name, "xsrf") || name == "requestverificationtoken"
+}
+
 // undeclared reports whether the request has an identity field that the policies do not declare. A
 // name with '_' cannot be declared, and some servers read it as '-'.
 func undeclared(f httpfield.Fields, c Config) bool {
@@ -28,8 +59,8 @@ func undeclared(f httpfield.Fields, c Config) bool {
 		if !mayIdentify(name) {
 			continue
 		}
-		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-		if !identityFields.Has(plain) || httpfield.Names(c.NotCredentials).HasFold(plain) {
+		plain := httpfield.Hyphenated(name)
+		if !identifies(plain) || httpfield.Names(c.NotCredentials).HasFold(plain) {
 			continue
 		}
 		if !slices.Contains(c.Credentials, Credential{Name: name}) {
@@ -39,8 +70,11 @@ func undeclared(f httpfield.Fields, c Config) bool {
 	return false
 }
 
-// mayIdentify is false for most names that are not among identityFields, without looking at them.
+// mayIdentify is false for most names that do not identify, without looking at them.
 func mayIdentify(name string) bool {
+	if hasIdentitySuffix(name) {
+		return true
+	}
 	switch name[0] | 0x20 {
 	case 'a', 'x', 'r':
 		return true
@@ -56,8 +90,8 @@ func mayIdentify(name string) bool {
 // or not.
 func Presents(f httpfield.Fields) bool {
 	for name := range f.All() {
-		plain := strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-		if plain == "cookie" || identityFields.Has(plain) {
+		plain := httpfield.Hyphenated(name)
+		if plain == "cookie" || identifies(plain) {
 			return true
 		}
 	}
