@@ -76,3 +76,40 @@ func TestAGETWithoutAnyContentIsARead(t *testing.T) {
 		}
 	}
 }
+
+// The Cookie fields into which HTTP/2 splits one (RFC 9113 §8.2.3) are one again; two of HTTP/1.1
+// bypass the cache.
+func TestCookieFieldsOfHTTP2AreJoined(t *testing.T) {
+	t.Parallel()
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		_, _ = io.WriteString(w, strings.Join(r.Header["Cookie"], " | "))
+	})
+	s := start(t, b, `routes: [{match: "GET /mine", cache: {scope: private, ttl: 1m}}]`)
+	h2 := new(http.Protocols)
+	h2.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: h2}
+	t.Cleanup(transport.CloseIdleConnections)
+	overH2 := func(cookies ...string) (cache, body string) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url+"/mine", nil)
+		check(t, err)
+		r.Header["Cookie"] = cookies
+		resp, err := transport.RoundTrip(r)
+		check(t, err)
+		defer resp.Body.Close()
+		content, err := io.ReadAll(resp.Body)
+		check(t, err)
+		return resp.Header.Get("Cache-Status"), string(content)
+	}
+	const whole = "session=a; theme=b"
+	if cache, body := overH2("session=a", "theme=b"); !strings.HasSuffix(cache, "fwd=uri-miss; stored") ||
+		body != whole {
+		t.Errorf("split: %q, and the backend got %q", cache, body)
+	}
+	await(t, "the answer is stored", func() bool {
+		return strings.HasPrefix(s.get("/mine", "Cookie: "+whole).cache(), "hit")
+	})
+	if got := s.get("/mine", "Cookie: session=a", "Cookie: theme=b"); got.cache() !=
+		"fwd=bypass; detail=unclear-credential" {
+		t.Errorf("two fields of HTTP/1.1: %q", got.cache())
+	}
+}

@@ -52,6 +52,22 @@ func fields(lines ...string) httpfield.Header {
 	return httpfield.Header(h)
 }
 
+// crumbs joins the Cookie lines, as net/http does with those of HTTP/2.
+func crumbs(lines ...string) (out []string) {
+	jar := []string{}
+	for _, line := range lines {
+		if cookie, ok := strings.CutPrefix(line, "Cookie: "); ok {
+			jar = append(jar, cookie)
+		} else {
+			out = append(out, line)
+		}
+	}
+	if len(jar) > 0 {
+		out = append(out, "Cookie: "+strings.Join(jar, "; "))
+	}
+	return out
+}
+
 func identifier(t testing.TB, c caller.Config) *caller.Identifier {
 	t.Helper()
 	i, err := caller.New(c, func() []byte { return []byte("key secret") })

@@ -9,45 +9,28 @@ import (
 
 	"sidecar/internal/caller"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
 )
 
-// TestCookiesOfWhichParsersDisagreeAreAllCredentials: with cookie:session alone as credential.
-func TestCookiesOfWhichParsersDisagreeAreAllCredentials(t *testing.T) {
+// TestWhichCookiesAreTheSameSession: with cookie:session alone as credential.
+func TestWhichCookiesAreTheSameSession(t *testing.T) {
 	for _, tt := range []struct {
 		rule string
-		a, b []string
+		a, b string
 		same bool
 	}{
-		{"what is quoted is the value, quotes included", []string{`Cookie: session="a"`}, []string{`Cookie: session=a`}, false},
-		{"quotes that close before ';' hide nothing", []string{`Cookie: session="a"; x="1"`}, []string{`Cookie: session="a"; x="2"`}, true},
-		{"a ';' in quotes may belong to the value", []string{`Cookie: session="a;1"`}, []string{`Cookie: session="a;2"`}, false},
-		{"the credential may be in the quotes of another", []string{`Cookie: x="1; session=a"`}, []string{`Cookie: x="2; session=a"`}, false},
-		{"a quote that never closes", []string{`Cookie: session="a; x=1`}, []string{`Cookie: session="a; x=2`}, false},
-		{"a quote within a value", []string{`Cookie: session=a"b; x=1`}, []string{`Cookie: session=a"b; x=2`}, false},
-		{"an escaped quote may not close", []string{`Cookie: session="\";1;\""`}, []string{`Cookie: session="\";2;\""`}, false},
-		{"a quote after an escaped one may open again", []string{`Cookie: session="\"";1\"`}, []string{`Cookie: session="\"";2\"`}, false},
-		{"an escaped pair of quotes hides nothing", []string{`Cookie: session="{\"k\":1}"; x=1`}, []string{`Cookie: session="{\"k\":1}"; x=2`}, true},
-		{"an escaped backslash escapes no quote", []string{`Cookie: session="a\\"; x=1`}, []string{`Cookie: session="a\\"; x=2`}, true},
-		{"the other lines stay clear", []string{`Cookie: x="1`, `Cookie: session=a; y=1`}, []string{`Cookie: x="1`, `Cookie: session=a; y=2`}, true},
-		{"a name that some parsers trim to the credential's", []string{"Cookie: \xa0session=a"}, []string{"Cookie: \xa0session=b"}, false},
-		{"or unquote to it", []string{`Cookie: "session"=a`}, []string{`Cookie: "session"=b`}, false},
-		{"a pair without '=' may be a value without a name", []string{"Cookie: a"}, []string{"Cookie: b"}, false},
-
-		{"of several cookies of one name all count", []string{"Cookie: session=1; session=2"}, []string{"Cookie: session=1; session=3"}, false},
-		{"the first as well", []string{"Cookie: session=2; session=1"}, []string{"Cookie: session=3; session=1"}, false},
-		{"in their order", []string{"Cookie: session=1; session=2"}, []string{"Cookie: session=2; session=1"}, false},
-		{"and each time", []string{"Cookie: session=1; session=1"}, []string{"Cookie: session=1"}, false},
-		{"over several lines", []string{"Cookie: session=1", "Cookie: session=2"}, []string{"Cookie: session=1; session=2"}, true},
-		{"also in their order", []string{"Cookie: session=1", "Cookie: session=2"}, []string{"Cookie: session=2", "Cookie: session=1"}, false},
-		{"space around the pair and '=' says nothing", []string{"Cookie:  session = 1\t;x=2"}, []string{"Cookie: session=1"}, true},
-		{"space is SP and HTAB alone", []string{"Cookie: session=1\u00a0"}, []string{"Cookie: session=1"}, false},
-		{"space within the value is the value", []string{"Cookie: session=a b"}, []string{"Cookie: session=ab"}, false},
-		{"'=' within the value is the value", []string{"Cookie: session=a=b"}, []string{"Cookie: session=a"}, false},
-		{"values are case-sensitive", []string{"Cookie: session=a"}, []string{"Cookie: session=A"}, false},
-		{"a comma ends nothing", []string{"Cookie: session=a,b"}, []string{"Cookie: session=a"}, false},
+		{"a quoted value is another", `session="a"`, `session=a`, false},
+		{"another cookie's quotes hide nothing", `session="a"; x="1"`, `session="a"; x="2"`, true},
+		{"of several cookies of one name all count", "session=1; session=2", "session=1; session=3", false},
+		{"the first as well", "session=2; session=1", "session=3; session=1", false},
+		{"in their order", "session=1; session=2", "session=2; session=1", false},
+		{"and each time", "session=1; session=1", "session=1", false},
+		{"space around the pair says nothing", " session=1 ;x=2", "session=1", true},
+		{"'=' within the value is the value", "session=a=b", "session=a", false},
+		{"values are case-sensitive", "session=a", "session=A", false},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			a, b := who(t, only("cookie:session"), tt.a...), who(t, only("cookie:session"), tt.b...)
+			a, b := who(t, only("cookie:session"), "Cookie: "+tt.a), who(t, only("cookie:session"), "Cookie: "+tt.b)
 			if a.Anonymous || b.Anonymous || a.ID == "" || b.ID == "" {
 				t.Fatalf("%+v, %+v", a, b)
 			}
@@ -58,10 +41,95 @@ func TestCookiesOfWhichParsersDisagreeAreAllCredentials(t *testing.T) {
 	}
 }
 
-func TestALineThatIsNotClearCountsThoughItsCookiesAreIgnored(t *testing.T) {
-	a, b := who(t, caller.Default(), `Cookie: csrf="a;b"`), who(t, caller.Default(), `Cookie: csrf="a;c"`)
-	if a.Anonymous || b.Anonymous || a.ID == b.ID {
-		t.Errorf("%+v, %+v", a, b)
+// TestACookieFieldThatServersReadDifferentlyBypasses: RFC 6265 §4.2.1 would not write it.
+func TestACookieFieldThatServersReadDifferentlyBypasses(t *testing.T) {
+	for _, tt := range []struct {
+		rule  string
+		lines []string
+	}{
+		{"a comma for a separator", []string{"Cookie: csrf_x=1, session=a"}},
+		{"without a space", []string{"Cookie: csrf_x=1,session=a"}},
+		{"a space for a separator", []string{"Cookie: csrf_x=1 session=a"}},
+		{"a tab for a separator", []string{"Cookie: csrf_x=1\tsession=a"}},
+		{"a tab after the separator", []string{"Cookie: csrf_x=1;\tsession=a"}},
+		{"a comma within a value", []string{"Cookie: session=a,b"}},
+		{"a space within a value", []string{"Cookie: session=a b"}},
+		{"a name in other letters", []string{"Cookie: SESSION=a"}},
+		{"a name in other letters beside the right one", []string{"Cookie: session=a; Session=b"}},
+		{"a percent-encoded name", []string{"Cookie: sessio%6e=a"}},
+		{"one in other letters", []string{"Cookie: sessio%4E=a"}},
+		{"a name with other punctuation", []string{"Cookie: .session=a"}},
+		{"a name that PHP reads as a list", []string{"Cookie: session[]=a"}},
+		{"a name in quotes", []string{`Cookie: "session"=a`}},
+		{"a name with a space after it", []string{"Cookie: session =a"}},
+		{"a name that some servers trim", []string{"Cookie: \xa0session=a"}},
+		{"a value that some servers trim", []string{"Cookie: session=a\u00a0"}},
+		{"a space before the value", []string{"Cookie: session= a"}},
+		{"an attribute of RFC 2965", []string{`Cookie: $Version=1; session=a`}},
+		{"';' in quotes", []string{`Cookie: csrf_x="1; session=a"`}},
+		{"quotes that do not close", []string{`Cookie: csrf_x="1; session=a`}},
+		{"quotes within a value", []string{`Cookie: csrf_x=1"2"; session=a`}},
+		{"one quote within quotes", []string{`Cookie: csrf_x="1"2"`}},
+		{"an escape in quotes", []string{`Cookie: csrf_x="\"1"; session=a`}},
+		{"a lone quote", []string{`Cookie: csrf_x="`}},
+		{"a backslash", []string{`Cookie: csrf_x=a\b`}},
+		{"raw JSON", []string{`Cookie: csrf_x={"a":1}`}},
+		{"a second line", []string{"Cookie: csrf_x=1", "Cookie: session=a"}},
+		{"a second line, empty", []string{"Cookie: session=a", "Cookie: "}},
+		{"a control byte", []string{"Cookie: csrf_x=1\x01"}},
+		{"NUL", []string{"Cookie: csrf_x=1\x00session=a"}},
+		{"a byte beyond ASCII", []string{"Cookie: csrf_x=\xe9"}},
+		{"DEL", []string{"Cookie: csrf_x=\x7f"}},
+		{"a pair without '='", []string{"Cookie: csrf_x"}},
+		{"a pair without a name", []string{"Cookie: =a"}},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			named := who(t, only("cookie:session"), tt.lines...)
+			if named.Bypass != reason.UnclearCredential || named.ID != "" {
+				t.Errorf("%+v", named)
+			}
+			if got := who(t, only("header:Authorization"), tt.lines...); got.Bypass != "" || !got.Anonymous {
+				t.Errorf("where no cookie is a credential: %+v", got)
+			}
+		})
+	}
+}
+
+func TestAnIgnoredCookieInAnotherFormBypasses(t *testing.T) {
+	for _, line := range []string{"csrf_x=1, session=a", `csrf="a;b"`, "csrf_x=1 session=a", "csrf"} {
+		if got := who(t, caller.Default(), "Cookie: "+line); got.Bypass != reason.UnclearCredential {
+			t.Errorf("%q: %+v", line, got)
+		}
+	}
+}
+
+func TestCookiesOfBrowsersAreClear(t *testing.T) {
+	for _, line := range []string{
+		"session=a",
+		"session=",
+		`session="quoted"`,
+		`session=""`,
+		"session=YWJjZA==",
+		"session=s%3Aq2.9+/x",
+		"session=a; theme=dark",
+		"session=a;theme=dark",
+		"session=a; ",
+		"session=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI3In0.c2ln-_",
+		"__Host-session=a; __Secure-x=b; session=c",
+		"prefs=%7B%22a%22%3A1%2C%22b%22%3A%5B2%5D%7D; session=a",
+		"_ga=GA1.1.1234567890.1700000000; _ga_ABC123=GS1.1.1700000000.1.1.1700000001.0.0.0; session=a",
+		"_gid=GA1.2-3|4; amp_1a2b=x.y-z...1h; session=a",
+		"OptanonConsent=isGpcEnabled=0&datestamp=Thu+Nov+26+2026&groups=C0001%3A1%2CC0002%3A0; session=a",
+		"_pk_id.1.1fff=0f0e.1700000000.; session=a",
+		"wordpress_logged_in_5f4d=admin%7C1700000000%7Cx; session=a",
+		"sid=s:abc.def(1)*!~'; session=[1]{2}<3>@4?5",
+		"csrf_session=a; session2=b; session=c",
+	} {
+		for _, c := range []caller.Config{only("cookie:session"), caller.Default()} {
+			if got := who(t, c, "Cookie: "+line); got.Bypass != "" || got.Anonymous || got.ID == "" {
+				t.Errorf("%q: %+v", line, got)
+			}
+		}
 	}
 }
 
@@ -74,10 +142,9 @@ func TestHasCookieIsCertain(t *testing.T) {
 		{"there", []string{"Cookie: csrf=1"}, true},
 		{"without a value", []string{"Cookie: csrf="}, true},
 		{"beside others", []string{"Cookie: a=1; csrf=1;b=2"}, true},
-		{"in a second line", []string{"Cookie: a=1", "Cookie: csrf=1"}, true},
+		{"in a second line", []string{"Cookie: a=1", "Cookie: csrf=1"}, false},
 		{"with quotes that close", []string{`Cookie: a="b"; csrf="1"`}, true},
-		{"with space before '='", []string{"Cookie: csrf =1"}, true},
-		{"beside a line that is not clear", []string{`Cookie: a="b`, "Cookie: csrf=1"}, true},
+		{"with space before '='", []string{"Cookie: csrf =1"}, false},
 		{"absent", []string{"Cookie: a=1"}, false},
 		{"no Cookie field", []string{"Accept: csrf=1"}, false},
 		{"a longer name", []string{"Cookie: csrf2=1"}, false},
@@ -169,7 +236,7 @@ func TestWhoHasAnotherSessionByAnyReadingHasAnotherID(t *testing.T) {
 			b = a[:at] + rapid.SampledFrom([]string{"a", "b", `"`, `\`, ";", ""}).Draw(t, "to") + a[at+1:]
 		}
 		x, y := i.Identify(fields("Cookie: "+a), now), i.Identify(fields("Cookie: "+b), now)
-		if x.ID != y.ID {
+		if x.ID != y.ID || x.ID == "" {
 			return
 		}
 		for how, read := range readers {
@@ -195,7 +262,7 @@ func FuzzCookies(f *testing.F) {
 		section := fields()
 		section["Cookie"] = []string{first, second}
 		for _, c := range []caller.Config{caller.Default(), only("cookie:b", "cookie:*")} {
-			if got := who(t, c, "Cookie: "+first, "Cookie: "+second); got.ID == "" {
+			if got := who(t, c, "Cookie: "+first, "Cookie: "+second); (got.ID == "") != (got.Bypass == reason.UnclearCredential) {
 				t.Errorf("%+v", got)
 			}
 		}

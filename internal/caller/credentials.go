@@ -128,34 +128,35 @@ func (p presented) token() (token string, ok bool) {
 }
 
 // collect returns the credentials of a request, in the order of the policies and then of the
-// request.
-func collect(f httpfield.Fields, query string, c Config) []presented {
-	var found []presented
+// request. ok is false where servers read a credential from the request in different ways.
+func (i *Identifier) collect(f httpfield.Fields, query string) (found []presented, ok bool) {
 	var jar []httpfield.Cookie
-	parsed := false
-	for _, credential := range c.Credentials {
-		if credential.Query {
+	if i.inCookies {
+		if jar, ok = httpfield.Cookies(f); !ok || i.hasTwin(jar) {
+			return nil, false
+		}
+	}
+	for _, credential := range i.config.Credentials {
+		switch {
+		case credential.Query:
 			found = append(found, inQuery(query, credential.Name)...)
-			continue
-		}
-		if !credential.Cookie {
-			for _, v := range f.Values(credential.Name) {
-				found = append(found, presented{name: credential.Name, value: v})
+		case credential.Cookie:
+			for _, k := range jar {
+				if i.counts(credential, k.Name) {
+					found = append(found, presented{cookie: true, name: k.Name, value: k.Value})
+				}
 			}
-			continue
-		}
-		if !parsed {
-			jar, parsed = httpfield.Cookies(f), true
-		}
-		for _, k := range jar {
-			if k.Name == credential.Name ||
-				credential.Name == "*" && !httpfield.Names(c.IgnoreCookies).Has(k.Name) ||
-				k.Unclear {
-				found = append(found, presented{cookie: true, name: k.Name, value: k.Value})
+		default:
+			values := f.Values(credential.Name)
+			if credential.Name == "Authorization" && !isOneAuthorization(values) {
+				return nil, false
+			}
+			for _, v := range values {
+				found = append(found, presented{name: credential.Name, value: v})
 			}
 		}
 	}
-	return found
+	return found, true
 }
 
 // inQuery are the parameters of this name, and of names that some backend takes for it: those are

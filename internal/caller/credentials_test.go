@@ -47,7 +47,6 @@ func TestWhoIsTheSameCaller(t *testing.T) {
 		{"list: only what it names counts", session, []string{"Cookie: session=1; other=a"}, []string{"Cookie: other=b; session=1"}, true},
 		{"list: what it names tells callers apart", session, []string{"Cookie: session=1"}, []string{"Cookie: session=2"}, false},
 		{"list: names of cookies are whole", session, []string{"Cookie: session=1; session2=a"}, []string{"Cookie: session=1; sessio=b"}, true},
-		{"list: names of cookies are case-sensitive", session, []string{"Cookie: Session=1"}, []string{"Cookie: Session=2"}, true},
 		{"list: an ignored cookie that is named counts", only("cookie:csrftoken"), []string{"Cookie: csrftoken=1"}, []string{"Cookie: csrftoken=2"}, false},
 		{"list: a field of any name", only("header:x-tenant"), []string{"X-Tenant: 1"}, []string{"X-Tenant: 2"}, false},
 		{"list: fields and cookies together", only("header:X-Tenant", "cookie:s"),
@@ -162,7 +161,7 @@ func TestWhoBringsNoCredentialIsNobody(t *testing.T) {
 		})
 	}
 	nobody := who(t, caller.Default())
-	for _, line := range []string{"X-Api-Key: ", "X-Api-Key: nobody", "Authorization: nobody", "Cookie: nobody=", "Cookie: =nobody", "Cookie: nobody"} {
+	for _, line := range []string{"X-Api-Key: ", "X-Api-Key: nobody", "Authorization: nobody", "Cookie: nobody="} {
 		t.Run("not with "+line, func(t *testing.T) {
 			if got := who(t, caller.Default(), line); got.Anonymous || got.ID == nobody.ID {
 				t.Errorf("%+v", got)
@@ -252,10 +251,10 @@ func (b bag) equal(o bag) bool {
 
 func drawBag(t *rapid.T, label string) bag {
 	value := rapid.StringMatching(`[ab:=,]{0,3}`)
-	return bag{
-		authorization: rapid.SliceOfN(value, 0, 2).Draw(t, label+" authorization"),
+	return bag{ // two of Authorization, or a comma in a cookie, are unclear
+		authorization: rapid.SliceOfN(rapid.StringMatching(`[ab:=]{0,3}`), 0, 1).Draw(t, label+" authorization"),
 		key:           rapid.SliceOfN(value, 0, 2).Draw(t, label+" key"),
-		cookies:       rapid.SliceOfN(rapid.StringMatching(`[ab]{1,2}=[ab:=,]{0,2}`), 0, 3).Draw(t, label+" cookies"),
+		cookies:       rapid.SliceOfN(rapid.StringMatching(`[ab]{1,2}=[ab:=]{0,2}`), 0, 3).Draw(t, label+" cookies"),
 	}
 }
 
@@ -278,8 +277,13 @@ func TestTwoRequestsHaveTheSameIDOnlyIfTheirCredentialsAreTheSame(t *testing.T) 
 			}
 		}
 		x, y := i.Identify(fields(a.lines()...), now), i.Identify(fields(b.lines()...), now)
-		if x.Bypass != "" || y.Bypass != "" {
-			t.Fatalf("bypass %q, %q", x.Bypass, y.Bypass)
+		for _, who := range []caller.Caller{x, y} {
+			if who.Bypass == reason.UnclearCredential {
+				return
+			}
+			if who.Bypass != "" {
+				t.Fatalf("bypass %q", who.Bypass)
+			}
 		}
 		if (x.ID == y.ID) != a.equal(b) {
 			t.Errorf("%q and %q: same ID is %v", a.lines(), b.lines(), x.ID == y.ID)

@@ -20,8 +20,8 @@ type Identifier struct {
 	config Config
 	secret func() []byte
 	tokens *verifier // nil without JWT
-	// some credential is a parameter of the query
-	inQuery bool
+	// some credential is a parameter of the query, or a cookie
+	inQuery, inCookies bool
 }
 
 // maxParams bounds the parameters among which a credential is looked for.
@@ -32,6 +32,7 @@ const maxParams = 1000
 func New(c Config, secret func() []byte) (*Identifier, error) {
 	i := &Identifier{config: c, secret: secret}
 	i.inQuery = slices.ContainsFunc(c.Credentials, func(c Credential) bool { return c.Query })
+	i.inCookies = slices.ContainsFunc(c.Credentials, func(c Credential) bool { return c.Cookie })
 	if c.JWT != nil {
 		tokens, err := newVerifier(c.JWT)
 		if err != nil {
@@ -70,7 +71,10 @@ func (i *Identifier) IdentifyRequest(req httpfield.Request, now time.Time) Calle
 	if i.inQuery && strings.Count(req.Query, "&") > maxParams {
 		return Caller{Bypass: reason.UndeclaredCaller} // too many to look for a credential among them
 	}
-	found := collect(f, req.Query, i.config)
+	found, ok := i.collect(f, req.Query)
+	if !ok {
+		return Caller{Bypass: reason.UnclearCredential}
+	}
 	if len(found) == 0 {
 		id := newIdentity(secret)
 		id.add("nobody")

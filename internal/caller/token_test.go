@@ -100,14 +100,13 @@ func TestATokenThatDoesNotHoldBypasses(t *testing.T) {
 		{"nothing after Bearer", "Authorization: Bearer"},
 		{"garbage of a token's form", bearer("eyJ.eyJ.eyJ")},
 		{"bearer in any case", "Authorization: bEARER opaque"},
-		{"a token in JSON form (RFC 7515 §7.2)", bearer(`{"protected":"` + head + `","payload":"` + payload + `","signature":"` + signature + `"}`)},
 		{"two tokens in one", bearer(good + " " + good)},
 		{"in a cookie, what has the form of a token", "Cookie: session=eyJ.eyJ.eyJ"},
 		{"in X-API-Key, what has the form of a token", "X-Api-Key: eyJ.eyJ.eyJ"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			for _, lines := range [][]string{{tt.line}, {tt.line, "Cookie: token=" + good}, {"Cookie: opaque=1", tt.line}} {
-				got := who(t, strict(), lines...)
+				got := who(t, strict(), crumbs(lines...)...)
 				if got.Bypass != reason.TokenInvalid || got.ID != "" || got.Verified || got.Claims != nil {
 					t.Errorf("%q: %+v", lines, got)
 				}
@@ -394,7 +393,7 @@ func TestThreeTokensExpireWithTheFirst(t *testing.T) {
 	}
 	exps := []int{1_000_000_060, 1_000_000_070, 1_000_000_080}
 	for _, order := range [][3]int{{0, 1, 2}, {1, 0, 2}, {2, 1, 0}} {
-		got := who(t, withSecret(), line(exps[order[0]]), line(exps[order[1]]), line(exps[order[2]]))
+		got := who(t, withSecret(), crumbs(line(exps[order[0]]), line(exps[order[1]]), line(exps[order[2]]))...)
 		if !got.Verified || !got.Expires.Equal(time.Unix(1_000_000_060, 0)) {
 			t.Errorf("%v: %+v", order, got)
 		}
@@ -404,7 +403,7 @@ func TestThreeTokensExpireWithTheFirst(t *testing.T) {
 func TestATokenBesideAnOpaqueCredentialIsNotVerified(t *testing.T) {
 	token := bearer(hs256(t, goodClaims))
 	alone := who(t, withSecret(), token)
-	for _, lines := range [][]string{{token, "Cookie: session=1"}, {"X-Api-Key: a", token}, {token, "Authorization: Basic x"}, {token, `Cookie: csrf="a;b"`}} {
+	for _, lines := range [][]string{{token, "Cookie: session=1"}, {"X-Api-Key: a", token}, {token, `Cookie: session="quoted"`}} {
 		t.Run(strings.Join(lines[1:], "")[:12], func(t *testing.T) {
 			got := who(t, withSecret(), lines...)
 			if got.Bypass != "" || got.Verified || got.Claims != nil || got.ID == "" || got.ID == alone.ID {

@@ -6,51 +6,53 @@ import (
 )
 
 // A Cookie is one pair of a Cookie field (RFC 6265 §4.2.1).
-type Cookie struct {
-	Name, Value string
-	Unclear     bool // parsers disagree about it: a pair without a certain name, or a whole line
-}
+type Cookie struct{ Name, Value string }
 
-// Cookies splits the Cookie fields at every ';'. Two cases stay whole and unclear, so that requests
-// that differ in them are different callers: a line in which the split leaves a quotation mark
-// open, because some parsers take the ';' for part of the value; and a pair without a certain name,
-// because some parsers trim or unquote a name, or take a pair without '=' for a value.
-func Cookies(f Fields) []Cookie {
-	var jar []Cookie
-	for _, line := range f.Values("Cookie") {
-		if strings.Contains(line, `"`) && slices.ContainsFunc(strings.Split(line, ";"), oddQuotes) {
-			jar = append(jar, Cookie{Value: line, Unclear: true})
-			continue
-		}
+// Cookies returns the cookies of a request. ok is false where the field is not in the form of
+// RFC 6265 §4.2.1, because servers then read different cookies from it: some end a value at a
+// comma or a space, some take a ';' in quotes for part of the value, some trim, unquote or decode a
+// name, some read one Cookie field only. The cookies are then those of a split at every ';'. Space
+// around a pair is accepted. Over HTTP/2, net/http joins several Cookie fields with "; " (RFC 9113
+// §8.2.3); here several are not in form.
+func Cookies(f Fields) (jar []Cookie, ok bool) {
+	lines := f.Values("Cookie")
+	ok = len(lines) <= 1
+	for _, line := range lines {
 		for pair := range strings.SplitSeq(line, ";") {
-			pair = strings.Trim(pair, " \t")
-			name, value, ok := strings.Cut(pair, "=")
-			name = strings.TrimRight(name, " \t")
-			switch {
-			case pair == "":
-			case !ok || name == "" || strings.ContainsFunc(name, odd):
-				jar = append(jar, Cookie{Value: pair, Unclear: true})
-			default:
-				jar = append(jar, Cookie{Name: name, Value: strings.TrimLeft(value, " \t")})
+			pair = strings.Trim(pair, " ")
+			if pair == "" {
+				continue
 			}
+			name, value, isPair := strings.Cut(pair, "=")
+			ok = ok && isPair && isCookieName(name) && isCookieValue(value)
+			if !isPair {
+				name, value = "", pair
+			}
+			jar = append(jar, Cookie{name, value})
 		}
 	}
-	return jar
+	return jar, ok
 }
 
-// oddQuotes reports whether s leaves a quotation mark open, to a parser with escapes (RFC 9110
-// §5.6.4) or to one without.
-func oddQuotes(s string) bool {
-	all := strings.Count(s, `"`)
-	escaped := strings.Count(strings.ReplaceAll(s, `\\`, ""), `\"`)
-	return all%2 == 1 || (all-escaped)%2 == 1
-}
+// isCookieName refuses names that begin with '$' too: RFC 2965 parsers take them for attributes.
+func isCookieName(name string) bool { return IsToken(name) && name[0] != '$' }
 
-func odd(r rune) bool { return r <= ' ' || r == '"' || r >= 0x7f }
+// isCookieValue accepts octets of RFC 6265 §4.1.1, all in one pair of quotes or without any.
+func isCookieValue(value string) bool {
+	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+		value = value[1 : len(value)-1]
+	}
+	for i := range len(value) {
+		switch c := value[i]; {
+		case c <= ' ', c >= 0x7f, c == '"', c == ',', c == '\\':
+			return false
+		}
+	}
+	return true
+}
 
 // HasCookie reports whether the request certainly has a cookie of this name.
 func HasCookie(f Fields, name string) bool {
-	return slices.ContainsFunc(Cookies(f), func(c Cookie) bool {
-		return c.Name == name && !c.Unclear
-	})
+	jar, ok := Cookies(f)
+	return ok && slices.ContainsFunc(jar, func(c Cookie) bool { return c.Name == name })
 }

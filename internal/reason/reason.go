@@ -15,6 +15,7 @@ const (
 	RequestBody         Reason = "request-body"          // a GET with one counts as a write
 	MethodOverride      Reason = "method-override"       // a GET with one counts as a write
 	UndeclaredCaller    Reason = "undeclared-credential" // not in caller.credentials
+	UnclearCredential   Reason = "unclear-credential"    // servers read it in different ways
 	TokenInvalid        Reason = "token-invalid"         // a JWT that fails verification
 	TokenAmbiguous      Reason = "token-ambiguous"       // two tokens that name different callers
 	KeySecretUnknown    Reason = "key-secret-unknown"    // no HMAC key for caller digests yet
