@@ -182,10 +182,43 @@ func TestPartsOfOneRepresentationAreJoinedUntilItIsWhole(t *testing.T) {
 	get("2-6", "fwd=uri-miss; stored", "23456")
 	get("0-6", "hit", "0123456")
 	get("7-9", "fwd=uri-miss; stored", "789")
+	get("0-9", "hit", "0123456789")
 	b.new()
 	if a := s.get("/items/1"); a.status != http.StatusOK || a.body != "0123456789" ||
 		!strings.HasPrefix(a.cache(), "hit") || b.new() != "" {
 		t.Errorf("the whole: %d %q %q", a.status, a.cache(), a.body)
+	}
+}
+
+// The second part may begin where the first one ends, at either side of it, and nowhere else.
+func TestPartsAreJoinedWhereTheyTouch(t *testing.T) {
+	for _, c := range []struct{ first, second, both, body string }{
+		{"4-6", "7-8", "4-8", "45678"},
+		{"4-6", "2-3", "2-6", "23456"},
+		{"4-6", "3-5", "3-6", "3456"},
+		{"4-6", "3-8", "3-8", "345678"},
+		{"4-6", "8-9", "4-9", ""},
+		{"4-6", "1-2", "1-6", ""},
+	} {
+		t.Run(c.first+" and "+c.second, func(t *testing.T) {
+			b := backendThat(t, partly("0123456789", `ETag: "a"`))
+			s := start(t, b, items)
+			s.get("/items/1", "Range: bytes="+c.first)
+			if a := s.get("/items/1", "Range: bytes=5-6"); a.body != "56" ||
+				!strings.HasPrefix(a.cache(), "hit") {
+				t.Errorf("in the middle of the first: %q %q", a.body, a.cache())
+			}
+			s.get("/items/1", "Range: bytes="+c.second)
+			if a := s.get("/items/1", "Range: bytes="+c.second); a.status != 206 ||
+				!strings.HasPrefix(a.cache(), "hit") {
+				t.Errorf("the second: %d %q", a.status, a.cache())
+			}
+			a := s.get("/items/1", "Range: bytes="+c.both)
+			if hit := strings.HasPrefix(a.cache(), "hit"); hit != (c.body != "") ||
+				hit && a.body != c.body {
+				t.Errorf("both: %q %q", a.body, a.cache())
+			}
+		})
 	}
 }
 
@@ -205,6 +238,10 @@ func TestPartsThatDoNotBelongTogetherAreNotJoined(t *testing.T) {
 			etag = `"b"`
 		}
 		s.get(path, second)
+		if a := s.get(path, second); !strings.HasPrefix(a.cache(), "hit") ||
+			!strings.HasSuffix("0123456789", a.body) || len(a.body) < 4 {
+			t.Errorf("%s: the second part is not stored by itself: %q %q", path, a.cache(), a.body)
+		}
 		b.new()
 		if a := s.get(path); strings.HasPrefix(a.cache(), "hit") || a.body != "0123456789" ||
 			b.new() != "GET "+path {
