@@ -34,8 +34,8 @@ func beyond(content []byte) (why string, line int) {
 	}
 	b := bounded{content: content, line: 1}
 	b.beginLine()
-	for b.at < len(content) {
-		b.next(content[b.at])
+	for {
+		// A line of "- " and "? " alone is read at once, up to the end.
 		switch {
 		case b.flow+len(b.indents) > maxDepth:
 			return fmt.Sprintf("lists and mappings are nested more than %d deep", maxDepth), b.line
@@ -43,9 +43,11 @@ func beyond(content []byte) (why string, line int) {
 			return fmt.Sprintf("the file has more than %d values", maxNodes), b.line
 		case b.aliases > maxAliases:
 			return fmt.Sprintf("the file has more than %d aliases", maxAliases), b.line
+		case b.at >= len(content):
+			return "", 0
 		}
+		b.next(content[b.at])
 	}
-	return "", 0
 }
 
 // next reads one byte, or what belongs to it.

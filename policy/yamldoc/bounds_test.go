@@ -21,6 +21,8 @@ func TestADocumentBeyondTheBoundsIsAFaultBeforeItIsParsed(t *testing.T) {
 		{"braces", deep(40_000, "{a: "), "nested"},
 		{"dashes", deep(40_000, "- "), "nested"},
 		{"question marks", deep(40_000, "? "), "nested"},
+		{"dashes alone", strings.Repeat("- ", 40_000), "nested"},
+		{"question marks alone", strings.Repeat("? ", 40_000), "nested"},
 		{"indentation", indented(1000), "nested"},
 		{"brackets behind a quote", "a: don't\nb: " + strings.Repeat("[", 1000), "nested"},
 		{"brackets behind a comment", "# it's\n" + strings.Repeat("[", 1000), "nested"},
