@@ -77,7 +77,7 @@ func isLetterOrDigit(c byte) bool {
 // decoded takes one layer of percent-encoding off, in the forms %2F and %u002F. Some servers then
 // read ASCII in two bytes (0xC0 0xAF is '/'). An escape that is malformed stays.
 func decoded(p string) string {
-	if !strings.Contains(p, "%") && !strings.ContainsAny(p, "\xc0\xc1") {
+	if !strings.Contains(p, "%") && strings.IndexByte(p, 0xc0) < 0 && strings.IndexByte(p, 0xc1) < 0 {
 		return p
 	}
 	b := make([]byte, 0, len(p))
