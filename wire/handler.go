@@ -20,6 +20,11 @@ import (
 func Handler(h http.Handler, log *slog.Logger) http.Handler {
 	var told sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == "PRI" { // the beginning of HTTP/2 (RFC 9113 §3.4), and what followed was none
+			w.Header().Set("Connection", "close")
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
 		if r.ProtoMajor == 2 {
 			if isWebSocket2(r) {
 				told.Do(func() { log.Warn(noWebSocket2, "path", r.URL.Path) })

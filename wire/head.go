@@ -46,6 +46,7 @@ const (
 	chunks                // a chunk
 	breaks                // the line break after a chunk
 	trailers              // field lines after the last chunk
+	preface               // what follows the first line of HTTP/2
 	raw                   // not HTTP/1.x, or no longer: all passes
 	over                  // nothing passes
 )
@@ -90,6 +91,15 @@ func (s *scanner) scan(p []byte) (n int, insert string) {
 			if s.length++; s.length == 2 {
 				s.state, s.length = sizes, 0
 			}
+		case preface:
+			if p[n] != http2Rest[s.length] {
+				n, _, insert = s.refuse(p, n)
+				return n, insert
+			}
+			n++
+			if s.length++; s.length == len(http2Rest) {
+				s.state = raw
+			}
 		case raw:
 			return len(p), ""
 		case over:
@@ -111,6 +121,12 @@ func (s *scanner) next() {
 		s.state = over
 	}
 }
+
+// A connection of HTTP/2 begins with these two (RFC 9113 §3.4).
+const (
+	http2Line = "PRI * HTTP/2.0"
+	http2Rest = "\r\nSM\r\n\r\n"
+)
 
 // refuse is what follows a byte that was replaced by NUL, which no head may hold: the end of the
 // head, so that the server answers 400 at once.
@@ -141,7 +157,7 @@ func (s *scanner) scanLine(p []byte) (n int, refused bool, insert string) {
 // refuse lets nothing pass from p[i] on. Within a head the server is made to answer 400; within
 // content it sees an end that comes too early.
 func (s *scanner) refuse(p []byte, i int) (n int, refused bool, insert string) {
-	inHead := s.state == requests || s.state == fields
+	inHead := s.state == requests || s.state == fields || s.state == preface && s.length < len("\r\n")
 	s.state = over
 	if !inHead {
 		return i, true, ""
@@ -189,8 +205,9 @@ func (s *scanner) endLine() (ok bool, insert string) {
 	case requests:
 		method, _, _ := bytes.Cut(line, []byte(" "))
 		s.method, s.is11, s.state = string(method), string(s.tail[:]) == "HTTP/1.1", fields
-		if s.first && string(line) == "PRI * HTTP/2.0" { // RFC 9113 §3.4
-			s.state = raw
+		if string(line) == http2Line {
+			s.state = preface
+			return s.first, ""
 		}
 		return true, ""
 	case fields:
@@ -257,13 +274,10 @@ func (s *scanner) endHead() {
 		s.state = over // the server refuses it
 	case s.codings == 1:
 		s.state = sizes
-	case s.counts != "":
-		s.left = 0
+	case strings.Trim(s.counts, "0") != "":
+		s.state, s.left = counted, 0
 		for _, digit := range []byte(s.counts) {
 			s.left = s.left*10 + int64(digit-'0')
-		}
-		if s.state = counted; s.left == 0 {
-			s.next()
 		}
 	case s.webSocket && s.method == "GET" && s.is11:
 		s.state = raw

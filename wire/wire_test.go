@@ -132,6 +132,53 @@ func TestHeadsThatCouldBeReadInTwoWaysAreRefused(t *testing.T) { // RFC 9112 §2
 	}
 }
 
+// The first line of HTTP/2 does not end the strict reading, unless HTTP/2 follows it.
+func TestWhatOnlyBeginsLikeHTTP2IsRefused(t *testing.T) { // RFC 9113 §3.4
+	address := serve(t, wire.Options{}, echo)
+	const after = "GET /a HTTP/1.1\r\nHost: a\nX: a bare LF\r\n\r\n"
+	for name, request := range map[string]string{
+		"a field behind it":   "PRI * HTTP/2.0\r\nHost: a\r\n\r\n" + after,
+		"another second line": "PRI * HTTP/2.0\r\n\r\nSM\r\n\n" + after,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := dial(t, address)
+			c.send(t, request)
+			// Bytes that the server has not read may reset the connection before the 400 is read.
+			if got, err := io.ReadAll(c.read); isTimeout(err) || strings.Contains(string(got), "200 OK") {
+				t.Errorf("%q, %v", got, err)
+			}
+		})
+	}
+	t.Run("behind a request", func(t *testing.T) {
+		c := dial(t, address)
+		c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\nPRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+		c.answer(t)
+		if resp, _ := c.answer(t); resp.StatusCode != http.StatusBadRequest {
+			t.Error(resp.Status)
+		}
+	})
+}
+
+func TestAWebSocketMaySayThatItHasNoContent(t *testing.T) {
+	address := serve(t, wire.Options{}, func(w http.ResponseWriter, _ *http.Request) {
+		c, buffered, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\n\r\n")
+		said, _ := buffered.ReadString('!')
+		_, _ = io.WriteString(c, said)
+	})
+	c := dial(t, address)
+	c.send(t, "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
+		"Content-Length: 0\r\n\r\nhello\n!")
+	if got, _ := io.ReadAll(c.read); !strings.HasSuffix(string(got), "hello\n!") {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestRequestsPassThatCanBeReadInOneWay(t *testing.T) {
 	address := serve(t, wire.Options{}, echo)
 	long := strings.Repeat("x", 5000)
