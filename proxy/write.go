@@ -3,9 +3,11 @@ package proxy
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/backend"
@@ -49,6 +51,7 @@ func (p *Proxy) write(x *exchange) {
 		return
 	}
 	defer resp.Body.Close()
+	defer w.boundUnattended(resp.Body)()
 
 	var body *policy.Body
 	if plan.NeedsResponseBody {
@@ -72,6 +75,22 @@ func (p *Proxy) write(x *exchange) {
 	}
 	abort(err)
 	trailers(x.w, resp)
+}
+
+// boundUnattended gives an answer whose client leaves as long to end as the backend has to begin
+// one: nothing else ends one that is silent. Call stop when the answer has ended.
+func (w *writing) boundUnattended(answer io.Closer) (stop func()) {
+	ended := make(chan struct{})
+	forget := context.AfterFunc(w.x.r.Context(), func() {
+		late := time.NewTimer(w.proxy.Backend.Timeout())
+		defer late.Stop()
+		select {
+		case <-ended:
+		case <-late.C:
+			_ = answer.Close()
+		}
+	})
+	return func() { forget(); close(ended) }
 }
 
 // A writing is a write under way.

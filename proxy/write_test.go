@@ -198,6 +198,37 @@ func TestAWriteIsCarriedThroughWhenItsClientLeaves(t *testing.T) {
 	await(t, "what it changed is gone", func() bool { return !still() })
 }
 
+func TestAnAnswerToAWriteThatIsSilentEndsSomeTimeAfterItsClientHasLeft(t *testing.T) {
+	ended := make(chan struct{})
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Method == http.MethodGet {
+			write(w, fmt.Sprint("answer ", n))
+			return
+		}
+		_, _ = io.Copy(io.Discard, r.Body)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		close(ended)
+	})
+	s := start(t, b, writes, func(o *setup) { o.backend.Timeout = 2 * time.Second })
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, s.url+"/items/1", strings.NewReader("x"))
+	check(t, err)
+	resp, err := http.DefaultClient.Do(request)
+	check(t, err)
+	defer resp.Body.Close()
+	still := s.cached("/items/1")
+	leave()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		b.CloseClientConnections()
+		t.Fatal("the backend's answer was not given up")
+	}
+	await(t, "what was changed while it was silent is gone", func() bool { return !still() })
+}
+
 func TestAWriteThatReachedNobodyInvalidatesNothing(t *testing.T) {
 	b := backendThat(t, counts())
 	s := start(t, b, writes)

@@ -150,6 +150,9 @@ func (b *Backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return b.dialer.DialContext(ctx, b.network, b.address)
 }
 
+// Timeout is how long the backend has to begin an answer.
+func (b *Backend) Timeout() time.Duration { return b.options.Timeout }
+
 // Close closes idle connections, and waits for upgraded ones, whose contexts have to be done.
 func (b *Backend) Close() {
 	if b.transport != nil {
