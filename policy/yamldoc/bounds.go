@@ -3,10 +3,11 @@ package yamldoc
 import "fmt"
 
 // Bounds of a document, checked before anything is built of it: the parser takes a time and a room
-// that grow with the square of the depth.
+// that grow with the square of the depth, and of the number of keys in one mapping.
 const (
 	MaxSize     = 1 << 20 // bytes
 	maxDepth    = 100     // of lists and mappings in one another
+	maxKeys     = 2_000   // of one mapping in block style, in lines
 	maxNodes    = 100_000 // separators: there are hardly more values
 	maxAliases  = 100     // places where an anchor is used
 	maxReads    = 200_000 // values that are read, those behind aliases each time
@@ -20,7 +21,10 @@ type bounded struct {
 	at      int
 	line    int
 	indents []int // of the block collections that are open
+	keys    []int // lines of each that are no list items
+	crowded bool  // one had more than maxKeys
 	flow    int   // brackets that are open
+	inline  int   // ": " of this line outside brackets: each nests the value that follows it
 	nodes   int
 	aliases int
 	quote   byte // the quote that is open, or 0
@@ -37,8 +41,10 @@ func beyond(content []byte) (why string, line int) {
 	for {
 		// A line of "- " and "? " alone is read at once, up to the end.
 		switch {
-		case b.flow+len(b.indents) > maxDepth:
+		case b.flow+len(b.indents)+b.inline > maxDepth:
 			return fmt.Sprintf("lists and mappings are nested more than %d deep", maxDepth), b.line
+		case b.crowded:
+			return fmt.Sprintf("a mapping has more than %d keys", maxKeys), b.line
 		case b.nodes > maxNodes:
 			return fmt.Sprintf("the file has more than %d values", maxNodes), b.line
 		case b.aliases > maxAliases:
@@ -57,6 +63,7 @@ func (b *bounded) next(c byte) {
 	case c == '\n':
 		b.line++
 		b.nodes++
+		b.inline = 0
 		b.beginLine()
 		return
 	case b.quote != 0:
@@ -77,6 +84,9 @@ func (b *bounded) next(c byte) {
 		b.flow = max(0, b.flow-1)
 	case c == ',', c == ':':
 		b.nodes++
+		if c == ':' && b.flow == 0 && b.at < len(b.content) && isBlank(b.content[b.at]) {
+			b.inline++
+		}
 	case c == '*' && b.beginsValue():
 		b.aliases++
 	}
@@ -117,6 +127,7 @@ func (b *bounded) beginLine() {
 		default:
 			if c != '\n' && c != '\r' && c != '#' {
 				b.open(column)
+				b.countKey()
 			}
 			b.last = 0
 			return
@@ -131,10 +142,25 @@ func (b *bounded) open(column int) {
 	if b.flow > 0 || b.quote != 0 {
 		return // indentation means nothing there
 	}
+	keys := 0
 	for len(b.indents) > 0 && b.indents[len(b.indents)-1] >= column {
-		b.indents = b.indents[:len(b.indents)-1]
+		last := len(b.indents) - 1
+		if b.indents[last] == column {
+			keys = b.keys[last]
+		}
+		b.indents, b.keys = b.indents[:last], b.keys[:last]
 	}
-	b.indents = append(b.indents, column)
+	b.indents, b.keys = append(b.indents, column), append(b.keys, keys)
+}
+
+// countKey counts a line of the innermost block collection.
+func (b *bounded) countKey() {
+	if b.flow > 0 || b.quote != 0 {
+		return
+	}
+	last := len(b.keys) - 1
+	b.keys[last]++
+	b.crowded = b.crowded || b.keys[last] > maxKeys
 }
 
 func (b *bounded) skipLine() {

@@ -23,7 +23,10 @@ func TestADocumentBeyondTheBoundsIsAFaultBeforeItIsParsed(t *testing.T) {
 		{"question marks", deep(40_000, "? "), "nested"},
 		{"dashes alone", strings.Repeat("- ", 40_000), "nested"},
 		{"question marks alone", strings.Repeat("? ", 40_000), "nested"},
+		{"colons of one line", deep(40_000, "a: "), "nested"},
 		{"indentation", indented(1000), "nested"},
+		{"keys", strings.Repeat("a: 1\n", maxKeys+1), "keys"},
+		{"keys of a list item", "- a: 1\n" + strings.Repeat("  b: 1\n", maxKeys+1), "keys"},
 		{"brackets behind a quote", "a: don't\nb: " + strings.Repeat("[", 1000), "nested"},
 		{"brackets behind a comment", "# it's\n" + strings.Repeat("[", 1000), "nested"},
 		{"values", "a: [" + strings.Repeat("b,", maxNodes+1) + "]", "values"},
@@ -76,7 +79,7 @@ func TestWhatIsReadBehindAliasesIsBounded(t *testing.T) {
 
 func TestOnlyTheFirstFaultsAreTold(t *testing.T) {
 	var b strings.Builder
-	for i := range 5000 {
+	for i := range maxKeys {
 		fmt.Fprintf(&b, "field%d: 1\n", i)
 	}
 	r := NewReader("f", []byte(b.String()))
