@@ -85,7 +85,7 @@ func (p place) process(t *testing.T, term time.Duration) *lease.Leases {
 	t.Helper()
 	conn, err := redisconn.New(redisconn.Options{
 		Name: "cache", Redis: p.redis, Names: cachekeys.NewNames("test"),
-		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
+		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond, MinRequests: 1000, FailureRatio: 1},
 	})
 	if err != nil {
 		t.Fatal(err)
