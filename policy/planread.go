@@ -130,6 +130,24 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 	return r, true
 }
 
+// UncountedCookies are the values of the request's cookies that are in no key, unless the answer
+// varies on Cookie. Of an entry that callers share, no cookie is.
+func (r *ReadPlan) UncountedCookies() []string {
+	sent := r.values.fields
+	if sent == nil || len(sent.Values("Cookie")) == 0 || slices.Contains(r.Cache.Vary, "Cookie") {
+		return nil
+	}
+	if r.Cache.Scope == Private {
+		return r.table.identifier.Uncounted(r.values.fields)
+	}
+	jar, _ := httpfield.Cookies(r.values.fields)
+	values := make([]string, len(jar))
+	for i, c := range jar {
+		values[i] = c.Value
+	}
+	return values
+}
+
 // HasQuery reports whether the request has parameters.
 func (r *ReadPlan) HasQuery() bool { return r.Key.HasQuery }
 

@@ -26,6 +26,7 @@ type capture struct {
 	contentRange httpfield.ContentRange // of an answer that is a part; zero for a whole one
 	length       int64                  // of the content, where Content-Range tells; 0: it does not
 	inHand       bool                   // the body: another goroutine closes it
+	finder       *httpcache.Finder      // of cookies that are not in the key; nil: there are none
 
 	// of the goroutine that takes the body in hand; nil: the body stays in memory
 	chunks *chunkWriter
@@ -97,11 +98,16 @@ func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
 			if whole { // «bytes=0-»: it is stored as the answer without a range would be
 				c.entry.Status = http.StatusOK
 			}
-			if m.candidate.yields(c.entry) {
+			c.finder = finderFor(read, c.entry, answer.Fields)
+			switch {
+			case c.finder.InFields(c.entry):
+				why = reason.RepeatsCookie
+			case m.candidate.yields(c.entry):
 				m.x.out.Stored, c.surrogate = true, read.Given(answer.Fields)
 				return c
+			default:
+				why = reason.FreshSuccess
 			}
-			why = reason.FreshSuccess
 		}
 	}
 	m.proxy.refused(m.x, why)
@@ -267,6 +273,10 @@ func (c *capture) storePassed(content []byte) {
 
 // store hands the complete answer over, to be stored behind it, and to those who wait.
 func (c *capture) store(content []byte) {
+	if why := c.repeats(content); why != "" {
+		c.drop(why)
+		return
+	}
 	m, e := c.miss, c.entry
 	e.Body = content
 	read := m.x.plan.Read

@@ -29,6 +29,9 @@ type chunkWriter struct {
 // last of it. why says why nothing is stored. Those who wait for the answer are let go: from now
 // on it comes at the pace of one client.
 func (c *capture) toChunks(resp *http.Response, body io.ReadCloser, content []byte, err error) (rest io.ReadCloser, why reason.Reason) {
+	if why := c.repeatsSoFar(content); why != "" {
+		return nil, why
+	}
 	stored := c.miss.chunks(c.entry, content)
 	if stored == nil {
 		return nil, reason.StoreBusy
@@ -71,6 +74,7 @@ func (w *chunkWriter) passed(b []byte, err error) {
 		return
 	}
 	w.size += int64(len(b))
+	w.capture.finder.Write(b)
 	switch {
 	case w.size > w.limit:
 		w.drop(reason.TooLarge)
@@ -82,6 +86,8 @@ func (w *chunkWriter) passed(b []byte, err error) {
 		w.drop(reason.Trailers)
 	case w.capture.length > 0 && w.size != w.capture.length:
 		w.drop(reason.Incomplete)
+	case w.capture.finder.Found(): // at the end, so that the body is read to there
+		w.drop(reason.RepeatsCookie)
 	default:
 		w.stored.Write(b)
 		w.over = true

@@ -39,3 +39,16 @@ func bareCookie(name string) string {
 	}
 	return cachekeys.BareName(name)
 }
+
+// Uncounted returns the values of the cookies that do not tell callers apart.
+func (i *Identifier) Uncounted(f httpfield.Fields) (values []string) {
+	jar, _ := httpfield.Cookies(f)
+	for _, cookie := range jar {
+		if !slices.ContainsFunc(i.config.Credentials, func(c Credential) bool {
+			return c.Cookie && i.counts(c, cookie.Name)
+		}) {
+			values = append(values, cookie.Value)
+		}
+	}
+	return values
+}

@@ -69,6 +69,8 @@ const (
 	NoLifetime        Reason = "no-lifetime"        // neither the response nor the policy gives one
 	VaryAny           Reason = "vary-any"           // Vary: *
 	SetCookie         Reason = "set-cookie"         // the policy refuses responses that set cookies
+	RepeatsCookie     Reason = "repeats-cookie"     // it has the value of a cookie that is in no key
+	BodyCoded         Reason = "body-coded"         // it may: its coding cannot be undone
 	TooLarge          Reason = "too-large"          // longer than max_body
 	Incomplete        Reason = "incomplete"         // the body ended early
 	PartialContent    Reason = "partial-content"    // 206

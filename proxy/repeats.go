@@ -1,0 +1,63 @@
+package proxy
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"sidecar/internal/entry"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/jsonbody"
+	"sidecar/internal/reason"
+	"sidecar/policy"
+)
+
+// finderFor looks for the values of cookies that are not in the key of an entry: those of the
+// request, and those that were dropped from the answer with these fields. nil if there are none.
+func finderFor(read *policy.ReadPlan, e *entry.Entry, fields httpfield.Fields) *httpcache.Finder {
+	var values []string
+	if len(e.Cookies) > 0 {
+		for _, line := range fields.Values("Set-Cookie") {
+			if cookie, err := http.ParseSetCookie(line); err == nil {
+				values = append(values, cookie.Value)
+			}
+		}
+	}
+	if !slices.Contains(e.Vary, "Cookie") {
+		values = append(values, read.UncountedCookies()...)
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	return httpcache.NewFinder(values)
+}
+
+// repeats is why a complete body may not be stored: it has, or may have, the value of a cookie that
+// is in no key; "" if it has none.
+func (c *capture) repeats(content []byte) reason.Reason {
+	if c.finder == nil {
+		return ""
+	}
+	coding := strings.Join(c.entry.Values("Content-Encoding"), ",")
+	content, ok := jsonbody.Unpack(content, coding, c.miss.x.plan.Read.Cache.MaxBody)
+	if !ok {
+		return reason.BodyCoded
+	}
+	if c.finder.Write(content); c.finder.Found() {
+		return reason.RepeatsCookie
+	}
+	return ""
+}
+
+// repeatsSoFar is repeats for the beginning of a body that is stored in chunks: one with a coding
+// is not looked through.
+func (c *capture) repeatsSoFar(content []byte) reason.Reason {
+	if c.finder != nil && httpcache.Coded(c.entry) {
+		return reason.BodyCoded
+	}
+	if c.finder.Write(content); c.finder.Found() {
+		return reason.RepeatsCookie
+	}
+	return ""
+}
