@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A fragile is a ResponseWriter that panics.
@@ -54,7 +55,7 @@ func TestAMissThatPanicsStrandsNobody(t *testing.T) {
 				w.WriteHeader(http.StatusEarlyHints)
 				write(w, fmt.Sprint("answer ", n))
 			}))
-			s := start(t, b, items, fragileFor)
+			s := start(t, b, items, fragileFor, waits(time.Hour)) // nobody gives up by itself
 			first := s.together(1, "/items/1", same("X-Panics: "+c.at))
 			await(t, "the first one fetches", func() bool { return b.requests.Load() == 1 })
 			rest := s.together(3, "/items/1", same())
