@@ -201,3 +201,11 @@ func TestAPartThatIsShorterThanItSaysIsNotStored(t *testing.T) {
 		}
 	}
 }
+
+func TestABodyThatOutgrowsItsChunksReachesItsClientWhole(t *testing.T) {
+	b := backendThat(t, long(12<<20, false))
+	s := start(t, b, large)
+	if a := s.get("/items/1"); a.err != nil || len(a.body) != 12<<20 {
+		t.Errorf("%d bytes, %q, %v", len(a.body), a.cache(), a.err)
+	}
+}

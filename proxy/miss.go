@@ -23,10 +23,11 @@ type miss struct {
 	x         *exchange
 	query     store.Query
 	candidate candidate
-	joins     bool        // it may have the answer that another request fetches
-	fill      *store.Fill // nil: nothing of the answer can be stored or shared
-	asked     bool        // the backend: the outcome is its own
-	outlives  bool        // the end is another goroutine's: see handOver
+	joins     bool          // it may have the answer that another request fetches
+	fill      *store.Fill   // nil: nothing of the answer can be stored or shared
+	asked     bool          // the backend: the outcome is its own
+	outlives  bool          // the end is another goroutine's: see handOver
+	answered  chan struct{} // closed when run returns
 }
 
 // begin opens the tokens of a fill. There is none where nothing can be kept: for a HEAD without a
@@ -71,6 +72,8 @@ func (m *miss) lifetime() time.Duration {
 
 // run answers the request: with the answer that another one fetches, or with its own.
 func (m *miss) run() {
+	m.answered = make(chan struct{})
+	defer close(m.answered)
 	defer func() {
 		if !m.outlives {
 			m.fill.End()
@@ -84,13 +87,16 @@ func (m *miss) run() {
 	m.answer(o)
 }
 
-// handOver lets work outlive the handler. The end of the fill is then the end of work.
+// handOver lets work outlive the handler. The fill ends when both are done: a body that is not
+// stored any more, since it is too large or Redis is slow, still comes from the fill's backend
+// request to the client.
 func (m *miss) handOver(work func()) {
 	m.outlives = true
 	go func() { // ends with work
 		defer m.fill.End()
 		defer logPanic("taking an answer in hand")
 		work()
+		<-m.answered
 	}()
 }
 
