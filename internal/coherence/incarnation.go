@@ -22,6 +22,7 @@ type Incarnation struct {
 	names cachekeys.Names
 	log   *slog.Logger
 
+	greeting   chan struct{} // holds a value while a server is greeted; see hello
 	mu         sync.Mutex
 	met        map[string]bool
 	generation atomic.Uint64
@@ -36,7 +37,7 @@ func NewIncarnation(names cachekeys.Names, log *slog.Logger) *Incarnation {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Incarnation{names: names, log: log, met: map[string]bool{}}
+	return &Incarnation{names: names, log: log, greeting: make(chan struct{}, 1), met: map[string]bool{}}
 }
 
 // errReplica is worded like Redis's own error, which means the same: this server cannot serve.
@@ -87,7 +88,19 @@ func (i *Incarnation) Beat(ctx context.Context, conn redis.Cmdable, at func(addr
 	return nil
 }
 
+// hello drops everything on a server that nobody has met. One server is greeted at a time, or two
+// first connections would make two meetings of one:
+//
+//  1. the first one adds the id, and has not noted it here yet;
+//  2. the second one finds the id there, and notes it as the first server that this process met;
+//  3. the first one notes it as another one, and what was filled meanwhile is dropped for nothing.
 func (i *Incarnation) hello(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client, id string) error {
+	select {
+	case i.greeting <- struct{}{}:
+		defer func() { <-i.greeting }()
+	case <-ctx.Done():
+		return fmt.Errorf("greeting redis: %w", ctx.Err())
+	}
 	var first int
 	err := withAll(conn, at, func(c redis.Cmdable) (err error) {
 		first, err = helloScript.Run(ctx, c, []string{i.names.Known(), i.names.Token(allDigest)}, id).Int()

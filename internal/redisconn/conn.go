@@ -114,9 +114,6 @@ func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Cont
 	if c.breaker.State() != gobreaker.StateClosed {
 		return ErrAway // half-open too: trials are the probe's
 	}
-	if !c.watch.trusted() {
-		return ErrUnproved
-	}
 	bounded, cancel, err := b.bound(ctx)
 	if err != nil {
 		return err
@@ -124,26 +121,39 @@ func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Cont
 	defer cancel()
 	_, err = c.breaker.Execute(func() (struct{}, error) {
 		start := time.Now()
-		err := outcome(ctx, f(bounded, c.client))
+		err := outcome(ctx, c.proved(bounded, f))
 		took := time.Since(start)
 		b.spend(took)
 		c.observe(op, took, err != nil)
 		return struct{}{}, err
 	})
-	switch {
-	case err != nil && isDemoted(err):
+	if err != nil && isDemoted(err) {
 		c.open.drop("")
-	case err == nil && !c.watch.trusted():
-		return errOutdated
 	}
 	return fromBreaker(err)
+}
+
+// proved calls f on a server that has said in time who it is, and waits for such a word before f
+// and after it where there is none: a busy machine is late with it, a demoted server never gives it.
+func (c *Conn) proved(ctx context.Context, f func(context.Context, redis.UniversalClient) error) error {
+	if !c.watch.awaitTrust(ctx) {
+		return ErrUnproved
+	}
+	err := f(ctx, c.client)
+	if err != nil && !errors.Is(err, redis.Nil) {
+		return err
+	}
+	if !c.watch.awaitTrust(ctx) {
+		return errOutdated
+	}
+	return err
 }
 
 // newWatch returns a watch on the connections of c.
 func (c *Conn) newWatch(g Greeter) *watch {
 	return &watch{
 		greeter: g, open: c.open, log: c.log, name: c.name, begun: time.Now(),
-		wake: make(chan struct{}, 1), servers: map[string]string{},
+		wake: make(chan struct{}, 1), servers: map[string]string{}, next: make(chan struct{}),
 	}
 }
 

@@ -52,13 +52,17 @@ type watch struct {
 
 	mu      sync.Mutex
 	servers map[string]string // identity of the server by address
+	next    chan struct{}     // closed with the next proof, and when nothing is watched any more
 }
 
 // run watches until ctx is done, or until a server does not tell who it is: then nothing can be
 // proved, and the greeter drops everything at each new connection.
 func (w *watch) run(ctx context.Context) {
 	w.running.Store(true)
-	defer w.running.Store(false)
+	defer func() {
+		w.running.Store(false)
+		w.wakeWaiting()
+	}()
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for w.look(ctx) {
@@ -95,8 +99,41 @@ func (w *watch) look(ctx context.Context) (told bool) {
 	all.Wait()
 	if !failed.Load() {
 		w.proved.Store(int64(start))
+		w.wakeWaiting()
 	}
 	return !untold.Load()
+}
+
+func (w *watch) wakeWaiting() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	close(w.next)
+	w.next = make(chan struct{})
+}
+
+// awaitTrust waits until the connections are trusted: no longer than ctx, and than an answer of the
+// server may take. It reports whether they are.
+func (w *watch) awaitTrust(ctx context.Context) bool {
+	if w.trusted() {
+		return true
+	}
+	late := time.NewTimer(watchTimeout)
+	defer late.Stop()
+	for {
+		w.mu.Lock()
+		next := w.next
+		w.mu.Unlock()
+		if w.trusted() { // also a proof that came before next was read
+			return true
+		}
+		select {
+		case <-next:
+		case <-late.C:
+			return false
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // ask dials addr and asks who answers. An error means that the connections to addr are not to be
