@@ -7,6 +7,7 @@ package redisconn
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
