@@ -134,8 +134,8 @@ func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Cont
 	return fromBreaker(err)
 }
 
-// proved calls f on a server that has said in time who it is. Where there is no such word, it is
-// waited for before f and after it: a busy machine is late with it, a demoted server never gives it.
+// proved calls f on a server that has said in time who it is. It waits for a late word before f and
+// after it: a busy machine is late, and a demoted server never gives one.
 func (c *Conn) proved(ctx context.Context, f func(context.Context, redis.UniversalClient) error) error {
 	if !c.watch.awaitTrust(ctx) {
 		return ErrUnproved
