@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -30,7 +31,10 @@ const mib = 1 << 20
 // A large backend answers every GET with its content, as fast as the sidecar takes it.
 type large struct {
 	*httptest.Server
-	content  []byte
+	content []byte
+
+	contentType string // "": video/mp4
+
 	chunked  atomic.Bool
 	dieAt    atomic.Int64 // after how many bytes it breaks off; 0: it does not
 	asked    atomic.Int64
@@ -47,7 +51,7 @@ func startLarge(t *testing.T, content []byte) *large {
 		b.asked.Add(1)
 		b.sent.Store(0)
 		w.Header().Set("Etag", `"v1"`)
-		w.Header().Set("Content-Type", "video/mp4")
+		w.Header().Set("Content-Type", cmp.Or(b.contentType, "video/mp4"))
 		if !b.chunked.Load() {
 			w.Header().Set("Content-Length", strconv.Itoa(len(b.content)))
 		}
@@ -318,6 +322,7 @@ func TestABodyThatNamesItsTagsIsHeldWhole(t *testing.T) {
 	t.Parallel()
 	content := append(append([]byte(`{"id": 7, "text": "`), bytes.Repeat([]byte("x"), 2*mib)...), `"}`...)
 	b := startLarge(t, content)
+	b.contentType = "application/json"
 	s := startBefore(t, b.URL, policiesFile(t, `version: 1
 routes:
   - {name: large, match: "GET /large/{id}", cache: {scope: shared, ttl: 1h, max_body: 64MiB, tags: ["large:{response.body.id}"]}}
