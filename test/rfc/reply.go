@@ -68,6 +68,11 @@ func bodyless(status int) bool {
 // try again.
 func (c *trial) serve(conn *origin.Conn, q *origin.Request) {
 	c.mu.Lock()
+	if !c.asksFor(q.Target) {
+		c.mu.Unlock()
+		noCase(conn)
+		return
+	}
 	c.asked++
 	r := answers(599, "Cache-Control: no-store", "X-Unscripted: 1")
 	if len(c.script) == 0 {

@@ -150,7 +150,7 @@ func prepare(t *testing.T, start Start, policies string, promises []promise) []*
 		parts := strings.Split(path, "/")
 		n, err := strconv.Atoi(parts[min(2, len(parts)-1)])
 		if err != nil || n >= len(trials) {
-			_, _ = conn.WriteString("HTTP/1.1 404 No Case\r\nContent-Length: 0\r\n\r\n")
+			noCase(conn)
 			return
 		}
 		trials[n].serve(conn, q)
@@ -161,6 +161,10 @@ func prepare(t *testing.T, start Start, policies string, promises []promise) []*
 		c.base = base
 	}
 	return trials
+}
+
+func noCase(conn *origin.Conn) {
+	_, _ = conn.WriteString("HTTP/1.1 404 No Case\r\nContent-Length: 0\r\n\r\n")
 }
 
 // atOnce bounds how many cases are at work. As many as there are may wait: that is not for the

@@ -56,6 +56,14 @@ func (c *trial) fill(text string) string {
 	return strings.NewReplacer("{base}", c.base, "{host}", strings.TrimPrefix(c.base, "http://"), "{path}", c.path).Replace(text)
 }
 
+// asksFor reports whether the target belongs to the run under way. A refresh of an earlier run may
+// come late: it is on that run's path.
+func (c *trial) asksFor(target string) bool {
+	c.place.RLock()
+	defer c.place.RUnlock()
+	return strings.HasPrefix(target, c.path)
+}
+
 // lacks says how the field that want names differs from it. Entity tags are a set; a value that
 // ends in … is the beginning of one.
 func (c *trial) lacks(values func(string) []string, want string) string {
@@ -146,10 +154,10 @@ func (c *trial) run(ctx context.Context) (faults []string) {
 	path := c.path
 	for attempt := range attempts {
 		if attempt > 0 {
+			c.mu.Lock()
 			c.place.Lock()
 			c.path = fmt.Sprintf("%s/again%d", path, attempt)
 			c.place.Unlock()
-			c.mu.Lock()
 			c.bodies, c.seen = map[int]source{}, nil
 			c.mu.Unlock()
 		}
