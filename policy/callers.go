@@ -1,11 +1,13 @@
 package policy
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/caller"
+	"sidecar/internal/httpfield"
 	"sidecar/policy/yamldoc"
 )
 
@@ -14,8 +16,12 @@ func (l *loader) callers(n yamldoc.Node) {
 	c := &l.caller
 	var id yamldoc.Node
 	l.Mapping(n, "caller",
-		field("credentials", func(n yamldoc.Node) { c.Credentials = l.credentials(n) }),
-		field("not_credentials", func(n yamldoc.Node) { c.NotCredentials = l.Strings(n, "not_credentials") }),
+		field("credentials", func(n yamldoc.Node) {
+			c.Credentials, l.credentialsAt = l.credentials(n), placeOf(n)
+		}),
+		field("not_credentials", func(n yamldoc.Node) {
+			c.NotCredentials, l.notCredentialsAt = l.Strings(n, "not_credentials"), placeOf(n)
+		}),
 		field("ignore_cookies", func(n yamldoc.Node) { c.IgnoreCookies = l.Strings(n, "ignore_cookies") }),
 		field("jwt", func(n yamldoc.Node) { l.token(n) }),
 		field("id", func(n yamldoc.Node) { id = n }),
@@ -24,6 +30,11 @@ func (l *loader) callers(n yamldoc.Node) {
 	if !id.Absent() {
 		l.callerID(id)
 	}
+}
+
+func placeOf(n yamldoc.Node) *yamldoc.Place {
+	at := n.At()
+	return &at
 }
 
 func (l *loader) credentials(n yamldoc.Node) []caller.Credential {
@@ -139,4 +150,50 @@ func claimsOf(t *cachekeys.Template) []string {
 		}
 	}
 	return names
+}
+
+// smellOfIdentity names, once for all private routes, the fields that say who is asking and that
+// their entries do not tell apart: those that the file exempts, and those by which a request
+// bypasses the cache where the file leaves the credentials to the default.
+func (l *loader) smellOfIdentity() {
+	var private []*draft
+	for _, r := range l.routes {
+		if r.cache != nil && r.cache.Scope == Private {
+			private = append(private, r)
+		}
+	}
+	if len(private) == 0 || l.FaultySince(0) {
+		return
+	}
+	routes := "the private route counts"
+	if len(private) > 1 {
+		routes = fmt.Sprintf("the %d private routes count", len(private))
+	}
+	if exempt := identifying(l.caller.NotCredentials); len(exempt) > 0 {
+		l.Smell(l.notCredentialsAt, "%s: %s nothing that says who is asking there, and one answer serves all values. "+
+			"See that the API ignores them", strings.Join(exempt, ", "), routes)
+	}
+	if l.credentialsAt != nil {
+		return
+	}
+	others := slices.DeleteFunc(httpfield.IdentityNames(), func(name string) bool {
+		return name == "Authorization" || httpfield.Names(l.caller.NotCredentials).HasFold(name)
+	})
+	l.Smell(private[0].at, "%s Authorization, X-API-Key and cookies alone: a request with another field that says who "+
+		"is asking bypasses the cache. Name in caller.credentials all that the API reads; the others are %s",
+		routes, strings.Join(others, ", "))
+}
+
+// identifying are the names and prefixes that stand for fields that say who is asking.
+func identifying(names []string) (out []string) {
+	for _, name := range names {
+		prefix, open := strings.CutSuffix(name, "*")
+		known := func(field string) bool {
+			return open && httpfield.Names{name}.HasFold(strings.TrimSuffix(field, "*"))
+		}
+		if httpfield.Identifies(httpfield.Hyphenated(prefix)) || slices.ContainsFunc(httpfield.IdentityNames(), known) {
+			out = append(out, name)
+		}
+	}
+	return out
 }

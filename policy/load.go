@@ -65,12 +65,14 @@ type loader struct {
 
 	caller   caller.Config
 	callerAt yamldoc.Place
-	jwt      bool
-	cache    cacheBlock // defaults
-	job      JobPlan    // defaults
-	routes   []*draft
-	matcher  pattern.Matcher[*draft]
-	shapes   map[*cachekeys.Template][]string // see touches
+	// nil where the file does not say it
+	credentialsAt, notCredentialsAt *yamldoc.Place
+	jwt                             bool
+	cache                           cacheBlock // defaults
+	job                             JobPlan    // defaults
+	routes                          []*draft
+	matcher                         pattern.Matcher[*draft]
+	shapes                          map[*cachekeys.Template][]string // see touches
 
 	patternCount, templateCount int
 }

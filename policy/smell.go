@@ -29,6 +29,7 @@ func (l *loader) smells() {
 			l.Smell(r.at, "%q takes credentials that nobody verifies: who has a new token no longer sees the jobs of the old one. Add jwt to the caller block", r.name)
 		}
 	}
+	l.smellOfIdentity()
 }
 
 func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {

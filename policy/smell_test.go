@@ -23,7 +23,8 @@ func smellsOf(t *testing.T, content string, o Options) []string {
 }
 
 func TestSmells(t *testing.T) {
-	const jwt = "caller: {jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}}"
+	const credentials = `credentials: ["header:Authorization"]`
+	const jwt = "caller: {" + credentials + ", jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}}"
 	id := func(s string) string {
 		return `caller: {jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}, id: "` + s + `"}`
 	}
@@ -72,9 +73,23 @@ func TestSmells(t *testing.T) {
 		{"ttl over max_age without jwt", "", []string{`  - {match: GET /a, cache: {scope: private, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`},
 			[]string{"4: no entry lives longer than max_age (5m0s) without jwt"}},
 		{"none: ttl of just max_age", "", []string{`  - {match: GET /a, cache: {scope: private, ttl: 5m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
-		{"none: ttl under a longer max_age", "caller: {max_age: 1h}", []string{`  - {match: GET /a, cache: {scope: private, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
+		{"none: ttl under a longer max_age", "caller: {" + credentials + ", max_age: 1h}", []string{`  - {match: GET /a, cache: {scope: private, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
 		{"none: ttl over max_age with jwt", jwt, []string{`  - {match: GET /a, cache: {scope: private, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
 		{"none: ttl over max_age of a shared route", "", []string{`  - {match: GET /a, cache: {scope: shared, ttl: 6m}}`, `  - {match: POST /a, invalidate: []}`}, nil},
+
+		{"fields that say who is asking, beside the default credentials", "caller: {max_age: 5m}",
+			[]string{read, `  - {match: "GET /b", cache: {scope: private}}`, `  - {match: "PUT /a/{id}", invalidate: ["a:{id}"]}`, `  - {match: "PUT /b", invalidate: []}`},
+			[]string{"4: the 2 private routes count Authorization, X-API-Key and cookies alone: a request with another field that says who is asking bypasses the cache. Name in caller.credentials all that the API reads; the others are X-Auth-User, "}},
+		{"fields that say who is asking and are exempt", "caller: {" + credentials + ", not_credentials: [X-User-*, X-Trace-Token, X-Csrf-Token, X_Email, X-Other]}",
+			[]string{read, `  - {match: "PUT /a/{id}", invalidate: ["a:{id}"]}`},
+			[]string{"2: X-User-*, X-Trace-Token, X_Email: the private route counts nothing that says who is asking there"}},
+		{"none: no route is private", "caller: {not_credentials: [Authorization]}",
+			[]string{`  - {match: "GET /b", cache: {scope: shared}}`, `  - {match: "PUT /b", invalidate: []}`}, nil},
+
+		{"segments that match themselves alone", "", []string{`  - {match: ["GET /a/$id", "GET /b/%2F", "GET /c;v/d", "GET /$metadata", "GET /e/x(1)"], deny: true}`},
+			[]string{`4: "GET /a/$id" matches the segment "$id" alone`, `4: "GET /b/%2F" matches the segment "/" alone`, `4: "GET /c;v/d" matches the segment "c;v" alone`}},
+		{"none: segments that are odd and certain", "", []string{`  - {match: [GET /@a/~b, "GET /a+b/c:d", "GET /a%20b/é", "GET /x(1)/100%25", GET /v1.0/a.json, "GET /%5B0%5D", "GET /a/{rest...}", "GET /b/", "GET /", "GET /c/{$}", "GET /x.php/{id}"], cache: {scope: shared}}`,
+			`  - {match: PUT /, invalidate: []}`}, nil},
 
 		{"a job route with credentials that nobody verifies", "", []string{`  - {name: j, match: POST /a, job: {mode: always}}`}, []string{`4: "j" takes credentials that nobody verifies`}},
 		{"none: a job route with jwt", jwt, []string{`  - {match: POST /a, job: {mode: always}}`}, nil},
@@ -88,6 +103,9 @@ func TestSmells(t *testing.T) {
 		{"none: all callers", jwt, []string{read, `  - {match: POST /logout, invalidate: ["a:*", "caller:*"]}`}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.caller == "" {
+				c.caller = "caller: {" + credentials + "}"
+			}
 			routes := "routes:\n" + strings.Join(c.routes, "\n")
 			if c.routes == nil {
 				routes = "routes: []"

@@ -232,7 +232,7 @@ func TestReloadReadsTheFileAtOnce(t *testing.T) {
 
 func TestSmellsOfTheFileInForceAreLogged(t *testing.T) {
 	t.Parallel()
-	s := open(t, file(t, "version: 1\nroutes: [{match: GET /a, cache: {scope: private}}]\n"))
+	s := open(t, file(t, "version: 1\nroutes: [{match: GET /a, cache: {scope: shared}}]\n"))
 	if s.logged("level=WARN") != 1 {
 		t.Errorf("logged:\n%s", s.log.String())
 	}

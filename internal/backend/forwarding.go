@@ -123,25 +123,20 @@ func peerOf(remote string) netip.Addr {
 	return addr.Unmap()
 }
 
-// isForwarding reports whether the field says where a request came from.
+// isForwarding reports whether the field says where a request came from. One that says who is
+// asking is a credential.
 func isForwarding(name string) bool {
 	if c := name[0] | 0x20; c != 'x' && c != 'f' {
 		return false
 	}
 	name = httpfield.Hyphenated(name)
-	return name == "forwarded" || name == "x-real-ip" || strings.HasPrefix(name, "x-forwarded-") && !namesUser(name)
+	return name == "forwarded" || name == "x-real-ip" ||
+		strings.HasPrefix(name, "x-forwarded-") && !httpfield.Identifies(name)
 }
 
 // isTwin reports whether a server that reads '_' as '-' takes the field for one that the sidecar
 // sets.
 func isTwin(name string) bool { return isSet(http.CanonicalHeaderKey(httpfield.Hyphenated(name))) }
-
-// namesUser reports whether the field says who asks rather than from where: that is a credential
-// (policy.caller).
-func namesUser(name string) bool {
-	return strings.HasPrefix(name, "x-forwarded-user") || name == "x-forwarded-client-cert" || name == "x-forwarded-email" ||
-		name == "x-forwarded-groups" || name == "x-forwarded-preferred-username" || name == "x-forwarded-access-token"
-}
 
 // last is the last member of the last value.
 func last(values []string) string {

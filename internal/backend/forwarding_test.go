@@ -49,6 +49,7 @@ func TestForwardingFields(t *testing.T) {
 	user := http.Header{
 		"X-Forwarded-User": {"u"}, "X-Forwarded-User-Id": {"u"}, "X-Forwarded-Email": {"e"}, "X-Forwarded-Groups": {"g"},
 		"X-Forwarded-Preferred-Username": {"n"}, "X-Forwarded-Access-Token": {"t"}, "X-Forwarded-Client-Cert": {"c"},
+		"X-Forwarded-Id-Token": {"t"}, "X-Forwarded-Tls-Client-Cert-Info": {"i"},
 	}
 	underscores := http.Header{"X_forwarded_for": {"1.1.1.1"}, "X-Forwarded_host": {"evil.example"}, "X_real_ip": {"1.1.1.1"}, "X_real-Ip": {"1.1.1.1"}}
 	for _, tt := range []struct {

@@ -92,7 +92,7 @@ func TestFieldsThatSayWhoIsAskingKeepARequestOut(t *testing.T) {
 	for name, out := range map[string]bool{
 		"X-Forwarded-Email": true, "X-Forwarded-Groups": true, "X-Forwarded-Preferred-Username": true, "X-Forwarded-Access-Token": true,
 		"X-Auth-Token": true, "X-Amzn-Oidc-Data": true, "Cf-Access-Jwt-Assertion": true, "X-Goog-Authenticated-User-Email": true,
-		"X-Consumer-Id": true, "X-Userinfo": true, "X_Forwarded_Email": true, "Ssl-Client-Verify": true, "Client-Cert": true, "REMOTE_USER": true,
+		"X-Consumer-Id": true, "X-Userinfo": true, "X-Forwarded-Tls-Client-Cert-Info": true, "X_Forwarded_Email": true, "Ssl-Client-Verify": true, "Client-Cert": true, "REMOTE_USER": true,
 		"X-Forwarded-For": false, "Accept": false, "Cache-Control": false, "X-Request-Id": false, "Client-Hint": false, "Connection": false,
 	} {
 		got := i.Identify(httpfield.Header{name: {"x"}}, time.Now())

@@ -11,7 +11,8 @@ import (
 // there. '_' counts as '-', as some servers read it.
 func MayBeTrailer(name string) bool {
 	name = strings.ToLower(strings.ReplaceAll(name, "_", "-"))
-	if !IsToken(name) || IsHopByHop(http.CanonicalHeaderKey(name)) || notInTrailers[name] {
+	if !IsToken(name) || IsHopByHop(http.CanonicalHeaderKey(name)) || notInTrailers[name] ||
+		Identifies(name) {
 		return false
 	}
 	for _, prefix := range notInTrailersPrefixes {
@@ -37,10 +38,9 @@ var notInTrailers = setOf(
 	"cache-control", "expect", "pragma", "range", "if-match", "if-none-match", "if-modified-since",
 	"if-unmodified-since", "if-range", "if", "prefer", "priority", "idempotency-key", "x-idempotency-key",
 	"accept", "origin", "referer", "user-agent", "upgrade-insecure-requests",
-	// who is asking
-	"authorization", "proxy-authorization", "cookie", "set-cookie", "www-authenticate", "proxy-authenticate",
-	"authentication-info", "proxy-authentication-info", "x-api-key", "api-key", "remote-user",
-	"x-remote-user", "x-userinfo", "x-auth-token", "client-cert", "client-cert-chain",
+	// credentials, beside the fields that identify
+	"proxy-authorization", "cookie", "set-cookie", "www-authenticate", "proxy-authenticate",
+	"authentication-info", "proxy-authentication-info",
 	// control data of an answer
 	"age", "date", "expires", "location", "retry-after", "vary", "warning", "last-modified", "allow",
 	"cache-status", "clear-site-data", "cdn-cache-control", "surrogate-control", "strict-transport-security",

@@ -15,7 +15,8 @@ func TestFieldsThatMayBeTrailers(t *testing.T) { // RFC 9110 §6.5.1
 		"X-Real-Ip": false, "Via": false, "Content-Type": false, "Content-Encoding": false, "Content-Range": false, "Cache-Control": false,
 		"If-Match": false, "Range": false, "Expect": false, "X-Api-Key": false, "X-Auth-Request-User": false, "Remote-User": false,
 		"X-Http-Method-Override": false, "X-Original-Url": false, "Idempotency-Key": false, "Location": false, "Vary": false, "X-Csrf-Token": false,
-		"Cf-Access-Jwt-Assertion": false, "": false, "a b": false,
+		"Cf-Access-Jwt-Assertion": false, "X-Vault-Token": false, "Ssl-Client-Verify": false, "X-Authentik-Username": false,
+		"": false, "a b": false,
 	} {
 		if got := httpfield.MayBeTrailer(name); got != want {
 			t.Errorf("%q: %v", name, got)
