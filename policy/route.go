@@ -149,6 +149,13 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 			l.Fault(s, "%s", msg)
 			continue
 		}
+		if suspect := p.Suspect(); r.kind == Read && !p.IsCertain() {
+			l.Fault(s, "%q never answers from the cache: servers read %q in different ways. Write the path as all read it, or use a wildcard like {id}",
+				s.Text, suspect)
+			continue
+		} else if suspect != "" {
+			l.Smell(s, "%q matches the segment %q alone, letter by letter: a wildcard is like {id}", s.Text, suspect)
+		}
 		if other, target := l.matcher.Conflict(p); other != nil {
 			l.Fault(s, "%q and %q (the route in line %d) match the same requests, and neither is more specific: make one of them so",
 				s.Text, other, target.at.Line)

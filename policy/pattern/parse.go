@@ -3,6 +3,7 @@ package pattern
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -16,8 +17,12 @@ import (
 func Parse(s string) (*Pattern, error) {
 	p := &Pattern{source: s}
 	path := s
-	if method, after, found := strings.Cut(s, " "); found {
-		path = strings.TrimLeft(after, " \t")
+	if strings.TrimSpace(s) != s {
+		return nil, fmt.Errorf("a blank at its ends matches nothing: it is %q", strings.TrimSpace(s))
+	}
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		method := s[:i]
+		path = strings.TrimLeft(s[i:], " \t")
 		if err := methodFault(method, path); err != nil {
 			return nil, err
 		}
@@ -28,6 +33,9 @@ func Parse(s string) (*Pattern, error) {
 			return nil, errors.New("a pattern has no host here: it is like GET /api/characters/{id}")
 		}
 		return nil, errors.New("a pattern has a path that begins with '/': it is like GET /api/characters/{id}")
+	}
+	if i := strings.Index(path, "(?"); i >= 0 {
+		return nil, errors.New("a pattern is no regular expression: a wildcard is like {id}, and matches one whole segment")
 	}
 	if i := strings.IndexAny(path, "?#"); i >= 0 && strings.Count(path[:i], "{") == strings.Count(path[:i], "}") {
 		return nil, fmt.Errorf("a path ends before %q: match %q, and use {query.…} in tags", path[i:i+1], path[:i])
@@ -52,6 +60,9 @@ func Parse(s string) (*Pattern, error) {
 
 // methodFault says what is wrong with a method. path is the rest of the pattern.
 func methodFault(method, path string) error {
+	if method == http.MethodConnect || method == "PRI" {
+		return fmt.Errorf("no request with %s comes to a path", method)
+	}
 	known := httpfield.Methods()
 	if slices.Contains(known, method) {
 		return nil
@@ -79,6 +90,8 @@ func parseSegment(part string, last bool) (segment, error) {
 		return segment{kind: rest}, nil // a trailing slash: everything below
 	case part == "":
 		return segment{}, errors.New("'//' in a pattern never matches what a client means: take one slash out")
+	case part == "..." && last:
+		return segment{}, errors.New(`"..." would match itself alone: a wildcard for all that follows is like {rest...}`)
 	case part == "." || part == "..":
 		return segment{}, fmt.Errorf("%q in a pattern never matches what a client means", part)
 	case part == "{$}" && last:
@@ -97,6 +110,9 @@ func parseSegment(part string, last bool) (segment, error) {
 		text, err := url.PathUnescape(part)
 		if err != nil {
 			return segment{}, fmt.Errorf("%q is not well escaped", part)
+		}
+		if err := literalFault(part, text); err != nil {
+			return segment{}, err
 		}
 		return segment{literal, text, folded(text)}, nil
 	}
