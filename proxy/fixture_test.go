@@ -25,6 +25,7 @@ import (
 	"sidecar/internal/telemetry"
 	"sidecar/policy"
 	"sidecar/proxy"
+	"sidecar/test/proc"
 	"sidecar/test/redisd"
 )
 
@@ -33,7 +34,10 @@ var shared *redisd.Server
 
 var prefixes atomic.Int64
 
-func TestMain(m *testing.M) { os.Exit(redisd.Run(m, &shared)) }
+func TestMain(m *testing.M) {
+	proc.SideBySide(8)
+	os.Exit(redisd.Run(m, &shared))
+}
 
 // A sidecar is a Proxy on a server of its own, put together as cmd/sidecar does it.
 type sidecar struct {
@@ -42,6 +46,7 @@ type sidecar struct {
 	prefix string
 	redis  *redisd.Server
 	keys   *coherence.Keyspace
+	store  *store.Store
 	mu     sync.Mutex
 	done   map[string]int // Redis operations, by name
 }
@@ -87,12 +92,12 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	check(t, err)
 	s.keys = coherence.New(coherence.Options{Conn: conn, Names: names, Incarnation: incarnation,
 		Log: log})
-	kept := store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret,
+	s.store = store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret,
 		Memory: 8 << 20, Log: log, CollapseWait: o.collapse})
 	transport, err := backend.New(o.backend)
 	check(t, err)
 	p := &proxy.Proxy{
-		Table: func() *policy.Table { return table }, Store: kept, Keyspace: s.keys, Redis: conn,
+		Table: func() *policy.Table { return table }, Store: s.store, Keyspace: s.keys, Redis: conn,
 		Backend: transport,
 		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, ""),
 		RedisTimeout: o.budget, Bodies: o.bodies, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
@@ -116,7 +121,9 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	t.Cleanup(func() {
 		server.Close()
 		p.Close()
-		kept.Close(ctx)
+		closing, stop := context.WithTimeout(ctx, 10*time.Second)
+		defer stop()
+		s.store.Close(closing)
 		transport.Close()
 		cancel()
 		running.Wait()

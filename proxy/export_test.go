@@ -1,0 +1,16 @@
+package proxy
+
+import (
+	"sidecar/internal/reason"
+	"sidecar/internal/store"
+)
+
+// HandOver does work in the goroutine of a miss whose handler has returned.
+func HandOver(fill *store.Fill, work func()) {
+	m := &miss{fill: fill, answered: make(chan struct{})}
+	close(m.answered)
+	m.handOver(work)
+}
+
+// GiveUp gives up the answer of a miss.
+func GiveUp(fill *store.Fill, why reason.Reason) { (&miss{fill: fill}).giveUp(why) }
