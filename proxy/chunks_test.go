@@ -67,6 +67,7 @@ func TestABodyOfWhichAChunkIsLostIsFetchedAnew(t *testing.T) {
 }
 
 func TestAChunkThatIsLostUnderWayBreaksTheAnswer(t *testing.T) {
+	t.Parallel()
 	b := backendThat(t, long(24<<20, true))
 	s := start(t, b, strings.Replace(large, "3MiB", "32MiB", 1))
 	s.get("/items/1")
@@ -156,6 +157,7 @@ func ranged(content string, announced bool) func(http.ResponseWriter, *http.Requ
 }
 
 func TestAPartThatIsTheWholeIsStoredAsTheWhole(t *testing.T) {
+	t.Parallel()
 	for _, size := range []int{10, 2 << 20} {
 		for _, announced := range []bool{true, false} {
 			content := strings.Repeat("v", size)
@@ -203,6 +205,7 @@ func TestAPartThatIsShorterThanItSaysIsNotStored(t *testing.T) {
 }
 
 func TestABodyThatOutgrowsItsChunksReachesItsClientWhole(t *testing.T) {
+	t.Parallel()
 	b := backendThat(t, long(12<<20, false))
 	s := start(t, b, large)
 	if a := s.get("/items/1"); a.err != nil || len(a.body) != 12<<20 {

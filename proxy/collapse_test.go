@@ -184,6 +184,7 @@ func long(size int, announced bool) func(http.ResponseWriter, *http.Request, int
 }
 
 func TestABodyThatIsTooLargeGoesToOneClient(t *testing.T) {
+	t.Parallel()
 	for _, announced := range []bool{true, false} {
 		s := unshared(t, items, long(1<<20+1, announced))
 		if a := s.get("/items/1"); strings.HasPrefix(a.cache(), "hit") || len(a.body) != 1<<20+1 {
@@ -193,6 +194,7 @@ func TestABodyThatIsTooLargeGoesToOneClient(t *testing.T) {
 }
 
 func TestABodyInChunksGoesToOneClient(t *testing.T) {
+	t.Parallel()
 	s := unshared(t, large, long(2<<20, false))
 	await(t, "it is stored",
 		func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })

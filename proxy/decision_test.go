@@ -43,6 +43,7 @@ func headerOf(lines []string) http.Header {
 // The handler does what the plan and httpcache.Evaluate say, whatever the request and what is
 // stored.
 func TestTheHandlerCarriesOutTheDecision(t *testing.T) {
+	t.Parallel()
 	const modified = "Mon, 01 Jan 2024 00:00:00 GMT"
 	routes := "routes:\n  - {match: \"GET /items/{id}\", cache: {scope: shared, set_cookie: {drop: [csrf]}}}\n"
 	var next atomic.Pointer[func(http.ResponseWriter)]

@@ -199,6 +199,7 @@ func TestAWriteIsCarriedThroughWhenItsClientLeaves(t *testing.T) {
 }
 
 func TestAnAnswerToAWriteThatIsSilentEndsSomeTimeAfterItsClientHasLeft(t *testing.T) {
+	t.Parallel()
 	ended := make(chan struct{})
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		if r.Method == http.MethodGet {
@@ -356,6 +357,7 @@ func TestABodyThatIsTooLongToInspectPassesAndDropsTheFamily(t *testing.T) {
 // An upload closes nothing while it comes, however long that takes. Its end is held back until the
 // write is announced.
 func TestAnUploadIsAnnouncedAtItsEnd(t *testing.T) {
+	t.Parallel()
 	for _, length := range []int64{8, -1} { // with its length, and in chunks
 		t.Run(fmt.Sprint("length ", length), func(t *testing.T) {
 			g, open := newGate(t)
@@ -471,6 +473,7 @@ func TestAnUploadThatIsAnsweredEarlyLeavesNothingClosed(t *testing.T) {
 
 // Strangers cannot keep a list out of the cache by writes that are refused.
 func TestRefusedWritesWithoutCredentialsKeepNothingCold(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, field string }{
 		{"no credentials", "X-Nothing: 1"},
 		{"a token that fails", "Authorization: Bearer a.b.c"},
