@@ -27,10 +27,14 @@ const (
 // handling. It is built once (Table.Plan), obeyed by proxy and jobhook, and never changed. It
 // refers to the request's field section, which must not change while the plan is in use.
 type Plan struct {
-	Kind   Kind
-	Route  string        // the route's name, for metrics; "" if none matched
-	Bypass reason.Reason // Pass: why
-	Caller caller.Caller
+	Kind  Kind
+	Route string // the route's name, for metrics; "" if none matched
+	// Bypass is why the cache is bypassed: of a Pass, and of a GET that counts as a Write.
+	Bypass reason.Reason
+	// Unfilled is the template that the request could not fill, as it stands in the file, where
+	// that is the reason.
+	Unfilled string
+	Caller   caller.Caller
 	// Read is that of a cached route: also where Kind is Pass, because the request itself asks to
 	// go past the cache.
 	Read  *ReadPlan

@@ -47,9 +47,9 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Quer
 		plan.Bypass = reason.QueryNotListed
 		return
 	}
-	read, ok := t.read(plan, req, append([]match{m}, also...), queries{query, selected})
-	if !ok {
-		plan.Bypass = reason.TemplateUnfilled
+	read, unfilled := t.read(plan, req, append([]match{m}, also...), queries{query, selected})
+	if unfilled != nil {
+		plan.Bypass, plan.Unfilled = reason.TemplateUnfilled, unfilled.String()
 		return
 	}
 	plan.Read, plan.Query, plan.Bypass = read, selected.Raw(), read.Demand.Bypass
@@ -88,9 +88,10 @@ func namesGET(r *route) bool {
 type queries struct{ all, selected cachekeys.Query }
 
 // read makes the plan of a read. The first match is that of the path as sent; the others are
-// those of forms that show the same resource, of which it carries the tags too. ok is false if a
-// template cannot be filled.
-func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent queries) (*ReadPlan, bool) {
+// those of forms that show the same resource, of which it carries the tags too. unfilled is the
+// first template that cannot be filled; there is no plan then.
+func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent queries) (
+	_ *ReadPlan, unfilled *cachekeys.Template) {
 	query, all := sent.selected, sent.all
 	c, who := matches[0].Target.cache, plan.Caller
 	values := requestValues{path: matches[0].Values, query: all, fields: req.Outgoing(), caller: who}
@@ -100,13 +101,13 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 	}
 	partition, ok := t.partition(r, who.ID, values)
 	if !ok {
-		return nil, false
+		return nil, c.partition
 	}
 	for _, m := range matches {
 		r.paths = append(r.paths, m.Values)
 		values.path = m.Values
-		if !r.tags(t, c, values) {
-			return nil, false
+		if unfilled := r.tags(t, c, values); unfilled != nil {
+			return nil, unfilled
 		}
 	}
 	r.Guards = distinct(r.Guards)
@@ -127,7 +128,7 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 		Vary: append(cachekeys.SelectVary(c.Vary, values.fields), cachekeys.AsSent(c.tagFields, values.fields)...),
 	}
 	r.Primary = r.Key.Digest(t.secret())
-	return r, true
+	return r, nil
 }
 
 // UncountedCookies are the values of the request's cookies that are in no key, unless the answer
@@ -196,14 +197,14 @@ func (t *Table) partition(r *ReadPlan, id string, values requestValues) (string,
 }
 
 // tags fills the templates as far as the request goes: tags and families to carry, and guards of
-// the tags that the answer will name.
-func (r *ReadPlan) tags(t *Table, c *Cache, values requestValues) bool {
+// the tags that the answer will name. It returns the first template that cannot be filled.
+func (r *ReadPlan) tags(t *Table, c *Cache, values requestValues) *cachekeys.Template {
 	var named []cachekeys.Tag
 	for _, template := range c.Tags {
 		if template.Has(cachekeys.FromResponseBody) {
 			prefix, families, ok := template.Known(values)
 			if !ok {
-				return false
+				return template
 			}
 			r.Carried = append(r.Carried, families...)
 			r.Guards = append(r.Guards, cachekeys.Guard(prefix))
@@ -211,14 +212,14 @@ func (r *ReadPlan) tags(t *Table, c *Cache, values requestValues) bool {
 		}
 		x := template.Expand(values, maxTags)
 		if x.Unfilled != nil {
-			return false
+			return template
 		}
 		named = append(named, x.Tags...)
 		r.Carried = append(r.Carried, x.Families...)
 	}
 	r.Carried = append(r.Carried, named...)
 	r.Carried = append(r.Carried, t.familiesOf(named)...)
-	return true
+	return nil
 }
 
 // Names are the tags that the body of an answer names by the policy, with their families. Why is

@@ -260,10 +260,23 @@ func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 		}
 	case a.isRead() && req.HasBody, !a.isSafe():
 		t.planWrite(plan, req, query, a)
+		plan.Bypass = countsAsWrite(req, a)
 	default:
 		plan.Bypass = reason.Method
 	}
 	return plan
+}
+
+// countsAsWrite is why a request with a method that reads counts as a write; "" if its method
+// writes.
+func countsAsWrite(req httpfield.Request, a aims) reason.Reason {
+	switch {
+	case !isRead(req.Method):
+		return ""
+	case a.overridden:
+		return reason.MethodOverride
+	}
+	return reason.RequestBody
 }
 
 func isRead(method string) bool { return method == http.MethodGet || method == http.MethodHead }

@@ -60,12 +60,12 @@ func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) 
 	if lost != "" {
 		return lost
 	}
-	x.out.Result, x.out.TTL, x.out.Detail = telemetry.ResultHit, d.TTL, telemetry.DetailRedis
+	x.out.Result, x.out.TTL, x.out.Detail = telemetry.ResultHit, d.TTL, reason.InRedis
 	if d.Refresh {
 		x.out.Result = telemetry.ResultStale
 	}
 	if found.Memory {
-		x.out.Detail = telemetry.DetailMemory
+		x.out.Detail = reason.InMemory
 	}
 	p.answerEntry(x, r, age(d.Reuse))
 	if d.Refresh {

@@ -303,12 +303,12 @@ func (c *capture) kept(why reason.Reason) {
 	if why == "" {
 		c.miss.proxy.Metrics.Stored(c.miss.x.plan.Route)
 	} else {
-		c.miss.proxy.Metrics.NotStored(why)
+		c.miss.proxy.Metrics.NotStored(c.miss.x.plan.Route, why)
 	}
 }
 
 // refused counts an answer that is not stored, and why.
 func (p *Proxy) refused(x *exchange, why reason.Reason) {
 	x.out.NotStored = why
-	p.Metrics.NotStored(why)
+	p.Metrics.NotStored(x.plan.Route, why)
 }

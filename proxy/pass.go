@@ -20,6 +20,7 @@ func (p *Proxy) bypass(x *exchange, why reason.Reason) {
 // backend request ends.
 func (p *Proxy) pass(x *exchange) {
 	x.out.Result, x.out.Reason = telemetry.ResultBypass, x.plan.Bypass
+	x.out.Unfilled = x.plan.Unfilled
 	if backend.IsUpgrade(x.r) {
 		x.out.Reason = reason.Upgrade
 		p.upgrade(x)

@@ -28,6 +28,9 @@ func (p *Proxy) write(x *exchange) {
 	if x.out.Result == "" {
 		x.out.Result = telemetry.ResultWrite
 	}
+	if x.plan.Bypass != "" {
+		x.out.Reason = x.plan.Bypass
+	}
 	plan := x.plan.Write
 	out, ok := p.outgoing(x)
 	if !ok {

@@ -8,6 +8,12 @@ package reason
 // A Reason is one word in kebab case. The zero value: nothing to explain.
 type Reason string
 
+// Which tier answered a hit.
+const (
+	InRedis  Reason = "redis"
+	InMemory Reason = "memory"
+)
+
 // Why a request bypassed the cache.
 const (
 	NoRoute             Reason = "no-route"              // no cached route matches

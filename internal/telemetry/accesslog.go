@@ -58,6 +58,9 @@ func (a *AccessLog) Write(ctx context.Context, o *Outcome, path string, now time
 	if o.Detail != "" {
 		attrs = append(attrs, slog.String("detail", string(o.Detail)))
 	}
+	if o.Unfilled != "" {
+		attrs = append(attrs, slog.String("template", o.Unfilled))
+	}
 	if o.Stored {
 		attrs = append(attrs, slog.Bool("stored", true))
 	}

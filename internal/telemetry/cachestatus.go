@@ -65,7 +65,7 @@ func (o *Outcome) fwd() string {
 		}
 		return "bypass"
 	case ResultWrite:
-		if o.Reason == reason.RequestBody || o.Reason == reason.MethodOverride {
+		if countsAsWrite(o.Reason) {
 			return "bypass" // not "method": a GET
 		}
 		return "method"

@@ -13,8 +13,8 @@ func TestCacheStatus(t *testing.T) { // RFC 9211 §2, contract §4
 		out         Outcome
 		short, full string
 	}{
-		{"a hit", Outcome{Result: ResultHit, TTL: 287 * time.Second, Detail: DetailRedis}, "sidecar; hit; ttl=287", "sidecar; hit; ttl=287; detail=redis"},
-		{"a hit from memory", Outcome{Result: ResultHit, TTL: time.Second, Detail: DetailMemory}, "sidecar; hit; ttl=1", "sidecar; hit; ttl=1; detail=memory"},
+		{"a hit", Outcome{Result: ResultHit, TTL: 287 * time.Second, Detail: reason.InRedis}, "sidecar; hit; ttl=287", "sidecar; hit; ttl=287; detail=redis"},
+		{"a hit from memory", Outcome{Result: ResultHit, TTL: time.Second, Detail: reason.InMemory}, "sidecar; hit; ttl=1", "sidecar; hit; ttl=1; detail=memory"},
 		{"a stale hit, while another request asks", Outcome{Result: ResultStale, TTL: -3 * time.Second}, "sidecar; hit; ttl=-3", "sidecar; hit; ttl=-3"},
 		{"a stale answer after the backend failed", Outcome{Result: ResultStale, Reason: reason.Stale, FwdStatus: 503, TTL: -time.Second},
 			"sidecar; fwd=stale; fwd-status=503", "sidecar; fwd=stale; fwd-status=503"},

@@ -27,7 +27,8 @@ type Metrics struct {
 	invalidations   *prometheus.CounterVec // route, result
 	invalidatedTags *prometheus.CounterVec // route
 	stored          *prometheus.CounterVec // route
-	notStored       *prometheus.CounterVec // reason
+	notStored       *prometheus.CounterVec // route, reason
+	bypasses        *prometheus.CounterVec // route, reason
 	authFailures    *prometheus.CounterVec // kind
 	policyReloads   *prometheus.CounterVec // result
 	buildInfo       *prometheus.GaugeVec   // version, revision, goversion
@@ -77,7 +78,9 @@ func New(registry prometheus.Registerer) *Metrics {
 			"route"),
 		stored: counter("sidecar_stored_responses_total", "Responses stored.", "route"),
 		notStored: counter("sidecar_refused_responses_total",
-			"Responses of cached routes that were not stored, and why.", "reason"),
+			"Responses of cached routes that were not stored, and why.", "route", "reason"),
+		bypasses: counter("sidecar_bypasses_total",
+			"Requests that went past the cache, and why.", "route", "reason"),
 		authFailures: counter("sidecar_auth_failures_total",
 			"Requests whose caller was not authorized, by kind.", "kind"),
 		policyReloads: counter("sidecar_policy_reloads_total",
@@ -141,9 +144,9 @@ func (m *Metrics) Finished(o *Outcome, now time.Time) { m.Route(o.Route).finishe
 // Stored counts a stored response.
 func (m *Metrics) Stored(route string) { m.stored.WithLabelValues(label(route)).Inc() }
 
-// NotStored counts a response that is not stored.
-func (m *Metrics) NotStored(why reason.Reason) {
-	m.notStored.WithLabelValues(label(string(why))).Inc()
+// NotStored counts a response of this route that is not stored.
+func (m *Metrics) NotStored(route string, why reason.Reason) {
+	m.notStored.WithLabelValues(label(route), label(string(why))).Inc()
 }
 
 // Invalidated counts an invalidation of this number of tags for a write of this route. With an

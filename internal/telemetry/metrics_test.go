@@ -47,7 +47,8 @@ func exercised(t *testing.T) recorder {
 	m.Finished(&Outcome{Start: start, Method: "GET", Route: "character", Result: ResultHit, Status: 200, BytesOut: 5}, start.Add(time.Millisecond))
 	m.Finished(&Outcome{Start: start, Method: "GET", Route: "character", Result: ResultMiss, Status: 200}, start.Add(time.Second))
 	m.Stored("character")
-	m.NotStored(reason.SetCookie)
+	m.NotStored("character", reason.SetCookie)
+	m.Finished(&Outcome{Start: start, Method: "GET", Result: ResultBypass, Reason: reason.NoRoute}, start)
 	m.Invalidated("character", 3, nil)
 	m.JobQueued("npc_generation", "default")
 	m.JobProcessed("npc_generation", "succeeded")
@@ -130,6 +131,39 @@ func value(t *testing.T, registry prometheus.Gatherer, name, labels string) floa
 		}
 	}
 	return sum
+}
+
+func TestBypassesAreCountedByRouteAndReason(t *testing.T) {
+	for _, tt := range []struct {
+		rule   string
+		out    Outcome
+		labels string // "" if it is not counted
+	}{
+		{"no route", Outcome{Result: ResultBypass, Reason: reason.NoRoute}, "route=none,reason=no-route"},
+		{"a cached route", Outcome{Route: "character", Result: ResultBypass, Reason: reason.TokenInvalid},
+			"route=character,reason=token-invalid"},
+		{"a GET that counts as a write", Outcome{Route: "character", Result: ResultWrite,
+			Reason: reason.RequestBody}, "route=character,reason=request-body"},
+		{"a write", Outcome{Route: "character", Result: ResultWrite}, ""},
+		{"a write that is no job", Outcome{Route: "npc", Result: ResultWrite,
+			Reason: reason.JobStoreAway}, ""},
+		{"a miss", Outcome{Route: "character", Result: ResultMiss, Reason: reason.Stale}, ""},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			registry := prometheus.NewRegistry()
+			New(registry).Finished(&tt.out, time.Now())
+			want := 0.0
+			if tt.labels != "" {
+				want = 1
+			}
+			if got := value(t, registry, "sidecar_bypasses_total", tt.labels); got != want {
+				t.Errorf("%v with %q, want %v", got, tt.labels, want)
+			}
+			if got := value(t, registry, "sidecar_bypasses_total", ""); got != want {
+				t.Errorf("%v in all, want %v", got, want)
+			}
+		})
+	}
 }
 
 func TestResultsCountAsHitsOrMisses(t *testing.T) {

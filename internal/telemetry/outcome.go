@@ -21,7 +21,8 @@ type Outcome struct {
 	Result    Result
 	Reason    reason.Reason // why this result; "" where it needs no explanation, as for a hit
 	NotStored reason.Reason // why the response was not stored; "" if it was, or was no candidate
-	Detail    reason.Reason // precedes these as detail: DetailRedis, DetailMemory, or a reason
+	Detail    reason.Reason // precedes these as detail: a hit's tier, or a reason
+	Unfilled  string        // the template that could not be filled; "" if all could
 	TTL       time.Duration // of a hit: remaining freshness lifetime; negative if stale
 	FwdStatus int           // the backend's status where the client got another; else 0
 	Stored    bool          // the response is being stored
@@ -48,11 +49,18 @@ const (
 	ResultRefused Result = "refused" // an error of the sidecar itself; nothing was sent
 )
 
-// The tiers of a hit, as details.
-const (
-	DetailRedis  reason.Reason = "redis"
-	DetailMemory reason.Reason = "memory"
-)
+// bypassed is why the request went past the cache; "" if it did not, or needs no reason: a write.
+func (o *Outcome) bypassed() reason.Reason {
+	if o.Result == ResultBypass || o.Result == ResultWrite && countsAsWrite(o.Reason) {
+		return o.Reason
+	}
+	return ""
+}
+
+// countsAsWrite reports whether it is the reason why a GET counts as a write.
+func countsAsWrite(why reason.Reason) bool {
+	return why == reason.RequestBody || why == reason.MethodOverride
+}
 
 // Duration is the time since Start; 0 if the clock went back.
 func (o *Outcome) Duration(now time.Time) time.Duration { return max(0, now.Sub(o.Start)) }

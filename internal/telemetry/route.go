@@ -53,6 +53,9 @@ func (r *RouteMetrics) finished(o *Outcome, now time.Time) {
 		result.cache.Inc()
 	}
 	r.request(o.Method, o.Status).Inc()
+	if why := o.bypassed(); why != "" {
+		r.metrics.bypasses.WithLabelValues(r.name, string(why)).Inc()
+	}
 	r.bytesIn.Add(float64(max(0, o.BytesIn)))
 	r.bytesOut.Add(float64(max(0, o.BytesOut)))
 }
