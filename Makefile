@@ -7,7 +7,7 @@ FUZZTIME   ?= 10s
 CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
 
-.PHONY: test tools check unit modules fuzz check-rfc check-coherence check-model build demo clean
+.PHONY: test tools check unit modules fuzz check-rfc check-coherence check-model build cross demo clean
 
 test: tools check unit modules
 
@@ -62,6 +62,12 @@ check-model:
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/sidecar ./cmd/sidecar
+
+# The binary of each architecture that is supported.
+cross:
+	@for a in amd64 arm64; do \
+	  CGO_ENABLED=0 GOOS=linux GOARCH=$$a \
+	  go build -trimpath -ldflags '-s -w' -o bin/sidecar-linux-$$a ./cmd/sidecar || exit 1; done
 
 demo:
 	go run ./cmd/sidecar demo

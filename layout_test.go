@@ -4,6 +4,8 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strconv"
@@ -77,5 +79,25 @@ func TestPackagesImportOnlyFromRowsBelow(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Fatal("no import was looked at")
+	}
+}
+
+// The compiler would take minutes for another architecture. If the same files are compiled for
+// both, with 64 bits each, then one compiles if the other does.
+func TestBothArchitecturesAreMadeOfTheSameFiles(t *testing.T) {
+	files := map[string]string{}
+	for _, arch := range []string{"amd64", "arm64"} {
+		list := exec.Command("go", "list", "-deps", "-f",
+			`{{if .Module}}{{if .Module.Main}}{{.ImportPath}} {{.GoFiles}}{{end}}{{if not .GoFiles}} no files: {{.ImportPath}}{{end}}{{end}}`,
+			"./cmd/sidecar")
+		list.Env = append(os.Environ(), "GOOS=linux", "GOARCH="+arch, "CGO_ENABLED=0")
+		out, err := list.CombinedOutput()
+		if err != nil || strings.Contains(string(out), "no files: ") {
+			t.Fatalf("%s: %v\n%s", arch, err, out)
+		}
+		files[arch] = string(out)
+	}
+	if files["amd64"] != files["arm64"] || !strings.Contains(files["amd64"], "sidecar/wire [") {
+		t.Errorf("amd64:\n%s\narm64:\n%s", files["amd64"], files["arm64"])
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
 	"sidecar/internal/config"
 	"sidecar/internal/telemetry"
 	"sidecar/policy"
@@ -37,6 +39,7 @@ func start(ctx context.Context, c console, cfg config.Config) int {
 		return exitUsage
 	}
 	quietLibraries(log)
+	limitMemory(memlimit.FromCgroup, log)
 	s, err := assemble(cfg, environment(c.env), log)
 	if err != nil {
 		var findings *yamldoc.Findings
