@@ -32,6 +32,7 @@ func (p *Proxy) head(x *exchange, resp *http.Response) {
 		h["Trailer"] = names
 		delete(h, "Content-Length") // an answer of HTTP/2 may have both; in HTTP/1.1 only a chunked one has trailers (RFC 9112 §7.1.2)
 	}
+	p.boundStream(x, resp)
 	x.w.WriteHeader(resp.StatusCode)
 }
 

@@ -45,8 +45,8 @@ type JobHook interface {
 	Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason)
 }
 
-// A Proxy is the handler of the data plane. All fields are required but Jobs and Answered, and
-// must not change while it serves.
+// A Proxy is the handler of the data plane. All fields are required but those that may be
+// nil, and must not change while it serves.
 type Proxy struct {
 	Table    func() *policy.Table
 	Store    *store.Store
@@ -63,6 +63,9 @@ type Proxy struct {
 	CacheStatus    telemetry.StatusMode // what Cache-Status says
 	// called for each answer of the backend; nil: nobody wants to know
 	Answered func()
+	// whether each connection's next answer is to be its last; nil: it never is
+	Draining func() bool
+	Streams  context.Context // ends WebSockets and event streams; nil: nothing does
 
 	refreshes refreshes
 }
@@ -83,7 +86,7 @@ type exchange struct {
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{w: &recorder{ResponseWriter: w}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
+	x := &exchange{w: &recorder{ResponseWriter: w, last: p.Draining}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
 	x.out.Start, x.out.Method = time.Now(), r.Method
 	x.r = withoutEmptyBody(counting(r, &x.bytesIn))
 	defer p.finish(x)

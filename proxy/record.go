@@ -11,12 +11,16 @@ type recorder struct {
 	http.ResponseWriter
 	status int
 	bytes  int64
+	last   func() bool // the connection is to end with this answer; nil: it never is
 }
 
 // WriteHeader implements http.ResponseWriter.
 func (r *recorder) WriteHeader(status int) {
 	if r.status == 0 && status >= 200 {
 		r.status = status
+		if r.last != nil && r.last() {
+			r.Header()["Connection"] = []string{"close"} // by HTTP/2 net/http makes a GOAWAY of it
+		}
 	}
 	r.ResponseWriter.WriteHeader(status)
 }
@@ -24,7 +28,7 @@ func (r *recorder) WriteHeader(status int) {
 // Write implements io.Writer.
 func (r *recorder) Write(b []byte) (int, error) {
 	if r.status == 0 {
-		r.status = http.StatusOK
+		r.WriteHeader(http.StatusOK)
 	}
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)

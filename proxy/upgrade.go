@@ -1,10 +1,13 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
 	"sidecar/internal/backend"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
 )
 
 // errSwitched means that the backend switched protocols without being asked to.
@@ -31,10 +34,26 @@ func (p *Proxy) upgrade(x *exchange) {
 	head := http.Header{}
 	copyHead(head, resp)
 	p.finishHead(x, head)
-	hijacked, err := p.Backend.Switch(x.r.Context(), x.w, resp, head)
+	ctx, cancel := context.WithCancel(x.r.Context())
+	defer cancel()
+	if p.Streams != nil {
+		defer context.AfterFunc(p.Streams, cancel)()
+	}
+	hijacked, err := p.Backend.Switch(ctx, x.w, resp, head)
 	if !hijacked {
 		p.backendFailed(x, err)
 		return
 	}
 	x.w.status = http.StatusSwitchingProtocols
+}
+
+// boundStream ends an event stream with Streams: the stream itself never does. It looks broken off
+// then, and its client connects again.
+func (p *Proxy) boundStream(x *exchange, resp *http.Response) {
+	if p.Streams == nil || !httpcache.IsEventStream(httpfield.Header(resp.Header)) {
+		return
+	}
+	body := resp.Body // relay may put another in its place
+	stop := context.AfterFunc(p.Streams, func() { _ = body.Close() })
+	context.AfterFunc(x.r.Context(), func() { stop() })
 }

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,17 +52,22 @@ type sidecar struct {
 	proxy       *proxy.Proxy
 	data, ops   serving
 
-	base     context.Context // of every client's request: done when none may go on
-	cutOff   context.CancelFunc
-	answered atomic.Bool // the backend has answered once
-	draining atomic.Bool
+	base       context.Context // of every client's request: done when none may go on
+	cutOff     context.CancelFunc
+	streams    context.Context // done when WebSockets and event streams may not go on
+	endStreams context.CancelFunc
+	made       time.Time
+	greeted    atomic.Bool // Redis has answered once, or was waited for
+	answered   atomic.Bool // the backend has answered once
+	draining   atomic.Bool
 }
 
 // assemble makes the parts and opens the listeners. It does not wait for Redis or the backend: they
 // may be away.
 func assemble(cfg config.Config, env func(string) (string, bool), log *slog.Logger) (*sidecar, error) {
-	s := &sidecar{cfg: cfg, log: log, registry: telemetry.NewRegistry()}
+	s := &sidecar{cfg: cfg, log: log, registry: telemetry.NewRegistry(), made: time.Now()}
 	s.base, s.cutOff = context.WithCancel(context.Background())
+	s.streams, s.endStreams = context.WithCancel(s.base)
 	if err := s.build(env); err != nil {
 		s.close()
 		return nil, err
@@ -271,6 +275,7 @@ func (s *sidecar) listen() (err error) {
 		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, s.cfg.JobsPath),
 		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
 		Answered: func() { s.answered.Store(true) },
+		Draining: s.draining.Load, Streams: s.streams,
 	}
 	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}
 	s.data = serving{name: "data", server: dataServer(s.proxy, s.base, limits, s.log)}
@@ -279,63 +284,8 @@ func (s *sidecar) listen() (err error) {
 	if err != nil {
 		return err
 	}
-	s.data.listener = wire.Listen(l, wire.Options{Connections: s.cfg.MaxConns})
+	s.data.listener = wire.Listen(l, wire.Options{Connections: maxConnections(s.cfg.MaxConns, openFiles())})
 	s.ops.listener, err = listen(s.cfg.Ops, "OPS_ADDR")
-	return err
-}
-
-// run serves until ctx is done, and then ends in order, within SHUTDOWN_TIMEOUT.
-func (s *sidecar) run(ctx context.Context) error {
-	defer s.close()
-	work, endWork := context.WithCancel(context.Background()) // ends after the last request in flight
-	defer endWork()
-	workers, endWorkers := context.WithCancel(context.Background())
-	defer endWorkers()
-	var background, working sync.WaitGroup
-	for _, run := range append(s.loops(), s.hangUps) {
-		background.Go(func() { run(work) })
-	}
-	working.Go(func() { s.runWorkers(workers) })
-	failed := make(chan error, 2)
-	for _, server := range []serving{s.data, s.ops} {
-		background.Go(func() {
-			if err := server.serve(); err != nil {
-				failed <- err
-			}
-		})
-	}
-	s.log.Info("listening", "data", s.data.listener.Addr().String(), "ops", s.ops.listener.Addr().String(),
-		"version", version, "policies", s.policies.Table().Version())
-
-	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
-	}
-	s.log.Info("ending: no new requests are taken")
-	s.draining.Store(true)
-	deadline, cancel := context.WithTimeout(context.Background(), s.cfg.Shutdown-s.cfg.Shutdown/10)
-	defer cancel()
-	ended := make(chan struct{})
-	go func() { // ends with the process at the latest
-		defer close(ended)
-		endWorkers()
-		s.data.stop(deadline, s.log)
-		working.Wait()
-		s.proxy.Close()
-		s.store.Close(deadline)
-		s.cutOff()
-		s.backend.Close()
-		s.ops.stop(deadline, s.log)
-		endWork()
-		background.Wait()
-	}()
-	select {
-	case <-ended:
-		s.log.Info("ended")
-	case <-time.After(s.cfg.Shutdown):
-		s.log.Warn("ended before everything was done: SHUTDOWN_TIMEOUT is over")
-	}
 	return err
 }
 

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -46,10 +47,33 @@ func commands() []command {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	status := dispatch(ctx, console{env: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
 	stop()
 	os.Exit(status)
+}
+
+// errTerminated is the cause of a context that SIGTERM has ended: load balancers are to notice
+// before the sidecar stops serving.
+var errTerminated = errors.New("SIGTERM")
+
+// untilSignal returns a context that ends with SIGINT or SIGTERM. A second SIGINT ends the process.
+func untilSignal() (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() { // ends with the context
+		select {
+		case <-ctx.Done():
+		case s := <-signals:
+			signal.Reset(syscall.SIGINT)
+			if s == syscall.SIGTERM {
+				cancel(errTerminated)
+			}
+			cancel(nil)
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // dispatch runs the command that args name; without a name, or with a flag first, that is run.

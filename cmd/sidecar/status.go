@@ -20,6 +20,8 @@ func (s *sidecar) ready(ctx context.Context) error {
 	switch {
 	case s.draining.Load():
 		return errors.New("the sidecar is ending")
+	case !s.hasGreeted():
+		return errors.New("the cache's Redis has not answered yet")
 	case s.cfg.Ready == "never", s.cfg.Ready == "started" && s.answered.Load():
 		return nil
 	}
@@ -30,6 +32,18 @@ func (s *sidecar) ready(ctx context.Context) error {
 	}
 	s.answered.Store(true)
 	return nil
+}
+
+// greetTime is how long readiness waits at the start for the cache's Redis, so that a rollout does
+// not send every first request past the cache.
+const greetTime = 2 * time.Second
+
+// hasGreeted reports whether the cache's Redis has answered once, or greetTime is over.
+func (s *sidecar) hasGreeted() bool {
+	if !s.greeted.Load() && (s.cache.Healthy() == nil || time.Since(s.made) >= greetTime) {
+		s.greeted.Store(true)
+	}
+	return s.greeted.Load()
 }
 
 // policiesInForce is the answer of /admin/policies.

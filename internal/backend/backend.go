@@ -168,3 +168,16 @@ func (b *Backend) Close() {
 	}
 	b.sockets.Wait()
 }
+
+// AwaitSockets waits until the upgraded connections have ended, or ctx is done.
+func (b *Backend) AwaitSockets(ctx context.Context) {
+	ended := make(chan struct{})
+	go func() { // ends with the last of them, which Close awaits
+		defer close(ended)
+		b.sockets.Wait()
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}

@@ -39,7 +39,8 @@ type Config struct {
 	Via            bool          `env:"VIA" envDefault:"true" help:"send Via to the backend"`
 	LogLevel       Level         `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
 	LogFormat      string        `env:"LOG_FORMAT" help:"json or text; unset: text on a terminal, else json"`
-	Shutdown       time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" help:"time limit of the shutdown after SIGTERM"`
+	ShutdownDelay  time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" help:"on SIGTERM: how long /readyz says 503 while everything is served"`
+	Shutdown       time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" help:"time limit of the drain after that delay"`
 }
 
 // Backend configures the connection to the API.

@@ -50,6 +50,7 @@ func TestTheDefaultsAreThoseOfTheContract(t *testing.T) {
 		"JOBS_REDIS":           c.JobsRedis == c.Redis,
 		"bounds":               c.ReadHeader == 10*time.Second && c.Idle == 2*time.Minute && c.MaxHeader == 64<<10 && c.MaxConns == 0 && c.MaxInspect == 1<<20,
 		"SHUTDOWN_TIMEOUT":     c.Shutdown == 25*time.Second,
+		"SHUTDOWN_DELAY":       c.ShutdownDelay == 5*time.Second,
 		"VIA":                  c.Via,
 	} {
 		if !same {

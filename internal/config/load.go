@@ -167,6 +167,7 @@ func (c *Config) bounds() Faults {
 		{"COLLAPSE_WAIT", c.CollapseWait >= 0, "it is 0 for not at all, or a time"},
 		{"BACKEND_DIAL_TIMEOUT", c.Backend.Dial > 0, "it has to be over 0"},
 		{"SHUTDOWN_TIMEOUT", c.Shutdown > 0, "it has to be over 0"},
+		{"SHUTDOWN_DELAY", c.ShutdownDelay >= 0, "it is 0 for none, or a time"},
 		{"READ_HEADER_TIMEOUT", c.ReadHeader > 0,
 			"it has to be over 0: a client could else hold a connection for ever"},
 		{"MAX_CONNECTIONS", c.MaxConns >= 0, "it is 0 for none, or a number of connections"},

@@ -133,7 +133,12 @@ func refusal(r Rules, d *Demand, who Requester, resp Response,
 // store, or for others, comes too late.
 func streamed(f httpfield.Fields) bool {
 	return httpfield.Incremental(f.Values("Incremental")) ||
-		mediaType(httpfield.First(f, "Content-Type")) == eventStream
+		IsEventStream(f)
+}
+
+// IsEventStream reports whether a response is server-sent events, which need never end.
+func IsEventStream(f httpfield.Fields) bool {
+	return mediaType(httpfield.First(f, "Content-Type")) == eventStream
 }
 
 // eventStream is the media type of server-sent events.

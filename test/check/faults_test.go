@@ -157,6 +157,25 @@ func policiesSwapped(w *world, r *rand.Rand) {
 	w.swap(s, false)
 }
 
+// rolledOut replaces every sidecar by one with other policies, one after the other, as a rollout
+// does: SIGTERM under load, and a new process in its place. The next rollout brings the first
+// policies back.
+func rolledOut(w *world, r *rand.Rand) {
+	w.rolled = !w.rolled
+	for _, s := range w.sidecars {
+		s.Signal(syscall.SIGTERM)
+		if status := s.Wait(30 * time.Second); status != 0 {
+			w.t.Errorf("exit status %d", status)
+		}
+		if err := os.WriteFile(s.policies, []byte(policies(w.strict, w.rolled)), 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		w.start(s)
+		w.awaitCaching(s)
+		time.Sleep(between(r, 50*time.Millisecond, 300*time.Millisecond))
+	}
+}
+
 // oneOf is any of faults.
 func oneOf(faults ...fault) fault {
 	return func(w *world, r *rand.Rand) { faults[r.IntN(len(faults))](w, r) }

@@ -27,6 +27,7 @@ type world struct {
 	backend  string
 	sidecars []*sidecar
 	history  *history
+	rolled   bool        // the policies are those of the second version
 	quiet    atomic.Bool // clients pause between their operations
 	strict   bool
 	off      string // guards that are switched off, as JSON
@@ -110,7 +111,7 @@ func (w *world) start(s *sidecar) {
 		Env: append(env,
 			"BACKEND_URL="+w.backend, "REDIS_HOST="+host, "REDIS_PORT="+port, "POLICIES_FILE="+s.policies, "JOBS_CONCURRENCY=0",
 			"LISTEN_ADDR="+s.listen, "OPS_ADDR="+s.ops, "KEY_SECRET=the checker's secret of 32 bytes!", "CACHE_STATUS=full",
-			"BREAKER_TIMEOUT=200ms", "BREAKER_MAX_REQUESTS=1", "LOG_FORMAT=json", "SHUTDOWN_TIMEOUT=5s",
+			"BREAKER_TIMEOUT=200ms", "BREAKER_MAX_REQUESTS=1", "LOG_FORMAT=json", "SHUTDOWN_TIMEOUT=5s", "SHUTDOWN_DELAY=0",
 		),
 	})
 	line := s.AwaitLine(30*time.Second, `"msg":"listening","data":"([^"]+)","ops":"([^"]+)"`)

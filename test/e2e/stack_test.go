@@ -86,6 +86,7 @@ func startSidecar(t *testing.T, backend, redis, policies string, env ...string) 
 			"LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "JWT_SECRET=" + jwtSecret, "ADMIN_TOKEN=" + adminToken,
 			"KEY_SECRET=key-secret-for-tests-of-32-bytes!", "CACHE_STATUS=full", "LOG_LEVEL=debug", "LOG_FORMAT=json",
 			"REDIS_TIMEOUT=5s", "REDIS_STORE_TIMEOUT=10s", // a busy machine is not tested here
+			"SHUTDOWN_DELAY=0",
 		}, env...),
 	})
 	line := p.AwaitLine(60*time.Second, `"msg":"listening","data":"([^"]+)","ops":"([^"]+)"`)

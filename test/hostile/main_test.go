@@ -36,6 +36,7 @@ func start(t *testing.T, backend string, env ...string) (p *proc.Proc, address s
 	p = proc.Start(t, proc.Cmd{Path: proc.Build(t, "../../cmd/sidecar"), Env: append([]string{
 		"BACKEND_URL=" + backend, "REDIS_EMBEDDED=true", "POLICIES_FILE=" + policies, "LISTEN_ADDR=127.0.0.1:0",
 		"OPS_ADDR=127.0.0.1:0", "LOG_LEVEL=debug", "LOG_FORMAT=json", "REDIS_TIMEOUT=5s",
+		"SHUTDOWN_DELAY=0",
 	}, env...)})
 	return p, p.AwaitLine(60*time.Second, `"msg":"listening","data":"([^"]+)"`)[1]
 }
