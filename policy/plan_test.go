@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
@@ -426,4 +428,40 @@ func TestATableTellsWhatIsInForce(t *testing.T) {
 	if table.HasJobs() {
 		t.Error("the table has jobs")
 	}
+}
+
+func TestAPartitionIsForVerifiedCallersAlone(t *testing.T) {
+	table := table(t, `caller: {credentials: ["cookie:session"], jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}}`,
+		`{name: org, match: GET /org, cache: {scope: "{claim.org}", ttl: 1m}}`,
+		`{name: mine, match: GET /mine, cache: {scope: private, ttl: 1m, tags: ["org:{claim.org}"]}}`)
+	token := "Cookie: session=" + signed(t, `{"org":"a"}`)
+	for _, c := range []struct {
+		path, cookie string
+		bypass       reason.Reason
+	}{
+		{"/org", token, ""}, {"/org", token + `; g_state={"i_l":0}`, reason.TemplateUnfilled},
+		{"/mine", token, ""}, {"/mine", token + `; g_state={"i_l":0}`, ""},
+	} {
+		if plan := table.Plan(request("GET", c.path, c.cookie), now); plan.Bypass != c.bypass {
+			t.Errorf("%s with %s: %q", c.path, c.cookie, plan.Bypass)
+		}
+	}
+}
+
+// signed is a JWT with these claims under testSecret.
+func signed(t *testing.T, claims string) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(testSecret)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	object, err := signer.Sign([]byte(claims))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := object.CompactSerialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

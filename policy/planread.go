@@ -193,6 +193,9 @@ func (t *Table) partition(r *ReadPlan, id string, values requestValues) (string,
 	case Shared:
 		return "", true
 	}
+	if !r.Requester.Verified { // the API may not find the token
+		return "", false
+	}
 	return r.Cache.partition.Text(values)
 }
 

@@ -41,7 +41,7 @@ func (c *capture) repeats(content []byte) reason.Reason {
 	}
 	coding := strings.Join(c.entry.Values("Content-Encoding"), ",")
 	content, ok := jsonbody.Unpack(content, coding, c.miss.x.plan.Read.Cache.MaxBody)
-	if !ok {
+	if !ok || isWide(c.contentType(), content) {
 		return reason.BodyCoded
 	}
 	if c.finder.Write(content); c.finder.Found() {
@@ -53,11 +53,24 @@ func (c *capture) repeats(content []byte) reason.Reason {
 // repeatsSoFar is repeats for the beginning of a body that is stored in chunks: one with a coding
 // is not looked through.
 func (c *capture) repeatsSoFar(content []byte) reason.Reason {
-	if c.finder != nil && httpcache.Coded(c.entry) {
+	if c.finder != nil && (httpcache.Coded(c.entry) || isWide(c.contentType(), content)) {
 		return reason.BodyCoded
 	}
 	if c.finder.Write(content); c.finder.Found() {
 		return reason.RepeatsCookie
 	}
 	return ""
+}
+
+func (c *capture) contentType() string { return strings.Join(c.entry.Values("Content-Type"), ",") }
+
+// isWide reports whether a text is in units of other than one byte, as UTF-16 is: no value would be
+// found in it.
+func isWide(contentType string, content []byte) bool {
+	if len(content) > 1 && (content[0] == 0xfe && content[1] == 0xff || content[0] == 0xff && content[1] == 0xfe) {
+		return true
+	}
+	contentType = strings.ToLower(contentType)
+	_, charset, named := strings.Cut(contentType, "charset")
+	return named && (strings.Contains(charset, "utf-16") || strings.Contains(charset, "utf-32") || strings.Contains(charset, "ucs"))
 }

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/andybalholm/brotli"
 )
 
 // An answer that repeats the value of a cookie that is in no key is stored for nobody.
@@ -21,6 +23,14 @@ func TestAnAnswerThatRepeatsACookieOutsideTheKeyIsNotStored(t *testing.T) {
 		_ = z.Close()
 		return b.String()
 	}
+	pack := func(content string) string {
+		var b bytes.Buffer
+		z := brotli.NewWriter(&b)
+		_, _ = io.WriteString(z, content)
+		_ = z.Close()
+		return b.String()
+	}
+	wide := func(content string) string { return strings.Join(strings.Split(content, ""), "\x00") }
 	for _, tt := range []struct {
 		name, cookie string
 		fields       []string // of the answer
@@ -32,7 +42,14 @@ func TestAnAnswerThatRepeatsACookieOutsideTheKeyIsNotStored(t *testing.T) {
 		{"without its quotes", `csrf="` + token + `"`, nil, "a " + token, false},
 		{"in a field", "csrf=" + token, []string{"X-Csrf: " + token}, "a", false},
 		{"coded", "csrf=" + token, []string{"Content-Encoding: gzip"}, zip("a " + token), false},
-		{"in a coding unknown here", "csrf=" + token, []string{"Content-Encoding: br"}, "a", false},
+		{"in br", "csrf=" + token, []string{"Content-Encoding: br"}, pack("a " + token), false},
+		{"in br that is none", "csrf=" + token, []string{"Content-Encoding: br"}, "a", false},
+		{"in a coding unknown here", "csrf=" + token, []string{"Content-Encoding: compress"}, "a", false},
+		{"in UTF-16", "csrf=" + token, []string{"Content-Type: text/html; charset=UTF-16LE"}, wide("a " + token), false},
+		{"in UTF-16 by its first character", "csrf=" + token, nil, "\xff\xfe" + wide("a "+token), false},
+		{"escaped in HTML", "csrf=abc+d/efghi=", nil, `<input value="abc&#43;d/efghi=">`, false},
+		{"escaped in JSON", "csrf=abc+d%2Fefghi%3D", nil, `{"csrf":"abc+d\/efghi="}`, false},
+		{"of a raw cookie", `csrf={"a"}345678`, nil, `{"a"}345678`, false},
 		{"in chunks", "csrf=" + token, nil, pad + token + pad, false},
 		{"of a cookie that is dropped", "session=1", []string{"Set-Cookie: drop=" + token}, token, false},
 
@@ -41,7 +58,8 @@ func TestAnAnswerThatRepeatsACookieOutsideTheKeyIsNotStored(t *testing.T) {
 		{"a cookie that is in the key", "session=" + token, nil, "a " + token, true},
 		{"Vary: Cookie", "csrf=" + token, []string{"Vary: Cookie"}, "a " + token, true},
 		{"coded, without it", "csrf=" + token, []string{"Content-Encoding: gzip"}, zip("a"), true},
-		{"an unknown coding, without such a cookie", "session=1", []string{"Content-Encoding: br"}, "a", true},
+		{"br, without it", "csrf=" + token, []string{"Content-Encoding: br"}, pack("a"), true},
+		{"an unknown coding, without such a cookie", "session=1", []string{"Content-Encoding: compress"}, "a", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

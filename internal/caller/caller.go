@@ -21,7 +21,8 @@ type Caller struct {
 	Anonymous bool
 	// Verified: every credential is a JWT with valid signature, times, issuer and audience.
 	Verified bool
-	// Claims of the verified token; else nil. Must not be changed.
+	// Claims of the token that verifies; else nil. Must not be changed. They may come without
+	// Verified, where it is not certain that the API finds the token among raw cookies.
 	Claims map[string]any
 	// Expires is the token's exp; zero without one. No entry filled with the token outlives it.
 	Expires time.Time

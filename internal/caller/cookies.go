@@ -3,6 +3,7 @@ package caller
 import (
 	"net/url"
 	"slices"
+	"strings"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
@@ -25,6 +26,57 @@ func (i *Identifier) hasTwin(jar []httpfield.Cookie) bool {
 		}
 	}
 	return false
+}
+
+// mayHide reports whether a raw cookie may be read as another one that is a credential, since some
+// servers end a value at a comma or a space, or whether it is a named credential itself.
+func (i *Identifier) mayHide(jar []httpfield.Cookie) bool {
+	for _, cookie := range jar {
+		if !cookie.Raw {
+			continue
+		}
+		for _, c := range i.config.Credentials {
+			switch {
+			case !c.Cookie:
+			case c.Name == cookie.Name, c.Name != "*" && holds(cookie.Value, bareCookie(c.Name)):
+				return true
+			case c.Name == "*" && !i.counts(c, cookie.Name) && strings.ContainsAny(cookie.Value, ", ="):
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// holds reports whether a raw value has a word that is the bare name.
+func holds(value, name string) bool {
+	for word := range strings.FieldsFuncSeq(value, func(r rune) bool { return !httpfield.IsToken(string(r)) }) {
+		if bareCookie(word) == name {
+			return true
+		}
+	}
+	return false
+}
+
+// rawLine is a credential of its own where a raw cookie is beside those that count: all of them, in
+// their order. What servers read from a line, also where they stop at a raw cookie, follows from
+// it. "" if no cookie is raw, or none counts.
+func (i *Identifier) rawLine(jar []httpfield.Cookie) string {
+	raw, counted := false, false
+	var b strings.Builder
+	for _, cookie := range jar {
+		counts := slices.ContainsFunc(i.config.Credentials, func(c Credential) bool {
+			return c.Cookie && i.counts(c, cookie.Name)
+		})
+		raw, counted = raw || cookie.Raw, counted || counts
+		if cookie.Raw || counts {
+			b.WriteString(cookie.Name + "=" + cookie.Value + ";")
+		}
+	}
+	if !raw || !counted {
+		return ""
+	}
+	return b.String()
 }
 
 // isNamed reports whether the policies name the cookie itself as a credential.

@@ -41,7 +41,9 @@ func Presents(f httpfield.Fields) bool {
 // presented is one credential of a request.
 type presented struct {
 	cookie, query bool
-	name, value   string
+	// the value is all cookies that count, with those that are in no form: see rawLine
+	line        bool
+	name, value string
 }
 
 func (p presented) kind() string {
@@ -72,8 +74,11 @@ func (p presented) token() (token string, ok bool) {
 func (i *Identifier) collect(f httpfield.Fields, query string) (found []presented, ok bool) {
 	var jar []httpfield.Cookie
 	if i.inCookies {
-		if jar, ok = httpfield.Cookies(f); !ok || i.hasTwin(jar) {
+		if jar, ok = httpfield.Cookies(f); !ok || i.hasTwin(jar) || i.mayHide(jar) {
 			return nil, false
+		}
+		if line := i.rawLine(jar); line != "" {
+			found = append(found, presented{cookie: true, line: true, value: line})
 		}
 	}
 	for _, credential := range i.config.Credentials {

@@ -86,8 +86,13 @@ func (i *Identifier) IdentifyRequest(req httpfield.Request, now time.Time) Calle
 // identify digests the credentials: a verified token by its claims, any other by its value.
 func (i *Identifier) identify(id identity, found []presented, now time.Time) Caller {
 	var claims *claimSet
-	opaque := 0
+	opaque, certain := 0, true
 	for _, p := range found {
+		if p.line {
+			certain = false
+			id.add("line", p.value)
+			continue
+		}
 		token, isToken := "", false
 		if i.tokens != nil {
 			token, isToken = p.token()
@@ -116,8 +121,9 @@ func (i *Identifier) identify(id identity, found []presented, now time.Time) Cal
 	id.add("token", who)
 	c := Caller{ID: id.String(), Expires: claims.expires}
 	if opaque == 0 {
-		// Beside an unverified credential, the token does not decide the response alone.
-		c.Verified, c.Claims = true, claims.all
+		// Beside an unverified credential, the token does not decide the response alone. From a raw
+		// line some servers read no token at all.
+		c.Verified, c.Claims = certain, claims.all
 	}
 	return c
 }

@@ -10,8 +10,9 @@ import (
 
 // A Finder looks for values of cookies that are in no key: an answer that repeats one is for the
 // reader who sent it, like a form with a token against forged requests. It finds a value of 8 bytes
-// and more, as it was sent, without its quotes, and percent-decoded, in one pass over content that
-// comes in pieces. Of a long value its first 32 bytes count.
+// and more, as it was sent, without its quotes, percent-decoded, and as templates of HTML and
+// writers of JSON escape it, in one pass over content that comes in pieces. Of a long value its
+// first 32 bytes count.
 //
 // The zero value and nil find nothing. A Finder is for one goroutine.
 type Finder struct {
@@ -27,8 +28,21 @@ type Finder struct {
 const (
 	leastValue = 8
 	mostValue  = 32
-	mostAlike  = 4
+	mostAlike  = 8
 )
+
+// escapes are the ways in which the usual templates and writers escape the characters of a cookie:
+// Go, Mustache, Handlebars and Django, ASP.NET; PHP, Go and Rails, .NET, Django for scripts.
+var escapes = []*strings.Replacer{
+	strings.NewReplacer("&", "&amp;", "+", "&#43;", "'", "&#39;", `"`, "&#34;"),
+	strings.NewReplacer("&", "&amp;", "/", "&#x2F;", "=", "&#x3D;", "'", "&#39;", `"`, "&quot;"),
+	strings.NewReplacer("&", "&amp;", "=", "&#x3D;", "'", "&#x27;", `"`, "&quot;"),
+	strings.NewReplacer("&", "&amp;", "+", "&#x2B;", "'", "&#x27;", `"`, "&quot;"),
+	strings.NewReplacer("/", `\/`, `"`, `\"`),
+	strings.NewReplacer("&", `\u0026`, "'", `\u0027`, `"`, `\"`),
+	strings.NewReplacer("&", `\u0026`, "+", `\u002B`, "'", `\u0027`, `"`, `\u0022`),
+	strings.NewReplacer("&", `\u0026`, "=", `\u003D`, "-", `\u002D`, "'", `\u0027`, `"`, `\u0022`),
+}
 
 // NewFinder returns a finder of these values; nil if none is long enough.
 func NewFinder(values []string) *Finder {
@@ -36,15 +50,27 @@ func NewFinder(values []string) *Finder {
 	for _, v := range values {
 		f.add(v)
 		bare := strings.Trim(v, `"`)
-		f.add(bare)
-		if decoded, err := url.PathUnescape(bare); err == nil {
-			f.add(decoded)
+		f.addEscaped(bare)
+		if decoded, err := url.PathUnescape(bare); err == nil && decoded != bare {
+			f.addEscaped(decoded)
 		}
 	}
 	if len(f.rest) == 0 {
 		return nil
 	}
 	return f
+}
+
+func (f *Finder) addEscaped(value string) {
+	f.add(value)
+	if !strings.ContainsAny(value, `&+/='"-`) {
+		return
+	}
+	for _, e := range escapes {
+		if escaped := e.Replace(value); escaped != value && len(value) >= leastValue {
+			f.add(escaped)
+		}
+	}
 }
 
 func (f *Finder) add(value string) {

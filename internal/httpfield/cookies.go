@@ -6,14 +6,18 @@ import (
 )
 
 // A Cookie is one pair of a Cookie field (RFC 6265 §4.2.1).
-type Cookie struct{ Name, Value string }
+type Cookie struct {
+	Name, Value string
+	// Raw: the value is not in the form of RFC 6265, as raw JSON is not. Some servers end it
+	// earlier, and some drop it and what follows.
+	Raw bool
+}
 
-// Cookies returns the cookies of a request. ok is false where the field is not in the form of
-// RFC 6265 §4.2.1, because servers then read different cookies from it: some end a value at a
-// comma or a space, some take a ';' in quotes for part of the value, some trim, unquote or decode a
-// name, some read one Cookie field only. The cookies are then those of a split at every ';'. Space
-// around a pair is accepted. Over HTTP/2, net/http joins several Cookie fields with "; " (RFC 9113
-// §8.2.3); here several are not in form.
+// Cookies returns the cookies of a request. ok is false where servers read different cookies from
+// it, beyond the value of a Raw one: some end a value at a tab, some take a ';' in quotes for part
+// of the value, some trim, unquote or decode a name, some read one Cookie field only. The cookies
+// are then those of a split at every ';'. Space around a pair is accepted. Over HTTP/2, net/http
+// joins several Cookie fields with "; " (RFC 9113 §8.2.3); here several are not in form.
 func Cookies(f Fields) (jar []Cookie, ok bool) {
 	lines := f.Values("Cookie")
 	ok = len(lines) <= 1
@@ -24,11 +28,12 @@ func Cookies(f Fields) (jar []Cookie, ok bool) {
 				continue
 			}
 			name, value, isPair := strings.Cut(pair, "=")
-			ok = ok && isPair && isCookieName(name) && isCookieValue(value)
+			raw := !isCookieValue(value)
+			ok = ok && isPair && isCookieName(name) && (!raw || isClosed(value))
 			if !isPair {
 				name, value = "", pair
 			}
-			jar = append(jar, Cookie{name, value})
+			jar = append(jar, Cookie{name, value, raw})
 		}
 	}
 	return jar, ok
@@ -50,6 +55,14 @@ func isCookieValue(value string) bool {
 	}
 	return true
 }
+
+// isClosed reports whether every server ends a value that is not in form at the ';' at the latest:
+// each quote in it has its other one, and nothing escapes one.
+func isClosed(value string) bool {
+	return strings.Count(value, `"`)%2 == 0 && !strings.Contains(value, `\`) && !strings.ContainsFunc(value, isControl)
+}
+
+func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 
 // HasCookie reports whether the request certainly has a cookie of this name.
 func HasCookie(f Fields, name string) bool {
