@@ -6,11 +6,13 @@
 package cachekeys
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"hash"
+	"sync"
 )
 
 // A Digest is the first 128 bits of a SHA-256, or of an HMAC-SHA-256 where a secret is given.
@@ -30,30 +32,50 @@ func ParseDigest(s string) (d Digest, ok bool) {
 	return d, true
 }
 
-// A digester hashes a sequence of strings so that the sequence, not merely its concatenation,
-// decides the digest.
-type digester struct {
-	h    hash.Hash
-	text []byte // that is not hashed yet
+// A Hasher hashes a sequence of strings so that the sequence, not merely its concatenation, decides
+// the digest. It is for one goroutine and one digest.
+type Hasher struct {
+	mac    hash.Hash // under secret; nil before the first
+	secret []byte
+	keyed  bool   // the digest is an HMAC
+	text   []byte // to be hashed
 }
 
-const room = 256 // bytes, for most keys and tags
+// hashers keeps what was computed of a secret: an HMAC that is used again costs half of a new one.
+var hashers = sync.Pool{New: func() any { return &Hasher{text: make([]byte, 0, 512)} }}
 
-func newDigester(secret []byte) *digester {
-	if secret == nil {
-		return &digester{sha256.New(), make([]byte, 0, room)}
+// maxText is how large the text of a hasher may have grown that is used again, in bytes.
+const maxText = 8 << 10
+
+// NewHasher returns a hasher for an HMAC under secret; nil: for a plain SHA-256.
+func NewHasher(secret []byte) *Hasher {
+	h := hashers.Get().(*Hasher)
+	if h.keyed = secret != nil; h.keyed && (h.mac == nil || !bytes.Equal(h.secret, secret)) {
+		h.mac, h.secret = hmac.New(sha256.New, secret), bytes.Clone(secret)
 	}
-	return &digester{hmac.New(sha256.New, secret), make([]byte, 0, room)}
+	return h
 }
 
-func (d *digester) add(parts ...string) {
+// Add adds strings to the sequence.
+func (h *Hasher) Add(parts ...string) {
 	for _, p := range parts {
-		d.text = append(binary.AppendUvarint(d.text, uint64(len(p))), p...)
+		h.text = append(binary.AppendUvarint(h.text, uint64(len(p))), p...)
 	}
 }
 
-func (d *digester) sum() (out Digest) {
-	d.h.Write(d.text)
-	copy(out[:], d.h.Sum(d.text[:0]))
+// Sum is the digest of the sequence. It ends the use of the hasher.
+func (h *Hasher) Sum() (out Digest) {
+	if h.keyed {
+		h.mac.Write(h.text)
+		copy(out[:], h.mac.Sum(h.text[:0]))
+		h.mac.Reset()
+	} else {
+		sum := sha256.Sum256(h.text)
+		copy(out[:], sum[:])
+	}
+	clear(h.text) // it may hold a credential
+	if h.text = h.text[:0]; cap(h.text) <= maxText {
+		hashers.Put(h)
+	}
 	return out
 }

@@ -33,16 +33,16 @@ type Vary struct {
 // Digest is the key's digest under secret, which keeps values that only the caller and the backend
 // should know from being guessed by a reader of Redis. secret must not be nil.
 func (k Key) Digest(secret []byte) Digest {
-	d := newDigester(secret)
+	d := NewHasher(secret)
 	query := ""
 	if k.HasQuery {
 		query = "?" + k.Query
 	}
-	d.add("key", k.Block, k.Scope, k.Partition, k.Authority, k.Path, k.Search, query)
-	d.add(strconv.Itoa(len(k.Told)))
+	d.Add("key", k.Block, k.Scope, k.Partition, k.Authority, k.Path, k.Search, query)
+	d.Add(strconv.Itoa(len(k.Told)))
 	addVary(d, k.Told)
 	addVary(d, k.Vary)
-	return d.sum()
+	return d.Sum()
 }
 
 // bareSearch is the Search of a bare key. It is no form of any rule.
@@ -79,18 +79,18 @@ func Variant(secret []byte, primary Digest, vary []Vary) Digest {
 	if len(vary) == 0 {
 		return primary
 	}
-	d := newDigester(secret)
-	d.add("variant", string(primary[:]))
+	d := NewHasher(secret)
+	d.Add("variant", string(primary[:]))
 	addVary(d, vary)
-	return d.sum()
+	return d.Sum()
 }
 
 // addVary puts the number of values before the values, so that where one field's list ends and the
 // next name begins is certain.
-func addVary(d *digester, vary []Vary) {
+func addVary(d *Hasher, vary []Vary) {
 	for _, v := range vary {
-		d.add(v.Name, strconv.Itoa(len(v.Values)))
-		d.add(v.Values...)
+		d.Add(v.Name, strconv.Itoa(len(v.Values)))
+		d.Add(v.Values...)
 	}
 }
 

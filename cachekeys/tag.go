@@ -87,9 +87,9 @@ func (t Tag) String() string {
 // Digest is the tag's 128-bit digest, which stands in its Redis keys. It needs no secret: tags hold
 // names, not credentials.
 func (t Tag) Digest() Digest {
-	d := newDigester(nil)
-	d.add("tag", string(t.kind), t.text)
-	return d.sum()
+	d := NewHasher(nil)
+	d.Add("tag", string(t.kind), t.text)
+	return d.Sum()
 }
 
 // ParseTag reads a tag as people write it: "character:42", or "character:*" for a family.
@@ -141,10 +141,13 @@ func (t Tag) Guards(prefixes []string) []Tag {
 // injective but for collisions of that hash: the escaping never yields a '%' without two hex digits
 // after it.
 func Escape(value string) string {
+	if len(value) <= maxValue && !strings.ContainsFunc(value, isEscaped) {
+		return value
+	}
 	var b strings.Builder
 	for i := range len(value) {
 		switch c := value[i]; {
-		case c == '%' || c == ':' || c == '*' || c == '#' || c < 0x20 || c == 0x7f:
+		case isEscaped(rune(c)):
 			b.WriteByte('%')
 			b.WriteByte("0123456789ABCDEF"[c>>4])
 			b.WriteByte("0123456789ABCDEF"[c&15])
@@ -158,6 +161,8 @@ func Escape(value string) string {
 	sum := sha256.Sum256([]byte(value))
 	return "%~" + hex.EncodeToString(sum[:16])
 }
+
+func isEscaped(r rune) bool { return r == '%' || r == ':' || r == '*' || r == '#' || isControl(r) }
 
 func isControl(r rune) bool { return r < 0x20 || r == 0x7f }
 

@@ -231,7 +231,8 @@ type Expansion struct {
 // result is unfilled at the placeholder that has too many values.
 func (t *Template) Expand(values Values, limit int) Expansion {
 	var out Expansion
-	texts := []string{""}
+	var room [2]string
+	texts := append(room[:0], "")
 	for _, p := range t.parts {
 		if p.hole == nil {
 			for i := range texts {
@@ -254,9 +255,14 @@ func (t *Template) Expand(values Values, limit int) Expansion {
 		if len(texts)*len(got) > limit {
 			return Expansion{Unfilled: families, TooMany: true}
 		}
-		out.Families = append(out.Families, families...)
+		if out.Families == nil {
+			out.Families = families
+		} else {
+			out.Families = append(out.Families, families...)
+		}
 		texts = combine(texts, got)
 	}
+	out.Tags = make([]Tag, 0, len(texts))
 	for _, text := range texts {
 		if t.family {
 			out.Tags = append(out.Tags, Family(text))

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -60,18 +61,9 @@ var pathNames = []string{"xforwardedpath", "xenvoyoriginalpath", "xreplacedpath"
 func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 	a := aims{path: req.Path, methods: []string{req.Method}}
 	a.addMethod(strings.ToUpper(req.Method))
-	for name, values := range req.Fields.All() {
-		switch {
-		case !mayAim(name):
-		case isOneOf(name, overrideNames):
-			a.override(values)
-		case isOneOf(name, targetNames):
-			a.others = append(a.others, req.Outgoing().Values(name)...)
-		case isOneOf(name, pathNames):
-			a.before = append(a.before, req.Outgoing().Values(name)...)
-		case cachekeys.BareName(name) == "destination":
-			a.destinations = append(a.destinations, values...)
-		}
+	a.addFields(&req)
+	if req.Query == "" {
+		return a
 	}
 	if tooManyParams(req) { // some may override the method
 		a.override([]string{pattern.AnyMethod})
@@ -85,6 +77,32 @@ func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 		}
 	}
 	return a
+}
+
+// addFields notes what the fields of the request name.
+func (a *aims) addFields(req *httpfield.Request) {
+	header, ok := req.Fields.(httpfield.Header)
+	if !ok {
+		header = maps.Collect(req.Fields.All())
+	}
+	for name, values := range header { // a closure would cost allocations
+		if mayAim(name) {
+			a.addField(req, name, values)
+		}
+	}
+}
+
+func (a *aims) addField(req *httpfield.Request, name string, values []string) {
+	switch bare := cachekeys.BareName(name); {
+	case slices.Contains(overrideNames, bare):
+		a.override(values)
+	case slices.Contains(targetNames, bare):
+		a.others = append(a.others, req.Outgoing().Values(name)...)
+	case slices.Contains(pathNames, bare):
+		a.before = append(a.before, req.Outgoing().Values(name)...)
+	case bare == "destination":
+		a.destinations = append(a.destinations, values...)
+	}
 }
 
 // tooManyParams reports whether the query is too long to be looked at.
@@ -104,8 +122,6 @@ func mayAim(name string) bool {
 	}
 	return name[0] < 'A' || name[0] > 'z' || name[0] == '_'
 }
-
-func isOneOf(name string, bare []string) bool { return slices.Contains(bare, cachekeys.BareName(name)) }
 
 // isOverride reports whether a parameter of a query or a form overrides the method: _method, and
 // the spellings that some framework takes for it.

@@ -94,18 +94,22 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 	_ *ReadPlan, unfilled *cachekeys.Template) {
 	query, all := sent.selected, sent.all
 	c, who := matches[0].Target.cache, plan.Caller
-	values := requestValues{path: matches[0].Values, query: all, fields: req.Outgoing(), caller: who}
 	r := &ReadPlan{
-		Cache: c, Rules: c.Rules, table: t, values: values, query: query,
+		Cache: c, Rules: c.Rules, table: t, query: query,
 		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},
+		values:    requestValues{path: matches[0].Values, query: all, fields: req.Outgoing(), caller: who},
 	}
-	partition, ok := t.partition(r, who.ID, values)
+	r.Carried = make([]cachekeys.Tag, 0, 8)
+	partition, ok := t.partition(r, who.ID, &r.values)
 	if !ok {
 		return nil, c.partition
 	}
-	for _, m := range matches {
-		r.paths = append(r.paths, m.Values)
-		values.path = m.Values
+	for i, m := range matches {
+		values := &r.values
+		if r.paths = append(r.paths, m.Values); i > 0 {
+			other := r.values
+			values, other.path = &other, m.Values
+		}
 		if unfilled := r.tags(t, c, values); unfilled != nil {
 			return nil, unfilled
 		}
@@ -125,7 +129,7 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 	r.Key = cachekeys.Key{
 		Block: c.Digest, Scope: r.scope(), Partition: partition, Authority: req.Authority, Told: told, Path: req.Path,
 		HasQuery: req.HasQuery && query.Raw() != "" || req.HasQuery && req.Query == "", Query: query.Canonical(),
-		Vary: append(cachekeys.SelectVary(c.Vary, values.fields), cachekeys.AsSent(c.tagFields, values.fields)...),
+		Vary: append(cachekeys.SelectVary(c.Vary, r.values.fields), cachekeys.AsSent(c.tagFields, r.values.fields)...),
 	}
 	r.Primary = r.Key.Digest(t.secret())
 	return r, nil
@@ -182,7 +186,7 @@ func (r *ReadPlan) scope() string {
 }
 
 // partition separates entries: the caller, nothing, or a verified value.
-func (t *Table) partition(r *ReadPlan, id string, values requestValues) (string, bool) {
+func (t *Table) partition(r *ReadPlan, id string, values *requestValues) (string, bool) {
 	switch r.Cache.Scope {
 	case Private:
 		r.Carried = append(r.Carried, cachekeys.CallerTag(id))
@@ -201,8 +205,9 @@ func (t *Table) partition(r *ReadPlan, id string, values requestValues) (string,
 
 // tags fills the templates as far as the request goes: tags and families to carry, and guards of
 // the tags that the answer will name. It returns the first template that cannot be filled.
-func (r *ReadPlan) tags(t *Table, c *Cache, values requestValues) *cachekeys.Template {
-	var named []cachekeys.Tag
+func (r *ReadPlan) tags(t *Table, c *Cache, values *requestValues) *cachekeys.Template {
+	var room [4]cachekeys.Tag
+	named := room[:0]
 	for _, template := range c.Tags {
 		if template.Has(cachekeys.FromResponseBody) {
 			prefix, families, ok := template.Known(values)
@@ -232,7 +237,7 @@ func (r *ReadPlan) Names(body *Body) (names []cachekeys.Tag, why reason.Reason) 
 	values.response, values.inspect = body, r.Cache.MaxBody
 	for _, path := range r.paths {
 		values.path = path
-		more, why := r.named(values)
+		more, why := r.named(&values)
 		if why != "" {
 			return nil, why
 		}
@@ -246,15 +251,15 @@ func (r *ReadPlan) Names(body *Body) (names []cachekeys.Tag, why reason.Reason) 
 }
 
 // named fills the templates that look into the answer's body.
-func (r *ReadPlan) named(values requestValues) (names []cachekeys.Tag, why reason.Reason) {
+func (r *ReadPlan) named(values *requestValues) (names []cachekeys.Tag, why reason.Reason) {
 	for _, template := range r.Cache.Tags {
 		if !template.Has(cachekeys.FromResponseBody) {
 			continue
 		}
-		x := template.Expand(&values, maxNames)
+		x := template.Expand(values, maxNames)
 		switch {
 		case x.TooMany: // every write under the guard invalidates the entry
-			prefix, _, _ := template.Known(&values)
+			prefix, _, _ := template.Known(values)
 			names = append(names, cachekeys.Guard(prefix))
 		case x.Unfilled != nil:
 			return nil, reason.TagsUnfilled

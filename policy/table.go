@@ -222,6 +222,16 @@ func (t *Table) Guards(tags []cachekeys.Tag) []cachekeys.Tag {
 
 // distinct drops repeated tags and keeps the order.
 func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
+	if len(tags) <= 16 { // it takes less than a map
+		kept := tags[:0]
+		for _, t := range tags {
+			if !slices.Contains(kept, t) {
+				kept = append(kept, t)
+			}
+		}
+		clear(tags[len(kept):])
+		return kept
+	}
 	seen := make(map[cachekeys.Tag]bool, len(tags))
 	return slices.DeleteFunc(tags, func(t cachekeys.Tag) bool {
 		if seen[t] {

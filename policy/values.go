@@ -19,7 +19,7 @@ type requestValues struct {
 }
 
 // Value implements cachekeys.Values.
-func (v requestValues) Value(p cachekeys.Placeholder, limit int) ([]string, bool) {
+func (v *requestValues) Value(p cachekeys.Placeholder, limit int) ([]string, bool) {
 	switch p.Source {
 	case cachekeys.FromPath:
 		return one(v.path[p.Name], v.path[p.Name] != "")
@@ -44,7 +44,7 @@ func (v requestValues) Value(p cachekeys.Placeholder, limit int) ([]string, bool
 
 // field is the value of a field that occurs once, and under no other name that some server takes
 // for its own: a name with '_' is one with '-' to some.
-func (v requestValues) field(name string) (value string, ok bool) {
+func (v *requestValues) field(name string) (value string, ok bool) {
 	values := v.fields.Values(name)
 	if len(values) != 1 {
 		return "", false

@@ -1,6 +1,7 @@
 package caller
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,20 +11,25 @@ import (
 
 // undeclared reports whether the request has an identity field that the policies do not declare. A
 // name with '_' cannot be declared, and some servers read it as '-'.
-func undeclared(f httpfield.Fields, c Config) bool {
-	for name := range f.All() {
-		if !httpfield.MayIdentify(name) {
-			continue
-		}
-		plain := httpfield.Hyphenated(name)
-		if !httpfield.Identifies(plain) || httpfield.Names(c.NotCredentials).HasFold(plain) {
-			continue
-		}
-		if !slices.Contains(c.Credentials, Credential{Name: name}) {
+func undeclared(f httpfield.Fields, c *Config) bool {
+	header, ok := f.(httpfield.Header)
+	if !ok {
+		header = maps.Collect(f.All())
+	}
+	for name := range header { // a closure would cost an allocation
+		if isUndeclared(name, c) {
 			return true
 		}
 	}
 	return false
+}
+
+func isUndeclared(name string, c *Config) bool {
+	if !httpfield.MayIdentify(name) || slices.Contains(c.Credentials, Credential{Name: name}) {
+		return false
+	}
+	plain := httpfield.Hyphenated(name)
+	return httpfield.Identifies(plain) && !httpfield.Names(c.NotCredentials).HasFold(plain)
 }
 
 // Presents reports whether a request has cookies or a field that may identify its caller, declared

@@ -2,15 +2,12 @@ package caller
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
-	"hash"
 	"slices"
 	"strings"
 	"time"
 
+	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 )
@@ -65,7 +62,7 @@ func (i *Identifier) IdentifyRequest(req httpfield.Request, now time.Time) Calle
 	if secret == nil {
 		return Caller{Bypass: reason.KeySecretUnknown}
 	}
-	if undeclared(f, i.config) {
+	if undeclared(f, &i.config) {
 		return Caller{Bypass: reason.UndeclaredCaller}
 	}
 	if i.inQuery && strings.Count(req.Query, "&") > maxParams {
@@ -77,20 +74,20 @@ func (i *Identifier) IdentifyRequest(req httpfield.Request, now time.Time) Calle
 	}
 	if len(found) == 0 {
 		id := newIdentity(secret)
-		id.add("nobody")
-		return Caller{ID: id.String(), Anonymous: true}
+		id.Add("nobody")
+		return Caller{ID: text(id), Anonymous: true}
 	}
 	return i.identify(newIdentity(secret), found, now)
 }
 
 // identify digests the credentials: a verified token by its claims, any other by its value.
-func (i *Identifier) identify(id identity, found []presented, now time.Time) Caller {
+func (i *Identifier) identify(id *cachekeys.Hasher, found []presented, now time.Time) Caller {
 	var claims *claimSet
 	opaque, certain := 0, true
 	for _, p := range found {
 		if p.line {
 			certain = false
-			id.add("line", p.value)
+			id.Add("line", p.value)
 			continue
 		}
 		token, isToken := "", false
@@ -99,7 +96,7 @@ func (i *Identifier) identify(id identity, found []presented, now time.Time) Cal
 		}
 		if !isToken {
 			opaque++
-			id.add("opaque", p.kind(), p.name, p.value)
+			id.Add("opaque", p.kind(), p.name, p.value)
 			continue
 		}
 		verified, ok := i.tokens.verify(token, now)
@@ -112,14 +109,14 @@ func (i *Identifier) identify(id identity, found []presented, now time.Time) Cal
 		claims = claims.merge(verified)
 	}
 	if claims == nil {
-		return Caller{ID: id.String()}
+		return Caller{ID: text(id)}
 	}
 	who, ok := claims.identity(i.config.ID)
 	if !ok { // the token lacks a claim of `id`
 		return Caller{Bypass: reason.TokenInvalid}
 	}
-	id.add("token", who)
-	c := Caller{ID: id.String(), Expires: claims.expires}
+	id.Add("token", who)
+	c := Caller{ID: text(id), Expires: claims.expires}
 	if opaque == 0 {
 		// Beside an unverified credential, the token does not decide the response alone. From a raw
 		// line some servers read no token at all.
@@ -128,23 +125,15 @@ func (i *Identifier) identify(id identity, found []presented, now time.Time) Cal
 	return c
 }
 
-// An identity is an HMAC over parts, each with its length before it, so that no two lists of parts
-// give the same input.
-type identity struct{ mac hash.Hash }
-
-func newIdentity(secret []byte) identity {
-	id := identity{hmac.New(sha256.New, secret)}
-	id.add("caller")
+// newIdentity begins the ID of a caller: an HMAC over parts.
+func newIdentity(secret []byte) *cachekeys.Hasher {
+	id := cachekeys.NewHasher(secret)
+	id.Add("caller")
 	return id
 }
 
-func (d identity) add(parts ...string) {
-	var n [binary.MaxVarintLen64]byte
-	for _, p := range parts {
-		d.mac.Write(n[:binary.PutUvarint(n[:], uint64(len(p)))])
-		d.mac.Write([]byte(p))
-	}
+// text is the ID: its first 128 bits in lower-case hex.
+func text(id *cachekeys.Hasher) string {
+	digest := id.Sum()
+	return hex.EncodeToString(digest[:])
 }
-
-// String is the first 128 bits in lower-case hex.
-func (d identity) String() string { return hex.EncodeToString(d.mac.Sum(nil)[:16]) }

@@ -1,6 +1,9 @@
 package httpfield
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // identityFields are the fields that say who is asking, in lower case; '*' ends a prefix.
 var identityFields = Names{
@@ -23,8 +26,24 @@ var identitySuffixes = []string{
 	"subscription-key", "functions-key", "secret", "password",
 }
 
+// identityWhole and identityPrefixes are identityFields, to be found faster.
+var identityWhole, identityPrefixes = func() (whole map[string]bool, prefixes []string) {
+	whole = map[string]bool{}
+	for _, f := range identityFields {
+		if prefix, open := strings.CutSuffix(f, "*"); open {
+			prefixes = append(prefixes, prefix)
+		} else {
+			whole[f] = true
+		}
+	}
+	return whole, prefixes
+}()
+
 // Identifies reports whether the field with this name, hyphenated, says who is asking.
-func Identifies(name string) bool { return identityFields.Has(name) || hasIdentitySuffix(name) }
+func Identifies(name string) bool {
+	return identityWhole[name] || hasIdentitySuffix(name) ||
+		slices.ContainsFunc(identityPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+}
 
 func hasIdentitySuffix(name string) bool {
 	if name == "" {
