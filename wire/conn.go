@@ -25,13 +25,14 @@ type conn struct {
 	ownWrites atomic.Bool  // the server has set a write deadline of its own
 
 	mu      sync.Mutex
-	aborted chan struct{} // closed when a read that holds the end back is to give up
+	aborted bool          // the read deadline has passed
+	holding chan struct{} // closed when it passes, while a read holds the end back; else nil
 	closing sync.Once
 	held    held
 }
 
 func newConn(c net.Conn, stall time.Duration, released func()) *conn {
-	return &conn{Conn: c, stall: stall, released: released, scan: newScanner(), aborted: make(chan struct{})}
+	return &conn{Conn: c, stall: stall, released: released, scan: newScanner()}
 }
 
 // Read implements io.Reader.
@@ -83,7 +84,12 @@ func (c *conn) next(p []byte) (int, error) {
 // read up, or when the client turns out to be gone.
 func (c *conn) hold() error {
 	c.mu.Lock()
-	aborted := c.aborted
+	if c.aborted {
+		c.mu.Unlock()
+		return os.ErrDeadlineExceeded
+	}
+	aborted := make(chan struct{})
+	c.holding = aborted
 	c.mu.Unlock()
 	keepAlive(c.Conn)
 	tick := time.NewTicker(time.Second)
@@ -155,16 +161,12 @@ func (c *conn) abort(deadline time.Time) {
 	defer c.mu.Unlock()
 	switch {
 	case deadline.IsZero():
-		select {
-		case <-c.aborted:
-			c.aborted = make(chan struct{})
-		default:
-		}
+		c.aborted = false
 	case !deadline.After(time.Now()):
-		select {
-		case <-c.aborted:
-		default:
-			close(c.aborted)
+		c.aborted = true
+		if c.holding != nil {
+			close(c.holding)
+			c.holding = nil
 		}
 	}
 }

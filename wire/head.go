@@ -204,7 +204,7 @@ func (s *scanner) endLine() (ok bool, insert string) {
 	switch s.state {
 	case requests:
 		method, _, _ := bytes.Cut(line, []byte(" "))
-		s.method, s.is11, s.state = string(method), string(s.tail[:]) == "HTTP/1.1", fields
+		s.method, s.is11, s.state = methodOf(method), string(s.tail[:]) == "HTTP/1.1", fields
 		if string(line) == http2Line {
 			s.state = preface
 			return s.first, ""
@@ -225,12 +225,30 @@ func (s *scanner) endLine() (ok bool, insert string) {
 	return whole && s.chunkSize(string(line)), ""
 }
 
+// methodOf is a method as a string, which the usual ones are without an allocation.
+func methodOf(b []byte) string {
+	switch string(b) {
+	case "GET":
+		return "GET"
+	case "HEAD":
+		return "HEAD"
+	case "POST":
+		return "POST"
+	}
+	return string(b)
+}
+
 // field takes note of a field that frames the message or switches the protocol.
 func (s *scanner) field(line []byte, whole bool) (ok bool, insert string) {
-	name, value, _ := strings.Cut(string(line), ":")
-	value = strings.Trim(value, " \t")
-	switch {
-	case strings.EqualFold(name, "Content-Length"):
+	switch line[0] | 0x20 {
+	case 'c', 't', 'u':
+	default:
+		return true, ""
+	}
+	name, text, _ := bytes.Cut(line, []byte(":"))
+	switch text = bytes.Trim(text, " \t"); {
+	case bytes.EqualFold(name, []byte("Content-Length")):
+		value := string(text)
 		if !whole || !isCount(value) || s.counts != "" && s.counts != value {
 			return false, ""
 		}
@@ -238,7 +256,7 @@ func (s *scanner) field(line []byte, whole bool) (ok bool, insert string) {
 			insert = s.close()
 		}
 		s.counts = value
-	case strings.EqualFold(name, "Transfer-Encoding"):
+	case bytes.EqualFold(name, []byte("Transfer-Encoding")):
 		if !whole || !s.is11 { // RFC 9112 §6.1: the framing of such a message is faulty
 			return false, ""
 		}
@@ -246,10 +264,10 @@ func (s *scanner) field(line []byte, whole bool) (ok bool, insert string) {
 			insert = s.close()
 		}
 		s.codings++
-		s.chunked = strings.EqualFold(value, "chunked")
-	case strings.EqualFold(name, "Upgrade"):
+		s.chunked = bytes.EqualFold(text, []byte("chunked"))
+	case bytes.EqualFold(name, []byte("Upgrade")):
 		// Behind it may come anything. Where the protocol is not switched nothing comes.
-		if s.webSocket = strings.EqualFold(value, "websocket"); s.webSocket {
+		if s.webSocket = bytes.EqualFold(text, []byte("websocket")); s.webSocket {
 			insert = s.close()
 		}
 	}
