@@ -124,7 +124,7 @@ func (r reply) writeBody(x *exchange, boundary string) error {
 }
 
 func (r reply) writeSpan(x *exchange, s store.Span) error {
-	return r.body.WriteRange(x.r.Context(), x.w, s.First, s.End)
+	return r.body.WriteRange(x.r.Context(), &x.w, s.First, s.End)
 }
 
 // answerUnchanged answers 304 to a client that has the content that the backend just sent.

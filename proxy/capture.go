@@ -199,7 +199,7 @@ func (c *capture) relay(o outcome) {
 	}
 	p.head(x, &head)
 	abort(x.relay(resp, watcher{}))
-	trailers(x.w, resp)
+	trailers(&x.w, resp)
 }
 
 // How long others wait for a body that has begun: for its next bytes, and for its end. Then the

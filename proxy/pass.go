@@ -43,7 +43,7 @@ func (p *Proxy) pass(x *exchange) {
 func (p *Proxy) send(x *exchange, resp *http.Response) {
 	p.head(x, resp)
 	abort(x.relay(resp, watcher{}))
-	trailers(x.w, resp)
+	trailers(&x.w, resp)
 }
 
 // job hands a request to the jobs, and to the backend where they do not take it.
@@ -53,7 +53,7 @@ func (p *Proxy) job(x *exchange) {
 		own := *x.r
 		own.Header = http.Header(x.r.Header).Clone()
 		x.r = &own
-		accepted, why := p.Jobs.Accept(x.w, x.r, x.plan, x.budget)
+		accepted, why := p.Jobs.Accept(&x.w, x.r, x.plan, x.budget)
 		x.out.Reason = why
 		if accepted {
 			x.out.Result = telemetry.ResultJob

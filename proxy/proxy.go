@@ -72,7 +72,7 @@ type Proxy struct {
 
 // exchange is one request on its way through the proxy.
 type exchange struct {
-	w      *recorder
+	w      recorder
 	r      *http.Request
 	req    httpfield.Request // the view of r that planning and the caching rules have
 	sent   backend.Fields    // of req
@@ -86,7 +86,7 @@ type exchange struct {
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{w: &recorder{ResponseWriter: w, last: p.Draining}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
+	x := &exchange{w: recorder{ResponseWriter: w, last: p.Draining}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
 	x.out.Start, x.out.Method = time.Now(), r.Method
 	x.r = withoutEmptyBody(counting(r, &x.bytesIn))
 	defer p.finish(x)
@@ -108,7 +108,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if p.Jobs != nil && p.Jobs.Serves(x.req.Path) {
 		x.out.Result, x.out.Route = telemetry.ResultJob, ""
-		p.Jobs.ServeJob(x.w, x.r, x.plan.Caller)
+		p.Jobs.ServeJob(&x.w, x.r, x.plan.Caller)
 		return
 	}
 	p.serve(x)
@@ -141,5 +141,5 @@ func (p *Proxy) finish(x *exchange) {
 	x.out.Status, x.out.BytesIn, x.out.BytesOut = x.w.status, x.bytesIn.Load(), x.w.bytes
 	x.out.Redis = p.RedisTimeout - x.budget.Left()
 	p.Metrics.Finished(&x.out, now)
-	p.Access.Write(context.WithoutCancel(x.r.Context()), &x.out, x.r.URL.Path, now)
+	p.Access.Write(x.r.Context(), &x.out, x.r.URL.Path, now)
 }

@@ -20,15 +20,19 @@ func (p *Proxy) read(x *exchange) {
 		p.bypass(x, found.Bypass)
 		return
 	}
-	candidate, why := candidateOf(x, found), found.Why
+	why, lost := found.Why, reason.Reason("")
 	if found.Entry != nil {
-		decision, lost := x.evaluate(found.Entry), reason.Reason("")
+		decision := x.evaluate(found.Entry)
 		if why = decision.Why; decision.Serve {
 			if lost = p.answerHit(x, found, decision); lost == "" {
 				return
 			}
-			why, candidate.entry = lost, nil // it cannot be sent, whatever the backend says of it
+			why = lost
 		}
+	}
+	candidate := candidateOf(x, found)
+	if lost != "" { // it cannot be sent, whatever the backend says of it
+		candidate.entry = nil
 	}
 	x.out.Result, x.out.Reason = telemetry.ResultMiss, why
 	if demand.OnlyIfCached {

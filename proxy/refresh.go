@@ -106,7 +106,7 @@ func (p *Proxy) refreshing(ctx context.Context, x *exchange, e *entry.Entry) *ex
 	}
 	plan, read := *x.plan, *x.plan.Read
 	own := &exchange{
-		w: &recorder{ResponseWriter: nowhere{}}, r: r, req: x.req, sent: p.Backend.Fields(r),
+		w: recorder{ResponseWriter: nowhere{}}, r: r, req: x.req, sent: p.Backend.Fields(r),
 		plan: &plan, table: x.table,
 		out: telemetry.Outcome{
 			Start: time.Now(), Method: r.Method, Route: x.out.Route,

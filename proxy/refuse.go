@@ -18,7 +18,7 @@ func (p *Proxy) refuse(x *exchange, status int, why reason.Reason, detail string
 	if s := x.out.CacheStatus(p.CacheStatus); s != "" {
 		x.w.Header()["Cache-Status"] = []string{s}
 	}
-	problem.Write(x.w, status, detail)
+	problem.Write(&x.w, status, detail)
 }
 
 // backendFailed answers for a backend that did not: 504 if it took too long, else 502. A client

@@ -30,7 +30,7 @@ func (x *exchange) relay(resp *http.Response, watch watcher) error {
 			watch.complete()
 		}
 	})
-	control := http.NewResponseController(x.w)
+	control := http.NewResponseController(&x.w)
 	if resp.ContentLength < 0 {
 		if err := control.Flush(); err != nil {
 			return err

@@ -39,7 +39,7 @@ func (p *Proxy) upgrade(x *exchange) {
 	if p.Streams != nil {
 		defer context.AfterFunc(p.Streams, cancel)()
 	}
-	hijacked, err := p.Backend.Switch(ctx, x.w, resp, head)
+	hijacked, err := p.Backend.Switch(ctx, &x.w, resp, head)
 	if !hijacked {
 		p.backendFailed(x, err)
 		return

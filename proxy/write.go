@@ -77,7 +77,7 @@ func (p *Proxy) write(x *exchange) {
 		w.invalidate(tags)
 	}
 	abort(err)
-	trailers(x.w, resp)
+	trailers(&x.w, resp)
 }
 
 // boundUnattended gives an answer whose client leaves as long to end as the backend has to begin

@@ -18,11 +18,12 @@ import (
 type Fields struct {
 	backend *Backend
 	request *http.Request
+	from    netip.Addr // the peer, where it is known already
 }
 
 // Fields returns the fields of r, a request as a server received it, as they are sent on. r must
 // not change while the result is in use.
-func (b *Backend) Fields(r *http.Request) Fields { return Fields{b, r} }
+func (b *Backend) Fields(r *http.Request) Fields { return Fields{backend: b, request: r} }
 
 // Values implements httpfield.Fields.
 func (f *Fields) Values(name string) []string {
@@ -38,17 +39,19 @@ func (f *Fields) Values(name string) []string {
 
 // All implements httpfield.Fields.
 func (f *Fields) All() iter.Seq2[string, []string] {
-	return func(yield func(string, []string) bool) {
-		hop := f.hop()
-		for name, values := range f.request.Header {
-			if !isSet(name) && f.passes(name, hop) && !yield(name, values) {
-				return
-			}
+	return f.all
+}
+
+func (f *Fields) all(yield func(string, []string) bool) {
+	hop := f.hop()
+	for name, values := range f.request.Header {
+		if !isSet(name) && f.passes(name, hop) && !yield(name, values) {
+			return
 		}
-		for _, name := range setFields {
-			if values := f.set(name); len(values) > 0 && !yield(name, values) {
-				return
-			}
+	}
+	for _, name := range setFields {
+		if values := f.set(name); len(values) > 0 && !yield(name, values) {
+			return
 		}
 	}
 }
@@ -120,4 +123,9 @@ func (f *Fields) came(name string) []string {
 // trusted reports whether the forwarding fields of the request are believed.
 func (f *Fields) trusted() bool { return f.backend.trusts(f.peer()) }
 
-func (f *Fields) peer() netip.Addr { return peerOf(f.request.RemoteAddr) }
+func (f *Fields) peer() netip.Addr {
+	if f.from.IsValid() {
+		return f.from
+	}
+	return peerOf(f.request.RemoteAddr)
+}

@@ -29,10 +29,11 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
 		out.Body = http.NoBody // over HTTP/2 it is another one that is empty, of which net/http would have to find out
 	}
-	fields := b.Fields(r)
-	for name, values := range fields.All() {
+	fields := Fields{backend: b, request: r, from: peerOf(r.RemoteAddr)}
+	fields.all(func(name string, values []string) bool {
 		out.Header[name] = values
-	}
+		return true
+	})
 	if _, sent := out.Header["User-Agent"]; !sent {
 		out.Header["User-Agent"] = nil // net/http would introduce itself
 	}

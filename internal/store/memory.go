@@ -32,7 +32,11 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 		return nil
 	}
 	h, ok := s.memory.Get(variant)
-	if !ok || time.Since(h.began.at) >= q.Memory || h.entry.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(h.began.position, h.stamp) {
+	if !ok {
+		return nil
+	}
+	now := time.Now()
+	if now.Sub(h.began.at) >= q.Memory || h.entry.Fresh(now) <= 0 || !s.keyspace.Stands(h.began.position, h.stamp) {
 		return nil
 	}
 	return h

@@ -70,7 +70,7 @@ func (a *AccessLog) Write(ctx context.Context, o *Outcome, path string, now time
 	if err != nil {
 		attrs = append(attrs, slog.String("error", err.Error()))
 	}
-	a.log.LogAttrs(ctx, level, "request", attrs...)
+	a.log.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
 }
 
 // path returns the part of a request target that may be logged.
