@@ -52,6 +52,11 @@ func main() {
 			return explore(c.initState(), c.next, c.badState, c.show, *max)
 		})
 	}
+	for _, c := range failoverConfs {
+		report(c.name, c.note, c.expectBad, func() result {
+			return explore(c.initState(), c.next, c.badState, c.show, *max)
+		})
+	}
 	if wrong > 0 {
 		fmt.Println(wrong, "configurations did not come out as expected")
 		os.Exit(1)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -45,6 +47,47 @@ func TestAfterAFailoverThatLeavesConnectionsUpNoAnswerIsASecondOld(t *testing.T)
 			f.readAndWrite(3 * time.Second)
 		})
 	}
+}
+
+// A sidecar that acknowledges a write by the old primary, and is not there any more to notice the
+// failover, is outlived by nobody's hit.
+func TestAWriteByTheOldPrimaryIsNotForgottenWithItsSidecar(t *testing.T) {
+	t.Parallel()
+	nowhere, err := net.Listen("tcp", "127.0.0.1:0") // accepts in the kernel, and answers nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nowhere.Close()
+	for range 5 {
+		f := startFailover(t, "strict")
+		for _, p := range []process{f.writer, f.reader} {
+			f.awaitHit(p)
+		}
+		f.writer.way.Divert(nowhere.Addr().String())
+		f.replica.Do("REPLICAOF", "NO", "ONE")
+		f.reader.way.Lead(f.replica.Addr())
+		filled := false
+		for begun := time.Now(); !filled && time.Since(begun) < 500*time.Millisecond; {
+			cache := f.ask("GET", f.reader.url).Header.Get("Cache-Status")
+			filled = strings.HasPrefix(cache, "sidecar; hit")
+		}
+		if !f.put(f.writer.url) {
+			continue // the writer has no proof any more: too late
+		}
+		acknowledged := time.Now()
+		proc.Await(t, 20*time.Second, func() error {
+			resp := f.ask("GET", f.reader.url)
+			if time.Since(acknowledged) < staleness || !strings.HasPrefix(resp.Header.Get("Cache-Status"), "sidecar; hit") {
+				return errors.New(resp.Header.Get("Cache-Status"))
+			}
+			return nil
+		})
+		if got := f.get(f.reader.url); got != f.value.Load() {
+			t.Errorf("the answer is %d, and %d was acknowledged more than a second before", got, f.value.Load())
+		}
+		return
+	}
+	t.Error("no write was acknowledged by the old primary")
 }
 
 // A failover is two sidecars before one API, each with its own way to a primary that has a replica.

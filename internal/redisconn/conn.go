@@ -154,7 +154,8 @@ func (c *Conn) proved(ctx context.Context, f func(context.Context, redis.Univers
 func (c *Conn) newWatch(g Greeter) *watch {
 	return &watch{
 		greeter: g, open: c.open, log: c.log, name: c.name, begun: time.Now(),
-		wake: make(chan struct{}, 1), servers: map[string]string{}, next: make(chan struct{}),
+		wake: make(chan struct{}, 1), servers: map[string]string{}, others: map[string]other{},
+		next: make(chan struct{}),
 	}
 }
 

@@ -34,6 +34,10 @@ var errReplaced = errors.New("redis: another server answers")
 // watch dials the address again and again and asks who answers. Where that is another server than
 // before, or a replica, or nobody, it drops all connections.
 //
+// Another server is used only when trustTime has passed. Until then another process may still
+// invalidate on the first server, and die before it notices. So all that is stored on the new
+// server is dropped after that time, and nothing is read from it before.
+//
 // All connections are greeted when they are made, and refused where they lead to another server
 // than the rest. One answer over a new connection therefore speaks for all of them.
 type watch struct {
@@ -52,7 +56,14 @@ type watch struct {
 
 	mu      sync.Mutex
 	servers map[string]string // identity of the server by address
+	others  map[string]other  // server that answers in the place of that one, by address
 	next    chan struct{}     // closed with the next proof, and when nothing is watched any more
+}
+
+// An other is a server that answers in the place of another one since a while.
+type other struct {
+	server string
+	since  time.Time
 }
 
 // run watches until ctx is done, or until a server does not tell who it is: then nothing can be
@@ -146,20 +157,36 @@ func (w *watch) ask(ctx context.Context, addr string) (server string, err error)
 	if server, err = w.greeter.Greet(ctx, conn, w.node); err != nil || server == "" {
 		return "", err
 	}
-	w.mu.Lock()
-	before := w.servers[addr]
-	w.mu.Unlock()
-	if before != "" && before != server {
-		w.open.drop(addr)
+	if moved, ripe := w.moved(addr, server); moved {
+		if !ripe {
+			return "", errReplaced
+		}
 		if err := w.greeter.Moved(ctx, conn, w.node); err != nil {
 			return "", err
 		}
-		w.log.Warn("another redis answers than before: all connections are dropped", "redis", w.name, "server", server)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	delete(w.others, addr)
 	w.servers[addr] = server
 	return server, nil
+}
+
+// moved reports whether another server than before answers at addr, and whether it has done so for
+// long enough that no connection to the one before is used by anybody.
+func (w *watch) moved(addr, server string) (moved, ripe bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.servers[addr]
+	if before == "" || before == server {
+		return false, false
+	}
+	if w.others[addr].server != server {
+		w.others[addr] = other{server, time.Now()}
+		w.log.Warn("another redis answers than before: all connections are dropped",
+			"redis", w.name, "server", server)
+	}
+	return true, time.Since(w.others[addr].since) >= trustTime
 }
 
 // admit greets a new connection to the one server. A connection to another server than before is
