@@ -2,13 +2,14 @@ package main
 
 import "fmt"
 
-// A failover that leaves connections to the demoted server open: the address moves from server 1 to
-// server 2. Two sidecars, A (0, which takes the writes) and B (1), over the token protocol with one
-// tag. Time passes in ticks, at any point between two steps. Each sidecar looks again and again: it
-// dials the address. A look that reaches the server of its connections proves them for trustTicks,
-// counted from when the look began. A look that reaches the other server drops the connections. When
-// every proof from before the move has run out, the sidecar drops all that is stored on the new
-// server; until then it uses no connection. A frozen or killed sidecar takes no step.
+// A failover that leaves connections to the demoted server open: the address moves from server 1
+// to server 2. Two sidecars, A (0, which takes the writes) and B (1), over the token protocol with
+// one tag. Time passes in ticks, at any point between two steps. Each sidecar looks again and
+// again: it dials the address. A look that reaches the server of its connections proves them for
+// trustTicks, counted from when the look began. A look that reaches the other server drops the
+// connections. When every proof from before the move has run out, the sidecar drops all that is
+// stored on the new server; until then it uses no connection. A frozen or killed sidecar takes no
+// step.
 const (
 	trustTicks = 1
 	boundTicks = 2 // a response is no older than what was acknowledged so long ago
