@@ -2,7 +2,6 @@ package httpcache
 
 import (
 	"math"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -23,54 +22,33 @@ func answersField(status int) bool {
 	return status >= 400
 }
 
-// isOdd reports whether an error with this status is likely to be about this request alone: about
-// its credentials, a field that the grammar of its name refuses, one that has no meaning in a GET,
-// or its size.
-func isOdd(req httpfield.Request, who Requester, resp Response) bool {
-	switch resp.Status {
-	case http.StatusNotAcceptable: // RFC 9110 §15.5.7; if Vary does not name the field, no key has it
-		names, _ := VaryNames(resp.Fields)
-		for _, name := range [...]string{"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language"} {
-			if has(req.Fields, name) && !slices.Contains(names, name) {
-				return true
-			}
-		}
-	case http.StatusUnsupportedMediaType, http.StatusExpectationFailed, http.StatusUpgradeRequired:
-		return true // §15.5.16, §15.5.18, §15.5.22
-	}
-	if who.Credentials || has(req.Fields, "Authorization") {
-		return true
-	}
-	lines, size := 0, 0
+// isOdd reports whether an error is likely to be about this request alone: about a field that is
+// long, that the grammar of its name refuses, or that has no meaning in a GET without content.
+func isOdd(req httpfield.Request) bool {
 	for name, values := range req.Fields.All() {
 		length := len(name)
 		for _, v := range values {
 			length += len(v)
 		}
-		lines, size = lines+len(values), size+length
 		if length > maxField || !hasGrammar(name, values) {
 			return true
 		}
 	}
-	return lines > maxLines || size > maxSection
+	return false
 }
 
-// Bounds of what no server refuses: bytes of one field, lines of all fields, bytes of all.
-const (
-	maxField   = 4 << 10
-	maxLines   = 64
-	maxSection = 8 << 10
-)
+// maxField is how long a field is that no server refuses, in bytes.
+const maxField = 4 << 10
 
 // hasGrammar reports whether the field lines of a GET are what the specification of the name
-// allows. Of a name that is not known here any visible US-ASCII is.
+// allows. Of a name that is not known here, that is anything without controls.
 func hasGrammar(name string, values []string) bool {
-	for _, v := range values {
-		if !isVisible(v) {
-			return false
-		}
+	if slices.ContainsFunc(values, hasControl) {
+		return false
 	}
 	switch name {
+	case "Authorization":
+		return len(values) == 1 && isCredentials(values[0])
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "A-Im":
 		return httpfield.ArePreferences(name, values)
 	case "Max-Forwards", "Expect", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location",
@@ -108,13 +86,28 @@ func hasGrammar(name string, values []string) bool {
 	return true
 }
 
-func isVisible(v string) bool {
-	for i := range len(v) {
-		if v[i] < ' ' && v[i] != '\t' || v[i] >= 0x7f {
-			return false
-		}
+func hasControl(v string) bool {
+	return strings.ContainsFunc(v, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+}
+
+// isCredentials reports whether a value is a scheme, alone or with a token or parameters
+// (RFC 9110 §11.4).
+func isCredentials(v string) bool {
+	scheme, rest, more := strings.Cut(v, " ")
+	if !httpfield.IsToken(scheme) || !more {
+		return httpfield.IsToken(scheme)
 	}
-	return true
+	rest = strings.TrimLeft(rest, " ")
+	if !strings.ContainsFunc(strings.TrimRight(rest, "="), func(r rune) bool {
+		return !strings.ContainsRune("-._~+/", r) && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
+	}) {
+		return rest != ""
+	}
+	params, ok := httpfield.Members([]string{rest})
+	return ok && !slices.ContainsFunc(params, func(p string) bool {
+		name, value, isParam := strings.Cut(p, "=")
+		return !isParam || !httpfield.IsToken(strings.TrimRight(name, " \t")) || strings.TrimSpace(value) == ""
+	})
 }
 
 func isNumber(v string) bool {

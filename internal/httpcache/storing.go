@@ -120,7 +120,7 @@ func refusal(r Rules, d *Demand, who Requester, resp Response,
 	case streamed(resp.Fields):
 		return reason.Streamed
 	case r.Shared && answersField(resp.Status) && !r.names(resp.Status) &&
-		(r.HasTTL || isOdd(d.request, who, resp)):
+		(r.HasTTL || isOdd(d.request)):
 		return reason.FieldError
 	}
 	if _, any := VaryNames(resp.Fields); any {
