@@ -13,6 +13,7 @@ type pool struct {
 	sweep  *time.Timer // runs while there are some; nil before the first
 	closed bool
 	wary   time.Time // until then no connection is kept
+	trials int       // how often a connection was used again since the backend was last not trusted
 }
 
 // A backend that has said more than its answer held will do so again, and may do it when the next
@@ -24,11 +25,19 @@ const (
 	surplusTime = time.Second
 )
 
+// Of a backend that is not known yet, a connection is used again only when it has been silent for
+// trialTime, which is waited for: what it says beyond its answers is noticed before it can be taken
+// for another answer. After maxTrials it is trusted.
+const (
+	trialTime = 20 * time.Millisecond
+	maxTrials = 16
+)
+
 // beWary closes what is idle, and for a while what becomes idle.
 func (p *pool) beWary() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.wary = time.Now().Add(waryTime)
+	p.wary, p.trials = time.Now().Add(waryTime), 0
 	p.closeIdle()
 }
 
@@ -36,7 +45,10 @@ func (p *pool) beWary() {
 // come meanwhile are closed: the backend has ended them, or says what nobody asked for.
 func (p *pool) get() *conn {
 	for {
-		c := p.pop()
+		c, onTrial := p.pop()
+		if c != nil && onTrial {
+			time.Sleep(trialTime - time.Since(c.since))
+		}
 		if c == nil || c.quiet() {
 			return c
 		}
@@ -47,17 +59,20 @@ func (p *pool) get() *conn {
 	}
 }
 
-func (p *pool) pop() *conn {
+func (p *pool) pop() (c *conn, onTrial bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := len(p.idle) - 1
 	if n < 0 {
-		return nil
+		return nil, false
 	}
-	c := p.idle[n]
+	c = p.idle[n]
 	p.idle[n] = nil
 	p.idle = p.idle[:n]
-	return c
+	if onTrial = p.trials < maxTrials; onTrial {
+		p.trials++
+	}
+	return c, onTrial
 }
 
 // put keeps a connection for idleTimeout. It is closed if there are enough.

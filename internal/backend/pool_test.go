@@ -245,6 +245,33 @@ func TestABackendThatSaysTooMuchIsNotTrustedForAWhile(t *testing.T) {
 }
 
 // pair is a connection and its other end.
+// A backend that says too much a little later is found out before it is trusted.
+func TestWhatComesAWhileAfterTheFirstAnswersIsNobodysAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, proven := range []int{0, maxTrials - 1, maxTrials} {
+			p := &pool{}
+			for range proven {
+				p.put(waiting())
+				begin := time.Now()
+				if p.get() == nil || time.Since(begin) != trialTime {
+					t.Errorf("a quiet connection is lost, or used after %v", time.Since(begin))
+				}
+			}
+			c := waiting()
+			end := time.Now().Add(trialTime / 2)
+			c.quiet = func() bool {
+				c.spoke = !time.Now().Before(end)
+				return !c.spoke
+			}
+			p.put(c)
+			if used := p.get() != nil; used != (proven == maxTrials) {
+				t.Errorf("after %d trials: used %t", proven, used)
+			}
+			p.Close()
+		}
+	})
+}
+
 func pair(t *testing.T, network string) (near, far net.Conn) {
 	t.Helper()
 	address := "127.0.0.1:0"

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sidecar/test/origin"
 )
@@ -65,6 +66,54 @@ func TestNobodyIsGivenWhatWasLeftOfAnothersAnswer(t *testing.T) {
 			t.Errorf("the log has %q", line)
 		}
 	}
+}
+
+// Three APIs that write what nobody asked for behind every answer, the last two some time later.
+func TestNoneOfThousandsIsGivenWhatComesBehindAnAnswer(t *testing.T) {
+	for _, after := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond} {
+		if given, failed := surplus(t, 1504, after); given+failed > 0 {
+			t.Errorf("after %v: %d of 1504 got the answer of another, %d failed", after, given, failed)
+		}
+	}
+}
+
+// surplus sends requests to an API that writes what nobody asked for some time after its answer.
+func surplus(t *testing.T, requests int, after time.Duration) (given, failed int32) {
+	const rest = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ngeheim"
+	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		_, _ = c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood")
+		if after > 0 {
+			time.Sleep(after)
+		}
+		_, _ = c.WriteString(rest)
+	})
+	_, address := start(t, o.URL())
+	var running sync.WaitGroup
+	var wrong, broken atomic.Int32
+	for range 8 {
+		running.Go(func() {
+			c := dial(t, address)
+			for range requests / 8 {
+				_, _ = io.WriteString(c, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+				resp, err := http.ReadResponse(c.read, nil)
+				if err != nil {
+					broken.Add(1)
+					return
+				}
+				body, _ := io.ReadAll(resp.Body)
+				switch string(body) {
+				case "good":
+				case "geheim":
+					wrong.Add(1)
+				default:
+					broken.Add(1)
+				}
+			}
+		})
+	}
+	running.Wait()
+	return wrong.Load(), broken.Load()
 }
 
 func TestABackendThatLeadsBackIsALoop(t *testing.T) {
