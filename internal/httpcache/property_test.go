@@ -182,7 +182,7 @@ func (x exchange) mayStore() bool {
 		!noStore &&
 		!(x.shared && said(x.answered, "private")) &&
 		!(x.shared && x.credentials && !explicitlyAllowed && !byPolicy) &&
-		!(x.shared && (x.status == 500 || x.status == 599) && (x.ttl >= 0 || x.credentials)) &&
+		!(x.shared && (x.status == 500 || x.status == 599) && x.ttl >= 0) &&
 		x.vary != "Accept, *" && x.vary != "a b" &&
 		x.bypass == "" &&
 		(x.lifetime() >= 0 || x.lifetime() == unknown && x.validator()) &&
