@@ -11,6 +11,9 @@ type Names struct {
 // NewNames returns the names under prefix (REDIS_KEY_PREFIX), which must not be empty.
 func NewNames(prefix string) Names { return Names{prefix} }
 
+// Prefix begins every key.
+func (n Names) Prefix() string { return n.prefix + ":" }
+
 // Token holds a tag's token. Absent: unknown, or closed.
 func (n Names) Token(tag Digest) string { return n.prefix + ":t:{" + slot(tag) + "}" }
 

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -116,30 +118,33 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 // connect makes the connections to the cache and to the job store, and starts the embedded Redis
 // where that is configured.
 func (s *sidecar) connect(names cachekeys.Names) (err error) {
-	kept := !s.cfg.Redis.Embedded // the cache's may come back with older data, whatever the job store's is
+	shared := s.cfg.JobsRedis == s.cfg.Redis
 	if s.cfg.Redis.Embedded {
-		shared := s.cfg.JobsRedis == s.cfg.Redis
 		if s.cfg.Redis, err = s.embed(); err != nil {
 			return err
 		}
-		if shared {
-			s.cfg.JobsRedis = s.cfg.Redis
-		}
 	}
-	if s.cfg.JobsRedis.Embedded {
+	switch {
+	case shared:
+		s.cfg.JobsRedis = s.cfg.Redis
+	case s.cfg.JobsRedis.Embedded:
 		if s.cfg.JobsRedis, err = s.embed(); err != nil {
 			return err
 		}
 	}
-	var greet redisconn.Greeter
-	if kept && !guards().NoHello {
+	// Greeters are for servers that may come back with older data.
+	var greetCache, greetJobs redisconn.Greeter
+	if !s.cfg.Redis.Embedded && !guards().NoHello {
 		s.incarnation = coherence.NewIncarnation(names, s.log)
-		greet = s.incarnation
+		greetCache = s.incarnation
 	}
-	if s.cache, err = s.dial("cache", s.cfg.Redis, names, greet); err != nil {
+	if !s.cfg.JobsRedis.Embedded {
+		greetJobs = redisconn.Primary{}
+	}
+	if s.cache, err = s.dial("cache", s.cfg.Redis, names, greetCache); err != nil {
 		return err
 	}
-	s.jobsConn, err = s.dial("jobs", s.cfg.JobsRedis, names, nil)
+	s.jobsConn, err = s.dial("jobs", s.cfg.JobsRedis, names, greetJobs)
 	return err
 }
 
@@ -155,7 +160,8 @@ func (s *sidecar) embed() (config.Redis, error) {
 func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names, greet redisconn.Greeter) (*redisconn.Conn, error) {
 	metrics := s.metrics.Redis(name)
 	conn, err := redisconn.New(redisconn.Options{
-		Name: name, Redis: r, Breaker: s.cfg.Breaker, Names: names, Log: s.log, Greet: greet,
+		Name: name, Label: label(s.cfg.KeyPrefix, name), Redis: r,
+		Breaker: s.cfg.Breaker, Names: names, Log: s.log, Greet: greet,
 		Observe: metrics.Operation,
 		Changed: func(to redisconn.State) { metrics.Breaker(telemetry.BreakerState(to)) },
 	})
@@ -170,6 +176,21 @@ func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names, greet
 		}
 	})
 	return conn, nil
+}
+
+// label names the connections of this sidecar in CLIENT LIST: a pod's host name is its own name.
+func label(prefix, role string) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	name := strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' {
+			return '_' // Redis takes no other in a name
+		}
+		return r
+	}, prefix+":"+host)
+	return name + ":" + role
 }
 
 func (s *sidecar) makeSecret(names cachekeys.Names) error {
@@ -292,7 +313,7 @@ func (s *sidecar) listen() (err error) {
 // loops run beside the servers.
 func (s *sidecar) loops() []func(context.Context) {
 	loops := []func(context.Context){
-		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.RunMending, s.warnOfEviction,
+		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.RunMending, s.giveAdvice,
 	}
 	for _, e := range s.embedded {
 		loops = append(loops, e.Run)

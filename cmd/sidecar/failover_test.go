@@ -99,21 +99,15 @@ type failover struct {
 }
 
 type process struct {
-	url string
-	way *faultproxy.Proxy
+	url, ops string
+	sidecar  *sidecar
+	log      *lockedBuffer
+	way      *faultproxy.Proxy // nil: none
 }
 
 func startFailover(t *testing.T, consistency string) *failover {
 	t.Helper()
 	f := &failover{t: t, primary: redisd.Start(t), replica: redisd.Start(t)}
-	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPut {
-			f.value.Add(1)
-			return
-		}
-		fmt.Fprint(w, f.value.Load())
-	}))
-	t.Cleanup(api.Close)
 	f.replica.Do("REPLICAOF", f.primary.Host(), f.primary.Port())
 	proc.Await(t, 20*time.Second, func() error {
 		if info := fmt.Sprint(f.replica.Do("INFO", "replication")); !strings.Contains(info, "master_link_status:up") {
@@ -123,39 +117,60 @@ func startFailover(t *testing.T, consistency string) *failover {
 	})
 	for _, p := range []*process{&f.writer, &f.reader} {
 		p.way = faultproxy.Start(t, f.primary.Addr())
-		p.url = f.start(api.URL, p.way.Addr(), consistency)
+		host, port, _ := strings.Cut(p.way.Addr(), ":")
+		p.start(t, f.api(), consistency, "REDIS_HOST="+host, "REDIS_PORT="+port)
 	}
 	return f
 }
 
-// start starts a sidecar with its Redis at addr.
-func (f *failover) start(api, addr, consistency string) (url string) {
-	f.t.Helper()
-	host, port, _ := strings.Cut(addr, ":")
-	env := []string{
-		"BACKEND_URL=" + api, "REDIS_HOST=" + host, "REDIS_PORT=" + port, "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0",
+// api serves the resource.
+func (f *failover) api() (url string) {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			f.value.Add(1)
+			return
+		}
+		fmt.Fprint(w, f.value.Load())
+	}))
+	f.t.Cleanup(api.Close)
+	return api.URL
+}
+
+// start starts a sidecar with the Redis of environ.
+func (p *process) start(t *testing.T, api, consistency string, environ ...string) {
+	t.Helper()
+	env := append([]string{
+		"BACKEND_URL=" + api, "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s",
 		"KEY_SECRET=key-secret-for-tests-of-32-bytes!", "CACHE_STATUS=full", "BREAKER_TIMEOUT=200ms", "REDIS_TIMEOUT=1s",
-		"POLICIES_FILE=" + written(f.t, "policies.yaml", `
+		"POLICIES_FILE=" + written(t, "policies.yaml", `
 version: 1
 routes:
   - {match: GET /value, cache: {scope: shared, ttl: 1h, tags: [value]}}
   - {match: PUT /value, invalidate: [value], consistency: `+consistency+`}
+  - {name: craft, match: POST /craft, job: {mode: always}, invalidate: [value]}
 `),
-	}
+	}, environ...)
 	cfg, err := config.Load(env, nil)
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
-	s, err := assemble(cfg, environment(env), slog.New(slog.DiscardHandler))
+	p.log = new(lockedBuffer)
+	s, err := assemble(cfg, environment(env), slog.New(slog.NewTextHandler(p.log, nil)))
 	if err != nil {
-		f.t.Fatal(err)
+		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = s.run(ctx) })
-	f.t.Cleanup(func() { stop(); running.Wait() })
-	proc.Await(f.t, 20*time.Second, s.cache.Healthy)
-	return "http://" + s.data.listener.Addr().String()
+	t.Cleanup(func() {
+		http.DefaultClient.CloseIdleConnections() // the server would wait for them
+		stop()
+		running.Wait()
+	})
+	proc.Await(t, 20*time.Second, s.cache.Healthy)
+	proc.Await(t, 20*time.Second, s.jobsConn.Healthy)
+	p.url, p.ops = "http://"+s.data.listener.Addr().String(), "http://"+s.ops.listener.Addr().String()
+	p.sidecar = s
 }
 
 // failOver promotes the replica. The writer's connections break, the reader's stay up.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -82,6 +81,9 @@ func reportOf(name, what string, conn *redisconn.Conn) report {
 		if err := conn.Healthy(); err != nil {
 			degraded = []string{fmt.Sprintf("%s is away: %v", what, err)}
 		}
+		if why := conn.Unrenewed(); why != "" {
+			degraded = append(degraded, fmt.Sprintf("%s: a new password or certificate cannot be used, the old one is: %s", what, why))
+		}
 		return name, conn.Stats(), degraded
 	}
 }
@@ -119,48 +121,41 @@ func (s *sidecar) reportPolicies(context.Context) (string, any, []string) {
 }
 
 // reportAdvice names settings that work and could be better.
-func (s *sidecar) reportAdvice(ctx context.Context) (string, any, []string) {
-	advice := s.advice()
-	if eviction := s.jobsConn.EvictionAdvice(ctx); eviction != "" {
-		advice = append(advice, eviction)
-	}
-	return "advice", advice, nil
+func (s *sidecar) reportAdvice(context.Context) (string, any, []string) {
+	return "advice", s.advice(), nil
 }
 
-// advice follows from the configuration alone.
 func (s *sidecar) advice() []string {
 	advice := []string{}
-	if s.policies.Table().HasJobs() {
-		if !s.cfg.JobsKeys.IsSet() {
-			advice = append(advice, unsealed)
-		}
-		if s.cfg.JobsRedis == s.cfg.Redis {
-			advice = append(advice, "jobs and cache share one Redis: what makes room for one may take it from the other. Set JOBS_REDIS_HOST.")
-		}
+	withJobs := s.policies.Table().HasJobs()
+	if withJobs && !s.cfg.JobsKeys.IsSet() {
+		advice = append(advice, unsealed)
 	}
-	return advice
+	return append(advice, redisconn.Advice(s.cache, s.jobsConn, withJobs)...)
 }
 
-// warnOfEviction looks once, as soon as the job store answers, whether it may throw jobs away.
-func (s *sidecar) warnOfEviction(ctx context.Context) {
-	for _, a := range s.advice() {
-		if a != unsealed { // which has been said
-			s.log.Warn(a)
-		}
-	}
+// giveAdvice logs each piece of advice once, until ctx is done.
+func (s *sidecar) giveAdvice(ctx context.Context) {
+	given := map[string]bool{unsealed: true} // which has been said
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for s.jobsConn.Healthy() != nil {
+	for {
+		for _, a := range s.advice() {
+			if !given[a] && len(given) < maxAdvice {
+				given[a] = true
+				s.log.Warn(a)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
 	}
-	if a := s.jobsConn.EvictionAdvice(ctx); a != "" {
-		s.log.Warn(strings.ToUpper(a[:1]) + a[1:])
-	}
 }
+
+// maxAdvice bounds the advice that a process logs.
+const maxAdvice = 100
 
 // hangUps reads the policies again at each SIGHUP.
 func (s *sidecar) hangUps(ctx context.Context) {

@@ -6,7 +6,6 @@ import (
 
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
-	"sidecar/internal/config"
 	"sidecar/test/redisd"
 )
 
@@ -25,8 +24,8 @@ func TestInClusterGuardsAreDeletedBeforeTags(t *testing.T) {
 		{"tags first, as the test must see", coherence.Disabled{GuardsAfterTags: true}, nil, coherence.Alive},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			filler := newProcess(t, config.Redis{Cluster: cluster.Addrs()}, coherence.Disabled{})
-			writer := newProcess(t, config.Redis{Cluster: cluster.Addrs()}, c.guards)
+			filler := newProcess(t, cluster.Redis(), coherence.Disabled{})
+			writer := newProcess(t, cluster.Redis(), c.guards)
 			opened := filler.open(nil, []cachekeys.Tag{guard}) // and fetches, before the commit
 			var learned error
 			writer.SetBetween(func() { learned = filler.Learn(t.Context(), opened, []cachekeys.Tag{character}) })

@@ -2,7 +2,6 @@ package coherence
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -12,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/redisconn"
 )
 
 // An Incarnation knows which Redis servers this process has met, by their replication ids. A
@@ -40,27 +40,21 @@ func NewIncarnation(names cachekeys.Names, log *slog.Logger) *Incarnation {
 	return &Incarnation{names: names, log: log, greeting: make(chan struct{}, 1), met: map[string]bool{}}
 }
 
-// errReplica is worded like Redis's own error, which means the same: this server cannot serve.
-var errReplica = errors.New("READONLY this Redis is a replica: name the primary")
-
 // Greet is called for every new connection before its first use. On an error the connection must
 // not be used. at gives a client of another node of the Cluster, which Greet closes, for the tag
 // All may lie there: not the cluster's client, which may be waiting for this very connection.
 func (i *Incarnation) Greet(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) (server string, err error) {
-	info, err := conn.Info(ctx, "replication").Result()
-	if _, reply := errors.AsType[redis.Error](err); reply && !strings.HasPrefix(err.Error(), "LOADING") {
-		return "", i.withoutID(ctx, conn, at)
-	}
-	if err != nil {
-		return "", err
-	}
-	role, id := field(info, "role"), field(info, "master_replid")
+	id, role, err := redisconn.WhoIs(ctx, conn)
 	switch {
+	case err != nil:
+		return "", err
 	case role != "" && role != "master":
-		return "", errReplica
+		return "", redisconn.ErrReplica
 	case id == "":
 		return "", i.withoutID(ctx, conn, at)
-	case i.hasMet(id):
+	}
+	i.untold.Store(false)
+	if i.hasMet(id) {
 		return id, nil
 	}
 	return id, i.hello(ctx, conn, at, id)
@@ -78,14 +72,11 @@ func (i *Incarnation) Moved(ctx context.Context, conn redis.Cmdable, at func(add
 // Beat greets a server again, over a connection that is open: it keeps the id known, which Redis
 // may evict, and notices one that changed on a healthy server.
 func (i *Incarnation) Beat(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
-	info, err := conn.Info(ctx, "replication").Result()
-	if err != nil {
+	id, _, err := redisconn.WhoIs(ctx, conn)
+	if err != nil || id == "" {
 		return err
 	}
-	if id := field(info, "master_replid"); id != "" {
-		return i.hello(ctx, conn, at, id)
-	}
-	return nil
+	return i.hello(ctx, conn, at, id)
 }
 
 // hello drops everything on a server that nobody has met. One server is greeted at a time, or two
@@ -173,13 +164,3 @@ func withAll(conn redis.Cmdable, at func(addr string) *redis.Client, f func(redi
 
 // Untold reports whether Redis does not tell its replication id.
 func (i *Incarnation) Untold() bool { return i != nil && i.untold.Load() }
-
-// field is the value of a line of INFO.
-func field(info, name string) string {
-	for line := range strings.Lines(info) {
-		if value, ok := strings.CutPrefix(line, name+":"); ok {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}

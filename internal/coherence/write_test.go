@@ -30,7 +30,7 @@ func places(t *testing.T, test func(t *testing.T, r config.Redis, drop func(keys
 	t.Run("cluster", func(t *testing.T) {
 		c := redisd.StartCluster(t)
 		client := c.Client(t)
-		test(t, config.Redis{Cluster: c.Addrs()}, func(keys ...string) {
+		test(t, c.Redis(), func(keys ...string) {
 			for _, key := range keys {
 				if err := client.Del(t.Context(), key).Err(); err != nil {
 					t.Fatal(err)

@@ -51,8 +51,11 @@ type Backend struct {
 	HealthPath string        `env:"HEALTH_PATH" help:"asked for readiness; unset: a TCP connect"`
 }
 
-// Redis configures one Redis. A loaded Config has exactly one of Host, URL and Embedded.
+// Redis configures one Redis. A loaded Config has exactly one of Host, URL, Sentinels, Cluster and
+// Embedded.
 type Redis struct {
+	// Prefix is that of its variables, for messages; "": REDIS_.
+	Prefix   string `env:"-"`
 	Host     string `env:"HOST" help:"one server"`
 	Port     string `env:"PORT" envDefault:"6379" help:"its port"`
 	Username string `env:"USERNAME" help:"ACL user"`
@@ -60,8 +63,28 @@ type Redis struct {
 	DB       int    `env:"DB" envDefault:"0" help:"database number"`
 	URL      Secret `env:"URL" help:"the same in one line: redis://user:password@host:port/db"`
 	Embedded bool   `env:"EMBEDDED" envDefault:"false" help:"an in-process Redis instead: nothing is shared, nothing survives a restart"`
-	Cluster  string `env:"-"` // comma list of some nodes, host:port; no variable yet
-	PoolSize int    `env:"POOL_SIZE" envDefault:"0" help:"connections; 0: the library's default"`
+	PoolSize int    `env:"POOL_SIZE" envDefault:"0" help:"connections, in Cluster to each node; 0: 10 for each CPU"`
+
+	Sentinels        Hosts  `env:"SENTINEL_HOSTS" help:"the Sentinels, all of them: host:port,host:port,…"`
+	Master           string `env:"SENTINEL_MASTER" help:"the name under which they know the primary"`
+	SentinelUsername string `env:"SENTINEL_USERNAME" help:"ACL user of the Sentinels"`
+	SentinelPassword Secret `env:"SENTINEL_PASSWORD" help:"their password"`
+
+	Cluster Hosts `env:"CLUSTER_HOSTS" help:"some nodes of a Cluster: host:port,host:port,…"`
+
+	TLS        bool   `env:"TLS" envDefault:"false" help:"TLS to Redis and to the Sentinels"`
+	CAFile     string `env:"TLS_CA_FILE" help:"PEM file of the CAs that sign their certificates; unset: the system's"`
+	CertFile   string `env:"TLS_CERT_FILE" help:"PEM file of the client certificate"`
+	KeyFile    string `env:"TLS_KEY_FILE" help:"PEM file of its key"`
+	ServerName string `env:"TLS_SERVER_NAME" help:"name that their certificates have to be for; unset: the host that is dialled"`
+}
+
+// Variable is the full name of one of r's variables, as users know it.
+func (r Redis) Variable(name string) string {
+	if r.Prefix == "" {
+		return "REDIS_" + name
+	}
+	return r.Prefix + name
 }
 
 // Breaker configures the circuit breaker of a Redis.

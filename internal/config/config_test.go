@@ -82,7 +82,11 @@ func TestAFaultNamesItsVariableAndTheRemedy(t *testing.T) {
 		{"JOBS_CONCURENCY=1", "JOBS_CONCURENCY", "did you mean JOBS_CONCURRENCY?"},
 		{"BREAKER_TIMOUT=1s", "BREAKER_TIMOUT", "did you mean BREAKER_TIMEOUT?"},
 		{"BACKEND_ADDRESS=a", "BACKEND_ADDRESS", "there is no such variable"},
-		{"REDIS_SENTINEL_HOSTS=a:1", "REDIS_SENTINEL_HOSTS", "not built yet"},
+		{"REDIS_POOL_SIZE=-1", "REDIS_POOL_SIZE", "10 for each CPU"},
+		{"REDIS_TLS=perhaps", "REDIS_TLS", "perhaps"},
+		{"REDIS_TLS_CA_FILE=ca.pem", "REDIS_TLS_CA_FILE", "REDIS_TLS=true"},
+		{"REDIS_TLS_SERVER_NAME=a", "REDIS_TLS_SERVER_NAME", "REDIS_TLS=true"},
+		{"REDIS_SENTINEL_PASSWORD=geheim", "REDIS_SENTINEL_HOSTS", "is missing"},
 		{"BREAKER_FAILURE_RATIO=2", "BREAKER_FAILURE_RATIO", "up to 1"},
 		{"JOBS_QUEUES=a=0", "JOBS_QUEUES", "critical=6"},
 		{"TRUSTED_PROXIES=10.0.0.0/99", "TRUSTED_PROXIES", "10.0.0.0/8"},
@@ -98,6 +102,43 @@ func TestAFaultNamesItsVariableAndTheRemedy(t *testing.T) {
 		if len(found) != 1 || found[0].Variable != c.variable || !strings.Contains(found[0].Msg, c.says) {
 			t.Errorf("%s: %v", c.environ, found)
 		}
+	}
+}
+
+func TestAFaultOfATopologyNamesItsVariableAndTheRemedy(t *testing.T) {
+	for _, c := range []struct{ environ, variable, says string }{
+		{"REDIS_SENTINEL_HOSTS=a:1,b REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_HOSTS", `"b" is no host with its port`},
+		{"REDIS_SENTINEL_HOSTS=a:1", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_HOSTS"},
+		{"REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_HOSTS", "sentinel1:26379"},
+		{"REDIS_CLUSTER_HOSTS=a:1,", "REDIS_CLUSTER_HOSTS", "redis1:6379,redis2:6379"},
+		{"REDIS_CLUSTER_HOSTS=a:70000", "REDIS_CLUSTER_HOSTS", "redis1:6379"},
+		{"REDIS_CLUSTER_HOSTS=::1", "REDIS_CLUSTER_HOSTS", "[2001:db8::1]:6379"},
+		{"REDIS_CLUSTER_HOSTS=a:1 REDIS_DB=2", "REDIS_DB", "REDIS_KEY_PREFIX"},
+		{"REDIS_CLUSTER_HOSTS=a:1 REDIS_HOST=b", "", "REDIS_HOST and REDIS_CLUSTER_HOSTS"},
+		{"REDIS_SENTINEL_HOSTS=a:1 REDIS_SENTINEL_MASTER=m REDIS_URL=redis://b", "", "REDIS_URL and REDIS_SENTINEL_HOSTS"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CERT_FILE=c", "REDIS_TLS_KEY_FILE", "REDIS_TLS_CERT_FILE"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_KEY_FILE=c", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE"},
+		{"REDIS_HOST=a JOBS_REDIS_CLUSTER_HOSTS=b:1 JOBS_REDIS_DB=1", "JOBS_REDIS_DB", "a Cluster has only database 0"},
+	} {
+		found := faults(t, strings.Fields(c.environ)...)
+		if len(found) != 1 || found[0].Variable != c.variable || !strings.Contains(found[0].Msg, c.says) {
+			t.Errorf("%s: %v", c.environ, found)
+		}
+	}
+}
+
+func TestEveryKindOfRedisOfTheContractIsTaken(t *testing.T) {
+	c := load(t, "REDIS_SENTINEL_HOSTS=a:1, b:2", "REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_USERNAME=u", "REDIS_SENTINEL_PASSWORD=p",
+		"REDIS_TLS=true", "REDIS_TLS_CA_FILE=ca", "REDIS_TLS_CERT_FILE=cert", "REDIS_TLS_KEY_FILE=key", "REDIS_TLS_SERVER_NAME=n",
+		"JOBS_REDIS_CLUSTER_HOSTS=[2001:db8::1]:6379,c:1")
+	if got := c.Redis; strings.Join(got.Sentinels.List(), " ") != "a:1 b:2" || got.Master != "m" || got.SentinelUsername != "u" || !got.TLS || got.CAFile != "ca" {
+		t.Errorf("%+v", got)
+	}
+	if got := c.JobsRedis; strings.Join(got.Cluster.List(), " ") != "[2001:db8::1]:6379 c:1" || got.TLS {
+		t.Errorf("%+v", got)
+	}
+	if got := load(t, "REDIS_URL=rediss://h", "REDIS_TLS_CA_FILE=ca").Redis.CAFile; got != "ca" {
+		t.Errorf("%q", got)
 	}
 }
 
@@ -124,8 +165,11 @@ func TestExactlyOneKindOfRedisIsNamed(t *testing.T) {
 	if c.JobsRedis.Host != "b" || c.JobsRedis.Password.IsSet() {
 		t.Errorf("the job store inherited something: %+v", c.JobsRedis)
 	}
-	if c, err := config.Load([]string{"REDIS_HOST=a"}, map[string]string{"REDIS_EMBEDDED": "true"}); err != nil || !c.Redis.Embedded || c.Redis.Host != "" {
-		t.Errorf("--embedded does not win: %+v %v", c.Redis, err)
+	for _, named := range []string{"REDIS_HOST=a", "REDIS_CLUSTER_HOSTS=a:1", "REDIS_SENTINEL_HOSTS=a:1", "REDIS_TLS_CA_FILE=ca"} {
+		c, err := config.Load([]string{named}, map[string]string{"REDIS_EMBEDDED": "true"})
+		if err != nil || !c.Redis.Embedded || c.Redis.Host != "" {
+			t.Errorf("--embedded does not win over %s: %+v %v", named, c.Redis, err)
+		}
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -71,9 +71,10 @@ func Load(environ []string, overrides map[string]string) (Config, error) {
 // overrideRedis lets --embedded win over any Redis of the environment.
 func overrideRedis(vars, overrides map[string]string) {
 	if overrides["REDIS_EMBEDDED"] == "true" {
-		delete(vars, "REDIS_HOST")
-		delete(vars, "REDIS_URL")
-		delete(vars, "REDIS_URL_FILE")
+		for _, v := range variablesOf(reflect.TypeFor[Redis](), "REDIS_") {
+			delete(vars, v.Name)
+			delete(vars, v.Name+"_FILE")
+		}
 	}
 }
 
@@ -125,17 +126,19 @@ func cause(err error) string {
 // other.
 func (c *Config) finish(vars map[string]string) Faults {
 	c.files(vars)
-	var faults Faults
-	faults = append(faults, c.Redis.check("REDIS_", vars)...)
-	if c.Redis.kinds() == 0 {
-		faults = append(faults, Fault{Msg: "no Redis is configured: set REDIS_HOST or REDIS_URL, " +
+	c.Redis.Prefix, c.JobsRedis.Prefix = "REDIS_", "JOBS_REDIS_"
+	faults := c.Redis.check()
+	if len(c.Redis.kinds()) == 0 {
+		faults = append(faults, Fault{Msg: "no Redis is configured: set REDIS_HOST, REDIS_URL, " +
+			"REDIS_SENTINEL_HOSTS or REDIS_CLUSTER_HOSTS, " +
 			"or REDIS_EMBEDDED=true for one in this process that shares nothing and survives nothing"})
 	}
 	if setAny(vars, "JOBS_REDIS_") {
-		faults = append(faults, c.JobsRedis.check("JOBS_REDIS_", vars)...)
-		if c.JobsRedis.kinds() == 0 {
+		faults = append(faults, c.JobsRedis.check()...)
+		if len(c.JobsRedis.kinds()) == 0 {
 			faults = append(faults, Fault{Msg: "JOBS_REDIS_… is set but names no Redis: " +
-				"set JOBS_REDIS_HOST or JOBS_REDIS_URL; nothing is inherited from REDIS_… then"})
+				"set JOBS_REDIS_HOST, JOBS_REDIS_URL, JOBS_REDIS_SENTINEL_HOSTS or " +
+				"JOBS_REDIS_CLUSTER_HOSTS; nothing is inherited from REDIS_… then"})
 		}
 	} else {
 		c.JobsRedis = c.Redis
@@ -219,42 +222,12 @@ func (c *Config) files(vars map[string]string) {
 func (c *Config) secrets() map[string]*Secret {
 	return map[string]*Secret{
 		"REDIS_PASSWORD": &c.Redis.Password, "REDIS_URL": &c.Redis.URL,
-		"JOBS_REDIS_PASSWORD": &c.JobsRedis.Password, "JOBS_REDIS_URL": &c.JobsRedis.URL,
-		"JOBS_ENCRYPTION_KEY": &c.JobsKeys, "KEY_SECRET": &c.KeySecret,
+		"REDIS_SENTINEL_PASSWORD": &c.Redis.SentinelPassword,
+		"JOBS_REDIS_PASSWORD":     &c.JobsRedis.Password, "JOBS_REDIS_URL": &c.JobsRedis.URL,
+		"JOBS_REDIS_SENTINEL_PASSWORD": &c.JobsRedis.SentinelPassword,
+		"JOBS_ENCRYPTION_KEY":          &c.JobsKeys, "KEY_SECRET": &c.KeySecret,
 		"ADMIN_TOKEN": &c.AdminToken,
 	}
-}
-
-// kinds counts the kinds of Redis that are configured.
-func (r Redis) kinds() int {
-	n := 0
-	for _, named := range []bool{r.Host != "", r.URL.IsSet(), r.Embedded} {
-		if named {
-			n++
-		}
-	}
-	return n
-}
-
-func (r Redis) check(prefix string, vars map[string]string) Faults {
-	var faults Faults
-	if r.kinds() > 1 {
-		faults = append(faults, Fault{Msg: fmt.Sprintf(
-			"more than one Redis is named by %sHOST, %sURL and %sEMBEDDED: keep one of them",
-			prefix, prefix, prefix)})
-	}
-	if strings.ContainsAny(r.Host, "@/ ") {
-		faults = append(faults, Fault{prefix + "HOST", fmt.Sprintf(
-			"it is the name or address of a host alone: the rest belongs to %sPORT, %sUSERNAME, "+
-				"%sPASSWORD, or all of it to %sURL", prefix, prefix, prefix, prefix)})
-	}
-	if _, err := strconv.ParseUint(r.Port, 10, 16); err != nil && r.Port != "" {
-		faults = append(faults, Fault{prefix + "PORT", "it is a port from 1 to 65535"})
-	}
-	if r.DB < 0 {
-		faults = append(faults, Fault{prefix + "DB", "it is a database number from 0"})
-	}
-	return faults
 }
 
 func setAny(vars map[string]string, prefix string) bool {

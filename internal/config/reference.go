@@ -17,15 +17,6 @@ type Variable struct {
 	Secret  bool // it has a …_FILE form too
 }
 
-// later lists variables of features that are not built yet; setting one is a fault.
-var later = []string{
-	"REDIS_SENTINEL_HOSTS", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_USERNAME",
-	"REDIS_SENTINEL_PASSWORD", "REDIS_SENTINEL_PASSWORD_FILE",
-	"REDIS_CLUSTER_HOSTS",
-	"REDIS_TLS", "REDIS_TLS_CA_FILE", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE",
-	"REDIS_TLS_SERVER_NAME",
-}
-
 // Variables returns all variables, sorted by name, from the struct tags of Config.
 func Variables() []Variable {
 	vars := variablesOf(reflect.TypeFor[Config](), "")

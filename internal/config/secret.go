@@ -22,6 +22,9 @@ func NewSecret(value string) Secret { return Secret{value: value} }
 // IsSet reports whether there is a secret.
 func (s Secret) IsSet() bool { return s.value != "" || s.file != "" }
 
+// IsFile reports whether the secret is read from a file, and so may change.
+func (s Secret) IsFile() bool { return s.file != "" }
+
 // Value is the secret, without a line end after it. An error names the file and its fault.
 func (s Secret) Value() (string, error) {
 	if s.file == "" {

@@ -47,16 +47,12 @@ func isKnown(name string) bool {
 	})
 }
 
-// unknown reports unknown variables under ours, and the variables of later.
+// unknown reports unknown variables under ours.
 func unknown(vars map[string]string) Faults {
 	var faults Faults
 	for name := range vars {
-		plain := strings.TrimPrefix(name, "JOBS_")
 		switch {
 		case isKnown(name):
-		case slices.Contains(later, name), strings.HasPrefix(name, "JOBS_REDIS_") &&
-			slices.Contains(later, plain):
-			faults = append(faults, Fault{name, "this is not built yet: unset it"})
 		case slices.ContainsFunc(ours, func(p string) bool { return strings.HasPrefix(name, p) }):
 			msg := "there is no such variable: see sidecar env"
 			if meant := nearestTo(name); meant != "" {

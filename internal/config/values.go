@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -97,6 +98,34 @@ func parsePrefix(s string) (netip.Prefix, error) {
 		return netip.Prefix{}, err
 	}
 	return netip.PrefixFrom(addr, addr.BitLen()), nil
+}
+
+// Hosts is a list of servers, written as host:port,host:port.
+type Hosts string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *Hosts) UnmarshalText(text []byte) error {
+	var hosts []string
+	for member := range strings.SplitSeq(string(text), ",") {
+		member = strings.TrimSpace(member)
+		host, port, err := net.SplitHostPort(member)
+		if _, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || host == "" ||
+			strings.ContainsAny(host, "@/ ") {
+			return fmt.Errorf("%q is no host with its port, like redis1:6379; "+
+				"a list is redis1:6379,redis2:6379, an IPv6 address [2001:db8::1]:6379", member)
+		}
+		hosts = append(hosts, member)
+	}
+	*h = Hosts(strings.Join(hosts, ","))
+	return nil
+}
+
+// List is the servers, each as host:port.
+func (h Hosts) List() []string {
+	if h == "" {
+		return nil
+	}
+	return strings.Split(string(h), ",")
 }
 
 // Level is a log level.

@@ -69,7 +69,7 @@ func TestInCluster(t *testing.T) {
 	client := c.Client(t)
 	for _, r := range rules {
 		t.Run(r.rule, func(t *testing.T) {
-			r.holds(t, place{config.Redis{Cluster: c.Addrs()}, client, "lease:{" + t.Name() + "}"})
+			r.holds(t, place{c.Redis(), client, "lease:{" + t.Name() + "}"})
 		})
 	}
 }

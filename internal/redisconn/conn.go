@@ -21,22 +21,35 @@ import (
 
 // A Conn is a connection pool to one Redis behind a breaker. It is safe for concurrent use.
 type Conn struct {
-	name    string
-	redis   config.Redis
-	client  redis.UniversalClient
-	open    *connections
-	watch   *watch // nil: servers are not asked who they are
-	breaker *gobreaker.CircuitBreaker[struct{}]
-	trials  uint32 // successes that close a half-open breaker
-	probe   probe
-	observe func(op string, took time.Duration, failed bool)
-	log     *slog.Logger
-	reached atomic.Bool // the last probe succeeded
+	name   string
+	redis  config.Redis
+	label  string // name of its connections
+	prefix string // of all keys of the cache
+	db     int
+	client redis.UniversalClient
+	keeper *keeper
+	open   *connections
+	addrs  func(ctx context.Context) ([]string, error) // of all primaries, as the pool knows them
+	// nil: Redis is not found by Sentinels
+	sentinels *sentinels
+	watch     *watch // nil: servers are not asked who they are
+	breaker   *gobreaker.CircuitBreaker[struct{}]
+	trials    uint32 // successes that close a half-open breaker
+	probe     probe
+	observe   func(op string, took time.Duration, failed bool)
+	log       *slog.Logger
+	reached   atomic.Bool           // the last probe succeeded
+	dialled   atomic.Pointer[error] // outcome of the last dial
+	fault     lastFault
+	// why the newest password or certificate is not in use
+	unrenewed lastFault
+	facts     atomic.Pointer[facts] // nil: not known yet
 }
 
 // Options of a Conn.
 type Options struct {
 	Name    string // "cache" or "jobs", for log and breaker
+	Label   string // of the connections in CLIENT LIST; "": none
 	Redis   config.Redis
 	Breaker config.Breaker
 	Names   cachekeys.Names
@@ -80,17 +93,19 @@ func New(o Options) (*Conn, error) {
 		o.Observe = func(string, time.Duration, bool) {}
 	}
 	c := &Conn{
-		name: o.Name, redis: o.Redis, open: newConnections(), trials: o.Breaker.MaxRequests,
+		name: o.Name, redis: o.Redis, label: o.Label, prefix: o.Names.Prefix(), keeper: &keeper{redis: o.Redis},
+		open: newConnections(), trials: o.Breaker.MaxRequests,
 		probe: newProbe(o.Names.Probe()), observe: o.Observe, log: o.Log,
 	}
 	if o.Redis.Cluster != "" {
-		c.client, c.watch = c.dialCluster(o.Redis, o.Greet)
+		c.client = c.dialCluster(o.Greet)
 	} else {
 		var err error
-		if c.client, c.watch, err = c.dialSingle(o.Redis, o.Greet); err != nil {
+		if c.client, err = c.dialSingle(o.Greet); err != nil {
 			return nil, err
 		}
 	}
+	c.client.AddHook(signs{c})
 	c.breaker = newBreaker(o, c.stateChanged(o.Changed))
 	return c, nil
 }
@@ -102,7 +117,7 @@ func (c *Conn) Cluster() bool {
 }
 
 // Node is a client of one node of the Cluster alone, which greets nobody. It has to be closed.
-func (c *Conn) Node(addr string) *redis.Client { return nodeOf(c.redis, addr) }
+func (c *Conn) Node(addr string) *redis.Client { return c.fresh(addr, nil) }
 
 // Client is the client itself, without bound and breaker: for asynq and for subscriptions.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
@@ -128,9 +143,6 @@ func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Cont
 		c.observe(op, took, err != nil)
 		return struct{}{}, err
 	})
-	if err != nil && isDemoted(err) {
-		c.open.drop("")
-	}
 	return fromBreaker(err)
 }
 
@@ -153,11 +165,17 @@ func (c *Conn) proved(ctx context.Context, f func(context.Context, redis.Univers
 // newWatch returns a watch on the connections of c.
 func (c *Conn) newWatch(g Greeter) *watch {
 	return &watch{
-		greeter: g, open: c.open, log: c.log, name: c.name, begun: time.Now(),
+		conn: c, greeter: g, open: c.open, log: c.log, name: c.name, begun: time.Now(),
 		wake: make(chan struct{}, 1), servers: map[string]string{}, others: map[string]other{},
 		next: make(chan struct{}),
 	}
 }
 
 // Close closes all connections. Operations under way fail.
-func (c *Conn) Close() error { return c.client.Close() }
+func (c *Conn) Close() error {
+	err := c.client.Close()
+	if c.sentinels != nil {
+		err = errors.Join(err, c.sentinels.close())
+	}
+	return err
+}

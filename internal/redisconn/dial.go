@@ -2,10 +2,7 @@ package redisconn
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -20,46 +17,29 @@ import (
 const (
 	dialTimeout = 2 * time.Second
 	ioTimeout   = 5 * time.Second // where a context has no deadline, as in asynq's calls
+	// topologyEvery is how often a Cluster is asked for its nodes, beside each time one fails.
+	topologyEvery = 5 * time.Second
 )
 
-// optionsOf are those of a client of one server. Errors never repeat REDIS_URL: it may hold a
-// password, and a part of one where it cannot be parsed.
+// optionsOf are those of a client of one server, or of the primary that Sentinels know.
 func optionsOf(r config.Redis) (*redis.Options, error) {
 	o := &redis.Options{Addr: net.JoinHostPort(r.Host, r.Port), DB: r.DB}
-	username, password := r.Username, r.Password
-	if r.URL.IsSet() {
-		text, err := r.URL.Value()
+	switch {
+	case r.Sentinels != "":
+		o.Addr = "primary:" + r.Master // the pool's name for it; Sentinels know the address
+	case r.URL.IsSet():
+		named, err := parseURL(r)
 		if err != nil {
-			return nil, fmt.Errorf("REDIS_URL: %w", err)
+			return nil, err
 		}
-		// An unescaped # ends the URL, and without // there is no host: a part of the password
-		// would be dialled and logged, or another server be taken.
-		if o, err = redis.ParseURL(text); err != nil || strings.Contains(text, "#") || !strings.Contains(text, "://") {
-			return nil, errURL
-		}
-		if o.TLSConfig != nil {
-			return nil, errors.New("REDIS_URL: rediss:// is not built yet")
-		}
-		if o.Username != "" {
-			username = o.Username
-		}
-		if o.Password != "" {
-			password = config.NewSecret(o.Password)
-		}
-		o.Username, o.Password = "", ""
+		o.Network, o.Addr, o.DB = named.Network, named.Addr, named.DB
 	}
-	o.PoolSize = r.PoolSize
 	bounded(o)
-	// Read anew for each connection, so that a rotated password needs no restart.
-	o.CredentialsProviderContext = func(context.Context) (string, string, error) {
-		value, err := password.Value()
-		return username, value, err
+	if r.PoolSize > 0 {
+		o.PoolSize = r.PoolSize
 	}
 	return o, nil
 }
-
-var errURL = errors.New("REDIS_URL is no URL like redis://user:password@host:6379/0," +
-	" in which all but letters, digits and -._~ of user and password is written as %XX")
 
 // bounded sets the bounds of a client of one server.
 func bounded(o *redis.Options) {
@@ -67,51 +47,61 @@ func bounded(o *redis.Options) {
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout = dialTimeout, ioTimeout, ioTimeout
 	o.ContextTimeoutEnabled = true // else a frozen Redis ignores the budget
 	o.DisableIdentity = true       // two round trips less in each handshake, this and the next
+	o.PipelinePoolSize = -1        // pipelines use the one pool, whose size is configured
 	o.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }
 
-// dialSingle returns a client of one server, which connects when it is first used, and its watch;
-// nil without a greeter.
-func (c *Conn) dialSingle(r config.Redis, greeter Greeter) (redis.UniversalClient, *watch, error) {
-	o, err := optionsOf(r)
+// dialSingle returns a client of one server, or of the primary that Sentinels know. It connects
+// when it is first used.
+func (c *Conn) dialSingle(greeter Greeter) (redis.UniversalClient, error) {
+	o, err := optionsOf(c.redis)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	o.Dialer = c.open.dial
-	if greeter == nil {
-		return redis.NewClient(o), nil, nil
+	if c.redis.Sentinels != "" {
+		c.sentinels = newSentinels(c.redis, c.keeper)
 	}
-	again := *o
-	again.Dialer, again.PoolSize = nil, 1
-	w := c.newWatch(greeter)
-	w.fresh = func(string) *redis.Client { copied := again; return redis.NewClient(&copied) }
-	w.addrs = func(context.Context) ([]string, error) { return []string{o.Addr}, nil }
-	o.OnConnect = func(ctx context.Context, conn *redis.Conn) error { return w.admit(ctx, o.Addr, conn) }
-	return redis.NewClient(o), w, nil
+	o.Dialer, o.CredentialsProviderContext = c.dialPooled, c.credentials
+	addr := o.Addr
+	c.db = o.DB
+	c.addrs = func(context.Context) ([]string, error) { return []string{addr}, nil }
+	if greeter != nil {
+		c.watch = c.newWatch(greeter)
+	}
+	o.OnConnect = func(ctx context.Context, conn *redis.Conn) error {
+		if err := c.introduce(ctx, conn); err != nil || greeter == nil {
+			return err
+		}
+		return c.watch.admit(ctx, addr, conn)
+	}
+	return redis.NewClient(o), nil
 }
 
-// dialCluster returns a client of a Cluster, and its watch; nil without a greeter.
-func (c *Conn) dialCluster(r config.Redis, greeter Greeter) (redis.UniversalClient, *watch) {
+// dialCluster returns a client of a Cluster.
+func (c *Conn) dialCluster(greeter Greeter) redis.UniversalClient {
 	o := &redis.ClusterOptions{
-		Addrs: strings.Split(r.Cluster, ","), PoolSize: r.PoolSize, MaxRetries: -1, DialerRetries: 1,
+		Addrs: c.redis.Cluster.List(), PoolSize: c.redis.PoolSize, PipelinePoolSize: -1,
+		MaxRetries: -1, DialerRetries: 1,
 		MaxRedirects: 3, // -MOVED and -ASK: a healthy Cluster needs one
 		DialTimeout:  dialTimeout, ReadTimeout: ioTimeout, WriteTimeout: ioTimeout,
-		ContextTimeoutEnabled: true, DisableIdentity: true, Dialer: c.open.dial,
-		MaintNotificationsConfig:   &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
-		CredentialsProviderContext: credentialsOf(r),
+		ContextTimeoutEnabled: true, DisableIdentity: true,
+		ClusterStateReloadInterval: topologyEvery,
+		Dialer:                     c.dialPooled, CredentialsProviderContext: c.credentials,
+		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
-	if greeter == nil {
-		return redis.NewClusterClient(o), nil
+	if greeter != nil {
+		c.watch = c.newWatch(greeter)
+		c.watch.node = c.Node
 	}
-	w := c.newWatch(greeter)
-	w.node = func(addr string) *redis.Client { return nodeOf(r, addr) }
-	w.fresh = w.node
 	o.OnConnect = func(ctx context.Context, conn *redis.Conn) error {
-		_, err := greeter.Greet(ctx, conn, w.node)
+		if err := c.introduce(ctx, conn); err != nil || greeter == nil {
+			return err
+		}
+		_, err := greeter.Greet(ctx, conn, c.Node)
 		return err
 	}
 	client := redis.NewClusterClient(o)
-	w.addrs = func(ctx context.Context) (addrs []string, err error) {
+	c.addrs = func(ctx context.Context) (addrs []string, err error) {
 		var mu sync.Mutex
 		err = client.ForEachMaster(ctx, func(_ context.Context, node *redis.Client) error {
 			mu.Lock()
@@ -121,21 +111,80 @@ func (c *Conn) dialCluster(r config.Redis, greeter Greeter) (redis.UniversalClie
 		})
 		return addrs, err
 	}
-	return client, w
+	return client
 }
 
-// nodeOf is a client of one node of a Cluster.
-func nodeOf(r config.Redis, addr string) *redis.Client {
-	o := &redis.Options{Addr: addr, PoolSize: 1, CredentialsProviderContext: credentialsOf(r)}
+// dialPooled implements the Dialer of go-redis for the client itself.
+func (c *Conn) dialPooled(ctx context.Context, _, addr string) (net.Conn, error) {
+	a, err := c.keeper.current()
+	if err != nil {
+		return nil, dialError{err}
+	}
+	conn, err := c.dialAs(ctx, addr, a)
+	if err != nil {
+		return nil, err
+	}
+	return c.open.add(conn, addr, a), nil
+}
+
+// dialAs dials a server as the pool names it.
+func (c *Conn) dialAs(ctx context.Context, addr string, a *access) (net.Conn, error) {
+	if c.sentinels != nil {
+		primary, err := c.sentinels.primary(ctx)
+		if err != nil {
+			return nil, dialError{err}
+		}
+		addr = primary
+	}
+	conn, err := reach(ctx, addr, c.redis.ServerName, a)
+	c.dialled.Store(&err)
+	return conn, err
+}
+
+// credentials implements the CredentialsProviderContext of go-redis.
+func (c *Conn) credentials(context.Context) (username, password string, err error) {
+	a, err := c.keeper.current()
+	if err != nil {
+		return "", "", err
+	}
+	return a.username, a.password, nil
+}
+
+// fresh is a client with one connection of its own, made with the access a; nil: with the current
+// one. It greets nobody, and has to be closed.
+func (c *Conn) fresh(addr string, a *access) *redis.Client {
+	get := c.keeper.current
+	if a != nil {
+		get = func() (*access, error) { return a, nil }
+	}
+	o := &redis.Options{Addr: addr, DB: c.db, PoolSize: 1}
 	bounded(o)
+	o.Dialer = func(ctx context.Context, _, addr string) (net.Conn, error) {
+		now, err := get()
+		if err != nil {
+			return nil, dialError{err}
+		}
+		return c.dialAs(ctx, addr, now)
+	}
+	o.CredentialsProviderContext = func(context.Context) (string, string, error) {
+		now, err := get()
+		if err != nil {
+			return "", "", err
+		}
+		return now.username, now.password, nil
+	}
 	return redis.NewClient(o)
 }
 
-// credentialsOf reads the password anew for each connection, so that a rotated one needs no
-// restart.
-func credentialsOf(r config.Redis) func(context.Context) (string, string, error) {
-	return func(context.Context) (string, string, error) {
-		value, err := r.Password.Value()
-		return r.Username, value, err
+// introduce gives a connection its name in CLIENT LIST. A server that forbids or does not know that
+// is used all the same.
+func (c *Conn) introduce(ctx context.Context, conn *redis.Conn) error {
+	if c.label == "" {
+		return nil
 	}
+	err := conn.ClientSetName(ctx, c.label).Err()
+	if isReply(err) && !isAccess(err) {
+		return nil
+	}
+	return err
 }

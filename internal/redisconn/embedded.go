@@ -44,7 +44,7 @@ func StartEmbedded(drops ...string) (*Embedded, error) {
 // Config is how it is reached.
 func (e *Embedded) Config() config.Redis {
 	host, port, _ := net.SplitHostPort(e.server.Addr())
-	return config.Redis{Host: host, Port: port}
+	return config.Redis{Host: host, Port: port, Embedded: true}
 }
 
 // Run moves its clock and bounds its memory, until ctx is done.

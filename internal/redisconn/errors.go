@@ -44,12 +44,41 @@ var away = []string{
 // isFailure reports whether an error speaks against Redis itself: anything but an error reply to
 // one odd command.
 func isFailure(err error) bool {
+	if _, ok := errors.AsType[dialError](err); ok {
+		return true // also where a Sentinel replied with an error
+	}
 	reply, ok := errors.AsType[redis.Error](err)
 	if !ok {
 		return true
 	}
 	return says(reply.Error(), away)
 }
+
+// isReply reports whether err is a reply of a server.
+func isReply(err error) bool {
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
+}
+
+// letIn are the beginnings of error replies to a connection that has to authenticate, or did so
+// with a wrong or expired password.
+var letIn = []string{"NOAUTH", "WRONGPASS", "ERR AUTH", "ERR invalid password", "ERR invalid username-password"}
+
+// isAccess reports whether a server did not let us in: it refused a password or a certificate, or
+// we refused its certificate.
+func isAccess(err error) bool {
+	if err == nil {
+		return false
+	}
+	if _, ok := errors.AsType[*tlsError](err); ok {
+		return !isTimeout(err)
+	}
+	return isReply(err) && says(err.Error(), letIn) || strings.Contains(err.Error(), alert)
+}
+
+// alert begins the errors by which crypto/tls names the other side's refusal. In TLS 1.3 that of a
+// client certificate comes after the handshake.
+const alert = "remote error: tls: "
 
 // demoted are the beginnings of error replies of a server that is not a primary, or not any more.
 var demoted = []string{"READONLY", "MASTERDOWN", "UNBLOCKED"}
@@ -64,10 +93,19 @@ func says(message string, words []string) bool {
 	})
 }
 
+// isTimeout reports whether err is the end of a time.
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return errors.Is(err, context.DeadlineExceeded) || ok && timeout.Timeout()
+}
+
 // Uncertain reports whether a command may have been executed although it failed: always, unless
 // nothing was sent or Redis itself refused it.
 func Uncertain(err error) bool {
 	if err == nil || errors.Is(err, ErrAway) || errors.Is(err, ErrBudget) || errors.Is(err, ErrUnproved) {
+		return false
+	}
+	if _, ok := errors.AsType[dialError](err); ok {
 		return false
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
@@ -79,13 +117,12 @@ func Uncertain(err error) bool {
 
 // Reason is why a request went past the cache after this error.
 func Reason(err error) reason.Reason {
-	timeout, ok := errors.AsType[net.Error](err)
 	switch {
 	case err == nil:
 		return ""
 	case errors.Is(err, ErrAway):
 		return reason.BreakerOpen
-	case errors.Is(err, ErrBudget), errors.Is(err, ErrUnproved), errors.Is(err, context.DeadlineExceeded), ok && timeout.Timeout():
+	case errors.Is(err, ErrBudget), errors.Is(err, ErrUnproved), isTimeout(err):
 		return reason.RedisTimeout
 	}
 	return reason.RedisError

@@ -50,6 +50,8 @@ func (c *Conn) Run(ctx context.Context) {
 	if c.watch != nil {
 		watching.Go(func() { c.watch.run(ctx) })
 	}
+	watching.Go(func() { c.rotate(ctx) })
+	watching.Go(func() { c.look(ctx) })
 	tick := time.NewTicker(probeEvery)
 	defer tick.Stop()
 	var last time.Time
@@ -83,9 +85,12 @@ func (c *Conn) trial(ctx context.Context) bool {
 		c.observe("probe", time.Since(start), err != nil)
 		return struct{}{}, err
 	})
-	before := c.reached.Swap(err == nil)
-	if err != nil && before && !errors.Is(err, errLeft) && !errors.Is(err, gobreaker.ErrOpenState) {
-		c.log.Warn("redis does not answer as it should", "redis", c.name, "error", err)
+	c.reached.Store(err == nil)
+	switch {
+	case err == nil:
+		c.fault.clear()
+	case !errors.Is(err, errLeft) && !errors.Is(err, gobreaker.ErrOpenState):
+		c.failed(ctx, err)
 	}
 	return err == nil
 }
@@ -93,11 +98,14 @@ func (c *Conn) trial(ctx context.Context) bool {
 // Healthy says why Redis is away; nil if it takes commands, as far as the last probe and the
 // breaker know.
 func (c *Conn) Healthy() error {
-	if c.State() != Closed {
+	fault := c.fault.get()
+	switch {
+	case c.State() != Closed && fault == "":
 		return ErrAway
-	}
-	if !c.reached.Load() {
+	case c.State() == Closed && c.reached.Load():
+		return nil
+	case fault == "":
 		return errors.New("redis does not answer the probe")
 	}
-	return nil
+	return errors.New(fault)
 }

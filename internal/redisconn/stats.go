@@ -1,23 +1,48 @@
 package redisconn
 
+import "github.com/redis/go-redis/v9"
+
 // Stats are a pool's statistics since the start, with the names of /status.
 type Stats struct {
 	Connected  bool   `json:"connected"`
+	Error      string `json:"error,omitempty"` // why it is not
 	Hits       uint32 `json:"hits"`
 	Misses     uint32 `json:"misses"`
 	Timeouts   uint32 `json:"timeouts"`
 	TotalConns uint32 `json:"total_conns"`
 	IdleConns  uint32 `json:"idle_conns"`
 	StaleConns uint32 `json:"stale_conns"`
+	// PoolSize bounds TotalConns; in Cluster for each node.
+	PoolSize int `json:"pool_size"`
+	// OpenConns are all sockets that are held: those of the pool, and of subscriptions.
+	OpenConns int `json:"open_conns"`
 }
 
 // Stats reads the pool. It waits for nothing.
 func (c *Conn) Stats() Stats {
-	s := c.client.PoolStats()
-	return Stats{
-		Connected: c.Healthy() == nil, Hits: s.Hits, Misses: s.Misses, Timeouts: s.Timeouts,
-		TotalConns: s.TotalConns, IdleConns: s.IdleConns, StaleConns: s.StaleConns,
+	healthy := c.Healthy()
+	s := Stats{Connected: healthy == nil, PoolSize: c.poolSize(), OpenConns: c.open.size()}
+	if healthy != nil {
+		s.Error = healthy.Error()
+		if c.Cluster() {
+			return s // the library would look for the nodes first
+		}
 	}
+	p := c.client.PoolStats()
+	s.Hits, s.Misses, s.Timeouts = p.Hits, p.Misses, p.Timeouts
+	s.TotalConns, s.IdleConns, s.StaleConns = p.TotalConns, p.IdleConns, p.StaleConns
+	return s
+}
+
+// poolSize is the bound of the pool.
+func (c *Conn) poolSize() int {
+	switch client := c.client.(type) {
+	case *redis.Client:
+		return client.Options().PoolSize
+	case *redis.ClusterClient:
+		return client.Options().PoolSize
+	}
+	return 0
 }
 
 // String is the state's name in /status.

@@ -41,11 +41,10 @@ var errReplaced = errors.New("redis: another server answers")
 // All connections are greeted when they are made, and refused where they lead to another server
 // than the rest. One answer over a new connection therefore speaks for all of them.
 type watch struct {
+	conn    *Conn
 	greeter Greeter
 	open    *connections
-	fresh   func(addr string) *redis.Client             // dials anew; greets nobody
-	addrs   func(ctx context.Context) ([]string, error) // of all primaries
-	node    func(addr string) *redis.Client             // nil for one server
+	node    func(addr string) *redis.Client // nil for one server
 	log     *slog.Logger
 	name    string
 	begun   time.Time
@@ -91,8 +90,9 @@ func (w *watch) look(ctx context.Context) (told bool) {
 	start := time.Since(w.begun)
 	bounded, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
-	addrs, err := w.addrs(bounded)
+	addrs, err := w.conn.addrs(bounded)
 	if err != nil {
+		w.conn.failed(ctx, err)
 		return true
 	}
 	var all sync.WaitGroup
@@ -103,11 +103,15 @@ func (w *watch) look(ctx context.Context) (told bool) {
 			if err != nil && ctx.Err() == nil {
 				failed.Store(true)
 				w.open.drop(addr)
+				w.conn.failed(ctx, err)
 			}
 			untold.Store(untold.Load() || err == nil && server == "")
 		})
 	}
 	all.Wait()
+	if cluster, ok := w.conn.client.(*redis.ClusterClient); ok && failed.Load() {
+		cluster.ReloadState(ctx) // in the background
+	}
 	if !failed.Load() {
 		w.proved.Store(int64(start))
 		w.wakeWaiting()
@@ -150,7 +154,15 @@ func (w *watch) awaitTrust(ctx context.Context) bool {
 // ask dials addr and asks who answers. An error means that the connections to addr are not to be
 // used any more.
 func (w *watch) ask(ctx context.Context, addr string) (server string, err error) {
-	client := w.fresh(addr)
+	server, err = w.askOnce(ctx, addr)
+	if err != nil && w.conn.keeper.refused(err) {
+		server, err = w.askOnce(ctx, addr)
+	}
+	return server, err
+}
+
+func (w *watch) askOnce(ctx context.Context, addr string) (server string, err error) {
+	client := w.conn.fresh(addr, nil)
 	defer client.Close()
 	conn := client.Conn()
 	defer conn.Close()

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"sidecar/cachekeys"
-	"sidecar/internal/config"
 	"sidecar/internal/entry"
 	"sidecar/internal/reason"
 	"sidecar/internal/store"
@@ -366,7 +365,7 @@ func TestARedisThatTakesNothingHoldsTheReaderUpOnce(t *testing.T) {
 
 func TestChunksInACluster(t *testing.T) {
 	cluster := redisd.StartCluster(t)
-	w := on(t, cluster.Nodes[0], connectTo(t, config.Redis{Cluster: cluster.Addrs()}))
+	w := on(t, cluster.Nodes[0], connectTo(t, cluster.Redis()))
 	for i := range 3 {
 		q, body := query(fmt.Sprintf("/large/%d", i), nil), content(4*each+i, byte(i))
 		for range 2 { // the second time, chunks are replaced

@@ -10,7 +10,6 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"sidecar/internal/config"
 	"sidecar/test/redisd"
 )
 
@@ -48,7 +47,7 @@ func TestAMissTakesTwoRoundTripsBeforeTheBackendAndThreeInCluster(t *testing.T) 
 		opening int64
 	}{
 		{"one server", another(t, server), 1},
-		{"cluster", on(t, nil, connectTo(t, config.Redis{Cluster: cluster.Addrs()})), 2},
+		{"cluster", on(t, nil, connectTo(t, cluster.Redis())), 2},
 	} {
 		t.Run(c.place, func(t *testing.T) {
 			c.w.t = t

@@ -46,7 +46,7 @@ func watch(t *testing.T, r *redisd.Server) *monitor {
 			}
 			_, command, _ := strings.Cut(line, "] ")
 			if strings.Contains(line, " lua] ") || strings.Contains(command, ":probe") || strings.Contains(command, ":known:") ||
-				strings.HasPrefix(strings.ToLower(command), `"info"`) || strings.HasPrefix(strings.ToLower(command), `"hello"`) {
+				strings.HasPrefix(strings.ToLower(command), `"info"`) || strings.HasPrefix(strings.ToLower(command), `"hello"`) || strings.HasPrefix(strings.ToLower(command), `"slowlog"`) {
 				continue
 			}
 			m.mu.Lock()

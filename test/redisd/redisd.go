@@ -3,6 +3,7 @@
 package redisd
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -30,6 +31,8 @@ type Server struct {
 	port     int
 	password string
 	config   []string // lines of redis.conf
+	tls      *Files   // its certificate; nil: no TLS
+	sentinel bool
 	process  *exec.Cmd
 	exited   chan struct{}
 }
@@ -46,6 +49,10 @@ func Password(p string) Option {
 func Config(lines ...string) Option {
 	return func(s *Server) { s.config = append(s.config, lines...) }
 }
+
+// TLS makes the server speak TLS alone, with the certificate in f. It wants a client certificate of
+// the same CA, unless Config says otherwise.
+func TLS(f *Files) Option { return func(s *Server) { s.tls = f } }
 
 // AOF keeps an append-only file, synced as fsync says: "always" or "everysec".
 func AOF(fsync string) Option { return Config("appendonly yes", "appendfsync "+fsync) }
@@ -105,17 +112,13 @@ func freePort() (port int, err error) {
 // there.
 func (s *Server) launch() error {
 	conf := filepath.Join(s.dir, "redis.conf")
-	lines := append([]string{
-		"bind 127.0.0.1", "port " + strconv.Itoa(s.port), "dir " + s.dir, `save ""`, "logfile " + filepath.Join(s.dir, "redis.log"),
-		"enable-debug-command local",
-	}, s.config...)
-	if s.password != "" {
-		lines = append(lines, "requirepass "+s.password)
-	}
-	if err := os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+	if err := s.configure(conf); err != nil {
 		return err
 	}
 	s.process = exec.Command("redis-server", conf)
+	if s.sentinel {
+		s.process.Args = append(s.process.Args, "--sentinel")
+	}
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.process.Start(); err != nil {
 		return err
@@ -127,6 +130,31 @@ func (s *Server) launch() error {
 		close(exited)
 	}(s.process)
 	return s.await()
+}
+
+// configure writes redis.conf. A Sentinel's holds its state: it is written once for each port.
+func (s *Server) configure(conf string) error {
+	lines := []string{
+		"bind 127.0.0.1", "dir " + s.dir, "logfile " + filepath.Join(s.dir, "redis.log"),
+	}
+	if s.sentinel {
+		if written, _ := os.ReadFile(conf); strings.Contains(string(written), "port "+s.Port()+"\n") {
+			return nil
+		}
+	} else {
+		lines = append(lines, `save ""`, "enable-debug-command local")
+	}
+	if s.tls == nil {
+		lines = append(lines, "port "+s.Port())
+	} else {
+		lines = append(lines, "port 0", "tls-port "+s.Port(), "tls-cert-file "+s.tls.Cert,
+			"tls-key-file "+s.tls.Key, "tls-ca-cert-file "+s.tls.CA, "tls-replication yes", "tls-cluster yes")
+	}
+	lines = append(lines, s.config...)
+	if s.password != "" {
+		lines = append(lines, "requirepass "+s.password)
+	}
+	return os.WriteFile(conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }
 
 func (s *Server) await() error {
@@ -150,6 +178,9 @@ func (s *Server) answers() bool {
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if s.tls != nil {
+		conn = tls.Client(conn, s.tls.Config())
+	}
 	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
 		return false
 	}
@@ -181,15 +212,23 @@ func (s *Server) Log() string {
 
 // Client returns a client for the test's own commands. It is closed when the test ends.
 func (s *Server) Client() *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: s.Addr(), Password: s.password, MaxRetries: -1})
+	c := redis.NewClient(s.options())
 	s.t.Cleanup(func() { _ = c.Close() })
 	return c
+}
+
+func (s *Server) options() *redis.Options {
+	o := &redis.Options{Addr: s.Addr(), Password: s.password, MaxRetries: -1}
+	if s.tls != nil {
+		o.TLSConfig = s.tls.Config()
+	}
+	return o
 }
 
 // Do sends one command and returns its reply; an error reply fails the test.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()
-	c := redis.NewClient(&redis.Options{Addr: s.Addr(), Password: s.password, MaxRetries: -1})
+	c := redis.NewClient(s.options())
 	defer c.Close()
 	reply, err := c.Do(s.t.Context(), args...).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {

@@ -55,7 +55,11 @@ func (s *Server) For(t testing.TB) *Server {
 
 // Redis is how the server is reached.
 func (s *Server) Redis() config.Redis {
-	return config.Redis{Host: s.Host(), Port: s.Port(), Password: config.NewSecret(s.password)}
+	r := config.Redis{Host: s.Host(), Port: s.Port(), Password: config.NewSecret(s.password)}
+	if s.tls != nil {
+		r.TLS, r.CAFile, r.CertFile, r.KeyFile = true, s.tls.CA, s.tls.Cert, s.tls.Key
+	}
+	return r
 }
 
 // Connect returns a connection as the sidecar makes it. observe is told of each operation; nil:

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/config"
+	"sidecar/test/proc"
+	"sidecar/test/redisd"
+)
+
+// variables are the environment that names r. Secrets are in files.
+func variables(t *testing.T, prefix string, r config.Redis) []string {
+	t.Helper()
+	env := []string{}
+	add := func(name, value string) {
+		if value != "" {
+			env = append(env, prefix+name+"="+value)
+		}
+	}
+	file := func(name string, s config.Secret) {
+		if value, err := s.Value(); err == nil && value != "" {
+			add(name+"_FILE", written(t, name, value+"\n"))
+		}
+	}
+	add("HOST", r.Host)
+	add("PORT", r.Port)
+	add("SENTINEL_HOSTS", string(r.Sentinels))
+	add("SENTINEL_MASTER", r.Master)
+	add("CLUSTER_HOSTS", string(r.Cluster))
+	file("PASSWORD", r.Password)
+	file("SENTINEL_PASSWORD", r.SentinelPassword)
+	if r.TLS {
+		add("TLS", "true")
+		add("TLS_CA_FILE", r.CAFile)
+		add("TLS_CERT_FILE", r.CertFile)
+		add("TLS_KEY_FILE", r.KeyFile)
+	}
+	return env
+}
+
+// startPair starts two sidecars before one API on the Redis of environ.
+func startPair(t *testing.T, environ []string) *failover {
+	t.Helper()
+	f := &failover{t: t}
+	api := f.api()
+	for _, p := range []*process{&f.writer, &f.reader} {
+		p.start(t, api, "available", environ...)
+	}
+	for _, p := range []process{f.writer, f.reader} {
+		f.awaitHit(p)
+	}
+	return f
+}
+
+// during writes and reads for a while, and does something meanwhile.
+func (f *failover) during(d time.Duration, do func()) {
+	f.t.Helper()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		f.readAndWrite(d)
+	}()
+	do()
+	<-ended
+}
+
+func TestASentinelFailoverToAReplicaThatIsBehindServesNothingStale(t *testing.T) {
+	t.Parallel()
+	s := redisd.StartSentinels(t, "geheim", redisd.NewCA(t).Host())
+	f := startPair(t, variables(t, "REDIS_", s.Redis()))
+	f.during(6*time.Second, func() {
+		s.Replica.Do("CONFIG", "SET", "masterauth", "wrong")
+		s.Primary.Do("CLIENT", "KILL", "TYPE", "replica")
+		time.Sleep(time.Second) // of writes that the replica never hears of
+		if there, behind := offset(s.Primary), offset(s.Replica); there <= behind {
+			t.Errorf("the replica is at %d of %d: it is not behind", behind, there)
+		}
+		s.Primary.Kill()
+		s.AwaitFailover()
+	})
+	f.awaitHit(f.reader)
+	f.enqueue(f.writer)
+}
+
+// offset is how far a server's replication has come.
+func offset(s *redisd.Server) (n int64) {
+	for line := range strings.Lines(fmt.Sprint(s.Do("INFO", "replication"))) {
+		if _, err := fmt.Sscanf(line, "master_repl_offset:%d", &n); err == nil {
+			return n
+		}
+	}
+	return -1
+}
+
+// connectionsOf are the connections of sidecars to a server.
+func connectionsOf(s *redisd.Server) (n int) {
+	return strings.Count(fmt.Sprint(s.Do("CLIENT", "LIST")), " name=sidecar:")
+}
+
+func TestASentinelFailoverWhileTheOldPrimaryIsUpLetsGoOfIt(t *testing.T) {
+	t.Parallel()
+	s := redisd.StartSentinels(t, "", nil)
+	f := startPair(t, variables(t, "REDIS_", s.Redis()))
+	f.during(5*time.Second, func() {
+		s.Watchers[0].Do("SENTINEL", "FAILOVER", redisd.Master)
+		s.AwaitFailover()
+	})
+	f.awaitHit(f.reader)
+	proc.Await(t, 5*time.Second, func() error {
+		if n := connectionsOf(s.Primary); n > 0 {
+			return fmt.Errorf("%d connections lead to the demoted server", n)
+		}
+		return nil
+	})
+}
+
+func TestAClusterKeepsThePromiseWhileAShardFailsOverAndSlotsMove(t *testing.T) {
+	t.Parallel()
+	c := redisd.StartCluster(t)
+	node, _ := c.Owner(cachekeys.NewNames("sidecar").Token(cachekeys.All.Digest()))
+	replica := c.AddReplica(node)
+	r := c.Redis()
+	other := c.Nodes[(node+1)%3]
+	r.Cluster = config.Hosts("127.0.0.1:1,127.0.0.1:2," + other.Addr()) // one of three seeds answers
+	f := startPair(t, append(variables(t, "REDIS_", r), variables(t, "JOBS_REDIS_", redisd.Start(t).Redis())...))
+	f.enqueue(f.writer)
+	f.during(6*time.Second, func() {
+		c.Nodes[node].Kill()
+		c.AwaitPrimary(replica)
+	})
+	f.awaitHit(f.reader)
+	c.Nodes[node] = replica
+
+	var moved []int64
+	f.during(2*time.Second, func() {
+		for _, key := range c.Keys(t) {
+			from, slot := c.Owner(key)
+			if to := (from + 1) % 3; !slices.Contains(moved, slot) {
+				c.Move(slot, from, to)
+				moved = append(moved, slot)
+			}
+		}
+	})
+	f.awaitHit(f.reader)
+	if len(moved) == 0 {
+		t.Error("no slot was moved")
+	}
+}
+
+func TestJobsAreOnAnotherKindOfRedisThanTheCache(t *testing.T) {
+	t.Parallel()
+	cluster := redisd.StartCluster(t, redisd.TLS(redisd.NewCA(t).Host()))
+	single := redisd.Start(t, redisd.Password("geheim"), redisd.Config("user default on >geheim ~* &* +@all"))
+	tls := cluster.Nodes[0].Redis()
+	tls.Host, tls.Port, tls.Cluster = "", "", cluster.Redis().Cluster
+	for name, env := range map[string][]string{
+		"jobs on a Cluster":  append(variables(t, "REDIS_", single.Redis()), variables(t, "JOBS_REDIS_", tls)...),
+		"cache on a Cluster": append(variables(t, "REDIS_", tls), variables(t, "JOBS_REDIS_", single.Redis())...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &failover{t: t}
+			f.writer.start(t, f.api(), "available", append(env, "REDIS_KEY_PREFIX="+strings.ReplaceAll(name, " ", "-"))...)
+			f.awaitHit(f.writer)
+			f.enqueue(f.writer)
+		})
+	}
+}
+
+// enqueue has a job done.
+func (f *failover) enqueue(p process) {
+	f.t.Helper()
+	resp, err := http.Post(p.url+"/craft", "application/json", strings.NewReader("{}"))
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var doc struct {
+		URL string `json:"status_url"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil || resp.StatusCode != http.StatusAccepted {
+		f.t.Fatalf("%s: %v\n%s", resp.Status, err, p.log)
+	}
+	proc.Await(f.t, 20*time.Second, func() error {
+		resp, err := http.Get(p.url + doc.URL)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || !strings.Contains(string(body), `"succeeded"`) {
+			return fmt.Errorf("%s, %v", body, err)
+		}
+		return nil
+	})
+}

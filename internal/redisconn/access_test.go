@@ -1,0 +1,152 @@
+package redisconn_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sidecar/internal/config"
+	"sidecar/internal/redisconn"
+	"sidecar/test/proc"
+	"sidecar/test/redisd"
+)
+
+func TestTLSWithAPrivateCAAndAClientCertificate(t *testing.T) {
+	t.Parallel()
+	ca := redisd.NewCA(t)
+	server := redisd.Start(t, redisd.TLS(ca.Host()), redisd.Password("geheim"))
+	for name, r := range map[string]config.Redis{
+		"variables": server.Redis(),
+		"rediss": func() config.Redis {
+			r := server.Redis()
+			r.URL, r.Host, r.Port, r.TLS = config.NewSecret("rediss://:geheim@"+server.Addr()), "", "", false
+			r.Password = config.Secret{}
+			return r
+		}(),
+	} {
+		c := open(t, r, patient)
+		if err := set(t.Context(), c, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Each fault is named with its variable, the connection is not used, and it is used as soon as the
+// fault is put right, without a restart.
+func TestAFaultOfAccessIsNamedAndRecovers(t *testing.T) {
+	t.Parallel()
+	ca := redisd.NewCA(t)
+	good := ca.Host()
+	secure := redisd.Start(t, redisd.TLS(good))
+	plain := redisd.Start(t, redisd.Password("geheim"))
+	files := func(t *testing.T, r config.Redis) (config.Redis, func(name, file string)) {
+		dir := t.TempDir()
+		r.CAFile, r.CertFile, r.KeyFile = filepath.Join(dir, "ca"), filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+		put := func(name, file string) {
+			content, err := os.ReadFile(file)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, name), content, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		put("ca", good.CA)
+		put("cert", good.Cert)
+		put("key", good.Key)
+		return r, put
+	}
+	for _, c := range []struct {
+		name, want string
+		fault      func(put func(name, file string))
+	}{
+		{"a CA that is no PEM", "REDIS_TLS_CA_FILE", func(put func(string, string)) { put("ca", "access_test.go") }},
+		{"another CA", "REDIS_TLS_CA_FILE", func(put func(string, string)) { put("ca", redisd.NewCA(t).Host().CA) }},
+		{"a key of another certificate", "REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE", func(put func(string, string)) { put("key", ca.Host().Key) }},
+		{"a client certificate of another CA", "REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE", func(put func(string, string)) {
+			other := redisd.NewCA(t).Host()
+			put("cert", other.Cert)
+			put("key", other.Key)
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r, put := files(t, secure.Redis())
+			c.fault(put)
+			conn := greeting(t, r)
+			awaitFault(t, conn, c.want)
+			put("ca", good.CA)
+			put("cert", good.Cert)
+			put("key", good.Key)
+			awaitHealthy(t, conn)
+		})
+	}
+	for _, c := range []struct {
+		name, want string
+		redis      config.Redis
+	}{
+		{"TLS on a plain port", "unset REDIS_TLS", func() config.Redis { r := plain.Redis(); r.TLS = true; return r }()},
+		{"plain on a port of TLS", "REDIS_TLS=true", func() config.Redis { r := secure.Redis(); r.TLS = false; return r }()},
+		{"a wrong password", "REDIS_PASSWORD", func() config.Redis { r := plain.Redis(); r.Password = config.NewSecret("x"); return r }()},
+		{"no password", "set REDIS_PASSWORD", func() config.Redis { r := plain.Redis(); r.Password = config.Secret{}; return r }()},
+		{"a name that is not in the certificate", "REDIS_TLS_SERVER_NAME", func() config.Redis { r := secure.Redis(); r.ServerName = "redis.example"; return r }()},
+		{"a closed port", "refused", config.Redis{Host: "127.0.0.1", Port: "1"}},
+		{"no such database", "REDIS_DB", func() config.Redis { r := plain.Redis(); r.DB = 99; return r }()},
+		{"no Cluster", "REDIS_HOST", config.Redis{Cluster: config.Hosts(redisd.Start(t).Addr())}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			conn := greeting(t, c.redis)
+			awaitFault(t, conn, c.want)
+		})
+	}
+}
+
+func TestAnExpiredCertificateAndOneOfAnotherHostAreNamed(t *testing.T) {
+	t.Parallel()
+	ca := redisd.NewCA(t)
+	for want, cert := range map[string]*redisd.Files{
+		"certificate expired":   ca.Issue("127.0.0.1", time.Now().Add(-time.Hour)),
+		"REDIS_TLS_SERVER_NAME": ca.Issue("redis.example", time.Now().Add(time.Hour)),
+	} {
+		server := redisd.Start(t, redisd.TLS(cert), redisd.Config("tls-auth-clients no"))
+		r := server.Redis()
+		r.CertFile, r.KeyFile = "", ""
+		conn := greeting(t, r)
+		awaitFault(t, conn, want)
+		if want == "REDIS_TLS_SERVER_NAME" {
+			r.ServerName = "redis.example"
+			awaitHealthy(t, greeting(t, r))
+		}
+	}
+}
+
+// greeting is a connection that probes and watches.
+func greeting(t *testing.T, r config.Redis) *redisconn.Conn {
+	t.Helper()
+	c, err := redisconn.New(redisconn.Options{
+		Name: "cache", Redis: r, Breaker: patient, Names: testNames, Greet: redisconn.Primary{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	probing(t, c)
+	return c
+}
+
+func awaitFault(t *testing.T, c *redisconn.Conn, want string) {
+	t.Helper()
+	proc.Await(t, 20*time.Second, func() error {
+		if err := c.Healthy(); err == nil || !strings.Contains(err.Error(), want) {
+			return fmt.Errorf("%v, want %q", err, want)
+		}
+		return nil
+	})
+	if s := c.Stats(); s.Connected || !strings.Contains(s.Error, want) {
+		t.Errorf("%+v", s)
+	}
+}

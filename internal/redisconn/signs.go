@@ -1,0 +1,41 @@
+package redisconn
+
+import (
+	"context"
+	"net"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// signs look at the errors of all commands, those of asynq and of subscriptions among them, for
+// signs that the server is no primary any more, or wants another password.
+type signs struct{ conn *Conn }
+
+func (s signs) look(err error) error {
+	if err == nil {
+		return nil
+	}
+	if isDemoted(err) {
+		s.conn.open.drop("")
+	}
+	s.conn.keeper.refused(err)
+	return err
+}
+
+// DialHook implements redis.Hook.
+func (s signs) DialHook(next redis.DialHook) redis.DialHook {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := next(ctx, network, addr)
+		return conn, s.look(err)
+	}
+}
+
+// ProcessHook implements redis.Hook.
+func (s signs) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error { return s.look(next(ctx, cmd)) }
+}
+
+// ProcessPipelineHook implements redis.Hook.
+func (s signs) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return func(ctx context.Context, cmds []redis.Cmder) error { return s.look(next(ctx, cmds)) }
+}
