@@ -19,10 +19,7 @@ const idempotencyKey = "Idempotency-Key"
 //
 // A caller that cannot be told from others gets no job, since nobody could ask for it later.
 func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason) {
-	if plan.Job == nil {
-		return false, reason.NoRoute
-	}
-	if why := plan.Caller.Bypass; why != "" {
+	if why := plan.NoJob(r.ContentLength); why != "" {
 		return false, why
 	}
 	body, why := h.readBody(r, plan.Job.MaxBody)

@@ -14,9 +14,6 @@ import (
 // backend whole in any case. why is the reason that there is no job: the body is longer, or late,
 // or ended early. The body has to be released.
 func (h *Hook) readBody(r *http.Request, limit int64) (held peek.Held, why reason.Reason) {
-	if r.ContentLength > limit {
-		return peek.Held{}, reason.JobBodyTooBig
-	}
 	if r.ContentLength == 0 {
 		return peek.Held{Whole: true}, ""
 	}

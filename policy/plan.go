@@ -45,6 +45,20 @@ type Plan struct {
 	Query string
 }
 
+// NoJob is why a request with a body of this length (-1: unknown) does not become a job; "" if it
+// does, as far as that is known before the body is read and the job store is asked.
+func (p *Plan) NoJob(length int64) reason.Reason {
+	switch {
+	case p.Job == nil:
+		return reason.NoRoute
+	case p.Caller.Bypass != "":
+		return p.Caller.Bypass // nobody could ask for it later
+	case length > p.Job.MaxBody:
+		return reason.JobBodyTooBig
+	}
+	return ""
+}
+
 // A ReadPlan has the key under which the answer to a GET may be stored, and the tags that it
 // carries.
 type ReadPlan struct {

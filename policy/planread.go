@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/httpcache"
@@ -151,6 +152,18 @@ func (r *ReadPlan) UncountedCookies() []string {
 		values[i] = c.Value
 	}
 	return values
+}
+
+// Until is when nothing of an answer that comes now may be used any more: nothing outlives the
+// caller's token, or max_age where the credentials cannot be verified. Zero if there is no end.
+func (r *ReadPlan) Until(now time.Time) (t time.Time) {
+	if r.MaxLife > 0 {
+		t = now.Add(r.MaxLife)
+	}
+	if !r.NotAfter.IsZero() && (t.IsZero() || r.NotAfter.Before(t)) {
+		t = r.NotAfter
+	}
+	return t
 }
 
 // HasQuery reports whether the request has parameters.

@@ -25,6 +25,7 @@ const (
 // says otherwise.
 type route struct {
 	name     string `digest:"-"`
+	line     int    `digest:"-"` // in the file
 	patterns []*pattern.Pattern
 	kind     Kind
 	cache    *Cache                // its tags are part of the digest
@@ -45,7 +46,7 @@ type draft struct {
 }
 
 func (l *loader) route(n yamldoc.Node) {
-	r := &draft{route: &route{kind: Pass}, at: n.At()}
+	r := &draft{route: &route{kind: Pass, line: n.At().Line}, at: n.At()}
 	before := l.Count()
 	var match, cache, invalidate, job, deny, consistency, settle yamldoc.Node
 	if !l.Mapping(n, "a route",

@@ -117,7 +117,11 @@ func (l *loader) invalidated(r *draft) bool {
 // touches reports whether w and t may yield the same tag: their texts agree where neither has a
 // placeholder.
 func (l *loader) touches(w, t *cachekeys.Template) bool {
-	a, b := l.shape(w), l.shape(t)
+	return shapesMeet(l.shape(w), l.shape(t))
+}
+
+// shapesMeet reports whether two shapes, of which the first may be a family, can be the same text.
+func shapesMeet(a, b []string) bool {
 	for i := range min(len(a), len(b)) {
 		if prefix, family := strings.CutSuffix(a[i], "*"); family {
 			return strings.HasPrefix(b[i], prefix) || strings.ContainsRune(b[i], hole) || strings.ContainsRune(prefix, hole)

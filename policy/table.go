@@ -140,7 +140,7 @@ type RouteInfo struct {
 func (t *Table) Routes() []RouteInfo {
 	out := make([]RouteInfo, len(t.routes))
 	for i, r := range t.routes {
-		info := RouteInfo{Name: r.name, Match: sources(r), Kind: map[Kind]string{Read: "cache", Write: "invalidate", Job: "job", Deny: "deny"}[r.kind]}
+		info := RouteInfo{Name: r.name, Match: sources(r), Kind: kinds[r.kind]}
 		for _, w := range r.writes {
 			info.Invalidate = append(info.Invalidate, w.String())
 		}

@@ -135,23 +135,11 @@ func newEntry(read *policy.ReadPlan, decision httpcache.Storing,
 	e.Vary, _ = httpcache.VaryNames(answer.Fields)
 	e.Cookies = dropped
 	e.ResponseTime, e.InitialAge = answer.ResponseTime, decision.InitialAge
-	e.Lifetime, e.Until = decision.Lifetime, end(read, answer.ResponseTime)
+	e.Lifetime, e.Until = decision.Lifetime, read.Until(answer.ResponseTime)
 	if !e.Until.IsZero() {
 		e.Lifetime = min(e.Lifetime, e.InitialAge+e.Until.Sub(answer.ResponseTime))
 	}
 	return e, ""
-}
-
-// end is when nothing of an answer may be used any more: nothing outlives the caller's token, or
-// max_age where the credentials cannot be verified. Zero if there is no such end.
-func end(read *policy.ReadPlan, now time.Time) (t time.Time) {
-	if read.MaxLife > 0 {
-		t = now.Add(read.MaxLife)
-	}
-	if !read.NotAfter.IsZero() && (t.IsZero() || read.NotAfter.Before(t)) {
-		t = read.NotAfter
-	}
-	return t
 }
 
 // dropCookies treats Set-Cookie as the policy says: it takes out the cookies that are not stored

@@ -93,7 +93,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	x.sent = p.Backend.Fields(r)
 	var ok bool
-	if x.req, ok = view(x.r, &x.sent); !ok || r.Method == http.MethodConnect {
+	if x.req, ok = view(x.r, &x.sent); !ok {
 		p.refuse(x, http.StatusBadRequest, reason.BadTarget, "The request target cannot be read for certain.")
 		return
 	}

@@ -3,13 +3,14 @@ package proxy
 import (
 	"net/http"
 
+	"sidecar/internal/backend"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/peek"
 )
 
 // view is r as matching, planning and the caching rules see it. sent are its fields as they are
-// sent on. ok is false if the request target cannot be read for certain; nothing may be cached or
-// taken for a job then.
+// sent on. ok is false if the request target cannot be read for certain, as that of CONNECT;
+// nothing may be cached or taken for a job then.
 func view(r *http.Request, sent httpfield.Fields) (v httpfield.Request, ok bool) {
 	path, query, hasQuery, ok := httpfield.SplitTarget(r.RequestURI)
 	return httpfield.Request{
@@ -22,7 +23,13 @@ func view(r *http.Request, sent httpfield.Fields) (v httpfield.Request, ok bool)
 		Fields:    httpfield.Header(r.Header),
 		Sent:      sent,
 		HasBody:   r.ContentLength != 0 || len(r.TransferEncoding) > 0,
-	}, ok
+	}, ok && r.Method != http.MethodConnect
+}
+
+// View is r as a Proxy before b plans it, for those who explain plans.
+func View(r *http.Request, b *backend.Backend) (v httpfield.Request, ok bool) {
+	sent := b.Fields(r)
+	return view(r, &sent)
 }
 
 // withoutEmptyBody is r, or where a GET or HEAD announces content and ends without any, a copy of
