@@ -13,5 +13,6 @@ USER 65532:65532
 EXPOSE 8080 9090
 # policies.yaml is mounted by the user: no policies fit every API.
 ENV POLICIES_FILE=/etc/sidecar/policies.yaml
+HEALTHCHECK CMD ["/sidecar", "healthcheck"]
 ENTRYPOINT ["/sidecar"]
 CMD ["run"]

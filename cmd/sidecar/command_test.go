@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // A result is what a command did.
@@ -54,6 +56,20 @@ func TestExitStatuses(t *testing.T) {
 		{"help of validate", nil, "validate -h", exitDone, ""},
 		{"help of purge", nil, "purge -h", exitDone, ""},
 		{"help of demo", nil, "demo -h", exitDone, ""},
+		{"help of explain", nil, "explain --help", exitDone, "METHOD URL"},
+		{"help of healthcheck", nil, "healthcheck --help", exitDone, "usage: sidecar healthcheck [--ready]"},
+		{"help of a command", nil, "help purge", exitDone, "usage: sidecar purge [--ops URL] [--all] TAG|URL..."},
+		{"version as a flag", nil, "--version", exitDone, "sidecar " + version},
+		{"completion for bash", nil, "completion bash", exitDone, "bash completion"},
+		{"completion for zsh", nil, "completion zsh", exitDone, "#compdef sidecar"},
+		{"completion for fish", nil, "completion fish", exitDone, "fish completion"},
+		{"completion of commands", nil, "__complete va", exitDone, "validate"},
+		{"completion of a format", nil, "__complete validate --format g", exitDone, "github"},
+		{"a flag behind an argument", nil, "validate " + good + " --format json", exitDone, "[]"},
+		{"a near miss of a command", nil, "valdate", exitUsage, "did you mean validate?"},
+		{"a near miss of a flag", runs, "run --bakend http://a", exitUsage, "did you mean backend?"},
+		{"healthcheck where nobody is", nil, "healthcheck --ops http://127.0.0.1:1", exitFaulty, "no sidecar answers"},
+		{"healthcheck of no address", []string{"OPS_ADDR=9090"}, "healthcheck", exitUsage, "OPS_ADDR"},
 		{"version", nil, "version", exitDone, "sidecar " + version},
 		{"version of something", nil, "version x", exitUsage, "takes no arguments"},
 		{"env", nil, "env", exitDone, "REDIS_HOST"},
@@ -98,6 +114,47 @@ func TestExitStatuses(t *testing.T) {
 	}
 }
 
+func TestPoliciesFromTheStandardInput(t *testing.T) {
+	for content, want := range map[string]int{goodPolicies: exitDone, badPolicies: exitFaulty} {
+		var stdout, stderr bytes.Buffer
+		c := console{stdin: strings.NewReader(content), stdout: &stdout, stderr: &stderr}
+		if got := dispatch(t.Context(), c, []string{"validate", "-"}); got != want || stdout.Len() == 0 {
+			t.Errorf("%q: %d, %s%s", content, got, &stdout, &stderr)
+		}
+	}
+}
+
+func TestTheHealthCheckAsksTheOpsAddress(t *testing.T) {
+	t.Parallel()
+	e := embed(t)
+	for _, args := range []string{"healthcheck --ops " + e.ops, "healthcheck --ready --ops " + e.ops} {
+		if strings.Contains(args, "ready") {
+			e.ask("GET", e.data+"/items/1", "") // ready once the backend has answered
+		}
+		if got := runArgs(t, nil, strings.Fields(args)...); got.status != exitDone || got.stderr != "" {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+	e.draining.Store(true)
+	if got := runArgs(t, nil, "healthcheck", "--ready", "--ops", e.ops); got.status != exitFaulty ||
+		!strings.Contains(got.stderr, "503") {
+		t.Errorf("while it ends: %+v", got)
+	}
+}
+
+func TestAPurgeNamesTagsAndURLs(t *testing.T) {
+	t.Parallel()
+	e := embed(t)
+	env := []string{"ADMIN_TOKEN=admin-secret"}
+	got := runArgs(t, env, "purge", "item:1", "/items/1", "--ops", e.ops, "https://a/items/2")
+	if got.status != exitDone || !strings.Contains(got.stdout, `"purged": 3`) {
+		t.Errorf("%+v", got)
+	}
+	if got := runArgs(t, env, "purge", "itme:*", "--ops", e.ops); got.status != exitFaulty || !strings.Contains(got.stderr, "itme:*") {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestFindingsInEachFormat(t *testing.T) {
 	bad, smell := written(t, "bad.yaml", badPolicies), written(t, "smell.yaml", smellPolicies)
 	for _, c := range []struct {
@@ -126,12 +183,14 @@ func TestFindingsInEachFormat(t *testing.T) {
 }
 
 func TestFlagsWinOverTheEnvironment(t *testing.T) {
-	overrides, _, ok := runFlags(new(bytes.Buffer), strings.Fields("--backend http://b --listen :1 --ops=:2 -policies p.yaml --embedded"))
+	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	overrides := overridesOf(flags)
+	err := flags.Parse(strings.Fields("--backend http://b --listen :1 --ops=:2 --policies p.yaml --embedded"))
 	want := map[string]string{
 		"BACKEND_URL": "http://b", "LISTEN_ADDR": ":1", "OPS_ADDR": ":2", "POLICIES_FILE": "p.yaml", "REDIS_EMBEDDED": "true",
 	}
-	if !ok || len(overrides) != len(want) {
-		t.Errorf("%v, %t", overrides, ok)
+	if err != nil || len(overrides) != len(want) {
+		t.Errorf("%v, %v", overrides, err)
 	}
 	for name, value := range want {
 		if overrides[name] != value {
@@ -169,7 +228,7 @@ func TestWhereThePurgeCommandFindsTheSidecar(t *testing.T) {
 		{"no address", []string{"ADMIN_TOKEN=t", "OPS_ADDR=9090"}, "", "", "", "OPS_ADDR"},
 		{"no token", nil, "", "", "", "ADMIN_TOKEN is not set"},
 	} {
-		got, err := clientSettings(c.env, c.ops)
+		got, err := adminClient(c.env, c.ops)
 		if c.fault != "" {
 			if err == nil || !strings.Contains(err.Error(), c.fault) {
 				t.Errorf("%s: %v", c.name, err)

@@ -3,13 +3,14 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"sidecar/internal/config"
 	"sidecar/internal/demo"
@@ -18,19 +19,22 @@ import (
 
 // demoCommand starts a small game API, an embedded Redis and the sidecar in front of it, and says
 // what to try.
-func demoCommand(ctx context.Context, c console, args []string) int {
-	flags := flag.NewFlagSet("sidecar demo", flag.ContinueOnError)
-	flags.SetOutput(c.stderr)
-	listenAddr := flags.String("listen", "127.0.0.1:8080", "address of the data plane")
-	opsAddr := flags.String("ops", "127.0.0.1:9090", "address of health, metrics and administration")
-	if err := flags.Parse(args); err != nil {
-		return usageStatus(err)
+func demoCommand(c console) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo [--listen ADDR] [--ops ADDR]",
+		Short: "starts a small game API, an embedded Redis and the sidecar, and says what to try",
+		Args:  noArguments, DisableFlagsInUseLine: true,
 	}
-	if err := runDemo(ctx, c, *listenAddr, *opsAddr); err != nil {
-		fmt.Fprintln(c.stderr, prefixed("sidecar demo: ", err))
-		return exitFaulty
+	listenAddr := cmd.Flags().String("listen", "127.0.0.1:8080", "`ADDR` of the data plane")
+	opsAddr := cmd.Flags().String("ops", "127.0.0.1:9090",
+		"`ADDR` of health, metrics and administration")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := runDemo(cmd.Context(), c, *listenAddr, *opsAddr); err != nil {
+			return failed(err)
+		}
+		return nil
 	}
-	return exitDone
+	return cmd
 }
 
 func runDemo(ctx context.Context, c console, listenAddr, opsAddr string) error {

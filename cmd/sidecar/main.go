@@ -10,9 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sidecar/internal/nearest"
 )
 
 // Exit statuses.
@@ -22,33 +26,34 @@ const (
 	exitUsage  = 2 // wrong usage or configuration
 )
 
-// A console is the environment and the output of a command. Tests run commands with their own.
+// A console is the environment and the streams of a command. Tests run commands with their own.
 type console struct {
 	env    []string // KEY=value
+	stdin  io.Reader
 	stdout io.Writer
 	stderr io.Writer
 }
 
-// A command is one of the sidecar's commands. run returns the exit status.
-type command struct {
-	name, args, does string
-	run              func(ctx context.Context, c console, args []string) int
+// A failure ends a command with an exit status. err is nil if the command has said all.
+type failure struct {
+	status int
+	err    error
 }
 
-func commands() []command {
-	return []command{
-		{"run", "[--backend URL] [--listen ADDR] [--ops ADDR] [--policies FILE] [--embedded]", "runs the proxy (the default)", runCommand},
-		{"demo", "[--listen ADDR] [--ops ADDR]", "starts a small game API, an embedded Redis and the sidecar, and says what to try", demoCommand},
-		{"validate", "[--format text|json|github] [FILE]", "checks a policies file", validateCommand},
-		{"purge", "[--ops URL] [--all] TAG...", "invalidates tags in a running sidecar, with ADMIN_TOKEN", purgeCommand},
-		{"env", "", "prints the environment reference", envCommand},
-		{"version", "", "prints version and commit", versionCommand},
-	}
+func (f failure) Error() string { return fmt.Sprint(f.err) }
+
+// misused is the failure of a command that was used or configured wrongly.
+func misused(format string, args ...any) error {
+	return failure{exitUsage, fmt.Errorf(format, args...)}
 }
+
+// failed is the failure of a command that was used rightly.
+func failed(err error) error { return failure{exitFaulty, err} }
 
 func main() {
 	ctx, stop := untilSignal()
-	status := dispatch(ctx, console{env: os.Environ(), stdout: os.Stdout, stderr: os.Stderr}, os.Args[1:])
+	c := console{env: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	status := dispatch(ctx, c, os.Args[1:])
 	stop()
 	os.Exit(status)
 }
@@ -76,32 +81,112 @@ func untilSignal() (ctx context.Context, stop func()) {
 	return ctx, func() { cancel(nil) }
 }
 
-// dispatch runs the command that args name; without a name, or with a flag first, that is run.
+// dispatch runs the command that args name, and returns the exit status.
 func dispatch(ctx context.Context, c console, args []string) int {
-	name := "run"
-	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
-		name, args = args[0], args[1:]
-	} else if len(args) > 0 && slices.Contains([]string{"-h", "-help", "--help"}, args[0]) {
-		name = "help"
-	}
-	if name == "help" {
-		usage(c.stdout)
+	root := rootCommand(c)
+	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
+	root.SetIn(c.stdin)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	var f failure
+	switch {
+	case err == nil:
 		return exitDone
+	case !errors.As(err, &f):
+		f = failure{exitUsage, fmt.Errorf("%w\nsee %s --help", err, cmd.CommandPath())}
 	}
-	for _, cmd := range commands() {
-		if cmd.name == name {
-			return cmd.run(ctx, c, args)
-		}
+	if f.err != nil {
+		fmt.Fprintln(c.stderr, prefixed(cmd.CommandPath()+": ", f.err))
 	}
-	fmt.Fprintf(c.stderr, "sidecar: there is no command %q\n\n", name)
-	usage(c.stderr)
-	return exitUsage
+	return f.status
 }
 
-func usage(w io.Writer) {
-	fmt.Fprint(w, "usage: sidecar [COMMAND]\n\n")
-	for _, cmd := range commands() {
-		fmt.Fprintf(w, "  sidecar %s %s\n      %s\n", cmd.name, cmd.args, cmd.does)
+// rootCommand is the command without a name, which runs the proxy, with all others below it.
+func rootCommand(c console) *cobra.Command {
+	root := runCommand(c)
+	root.Use = "sidecar [COMMAND] [flags]"
+	root.Short = "a caching reverse proxy beside an HTTP API; without a command it runs"
+	root.Long = "The environment configures it: see sidecar env. Flags win over it."
+	root.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return fmt.Errorf("there is no command %q%s", args[0], didYouMean(args[0], namesOf(cmd)))
 	}
-	fmt.Fprint(w, "\nThe environment configures it: see sidecar env.\n")
+	root.Version = versionText()
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpTemplate("{{.UsageString}}")
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(runCommand(c), demoCommand(c), validateCommand(c), explainCommand(c),
+		purgeCommand(c), healthcheckCommand(c), envCommand(c), versionCommand(c))
+	return root
+}
+
+// usageTemplate is the help of a command.
+const usageTemplate = `{{.Short}}
+
+usage: {{.UseLine}}
+{{- if .Long}}
+
+{{.Long}}
+{{- end}}
+{{- if .HasExample}}
+
+examples:
+{{.Example}}
+{{- end}}
+{{- if .HasAvailableSubCommands}}
+
+commands:
+{{- range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}}  {{.Short}}{{end}}{{end}}
+{{- end}}
+{{- if .HasAvailableFlags}}
+
+flags:
+{{.Flags.FlagUsages | trimTrailingWhitespaces}}
+{{- end}}
+`
+
+// flagError adds what was probably meant to an error about a flag.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	name := unknown.GetSpecifiedName()
+	return fmt.Errorf("there is no flag --%s%s", name, didYouMean(name, names))
+}
+
+// didYouMean proposes the nearest of names, if there is one that is near.
+func didYouMean(name string, names []string) string {
+	if near := nearest.To(name, names); near != "" {
+		return ": did you mean " + near + "?"
+	}
+	return ""
+}
+
+func namesOf(cmd *cobra.Command) (names []string) {
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	return names
+}
+
+// noArguments refuses arguments.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("%q is too much: %s takes no arguments", args[0], cmd.Name())
+	}
+	return nil
+}
+
+// prefixed puts prefix before each line of an error.
+func prefixed(prefix string, err error) string {
+	return prefix + strings.ReplaceAll(err.Error(), "\n", "\n"+prefix)
 }

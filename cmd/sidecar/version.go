@@ -1,22 +1,28 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"runtime/debug"
+
+	"github.com/spf13/cobra"
 )
 
 // version is set at link time for a release.
 var version = "dev"
 
-func versionCommand(_ context.Context, c console, args []string) int {
-	if len(args) > 0 {
-		fmt.Fprintln(c.stderr, "sidecar version: takes no arguments")
-		return exitUsage
+func versionCommand(c console) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "prints version and commit", Args: noArguments,
+		DisableFlagsInUseLine: true,
+		RunE: func(*cobra.Command, []string) error {
+			fmt.Fprintln(c.stdout, versionText())
+			return nil
+		},
 	}
-	fmt.Fprintf(c.stdout, "sidecar %s (%s)\n", version, commit())
-	return exitDone
 }
+
+// versionText is the line that version prints.
+func versionText() string { return fmt.Sprintf("sidecar %s (%s)", version, commit()) }
 
 // commit is the commit that the binary was built from, where the build recorded it.
 func commit() string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -254,4 +255,13 @@ func FuzzSize(f *testing.F) {
 			t.Errorf("%q is %d", text, s)
 		}
 	})
+}
+
+func TestTheReferenceHasARowForEachVariable(t *testing.T) {
+	name := regexp.MustCompile("^[A-Z][A-Z0-9]*(_[A-Z0-9]+)*$")
+	for _, v := range config.Variables() {
+		if !name.MatchString(v.Name) || v.Help == "" {
+			t.Errorf("%q means %q", v.Name, v.Help)
+		}
+	}
 }

@@ -32,8 +32,12 @@ func variablesOf(t reflect.Type, prefix string) []Variable {
 			vars = append(vars, variablesOf(f.Type, prefix+p)...)
 			continue
 		}
+		name := f.Tag.Get("env")
+		if name == "-" {
+			continue
+		}
 		vars = append(vars, Variable{
-			Name:    prefix + f.Tag.Get("env"),
+			Name:    prefix + name,
 			Default: f.Tag.Get("envDefault"),
 			Help:    f.Tag.Get("help"),
 			Secret:  f.Type == reflect.TypeFor[Secret](),

@@ -28,8 +28,8 @@ var groups = []Group{
 		{KeySecretUnknown, "the key for the digests of callers is not known yet: it lies in the" +
 			" job store", "Set `KEY_SECRET`, or see why the job store is away."},
 		{TemplateUnfilled, "a tag or the scope of the route needs a value that the request does" +
-			" not have", "`sidecar explain` and the access log name the template. Make the" +
-			" parameter optional (`{query.expand?}`), or take it out of the tag."},
+			" not have", "`sidecar explain` and the access log name the template. `{claim.…}`" +
+			" wants a token that verifies; `{query.expand?}` may be absent; or take it out of the tag."},
 		{QueryNotListed, "a parameter that the route's `query` does not list",
 			"Add it to `query`, or to `ignore_query` if the API ignores it."},
 		{Upgrade, "the request asks for another protocol, as WebSocket", ""},

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// An opsClient talks to a running sidecar's ops address.
+type opsClient struct{ url, token string }
+
+// opsFlag adds the flag for the ops address of a running sidecar.
+func opsFlag(flags *pflag.FlagSet) *string {
+	return flags.String("ops", "", "ops address of the sidecar, a `URL` like http://127.0.0.1:9090"+
+		" (default: OPS_ADDR)")
+}
+
+// opsURL is the ops address of a running sidecar: ops, or OPS_ADDR.
+func opsURL(env []string, ops string) (string, error) {
+	if ops == "" {
+		lookup := environment(env)
+		addr, _ := lookup("OPS_ADDR")
+		if addr == "" {
+			addr = ":9090"
+		}
+		host, port, err := net.SplitHostPort(addr)
+		if err != nil {
+			return "", fmt.Errorf("OPS_ADDR: %w", err)
+		}
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			host = "127.0.0.1"
+		}
+		ops = "http://" + net.JoinHostPort(host, port)
+	}
+	return strings.TrimRight(ops, "/"), nil
+}
+
+// adminClient is a client with the ADMIN_TOKEN, or that of ADMIN_TOKEN_FILE.
+func adminClient(env []string, ops string) (opsClient, error) {
+	url, err := opsURL(env, ops)
+	if err != nil {
+		return opsClient{}, err
+	}
+	lookup := environment(env)
+	token, _ := lookup("ADMIN_TOKEN")
+	if file, _ := lookup("ADMIN_TOKEN_FILE"); token == "" && file != "" {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return opsClient{}, fmt.Errorf("ADMIN_TOKEN_FILE: %w", err)
+		}
+		token = strings.TrimRight(string(content), "\r\n")
+	}
+	if token == "" {
+		return opsClient{}, errors.New("ADMIN_TOKEN is not set: it is the token that the running sidecar was started with")
+	}
+	return opsClient{url: url, token: token}, nil
+}
