@@ -99,6 +99,11 @@ func TestRequestsThatGoPastTheCache(t *testing.T) {
 			}
 		})
 	}
+	head := get("Range: bytes=0-1") // only a GET has ranges (RFC 9110 §14.2)
+	head.Method = http.MethodHead
+	if got := read(httpcache.Rules{}, head).Bypass; got != reason.Range {
+		t.Errorf("a HEAD with Range: %q", got)
+	}
 }
 
 func TestWhatClientsSayCountsForNothingWhereThePolicySaysSo(t *testing.T) {
