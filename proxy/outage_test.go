@@ -30,16 +30,16 @@ func TestWithRedisAwayTheBackendAnswersWithinTheBudget(t *testing.T) {
 				func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
 			s.cached("/items/1")
 			c.begin(own)
+			began := time.Now()
 			for n := range 10 {
-				began := time.Now()
 				a := s.get("/items/1")
 				if want := fmt.Sprint("answer ", n+2); a.body != want ||
 					!strings.HasPrefix(a.cache(), "fwd=bypass; detail=") {
 					t.Errorf("%d %q %q, want %q", a.status, a.body, a.cache(), want)
 				}
-				if took := time.Since(began); took > 100*time.Millisecond+slack {
-					t.Errorf("it took %v", took)
-				}
+			}
+			if took := time.Since(began); took > 10*100*time.Millisecond+slack {
+				t.Errorf("ten requests took %v", took)
 			}
 			await(t, "the breaker is open",
 				func() bool { return s.get("/items/1").cache() == "fwd=bypass; detail=breaker-open" })
@@ -78,6 +78,10 @@ func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 	}{
 		{"killed, with its data", (*redisd.Server).Kill, (*redisd.Server).Restart},
 		{"frozen", (*redisd.Server).Freeze, (*redisd.Server).Thaw},
+		{"refuses new connections", func(s *redisd.Server) {
+			s.Do("ACL", "SETUSER", "default", "-@all", "+acl", "+client")
+			s.Do("CLIENT", "KILL", "TYPE", "normal")
+		}, func(s *redisd.Server) { s.Do("ACL", "SETUSER", "default", "+@all") }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -98,7 +102,7 @@ func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 			if a := s.do(t.Context(), http.MethodPut, "/items/1", nil); a.status != http.StatusOK {
 				t.Errorf("the write: %d %v", a.status, a.err)
 			}
-			if took := time.Since(began); took > 200*time.Millisecond+slack {
+			if took := time.Since(began); took > 100*time.Millisecond+slack {
 				t.Errorf("the write took %v", took)
 			}
 			if a := s.get("/items/1"); a.body != "version 1" {
@@ -124,7 +128,7 @@ func TestASlowRedisDelaysARequestByItsBudgetAndNoMore(t *testing.T) {
 	s := start(t, backendThat(t, counts()), items,
 		func(o *setup) { o.redis, o.budget = own, 300*time.Millisecond })
 	s.cached("/items/1")
-	own.Do("CLIENT", "PAUSE", "1500", "ALL")
+	own.Do("CLIENT", "PAUSE", "30000", "ALL")
 	began := time.Now()
 	a := s.get("/items/1")
 	if took := time.Since(began); a.body != "answer 2" || took < 250*time.Millisecond ||

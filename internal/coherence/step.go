@@ -199,7 +199,9 @@ func getEach(ctx context.Context, c redis.UniversalClient, keys []string) ([]any
 	for i, key := range keys {
 		commands[i] = p.Get(ctx, key)
 	}
-	_, _ = p.Exec(ctx) // each command has its own error
+	if err := redisconn.Exec(ctx, p); err != nil {
+		return nil, err
+	}
 	values := make([]any, len(keys))
 	for i, cmd := range commands {
 		switch v, err := cmd.Result(); {

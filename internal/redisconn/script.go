@@ -45,7 +45,7 @@ func pipeline(ctx context.Context, c redis.UniversalClient, which []int, answers
 	for n, i := range which {
 		commands[n] = send(p, i)
 	}
-	_, _ = p.Exec(ctx) // each command has its own error
+	err = Exec(ctx, p)
 	for n, i := range which {
 		answer, failure := commands[n].Result()
 		switch {
@@ -58,4 +58,17 @@ func pipeline(ctx context.Context, c redis.UniversalClient, which []int, answers
 		}
 	}
 	return unknown, err
+}
+
+// Exec sends a pipeline, each command of which has an error of its own then. The error is one that
+// no command has: nothing was sent. The library keeps from the commands what a server that refuses
+// a new connection says.
+func Exec(ctx context.Context, p redis.Pipeliner) error {
+	commands, err := p.Exec(ctx)
+	for _, c := range commands {
+		if c.Err() != nil {
+			return nil
+		}
+	}
+	return err
 }
