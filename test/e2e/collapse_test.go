@@ -143,7 +143,7 @@ func TestAHundredClientsWhoMissOneKeyOnThreeSidecarsCauseOneBackendRequest(t *te
 func TestWhenTheSidecarThatFetchesIsKilledTheOthersGetTheirAnswerWithinTheLease(t *testing.T) {
 	t.Parallel()
 	b := hold(t, nil)
-	sidecars := three(t, b.URL, itemPolicies)
+	sidecars := three(t, b.URL, itemPolicies, "COLLAPSE_WAIT=10m")
 	gone := make(chan struct{})
 	go func() { // its answer never comes
 		defer close(gone)
@@ -164,7 +164,8 @@ func TestWhenTheSidecarThatFetchesIsKilledTheOthersGetTheirAnswerWithinTheLease(
 			t.Errorf("client %d got %d %q", i, a.status, a.body)
 		}
 	}
-	if took := time.Since(killed); took > 20*time.Second { // the lease is 2 s; the rest is for a busy machine
+	// the lease is 2 s; the rest is for a busy machine
+	if took := time.Since(killed); took > 20*time.Second {
 		t.Errorf("the others waited %v", took)
 	}
 	if n := b.requests.Load(); n > 3 {
@@ -333,7 +334,8 @@ func TestABodyThatStallsKeepsNobodyElseWaiting(t *testing.T) {
 			t.Errorf("client %d got %d %q", i, a.status, a.body)
 		}
 	}
-	if took := time.Since(start); took > 20*time.Second { // they wait 2 s; the rest is for a busy machine
+	// A body that stalls is waited for 2 s, one that flows 10 s.
+	if took := time.Since(start); took > 9*time.Second {
 		t.Errorf("the others waited %v", took)
 	}
 }

@@ -242,13 +242,14 @@ func TestASlowClientOfALargeBodyHoldsNobodyUpAtAnotherSidecar(t *testing.T) {
 	t.Parallel()
 	content := noise(20 * mib)
 	b := startLarge(t, content)
-	sidecars := three(t, b.URL, largePolicies)
+	sidecars := three(t, b.URL, largePolicies, "COLLAPSE_WAIT=10m")
 	_, leave := stalled(t, sidecars[0].url+"/large/1", sameHost)
 	defer leave()
 	for _, s := range sidecars[1:] {
 		began := time.Now()
 		read(t, s.url+"/large/1", sameHost).is(t, "elsewhere", content)
-		if took := time.Since(began); took > 20*time.Second { // two seconds, and a busy machine
+		// Nobody waits for a body in chunks; the bound is for a busy machine.
+		if took := time.Since(began); took > 20*time.Second {
 			t.Errorf("it took %v", took)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,8 +16,9 @@ import (
 )
 
 // outageBound is the longest time of a request while Redis is away: REDIS_TIMEOUT and a good deal
-// for a busy machine, yet less than the faults last.
-const outageBound = 4 * time.Second
+// for a busy machine, yet less than the faults last. openBound is that of half of the requests once
+// the breaker is open: they do not wait for Redis, so it is less than REDIS_TIMEOUT.
+const outageBound, openBound = 4 * time.Second, 250 * time.Millisecond
 
 // TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice walks through the ways in which Redis
 // fails, with clients that keep sending.
@@ -59,7 +61,11 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 			if a := do(t, http.MethodGet, s.ops+"/readyz", nil); a.status != http.StatusOK {
 				t.Errorf("not ready: %d %s", a.status, a.body)
 			}
+			c.forget()
 			c.awaitRequests(30)
+			if median := c.median(); median > openBound {
+				t.Errorf("with the breaker open, half of the requests took over %v", median)
+			}
 			fault.endIt()
 			c.awaitHits(3)
 		})
@@ -101,6 +107,22 @@ type traffic struct {
 	requests, hits, posts atomic.Int64
 	version               int
 	silent                bool // nobody posts
+
+	mu   sync.Mutex
+	took []time.Duration // of each request since forget
+}
+
+func (c *traffic) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.took = nil
+}
+
+func (c *traffic) median() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	slices.Sort(c.took)
+	return c.took[len(c.took)/2]
 }
 
 // run sends until the function that it returns is called.
@@ -181,6 +203,9 @@ func (c *traffic) send(ctx context.Context, method, path string, body any, who s
 	case took > outageBound:
 		c.t.Errorf("%s %s took %v", method, path, took)
 	}
+	c.mu.Lock()
+	c.took = append(c.took, took)
+	c.mu.Unlock()
 	c.requests.Add(1)
 	return a, true
 }
