@@ -31,6 +31,9 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(), shippedPolicies(t),
 		hasty("BREAKER_TIMEOUT=300ms", "BREAKER_INTERVAL=5s")...)
 	s.awaitCaching()
+	awaitThat(t, "the sidecar is ready", func() bool {
+		return do(t, http.MethodGet, s.ops+"/readyz", nil).status == http.StatusOK
+	})
 	thorin, lyra := login(t, s.url, "thorin"), login(t, s.url, "lyra")
 	c := &traffic{t: t, s: s, owner: thorin, poster: lyra}
 
