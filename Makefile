@@ -2,7 +2,7 @@
 # redis-server.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-MODULES     = . examples/gameapi k8s coherence-model test/register
+MODULES     = . examples/gameapi examples/compose k8s coherence-model test/register
 FUZZTIME   ?= 10s
 CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
@@ -39,6 +39,7 @@ unit:
 
 modules:
 	cd examples/gameapi && go test -vet=off -race -timeout 5m ./...
+	cd examples/compose && go test -vet=off -timeout 5m ./...
 	cd k8s && go test -vet=off -timeout 5m ./...
 
 # Every fuzz target for FUZZTIME each; CI runs their seeds with the other tests.

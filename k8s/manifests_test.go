@@ -110,7 +110,7 @@ func overlays(t *testing.T) []string {
 	for _, f := range found {
 		names = append(names, f.Name())
 	}
-	if len(names) < 2 {
+	if len(names) < 5 {
 		t.Fatalf("only %q", names)
 	}
 	return names

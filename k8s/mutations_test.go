@@ -48,5 +48,13 @@ var mutations = []struct{ overlay, from, to, finds string }{
 	{"", "REDIS_HOST: redis-cache", "REDIS_HOST: redis", "cache: there is no Service redis"},
 	{"", "maxmemory-policy noeviction", "maxmemory-policy allkeys-lru", "StatefulSet/redis-jobs has maxmemory-policy allkeys-lru"},
 	{"", "maxmemory 1500mb", "maxmemory 2gb", "maxmemory 2gb does not fit"},
+	{"sentinel", " REDIS_SENTINEL_MASTER: cache", " REDIS_SENTINEL_MASTERS: cache", "the sidecar would not start"},
+	{"sentinel", " REDIS_SENTINEL_HOSTS: sentinel-0.sentinel.data:26379", " REDIS_SENTINEL_HOSTS: sentinel-0.sentinel.data", "no host with its port"},
+	{"sentinel", " REDIS_SENTINEL_PASSWORD_FILE: /run/secrets/redis/sentinel-password", " REDIS_SENTINEL_PASSWORD_FILE: /run/secrets/redis/sentinel", "has no key sentinel"},
+	{"cluster", "REDIS_CLUSTER_HOSTS:", "REDIS_DB: \"1\"\n  REDIS_CLUSTER_HOSTS:", "REDIS_DB"},
+	{"external-tls", " REDIS_TLS: \"true\"", " REDIS_TLS: \"on\"", "the sidecar would not start"},
+	{"external-tls", "mountPath: /run/secrets/redis-tls", "mountPath: /run/secrets/tls", "nothing is mounted at /run/secrets/redis-tls"},
+	{"external-tls", "secretName: redis-tls", "secretName: tls", "names the Secret tls, which nobody makes"},
+	{"external-tls", " REDIS_TLS_KEY_FILE: /run/secrets/redis-tls/tls.key", " REDIS_TLS_KEY_FILE: /run/secrets/redis-tls/key.pem", "has no key key.pem"},
 	{"", "kind: PodDisruptionBudget", "kind: PodDisruptionBudgets", "is no kind that this test knows"},
 }

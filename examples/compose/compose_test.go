@@ -64,6 +64,7 @@ func TestAWrongValueIsNoticed(t *testing.T) {
 		{"../../policies.yaml:", "../../polices.yaml:", "does not exist"},
 		{"build: ../..", "build: ../nowhere", "no Dockerfile"},
 		{"./prometheus.yml:", "./prometheus.yaml:", "does not exist"},
+		{"[CMD, /sidecar, healthcheck]", "[CMD, /bin/sidecar, healthcheck]", "does not run the program of the image"},
 		{"read_only: true", "read_only: false", "can be written"},
 		{"condition: service_healthy", "condition: service_started", "does not wait for a healthy Redis"},
 		{"stop_grace_period: 30s", "stop_grace_period: 20s", "killed before SHUTDOWN_TIMEOUT"},
@@ -255,6 +256,9 @@ func (r *review) sidecar() {
 	if !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == c.Policies }) {
 		r.fault("POLICIES_FILE is not mounted")
 	}
+	if s.HealthCheck == nil || len(s.HealthCheck.Test) < 3 || s.HealthCheck.Test[1] != entrypoint() {
+		r.fault("the sidecar's healthcheck does not run the program of the image")
+	}
 	if !s.ReadOnly {
 		r.fault("the sidecar's root can be written")
 	}
@@ -264,6 +268,16 @@ func (r *review) sidecar() {
 	if s.StopGracePeriod == nil || *s.StopGracePeriod <= types.Duration(c.ShutdownDelay+c.Shutdown) {
 		r.fault("the sidecar is killed before SHUTDOWN_TIMEOUT is over")
 	}
+}
+
+// entrypoint is the program of the sidecar's image.
+func entrypoint() string {
+	content, _ := os.ReadFile("../../Dockerfile")
+	m := regexp.MustCompile(`(?m)^ENTRYPOINT \["([^"]+)"\]$`).FindSubmatch(content)
+	if m == nil {
+		return ""
+	}
+	return string(m[1])
 }
 
 // observers checks that Prometheus scrapes the sidecar, and that Grafana asks Prometheus.

@@ -75,10 +75,17 @@ func TestItsProcessesWorkTogether(t *testing.T) {
 	env["REDIS_HOST"], env["REDIS_PORT"] = "127.0.0.1", redisPort
 	env["LISTEN_ADDR"], env["OPS_ADDR"] = "127.0.0.1:0", "127.0.0.1:0"
 	env["LOG_FORMAT"], env["REDIS_TIMEOUT"] = "json", "5s" // for the test alone
-	s := proc.Start(t, proc.Cmd{Path: proc.Build(t, filepath.Join(sidecar.Build.Context, "cmd/sidecar")), Env: l.environment(env)})
+	binary := proc.Build(t, filepath.Join(sidecar.Build.Context, "cmd/sidecar"))
+	s := proc.Start(t, proc.Cmd{Path: binary, Env: l.environment(env)})
 	line := s.AwaitLine(30*time.Second, `"msg":"listening","data":"([^"]+)","ops":"([^"]+)"`)
 	data, ops := "http://"+line[1], "http://"+line[2]
 	proc.Await(t, 20*time.Second, func() error { _, err := get(ops+"/healthz/redis", ""); return err })
+
+	health := exec.Command(binary, sidecar.HealthCheck.Test[2:]...)
+	health.Env = []string{"OPS_ADDR=" + line[2]}
+	if out, err := health.CombinedOutput(); err != nil {
+		t.Errorf("the healthcheck of the sidecar: %v %s", err, out)
+	}
 
 	token := login(t, data)
 	proc.Await(t, 20*time.Second, func() error {
