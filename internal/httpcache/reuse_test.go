@@ -1,6 +1,7 @@
 package httpcache_test
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
