@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"sidecar/internal/reason"
 )
@@ -14,11 +15,25 @@ var errLeft = errors.New("the client left")
 // errLost is what it gets when the body cannot be taken in hand any more.
 var errLost = errors.New("the answer is lost")
 
+// maxInHand is how many bytes of answers a process has in hand at once: what has come from the
+// backend and has not been taken by a client. Over it an answer flows at its client's pace, and is
+// not stored.
+const maxInHand = 64 << 20
+
+// A room counts the bytes in hand.
+type room struct{ used atomic.Int64 }
+
+// take counts n bytes more. It reports whether there is room for them; they count in any case.
+func (r *room) take(n int64) bool { return r.used.Add(n) <= maxInHand }
+
+func (r *room) give(n int64) { r.used.Add(-n) }
+
 // A buffer is an answer's body that is taken in hand as fast as the backend sends it, while the
 // one client that is being answered follows at its own pace: a slow client keeps nobody waiting
 // who wants the same. A body that grows over the limit is left to the reader; so is one that is
 // too long to be held, which overflows.
 type buffer struct {
+	room   *room
 	body   io.ReadCloser // the backend's; what overflow returned, once it is over
 	length int64         // as announced; -1 if unknown
 	limit  int64
@@ -33,14 +48,16 @@ type buffer struct {
 	content []byte // as far as the reader may see it
 	err     error  // io.EOF when the body is complete
 	// the rest is still in body, for the reader; content is let go when that has seen it
-	over bool
-	left bool // the reader is gone
+	over   bool
+	left   bool  // the reader is gone
+	filled bool  // fill has ended
+	inHand int64 // counted in room
 
 	read int // by the reader
 }
 
-func newBuffer(body io.ReadCloser, length, limit int64, came func()) *buffer {
-	b := &buffer{body: body, length: length, limit: limit, came: came, hand: limit}
+func newBuffer(r *room, body io.ReadCloser, length, limit int64, came func()) *buffer {
+	b := &buffer{room: r, body: body, length: length, limit: limit, came: came, hand: limit}
 	b.changed.L = &b.mu
 	return b
 }
@@ -56,13 +73,18 @@ func (b *buffer) overflowAbove(hand int64, overflow func(content []byte, err err
 // it is. It returns why there is no complete body within the limit; "" if there is, or if it
 // overflowed. The reader gets an end in any case, also where fill panics.
 func (b *buffer) fill(complete func(content []byte)) reason.Reason {
-	defer b.fail()
+	defer b.endFill()
 	buf := chunks.Get().(*[chunk]byte)
 	defer chunks.Put(buf)
+	roomy := true
 	if b.length > 0 {
-		b.mu.Lock()
-		b.content = make([]byte, 0, min(b.length, b.limit, b.hand+chunk))
-		b.mu.Unlock()
+		if size := min(b.length, b.limit, b.hand+chunk); b.count(size) {
+			b.mu.Lock()
+			b.content = make([]byte, 0, size)
+			b.mu.Unlock()
+		} else {
+			roomy = false
+		}
 	}
 	for {
 		n, err := b.body.Read(buf[:])
@@ -70,6 +92,7 @@ func (b *buffer) fill(complete func(content []byte)) reason.Reason {
 		b.mu.Lock()
 		content := append(b.content, buf[:n]...)
 		b.mu.Unlock()
+		roomy = b.count(int64(len(content))) && roomy
 		switch {
 		case int64(len(content)) > b.limit:
 			b.publish(content, nil, true)
@@ -90,20 +113,42 @@ func (b *buffer) fill(complete func(content []byte)) reason.Reason {
 			b.publish(content, err, false)
 			_ = b.body.Close()
 			return reason.Incomplete
+		case !roomy:
+			b.publish(content, nil, true)
+			return reason.StoreBusy
 		}
 		b.publish(content, nil, false)
 	}
 }
 
-// fail ends a body whose end was not published.
-func (b *buffer) fail() {
+// count counts what is in hand up to this size, and reports whether there is room for more of it.
+func (b *buffer) count(size int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	more := max(0, size-b.inHand)
+	b.inHand += more
+	return more == 0 || b.room.take(more)
+}
+
+// endFill ends a body whose end was not published.
+func (b *buffer) endFill() {
 	b.mu.Lock()
 	ended := b.err != nil || b.over
+	b.filled = true
+	if b.left {
+		b.release()
+	}
 	b.mu.Unlock()
 	if !ended {
 		b.publish(b.content, errLost, false)
 		_ = b.body.Close()
 	}
+}
+
+// release gives the room back. mu is held.
+func (b *buffer) release() {
+	b.room.give(b.inHand)
+	b.inHand = 0
 }
 
 func (b *buffer) publish(content []byte, err error, over bool) {
@@ -126,6 +171,7 @@ func (b *buffer) Read(p []byte) (int, error) {
 	b.read += n
 	if b.over && b.read == len(b.content) {
 		b.content, b.read = nil, 0
+		b.release()
 	}
 	err, over, left := b.err, b.over, b.left
 	b.mu.Unlock()
@@ -146,6 +192,9 @@ func (b *buffer) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.left = true
+	if b.filled {
+		b.release()
+	}
 	b.changed.Broadcast()
 	if b.over {
 		return b.body.Close()

@@ -68,6 +68,7 @@ type Proxy struct {
 	Streams  context.Context // ends WebSockets and event streams; nil: nothing does
 
 	refreshes refreshes
+	inHand    room // of answers that are being stored
 }
 
 // exchange is one request on its way through the proxy.

@@ -1,6 +1,7 @@
 package entry
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -66,6 +67,10 @@ func (e *Entry) unpack(head []byte, how form, size int, stored []byte) bool {
 	}
 	return false
 }
+
+// ShareBody makes e use the body of another entry, with the same content, and refer no longer to
+// the record that it was decoded from.
+func (e *Entry) ShareBody(other *Entry) { e.head, e.Body = bytes.Clone(e.head), other.Body }
 
 // isPlaced reports whether the body lies within the limits of Offset and Total.
 func (e *Entry) isPlaced() bool {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 
 	"github.com/redis/go-redis/v9"
 
@@ -27,9 +28,9 @@ const maxKept = 1 << 20
 type Body struct {
 	store   *Store
 	entry   *entry.Entry
-	nth     int    // of the chunk in hand
-	content []byte // the chunk in hand; nil: none
-	room    []byte
+	nth     int          // of the chunk in hand
+	content []byte       // the chunk in hand; nil: none
+	held    *entry.Entry // keeps content known to others; see sharing
 
 	ahead []Span // parts that are not sent yet
 	kept  []remnant
@@ -168,6 +169,9 @@ func (b *Body) fetch(ctx context.Context, nth int) error {
 	return b.take(nth, got)
 }
 
+// rooms are for decompressed chunks.
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
+
 // take takes a chunk in hand that Redis gave.
 func (b *Body) take(nth int, got *redis.StringCmd) error {
 	b.content = nil
@@ -175,10 +179,15 @@ func (b *Body) take(nth int, got *redis.StringCmd) error {
 	if err != nil {
 		return ErrBodyLost
 	}
-	content, err := b.entry.Chunks.Decode(record, nth, &b.room)
+	room := rooms.Get().(*[]byte)
+	content, err := b.entry.Chunks.Decode(record, nth, room)
 	if err != nil {
 		return ErrBodyLost
 	}
-	b.nth, b.content = nth, content
+	b.held = &entry.Entry{Body: content}
+	if b.store.bodies.share(b.held) { // else others may hold what lies there
+		rooms.Put(room)
+	}
+	b.nth, b.content = nth, b.held.Body
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -285,6 +286,42 @@ func TestABodyInChunksIsNotHeldInMemory(t *testing.T) {
 	w.wantChunks(q, content(2*each, 1))
 	if found := w.lookup(q); found.Memory || w.Memory().Entries > 0 {
 		t.Errorf("found in memory: %v, which has %d entries", found.Memory, w.Memory().Entries)
+	}
+}
+
+func TestReadersOfOneChunkHoldItOnce(t *testing.T) {
+	w := newWorld(t)
+	for name, body := range map[string][]byte{
+		"compressed": bytes.Repeat([]byte("to be compressed "), 2*each/16), "not compressed": content(2*each, 1),
+	} {
+		q := query("/"+name, nil)
+		w.spilled(q, body, 1)
+		w.wantChunks(q, body)
+		heap := func() int64 {
+			var m runtime.MemStats
+			runtime.GC()
+			runtime.ReadMemStats(&m)
+			return int64(m.HeapAlloc)
+		}
+		const readers = 64
+		before, open := heap(), []*store.Body{}
+		found := w.lookup(q)
+		for range readers {
+			b, err := w.Open(t.Context(), w.conn.Budget(5*time.Second), found.Entry, store.Span{End: int64(len(body))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			open = append(open, b)
+		}
+		if held := heap() - before; held > readers*each/4 {
+			t.Errorf("%s: %d readers hold %d KiB", name, readers, held>>10)
+		}
+		for _, b := range open { // what one reads next is not written over what another holds
+			var got bytes.Buffer
+			if err := b.WriteRange(t.Context(), &got, 0, int64(len(body))); err != nil || !bytes.Equal(got.Bytes(), body) {
+				t.Errorf("%s: %d bytes, %v", name, got.Len(), err)
+			}
+		}
 	}
 }
 

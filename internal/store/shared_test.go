@@ -2,9 +2,11 @@ package store
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"runtime"
 	"sync"
 	"testing"
+	"weak"
 
 	"sidecar/internal/entry"
 )
@@ -31,6 +33,33 @@ func TestLongBodiesThatAreTheSameAreHeldOnce(t *testing.T) {
 	if s.share(alike); shared(small, alike) {
 		t.Error("a short body is looked for")
 	}
+	runtime.KeepAlive(second)
+}
+
+func TestWhoSharesABodyHoldsNoRecord(t *testing.T) {
+	s := newSharing()
+	decoded := func() (*entry.Entry, weak.Pointer[byte]) {
+		e, err := entry.New(200, map[string][]string{"A": {"b"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Body = make([]byte, minShared)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(e.Body) // is not compressed: the entry is a view of its record
+		record := e.Encode(nil)
+		e, err = entry.Decode(record, minShared)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.share(e)
+		return e, weak.Make(&record[0])
+	}
+	first, firstRecord := decoded()
+	second, secondRecord := decoded()
+	runtime.GC()
+	if firstRecord.Value() == nil || secondRecord.Value() != nil || len(second.Values("A")) != 1 {
+		t.Errorf("the first holds its record: %t, the second holds one: %t", firstRecord.Value() != nil, secondRecord.Value() != nil)
+	}
+	runtime.KeepAlive(first)
 	runtime.KeepAlive(second)
 }
 

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-const cached = "version: 1\nroutes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h}}]\n"
+const cached = "version: 1\nroutes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h, max_body: 16MiB}}]\n"
 
 // start starts a sidecar before backend, with a Redis of its own process, and returns the address
 // of its data plane.
