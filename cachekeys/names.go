@@ -68,5 +68,8 @@ func (n Names) Probe() string { return n.prefix + ":probe" }
 // Job holds the record of one job, by its id.
 func (n Names) Job(id string) string { return n.prefix + ":j:{" + id + "}" }
 
+// JobNews is the channel on which changes of jobs are published.
+func (n Names) JobNews() string { return n.prefix + ":jobs" }
+
 // Idempotency holds the job that one caller's Idempotency-Key led to.
 func (n Names) Idempotency(key Digest) string { return n.prefix + ":i:{" + key.String() + "}" }

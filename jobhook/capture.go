@@ -2,7 +2,6 @@ package jobhook
 
 import (
 	"net/http"
-	"strings"
 
 	"sidecar/internal/httpfield"
 	"sidecar/internal/jobs"
@@ -47,25 +46,4 @@ func capture(r *http.Request, body []byte) *jobs.Request {
 		Method: r.Method, Target: target, Host: r.Host, Proto: r.Proto, RemoteAddr: r.RemoteAddr,
 		Fields: fields, Trailer: r.Trailer.Clone(), Body: body,
 	}
-}
-
-// withoutQueueing takes respond-async and wait out of Prefer (RFC 7240 §4.1, §4.3): the worker
-// wants the answer, and waits for it. All other preferences are the backend's. Where the field
-// cannot be read for certain it is dropped: preferences may be ignored.
-func withoutQueueing(values []string) []string {
-	members, ok := httpfield.Members(values)
-	if !ok {
-		return nil
-	}
-	var kept []string
-	for _, m := range members {
-		name, _, _ := strings.Cut(m, ";")
-		name, _, _ = strings.Cut(name, "=")
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "respond-async", "wait":
-		default:
-			kept = append(kept, m)
-		}
-	}
-	return kept
 }

@@ -2,6 +2,7 @@ package jobhook
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,10 +25,33 @@ import (
 
 var shared *redisd.Server
 
+// prefixes are those of the tests that run: a test that is run again has another one.
+var prefixes struct {
+	sync.Mutex
+	of   map[testing.TB]string
+	last int
+}
+
+// prefixOf is the REDIS_KEY_PREFIX of all sidecars of a test.
+func prefixOf(t testing.TB) string {
+	prefixes.Lock()
+	defer prefixes.Unlock()
+	if prefixes.of == nil {
+		prefixes.of = map[testing.TB]string{}
+	}
+	if prefixes.of[t] == "" {
+		prefixes.last++
+		prefixes.of[t] = fmt.Sprintf("%s-%d", t.Name(), prefixes.last)
+	}
+	return prefixes.of[t]
+}
+
 func TestMain(m *testing.M) { os.Exit(redisd.Main(m, &shared)) }
 
 const policies = `{version: 1, caller: {credentials: ["header:Authorization"]}, routes: [{name: craft,
-  match: "POST /craft", job: {mode: always, max_retry: 0, retention: 1h, timeout: 5s, max_body: 32B}}]}`
+  match: "POST /craft", job: {mode: always, max_retry: 0, retention: 1h, timeout: 5s, max_body: 32B}},
+  {match: "POST /patient", job: {mode: after, after: 20s}}, {match: "POST /hasty", job: {mode: after, after: 50ms}},
+  {match: "POST /asked", job: {mode: prefer}}]}`
 
 // A front is a server with the hook on it, and the queue and the API behind it.
 type front struct {
@@ -48,13 +72,13 @@ type front struct {
 // runs.
 func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *jobs.Sealer) *front {
 	t.Helper()
-	f := &front{t: t, names: cachekeys.NewNames(t.Name()), secret: []byte("secret")}
+	f := &front{t: t, names: cachekeys.NewNames(prefixOf(t)), secret: []byte("secret")}
 	table, _, err := policy.Load([]byte(policies), policy.Options{Secret: func() []byte { return f.secret }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn := r.Connect(t, f.names, func(op string) { f.mu.Lock(); defer f.mu.Unlock(); f.ops = append(f.ops, op) })
-	o := jobs.Options{Redis: conn, Names: f.names, Prefix: t.Name(), Sealer: sealer, Plan: table.Plan, Invalidator: nothing{},
+	o := jobs.Options{Redis: conn, Names: f.names, Prefix: prefixOf(t), Sealer: sealer, Plan: table.Plan, Invalidator: nothing{},
 		Queues: map[string]int{"default": 1}, Log: slog.New(slog.DiscardHandler)}
 	if handler != nil {
 		api := httptest.NewServer(handler)
@@ -71,7 +95,7 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { queue.RunMending(ctx) })
+	running.Go(func() { queue.Run(ctx) })
 	running.Go(func() { _ = queue.RunWorkers(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 	f.Hook = New(Options{Jobs: queue, Bodies: peek.NewRoom(1<<20, 20*time.Second), Log: slog.New(slog.DiscardHandler), AuthFailed: func() { f.failures++ },

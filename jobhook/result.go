@@ -18,7 +18,10 @@ func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record
 	response, err := h.Jobs.Result(ctx, nil, record)
 	switch {
 	case err == nil:
-		h.replay(w, r, response)
+		// The answer to a POST is now that to a GET, which caches might store: the backend's own
+		// Cache-Control was not about that.
+		response.Fields["Cache-Control"] = []string{"no-store"}
+		h.replay(w, r, response, "")
 	case errors.Is(err, jobs.ErrNotFound):
 		h.refuse(w, http.StatusNotFound, "", noSuchJob)
 	case errors.Is(err, jobs.ErrNoResult) && !record.Status.Final():
@@ -34,9 +37,8 @@ func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record
 	}
 }
 
-// replay sends the backend's response and adds nothing to it but Cache-Control: no-store. The
-// answer to a POST is now that to a GET, which caches might store without the backend's consent.
-func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Response) {
+// replay sends the backend's response and adds nothing to it.
+func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Response, why reason.Reason) {
 	header := w.Header()
 	for name, values := range response.Fields {
 		header[name] = values
@@ -46,15 +48,12 @@ func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Res
 			header[name] = nil // net/http invents none
 		}
 	}
-	if len(header["Cache-Control"]) == 0 {
-		header["Cache-Control"] = []string{"no-store"}
-	}
 	hasContent := response.Status != http.StatusNoContent && response.Status != http.StatusNotModified
 	delete(header, "Content-Length")
 	if hasContent {
 		header["Content-Length"] = []string{strconv.Itoa(len(response.Body))}
 	}
-	h.sign(header, "")
+	h.sign(header, why)
 	w.WriteHeader(response.Status)
 	if hasContent && r.Method != http.MethodHead {
 		_, _ = w.Write(response.Body) // a client that has gone is nobody's error

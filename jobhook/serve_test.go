@@ -101,7 +101,7 @@ func TestAResultIsTheAPIsOwnAnswer(t *testing.T) {
 			w.Header().Set("Set-Cookie", "a=1")
 			w.WriteHeader(201)
 			fmt.Fprint(w, "made")
-		}, 201, "made", map[string]string{"Content-Type": "application/x-own", "Cache-Control": "max-age=60", "Set-Cookie": "a=1", "Content-Length": "4"}},
+		}, 201, "made", map[string]string{"Content-Type": "application/x-own", "Cache-Control": "no-store", "Set-Cookie": "a=1", "Content-Length": "4"}},
 		{"and none that it did not send", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"], w.Header()["Date"] = nil, nil
 			fmt.Fprint(w, "<html>")

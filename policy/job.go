@@ -10,6 +10,7 @@ import (
 
 // jobFields reads a job block; fields that it does not have keep their value in b.
 func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
+	var after yamldoc.Node
 	fields := []yamldoc.Field{
 		field("queue", func(n yamldoc.Node) {
 			var ok bool
@@ -22,7 +23,8 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 		field("retention", func(n yamldoc.Node) { b.Retention = l.Positive(n, "retention") }),
 		field("timeout", func(n yamldoc.Node) { b.Timeout = l.Positive(n, "timeout") }),
 		field("max_body", func(n yamldoc.Node) { b.MaxBody = l.Size(n, "max_body") }),
-		field("after", func(n yamldoc.Node) { l.NotBuilt(n, "after", l.Duration(n, "after") < 0) }),
+		field("max_result", func(n yamldoc.Node) { b.MaxResult = l.Size(n, "max_result") }),
+		field("after", func(n yamldoc.Node) { after, b.After = n, l.Positive(n, "after") }),
 		field("unique_for", func(n yamldoc.Node) { l.NotBuilt(n, "unique_for", l.Duration(n, "unique_for") == 0) }),
 		field("max_pending", func(n yamldoc.Node) { l.NotBuilt(n, "max_pending", l.Integer(n, "max_pending", 0) == 0) }),
 		field("max_pending_per_caller", func(n yamldoc.Node) {
@@ -32,13 +34,7 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 			l.NotBuilt(n, "over_body: refuse", l.Choice(n, "over_body", "pass", "refuse") != "refuse")
 		}),
 		field("access", func(n yamldoc.Node) { l.NotBuilt(n, "access: link", l.Choice(n, "access", "caller", "link") != "link") }),
-		field("retry_on", func(n yamldoc.Node) {
-			statuses := l.List(n, "retry_on")
-			for _, s := range statuses {
-				l.Integer(s, "a status of retry_on", 400)
-			}
-			l.NotBuilt(n, "retry_on", len(statuses) == 0)
-		}),
+		field("retry_on", func(n yamldoc.Node) { b.RetryOn = l.errorStatuses(n, "retry_on") }),
 		field("cors", func(n yamldoc.Node) {
 			l.Mapping(n, "cors",
 				field("origins", func(n yamldoc.Node) { l.Texts(n, "origins") }),
@@ -47,19 +43,43 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 		}),
 	}
 	fields = append(fields, field("mode", func(n yamldoc.Node) {
-		b.Mode = l.Choice(n, "mode", "always", "prefer", "after")
-		l.NotBuilt(n, "mode: "+b.Mode, b.Mode == "always" || b.Mode == "")
-		if b.Mode == "" {
-			b.Mode = "?"
+		if b.Mode = JobMode(l.Choice(n, "mode", string(ModeAlways), string(ModePrefer), string(ModeAfter))); b.Mode == "" {
+			b.Mode = "?" // a fault already
 		}
 	}))
-	if l.Mapping(n, "job", fields...) && !defaults && b.Mode == "" {
+	if !l.Mapping(n, "job", fields...) {
+		return
+	}
+	switch {
+	case !defaults && b.Mode == "":
 		l.Fault(n, "mode must be stated: mode: always")
+	case !after.Absent() && b.Mode != ModeAfter && b.Mode != "?" && !(defaults && b.Mode == ""):
+		l.Fault(after, "after is for mode: after, and this is mode: %s", b.Mode)
+	case b.After > maxAfter:
+		l.Fault(after, "after is at most %v: clients and load balancers wait no longer", maxAfter)
 	}
 }
 
+// maxAfter bounds how long a client waits for the API's own answer.
+const maxAfter = time.Minute
+
+// errorStatuses reads a list of statuses of errors.
+func (l *loader) errorStatuses(n yamldoc.Node, what string) (list []int) {
+	for _, s := range l.List(n, what) {
+		status := l.Integer(s, "a status of "+what, 400)
+		if status > 599 {
+			l.Fault(s, "%d is no status of an error: those are 400 to 599", status)
+		}
+		list = append(list, status)
+	}
+	return list
+}
+
 func defaultJob() JobPlan {
-	return JobPlan{Queue: "default", MaxRetry: 3, Retention: 24 * time.Hour, Timeout: 2 * time.Minute, MaxBody: 1 << 20}
+	return JobPlan{
+		Queue: "default", MaxRetry: 3, Retention: 24 * time.Hour, Timeout: 2 * time.Minute,
+		After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20,
+	}
 }
 
 // schedules are checked as far as their types go, and refused: they are not built yet.

@@ -157,10 +157,23 @@ type match = pattern.Match[*route]
 
 // A JobPlan says how a request runs as a job. It is the compiled job block.
 type JobPlan struct {
-	Mode      string        // "always"
+	Mode      JobMode
+	After     time.Duration // ModeAfter: how long the client waits for the API's own answer
 	Queue     string        // as in the policies file, without the prefix's part
 	MaxRetry  int           // attempts after the first
+	RetryOn   []int         // statuses that are tried again, besides those that always are
 	Retention time.Duration // of the result, and of failures, from the end of the job
 	Timeout   time.Duration // of one attempt
 	MaxBody   int64         // bytes of request body; a longer request goes to the backend at once
+	MaxResult int64         // bytes of response body; a longer response is not kept
 }
+
+// A JobMode says when a request becomes a job.
+type JobMode string
+
+// The modes.
+const (
+	ModeAlways JobMode = "always" // at once
+	ModePrefer JobMode = "prefer" // if the client prefers it: Prefer: respond-async (RFC 7240)
+	ModeAfter  JobMode = "after"  // if the API has not answered within JobPlan.After
+)

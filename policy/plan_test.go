@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -377,8 +378,8 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	generate := &JobPlan{Mode: "always", Queue: "low", MaxRetry: 1, Retention: 24 * time.Hour, Timeout: 5 * time.Minute, MaxBody: 64 << 10}
-	below := &JobPlan{Mode: "always", Queue: "critical", MaxRetry: 0, Retention: time.Hour, Timeout: 2 * time.Minute, MaxBody: 1 << 20}
+	generate := &JobPlan{Mode: "always", Queue: "low", MaxRetry: 1, Retention: 24 * time.Hour, Timeout: 5 * time.Minute, After: 2 * time.Second, MaxBody: 64 << 10, MaxResult: 8 << 20}
+	below := &JobPlan{Mode: "always", Queue: "critical", MaxRetry: 0, Retention: time.Hour, Timeout: 2 * time.Minute, After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20}
 	for _, c := range []struct {
 		what string
 		req  httpfield.Request
@@ -398,7 +399,7 @@ routes:
 			if p.Kind != Write || p.Job != nil {
 				t.Errorf("%s: kind %d, %+v", c.what, p.Kind, p.Job)
 			}
-		} else if p.Kind != Job || p.Job == nil || *p.Job != *c.job {
+		} else if p.Kind != Job || p.Job == nil || !reflect.DeepEqual(p.Job, c.job) {
 			t.Errorf("%s: kind %d, %+v", c.what, p.Kind, p.Job)
 		}
 		if p.Write == nil {

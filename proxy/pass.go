@@ -56,7 +56,9 @@ func (p *Proxy) job(x *exchange) {
 		accepted, why := p.Jobs.Accept(&x.w, x.r, x.plan, x.budget)
 		x.out.Reason = why
 		if accepted {
-			x.out.Result = telemetry.ResultJob
+			if x.out.Result = telemetry.ResultJob; why == reason.AnsweredInTime {
+				x.out.Result = telemetry.ResultWrite
+			}
 			return
 		}
 	}

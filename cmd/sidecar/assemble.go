@@ -237,10 +237,10 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 		Plan:    s.policies.Plan,
 		Backend: s.backend, Unsent: backend.IsUnsent, Invalidator: s.invalidator,
 		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency, MaxInspectBody: int64(s.cfg.MaxInspect),
-		DrainTimeout: s.cfg.Shutdown * 2 / 3,
-		Queued:       s.metrics.JobQueued,
-		Processed:    func(jobType string, outcome jobs.Status) { s.metrics.JobProcessed(jobType, string(outcome)) },
-		Log:          s.log,
+		DrainTimeout: s.cfg.Shutdown * 2 / 3, EndTimeout: s.cfg.Shutdown,
+		Queued:    s.metrics.JobQueued,
+		Processed: func(jobType string, outcome jobs.Status) { s.metrics.JobProcessed(jobType, string(outcome)) },
+		Log:       s.log,
 	})
 	if err == nil {
 		s.metrics.Queues(s.queueStats)
@@ -287,6 +287,9 @@ func (s *sidecar) listen() (err error) {
 		Bodies: bodies, Jobs: s.jobs, Path: s.cfg.JobsPath, Log: s.log,
 		CacheStatus: func(why reason.Reason) string {
 			o := telemetry.Outcome{Result: telemetry.ResultJob, Reason: why}
+			if why == reason.AnsweredInTime { // it went to the backend like any other write
+				o.Result = telemetry.ResultWrite
+			}
 			return o.CacheStatus(mode)
 		},
 		AuthFailed: func() { s.metrics.AuthFailed(telemetry.AuthFailureJob) },
@@ -313,27 +316,12 @@ func (s *sidecar) listen() (err error) {
 // loops run beside the servers.
 func (s *sidecar) loops() []func(context.Context) {
 	loops := []func(context.Context){
-		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.RunMending, s.giveAdvice,
+		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.Run, s.giveAdvice,
 	}
 	for _, e := range s.embedded {
 		loops = append(loops, e.Run)
 	}
 	return loops
-}
-
-// runWorkers starts the workers as soon as the job store answers, since asynq wants it there at its
-// start.
-func (s *sidecar) runWorkers(ctx context.Context) {
-	for s.jobsConn.Healthy() != nil {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-	if err := s.jobs.RunWorkers(ctx); err != nil {
-		s.log.Error("the workers ended", "error", err)
-	}
 }
 
 // close frees all that assemble has made.

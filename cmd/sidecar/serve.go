@@ -19,7 +19,11 @@ func (s *sidecar) run(ctx context.Context) error {
 	for _, run := range append(s.loops(), s.hangUps) {
 		background.Go(func() { run(work) })
 	}
-	working.Go(func() { s.runWorkers(workers) })
+	working.Go(func() {
+		if err := s.jobs.RunWorkers(workers); err != nil {
+			s.log.Error("the workers ended", "error", err)
+		}
+	})
 	failed := make(chan error, 2)
 	for _, server := range []serving{s.data, s.ops} {
 		background.Go(func() {

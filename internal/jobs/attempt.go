@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"math/rand/v2"
+	"net/http"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -20,8 +21,9 @@ const settlePatience = 10 * time.Minute
 const maxCutOffs = 10
 
 // attempt counts an attempt, makes it, drops the entries that it may have changed, and only then
-// records its outcome. A client that sees the job done therefore sees no older data.
-func (j *Jobs) attempt(ctx, attempts context.Context, r Record, req *Request) error {
+// records its outcome. A client that sees the job done therefore sees no older data. ctx is that of
+// asynq's task, and ends when the lease does; own is that of the attempt.
+func (j *Jobs) attempt(ctx, own context.Context, r Record, req *Request) error {
 	plan := j.Plan(req.view(), r.Queued)
 	if plan.Kind != policy.Job {
 		return j.unknownRoute(ctx, r)
@@ -33,100 +35,171 @@ func (j *Jobs) attempt(ctx, attempts context.Context, r Record, req *Request) er
 	switch {
 	case err != nil:
 		return &again{after: time.Second, why: "the job store is away"}
-	case n == 0:
+	case n == scriptOver:
 		return nil // over, or forgotten, since it was read
+	case n == scriptOther:
+		return &again{after: time.Second, why: "its record has changed"}
 	}
+	return j.conclude(own, r, plan, n, j.perform(own, r, plan, req, n))
+}
 
-	a := j.replay(ctx, attempts, r, req)
+// perform makes attempt n and drops the entries that it may have changed.
+func (j *Jobs) perform(ctx context.Context, r Record, plan *policy.Plan, req *Request, n int) replayed {
+	a := j.replay(ctx, r, plan, req, n)
 	if a.unsent {
 		j.gate.shut(time.Now())
-		return j.giveBack(ctx, attempts, r, n, n-1)
+		return a
 	}
 	if !a.cutOff {
 		j.gate.reached()
 	}
-	j.invalidate(ctx, r, tagsOf(plan.Write, req, a, j.MaxInspectBody))
-	if a.cutOff {
-		return j.giveBack(ctx, attempts, r, n, n)
-	}
-	return j.conclude(ctx, attempts, r, n, a.attempt)
+	j.invalidate(r, tagsOf(plan.Write, req, a, j.MaxInspectBody))
+	return a
 }
 
-// start counts the attempt. It returns 0 if the job is over or forgotten.
+// start counts the attempt. It returns its number, scriptOver or scriptOther.
 func (j *Jobs) start(ctx context.Context, r Record) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
+	args := []any{time.Now().UnixMilli(), r.waits().Milliseconds(), r.Attempts, newID(), j.Names.JobNews(), newsJob + r.ID}
 	err = j.Redis.Do(ctx, nil, "job-start", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		n, err = startScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, time.Now().UnixMilli(), r.waits().Milliseconds()).Int()
+		n, err = startScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Int()
 		return err
 	})
 	return n, err
 }
 
-// conclude records the outcome of the attempt.
-func (j *Jobs) conclude(ctx, attempts context.Context, r Record, n int, a attempt) error {
-	rule := retryRule{maxRetry: r.MaxRetry, base: j.RetryBase}
-	v := rule.judge(a, r.Failures, time.Now(), rand.Float64())
+// conclude records the outcome of attempt n.
+func (j *Jobs) conclude(ctx context.Context, r Record, plan *policy.Plan, n int, a replayed) error {
+	switch {
+	case a.unsent:
+		return j.giveBack(ctx, r, n, n-1)
+	case a.canceled:
+		return j.finish(ctx, r, n, Canceled, j.canceled(r)...)
+	case a.cutOff:
+		return j.giveBack(ctx, r, n, n)
+	}
+	rule := retryRule{maxRetry: r.MaxRetry, base: j.RetryBase, also: plan.Job.RetryOn}
+	v := rule.judge(a.attempt, r.Failures, time.Now(), rand.Float64())
+	if a.response != nil && a.response.Status == http.StatusUnauthorized {
+		v.lastError += expired(plan.Caller.Expires, time.Now())
+	}
 	failures := r.Failures
 	if v.status != Succeeded {
 		failures++
 	}
 	fields := []any{"status", string(v.status), "failures", failures, "error", v.lastError}
-	life := r.waits()
-	if v.status.Final() {
-		life = r.retention
-		r.Status, r.LastError = v.status, v.lastError
-		if a.response != nil {
-			result := j.Sealer.seal(j.binding("result", r.ID, r.Owner), a.response.encode())
-			r.HasResult, r.resultSum = true, sumOf(result)
-			fields = append(fields, "answered", a.response.Status, "result", result, "result_sum", r.resultSum)
-		}
-		fields = append(fields, j.end(r)...)
+	if !v.status.Final() {
+		return j.retryLater(ctx, r, n, v, fields)
 	}
-	ours, err := j.settle(ctx, attempts, r, n, life, fields...)
+	r.Status, r.LastError = v.status, v.lastError
+	if a.response != nil {
+		result := j.Sealer.seal(j.binding("result", r.ID, r.Owner), a.response.encode())
+		r.HasResult, r.resultSum = true, sumOf(result)
+		fields = append(fields, "answered", a.response.Status, "result", result, "result_sum", r.resultSum)
+	}
+	return j.finish(ctx, r, n, v.status, append(fields, j.end(r)...)...)
+}
+
+// expired says that a token which expired at the given time is the reason for a 401; "" if it has
+// none, or has not.
+func expired(at, now time.Time) string {
+	if at.IsZero() || now.Before(at) {
+		return ""
+	}
+	return ": the request's token expired at " + at.UTC().Format(time.RFC3339)
+}
+
+// finish makes the job final after attempt n.
+func (j *Jobs) finish(ctx context.Context, r Record, n int, status Status, fields ...any) error {
+	code, err := j.settle(r, n, r.retention, fields...)
 	switch {
 	case err != nil:
 		j.Log.Error("the outcome of a job could not be recorded: it runs again", "job_type", r.Type, "error", err)
 		return &again{after: time.Second, why: "the job store is away"}
-	case !ours:
-		return nil // asynq has given the task to another worker, and takes no more notice of this one
+	case code == scriptOver:
+		return nil
+	case code == scriptOther:
+		return lostAttempt()
 	}
-	j.Processed(r.Type, v.status)
-	if v.status == Retrying {
-		return &again{after: v.after, failed: true, why: v.lastError}
-	}
+	j.Processed(r.Type, status)
 	j.shortenHold(ctx, r)
 	return nil
 }
 
+// lostAttempt gives a task back whose record says that another attempt has begun since. Where
+// another worker has the task, asynq takes no more notice of this one. A task never goes while its
+// record is not final.
+func lostAttempt() error { return &again{after: time.Second, why: "another attempt has begun"} }
+
+// retryLater records an attempt after which there will be another.
+func (j *Jobs) retryLater(ctx context.Context, r Record, n int, v verdict, fields []any) error {
+	code, err := j.settle(r, n, r.waits(), fields...)
+	switch {
+	case err != nil:
+		j.Log.Error("the outcome of a job could not be recorded: it runs again", "job_type", r.Type, "error", err)
+		return &again{after: v.after, why: "the job store is away"}
+	case code == scriptOver:
+		return nil
+	case code == scriptOther:
+		return lostAttempt()
+	case code == settledCancel:
+		return j.finish(ctx, r, n, Canceled, j.canceled(r)...)
+	}
+	j.Processed(r.Type, v.status)
+	return &again{after: v.after, failed: true, why: v.lastError}
+}
+
 // giveBack returns the job to the queue. Attempt n did not fail: it was not made, or was cut off.
 // attempted is the number of attempts that the record has afterwards.
-func (j *Jobs) giveBack(ctx, attempts context.Context, r Record, n, attempted int) error {
+func (j *Jobs) giveBack(ctx context.Context, r Record, n, attempted int) error {
 	status := Queued
 	if attempted > 0 {
 		status = Retrying
 	}
-	if _, err := j.settle(ctx, attempts, r, n, r.waits(), "status", string(status), "attempts", attempted); err != nil {
+	code, err := j.settle(r, n, r.waits(), "status", string(status), "attempts", attempted)
+	switch {
+	case err != nil:
 		j.Log.Warn("a job went back to the queue without a note", "job_type", r.Type, "error", err)
+	case code == scriptOver:
+		return nil
+	case code == scriptOther:
+		return lostAttempt()
+	case code == settledCancel:
+		return j.finish(ctx, r, attempted, Canceled, j.canceled(r)...)
 	}
 	if attempted < n {
 		return &again{after: time.Second, why: "the backend refuses connections"}
 	}
-	return &again{why: "cut off"}
+	return &again{after: j.grace(n - r.Failures), why: "cut off"}
+}
+
+// grace is how long a job waits after its nth attempt that was cut off. The backend may still be at
+// work on it, though its connection is closed: a job that is cut off again and again would run many
+// times at once.
+func (j *Jobs) grace(cutOffs int) time.Duration {
+	return min(j.CutOffGrace<<min(max(cutOffs-1, 0), 10), maxBackoff)
 }
 
 // reject ends a job without an attempt.
 func (j *Jobs) reject(ctx context.Context, r Record, why string) error {
 	r.Status, r.LastError, r.HasResult, r.resultSum = Failed, why, false, ""
 	fields := append([]any{"status", string(Failed), "error", why}, j.end(r)...)
-	ours, err := j.note(ctx, r, r.Attempts, r.retention, fields...)
+	return j.withoutAttempt(ctx, r, Failed, fields)
+}
+
+// withoutAttempt makes a job final that is not under way.
+func (j *Jobs) withoutAttempt(ctx context.Context, r Record, status Status, fields []any) error {
+	code, err := j.note(ctx, j.Redis, r, r.Attempts, r.retention, fields...)
 	switch {
 	case err != nil:
 		return &again{after: time.Second, why: "the job store is away"}
-	case !ours:
+	case code == scriptOver:
 		return nil
+	case code == scriptOther:
+		return lostAttempt()
 	}
-	j.Processed(r.Type, Failed)
+	j.Processed(r.Type, status)
 	j.shortenHold(ctx, r)
 	return nil
 }
@@ -151,42 +224,56 @@ func (j *Jobs) shortenHold(ctx context.Context, r Record) {
 }
 
 // invalidate drops the entries that an attempt may have changed.
-func (j *Jobs) invalidate(ctx context.Context, r Record, tags []cachekeys.Tag) {
+func (j *Jobs) invalidate(r Record, tags []cachekeys.Tag) {
 	if len(tags) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 	defer cancel()
 	if err := j.Invalidator.Changed(ctx, tags); err != nil {
 		j.Log.Warn("what a job changed is not invalidated yet", "job_type", r.Type, "error", err)
 	}
 }
 
-// settle is note, repeated while Redis is away: a job without a recorded outcome runs again. It
-// ends when attempts does.
-func (j *Jobs) settle(ctx, attempts context.Context, r Record, n int, life time.Duration, fields ...any) (ours bool, err error) {
+// settle is note, repeated while Redis is away: a job without a recorded outcome runs again.
+func (j *Jobs) settle(r Record, n int, life time.Duration, fields ...any) (code int, err error) {
+	err = j.insist(func(ctx context.Context, via Redis) (err error) {
+		code, err = j.note(ctx, via, r, n, life, fields...)
+		return err
+	})
+	return code, err
+}
+
+// insist repeats try while it fails, for settlePatience. When the process ends it goes past the
+// breaker, which may be open though Redis is back, for as long as there is time.
+func (j *Jobs) insist(try func(ctx context.Context, via Redis) error) error {
 	end := time.Now().Add(settlePatience)
 	for pause := 50 * time.Millisecond; ; pause = min(2*pause, recordTimeout) {
-		ours, err = j.note(ctx, r, n, life, fields...)
-		if err == nil || attempts.Err() != nil || time.Now().After(end) {
-			return ours, err
+		via, wait := j.Redis, j.attempts.Done()
+		if j.attempts.Err() != nil {
+			via, wait, pause = direct{j.Redis}, j.last.Done(), min(pause, mendPause)
+		}
+		ctx, cancel := context.WithTimeout(j.last, recordTimeout)
+		err := try(ctx, via)
+		cancel()
+		if err == nil || j.last.Err() != nil || time.Now().After(end) {
+			return err
 		}
 		select {
-		case <-attempts.Done():
+		case <-wait:
 		case <-time.After(pause):
 		}
 	}
 }
 
-// note changes the record after attempt n. ours is false if another attempt has begun since, or the
-// job is over.
-func (j *Jobs) note(ctx context.Context, r Record, n int, life time.Duration, fields ...any) (ours bool, err error) {
+// note changes the record after attempt n, and returns what settleScript does.
+func (j *Jobs) note(ctx context.Context, via Redis, r Record, n int, life time.Duration, fields ...any) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	args := append([]any{n, life.Milliseconds()}, fields...)
-	err = j.Redis.Do(ctx, nil, "job-settle", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		ours, err = settleScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Bool()
+	args := append([]any{n, life.Milliseconds(), j.Names.JobNews(), newsJob + r.ID}, fields...)
+	err = via.Do(ctx, nil, "job-settle", func(ctx context.Context, c redis.UniversalClient) (err error) {
+		code, err = settleScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Int()
 		return err
 	})
-	return ours, err
+	return code, err
 }

@@ -44,4 +44,26 @@
 // may therefore run again when a sidecar dies in the middle of it, but only one outcome is ever
 // seen. asynq's own counters decide nothing: its MaxRetry is never reached, and a job that fails
 // for good is a task that succeeded.
+//
+// The script that begins an attempt says which one. One that reaches Redis when its worker has
+// given up, and begun anew, changes nothing. A task goes only when its record is final.
+//
+// A process holds a job (held.go) until the outcome is recorded. Its attempts do not end with
+// asynq's lease: while Redis is away they go on, and their outcome is recorded afterwards. It never
+// begins a job that it holds, though asynq may give it the task again. recover.go renews the leases
+// of what is held, and gives what nobody holds to others.
+//
+// # An attempt that the submission makes
+//
+// Where the client waits for the backend's own answer, the submission makes the first attempt
+// itself (local.go). The steps are the same two. The task is enqueued for a time when the attempt
+// is over, and the record is created as one whose first attempt has begun. If the process dies, the
+// task runs then. Else the end of the attempt takes it back:
+//
+//	the client            the attempt           the job
+//	has the answer        came out either way   is withdrawn; with an Idempotency-Key it is final
+//	was promised a job    came out for good     is final, and the task is deleted
+//	was promised a job    is to be repeated     the task is due at the next attempt
+//	waits                 was not sent, or cut  is promised, and the same
+//	                      off
 package jobs

@@ -28,9 +28,11 @@ var errAbandoned = errors.New("jobs: nobody waits for this command any more")
 
 // once calls f through Redis.Do and returns the fate of the one script that f sends, with the
 // client that it is given or with another traced one.
-func (j *Jobs) once(ctx context.Context, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error) (fate, error) {
+func once(
+	ctx context.Context, via Redis, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error,
+) (fate, error) {
 	t := &tracer{}
-	err := j.Redis.Do(ctx, b, op, func(ctx context.Context, c redis.UniversalClient) error {
+	err := via.Do(ctx, b, op, func(ctx context.Context, c redis.UniversalClient) error {
 		err := f(context.WithValue(ctx, tracerKey{}, t), traced{c})
 		if raw := t.failure(); raw != nil {
 			return raw // asynq's errors do not wrap their cause

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -20,6 +21,27 @@ import (
 
 var shared *redisd.Server
 
+// prefixes are those of the tests that run: a test that is run again has another one.
+var prefixes struct {
+	sync.Mutex
+	of   map[testing.TB]string
+	last int
+}
+
+// prefixOf is the REDIS_KEY_PREFIX of all sidecars of a test.
+func prefixOf(t testing.TB) string {
+	prefixes.Lock()
+	defer prefixes.Unlock()
+	if prefixes.of == nil {
+		prefixes.of = map[testing.TB]string{}
+	}
+	if prefixes.of[t] == "" {
+		prefixes.last++
+		prefixes.of[t] = fmt.Sprintf("%s-%d", t.Name(), prefixes.last)
+	}
+	return prefixes.of[t]
+}
+
 func TestMain(m *testing.M) { os.Exit(redisd.Main(m, &shared)) }
 
 const policies = `{version: 1, caller: {credentials: ["header:Authorization"]}, routes: [
@@ -34,6 +56,7 @@ type world struct {
 	api  *httptest.Server
 	conn *redisconn.Conn
 	cut  *interrupting // is what the queue takes for the connection
+	stop func()        // ends Run
 
 	mu      sync.Mutex
 	asked   []string        // Idempotency-Key of each request that the API got
@@ -53,7 +76,7 @@ func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change .
 		handler(rw, r)
 	}))
 	t.Cleanup(w.api.Close)
-	names := cachekeys.NewNames(t.Name())
+	names := cachekeys.NewNames(prefixOf(t))
 	w.conn = r.Connect(t, names, nil)
 	w.cut = &interrupting{Redis: w.conn, before: map[string]func(){}}
 	table, _, err := policy.Load([]byte(policies), policy.Options{Secret: func() []byte { return []byte("secret") }})
@@ -66,8 +89,8 @@ func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change .
 	}
 	t.Cleanup(api.Close)
 	o := Options{
-		Redis: w.cut, Names: names, Prefix: t.Name(), Plan: table.Plan, Backend: api, Unsent: backend.IsUnsent,
-		Invalidator: w, Queues: map[string]int{"default": 1}, Concurrency: 4, RetryBase: time.Millisecond,
+		Redis: w.cut, Names: names, Prefix: prefixOf(t), Plan: table.Plan, Backend: api, Unsent: backend.IsUnsent,
+		Invalidator: w, Queues: map[string]int{"default": 1}, Concurrency: 4, RetryBase: time.Millisecond, CutOffGrace: time.Millisecond,
 		DrainTimeout: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {
@@ -76,7 +99,7 @@ func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change .
 	if w.Jobs, err = New(o); err != nil {
 		t.Fatal(err)
 	}
-	w.during(w.RunMending)
+	w.stop = w.during(w.Run)
 	return w
 }
 

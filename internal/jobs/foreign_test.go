@@ -93,7 +93,7 @@ func TestQueuesHaveTheirAPIsName(t *testing.T) {
 func TestTwoAPIsOnOneRedisNeverRunEachOthersJobs(t *testing.T) {
 	t.Parallel()
 	prefixed := func(prefix string) *world {
-		return newWorld(t, shared, answer(201), func(o *Options) { o.Prefix = t.Name() + prefix })
+		return newWorld(t, shared, answer(201), func(o *Options) { o.Prefix = prefixOf(t) + prefix })
 	}
 	one, two := prefixed("1"), prefixed("2")
 	two.work()

@@ -44,7 +44,7 @@ func (h hold) value() string { return h.id + " " + h.print }
 // take makes the hold, and returns the one that is there then.
 func (j *Jobs) take(ctx context.Context, b *redisconn.Budget, h hold) (hold, fate, error) {
 	var there string
-	fate, err := j.once(ctx, b, "job-hold", func(ctx context.Context, c redis.UniversalClient) (err error) {
+	fate, err := once(ctx, j.Redis, b, "job-hold", func(ctx context.Context, c redis.UniversalClient) (err error) {
 		there, err = holdScript.Run(ctx, c, []string{h.key}, pendingLife.Milliseconds(), h.value()).Text()
 		return err
 	})
@@ -56,11 +56,11 @@ func (j *Jobs) take(ctx context.Context, b *redisconn.Budget, h hold) (hold, fat
 }
 
 // release takes the hold back, if it still leads to the same job.
-func (j *Jobs) release(ctx context.Context, h hold) error {
+func (j *Jobs) release(ctx context.Context, via Redis, h hold) error {
 	if h.key == "" {
 		return nil
 	}
-	return j.Redis.Do(ctx, nil, "job-release", func(ctx context.Context, c redis.UniversalClient) error {
+	return via.Do(ctx, nil, "job-release", func(ctx context.Context, c redis.UniversalClient) error {
 		return releaseScript.Run(ctx, c, []string{h.key}, h.value()).Err()
 	})
 }

@@ -22,8 +22,18 @@ type Redis interface {
 	// Do calls f with a client and a context that ends with the rest of b, or with ctx where b is
 	// nil. It returns f's error, or one of its own without having called f.
 	Do(ctx context.Context, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error) error
-	// Client is the client itself, for asynq.
+	// Client is the client itself, for asynq and subscriptions.
 	Client() redis.UniversalClient
+	// State is that of the breaker: unless it is Closed, Do fails at once.
+	State() redisconn.State
+}
+
+// direct goes past the breaker.
+type direct struct{ Redis }
+
+// Do implements Redis.
+func (d direct) Do(ctx context.Context, _ *redisconn.Budget, _ string, f func(context.Context, redis.UniversalClient) error) error {
+	return f(ctx, d.Client())
 }
 
 // A Backend sends a captured request to the API.
@@ -62,27 +72,38 @@ type Options struct {
 	Concurrency    int            // attempts at once in this process; 0: none, only enqueue
 	MaxInspectBody int64          // bytes of a body that are looked at to fill templates; 0: 1 MiB
 	DrainTimeout   time.Duration  // how long running attempts may go on when the workers end; 0: 20s
+	EndTimeout     time.Duration  // for Run, at its end, to make certain what was promised; 0: 1s
 	RetryBase      time.Duration  // before the first retry; 0: 1s
+	CutOffGrace    time.Duration  // before a job runs again that was cut off once; 0: 5s
 
-	Queued    func(jobType, queue string)          // a job was accepted; nil: nobody counts
-	Processed func(jobType string, outcome Status) // an attempt came out: Succeeded, Failed or Retrying; nil: nobody counts
-	Log       *slog.Logger                         // nil: slog.Default
+	Queued func(jobType, queue string) // a job was accepted; nil: nobody counts
+	// Processed is told of each attempt that came out, and of each canceled job; nil: nobody
+	// counts.
+	Processed func(jobType string, outcome Status)
+	Log       *slog.Logger // nil: slog.Default
 }
 
 // Jobs is the queue. It is safe for concurrent use.
 type Jobs struct {
 	Options
-	queue   queueNames
-	client  *asynq.Client
-	mender  *mender
-	gate    gate
-	unknown stranded       // routes
-	foreign stranded       // tasks
-	running sync.WaitGroup // attempts
+	queue    queueNames
+	client   *asynq.Client
+	mender   *mender
+	gate     gate
+	wakes    *wakes
+	watchers watchers
+	held     *held
+	unknown  stranded // routes
+	foreign  stranded // tasks
+
+	attempts context.Context // of all attempts: they are cut off when it is done
+	cutOff   context.CancelFunc
+	last     context.Context // of all that is to be recorded: nothing is when it is done
+	endAll   context.CancelFunc
 }
 
-// New returns the queue and waits for nothing: Redis may be away. The caller runs RunMending, and
-// RunWorkers if Concurrency is over 0.
+// New returns the queue and waits for nothing: Redis may be away. The caller calls Run and
+// RunWorkers.
 func New(o Options) (*Jobs, error) {
 	switch {
 	case o.Redis == nil:
@@ -101,6 +122,12 @@ func New(o Options) (*Jobs, error) {
 	if o.RetryBase == 0 {
 		o.RetryBase = time.Second
 	}
+	if o.EndTimeout == 0 {
+		o.EndTimeout = time.Second
+	}
+	if o.CutOffGrace == 0 {
+		o.CutOffGrace = 5 * time.Second
+	}
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
@@ -116,10 +143,28 @@ func New(o Options) (*Jobs, error) {
 	if o.Processed == nil {
 		o.Processed = func(string, Status) {}
 	}
-	return &Jobs{
+	j := &Jobs{
 		Options: o,
 		queue:   queueNames{prefix: o.Prefix},
 		client:  asynq.NewClientFromRedisClient(traced{o.Redis.Client()}),
 		mender:  newMender(o.Log),
-	}, nil
+		held:    newHeld(),
+	}
+	names := make([]string, 0, len(o.Queues))
+	for queue := range o.Queues {
+		names = append(names, j.queue.asynq(queue))
+	}
+	j.wakes = newWakes(names)
+	j.attempts, j.cutOff = context.WithCancel(context.Background())
+	j.last, j.endAll = context.WithCancel(context.Background())
+	return j, nil
+}
+
+// Run hears the news of other sidecars, and repeats operations whose outcome is unknown, until ctx
+// is done. It has to run as long as requests may be submitted or waited for.
+func (j *Jobs) Run(ctx context.Context) {
+	var listening sync.WaitGroup
+	listening.Go(func() { j.listen(ctx) })
+	j.mend(ctx)
+	listening.Wait()
 }

@@ -17,7 +17,6 @@ const (
 	mendTimeout     = 2 * time.Second
 	mendPause       = 100 * time.Millisecond // after the first failure; doubled for each that follows
 	maxMendPause    = 2 * time.Second
-	lastMend        = time.Second // for a last try when the process ends
 )
 
 var errNotYet = errors.New("Redis has not answered yet")
@@ -33,7 +32,7 @@ type mender struct {
 }
 
 type mending struct {
-	try   func(ctx context.Context) error // may be repeated; nil error: done
+	try   func(ctx context.Context, via Redis) error // may be repeated; nil error: done
 	bytes int
 }
 
@@ -56,7 +55,7 @@ func (m *mender) add(what mending) bool {
 
 // pass tries everything that waits, in order, and keeps what fails. It stops at the first failure:
 // the rest would only wait for the same Redis. It reports whether nothing is left.
-func (m *mender) pass(ctx context.Context) bool {
+func (m *mender) pass(ctx context.Context, via Redis) bool {
 	for {
 		m.mu.Lock()
 		if len(m.todo) == 0 {
@@ -67,7 +66,7 @@ func (m *mender) pass(ctx context.Context) bool {
 		m.mu.Unlock()
 
 		tryCtx, cancel := context.WithTimeout(ctx, mendTimeout)
-		err := next.try(tryCtx)
+		err := next.try(tryCtx, via)
 		cancel()
 		if err != nil {
 			return false
@@ -78,21 +77,21 @@ func (m *mender) pass(ctx context.Context) bool {
 	}
 }
 
-// RunMending repeats operations whose outcome is unknown, until ctx is done. It has to run as long
-// as requests may be submitted. Operations that are left at the end are logged and given up.
-func (j *Jobs) RunMending(ctx context.Context) {
+// mend repeats operations whose outcome is unknown, until ctx is done. Operations that are left at
+// the end are logged and given up.
+func (j *Jobs) mend(ctx context.Context) {
 	m := j.mender
 	for pause := mendPause; ; {
 		select {
 		case <-ctx.Done():
-			m.finish()
+			m.finish(direct{j.Redis}, j.EndTimeout)
 			return
 		case <-m.wake:
 		}
-		for !m.pass(ctx) {
+		for !m.pass(ctx, j.Redis) {
 			select {
 			case <-ctx.Done():
-				m.finish()
+				m.finish(direct{j.Redis}, j.EndTimeout)
 				return
 			case <-time.After(pause):
 				pause = min(2*pause, maxMendPause)
@@ -102,11 +101,18 @@ func (j *Jobs) RunMending(ctx context.Context) {
 	}
 }
 
-func (m *mender) finish() {
-	ctx, cancel := context.WithTimeout(context.Background(), lastMend)
+// finish goes past the breaker, which may be open though Redis is back: what was promised to a
+// client is made certain, if there is time.
+func (m *mender) finish(via Redis, most time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()
-	if !m.pass(ctx) {
-		m.log.Error("the job store did not come back: accepted jobs may be missing", "open", m.size())
+	for !m.pass(ctx, via) {
+		select {
+		case <-ctx.Done():
+			m.log.Error("the job store did not come back: accepted jobs may be missing", "open", m.size())
+			return
+		case <-time.After(mendPause):
+		}
 	}
 }
 
@@ -119,8 +125,8 @@ func (m *mender) size() int {
 // confirm repeats the creation of a record whose outcome is unknown. It reports whether there was
 // room to remember it.
 func (j *Jobs) confirm(r Record) bool {
-	return j.mender.add(mending{bytes: len(r.request), try: func(ctx context.Context) error {
-		there, fate := j.create(ctx, nil, r, pendingLife)
+	return j.mender.add(mending{bytes: len(r.request), try: func(ctx context.Context, via Redis) error {
+		there, fate := j.create(ctx, via, nil, r, r.waits())
 		if fate != executed {
 			return errNotYet
 		}
@@ -135,8 +141,8 @@ func (j *Jobs) confirm(r Record) bool {
 // leads nowhere. Where there is no room the task is left to the workers, who find no record and
 // withdraw it in the end.
 func (j *Jobs) withdraw(queue string, h hold) {
-	j.mender.add(mending{try: func(ctx context.Context) error {
-		there, fate := j.create(ctx, nil, Record{ID: h.id, Status: withdrawn, Queue: queue, Queued: time.Now()}, withdrawnLife)
+	j.mender.add(mending{try: func(ctx context.Context, via Redis) error {
+		there, fate := j.create(ctx, via, nil, Record{ID: h.id, Status: withdrawn, Queue: queue, Queued: time.Now()}, withdrawnLife)
 		switch {
 		case fate != executed:
 			return errNotYet
@@ -145,10 +151,10 @@ func (j *Jobs) withdraw(queue string, h hold) {
 		}
 		// The record is enough: a worker that meets the task now drops it. So whether this succeeds
 		// does not matter.
-		_, _ = j.once(ctx, nil, "job-withdraw", func(ctx context.Context, c redis.UniversalClient) error {
+		_, _ = once(ctx, via, nil, "job-withdraw", func(ctx context.Context, c redis.UniversalClient) error {
 			_ = asynq.NewInspectorFromRedisClient(within{c, ctx}).DeleteTask(j.queue.asynq(queue), h.id)
 			return nil
 		})
-		return j.release(ctx, h)
+		return j.release(ctx, via, h)
 	}})
 }

@@ -47,6 +47,7 @@ type Record struct {
 	Finished  time.Time // zero until the job is final
 	LastError string    // never a body or a secret
 	HasResult bool      // the backend's response is kept
+	Canceling bool      // somebody wants it canceled, and its worker has not ended it yet
 
 	requestSum, resultSum string // digests of the stored request and result
 	accepted, ended       string // MACs, see proof.go
@@ -55,11 +56,12 @@ type Record struct {
 	timeout   time.Duration // of one attempt
 	hold      string        // Redis key of the Idempotency-Key that leads here; "" if none
 	request   []byte        // sealed
+	runner    string        // of a new record: who has begun its first attempt
 }
 
 // public are the fields of a record that status needs, in the order in which parse takes them.
 var public = []string{"type", "queue", "owner", "status", "attempts", "failures", "max_retry", "queued", "started", "finished", "error", "answered",
-	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended"}
+	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended", "cancel"}
 
 // private are those that only a worker needs, after the public ones.
 var private = []string{"request"}
@@ -90,7 +92,8 @@ func parse(id string, values []any) (r Record, ok bool) {
 		Queued: at(7), Started: at(8), Finished: at(9), LastError: text(10), HasResult: number(11) != 0,
 		retention: time.Duration(number(12)) * time.Millisecond, timeout: time.Duration(number(13)) * time.Millisecond,
 		hold: text(14), requestSum: text(15), resultSum: text(16), accepted: text(17), ended: text(18),
-		request: []byte(text(19)),
+		Canceling: text(19) != "",
+		request:   []byte(text(20)),
 	}
 	return r, r.Status != ""
 }
@@ -100,12 +103,16 @@ func (r Record) waits() time.Duration { return max(pendingLife, r.retention+time
 
 // fields are those of a new record, as createScript takes them.
 func (r Record) fields() []any {
-	return []any{
+	fields := []any{
 		"type", r.Type, "queue", r.Queue, "owner", r.Owner, "status", string(r.Status),
 		"attempts", r.Attempts, "max_retry", r.MaxRetry, "queued", r.Queued.UnixMilli(),
 		"retention", r.retention.Milliseconds(), "timeout", r.timeout.Milliseconds(), "hold", r.hold, "request", r.request,
 		"request_sum", r.requestSum, "accepted", r.accepted,
 	}
+	if r.runner != "" { // its first attempt begins with it
+		fields = append(fields, "runner", r.runner, "started", r.Started.UnixMilli())
+	}
+	return fields
 }
 
 // Job returns the record of a job. It gives ErrNotFound, or the error of Redis.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,11 +17,21 @@ import (
 	"sidecar/test/redisd"
 )
 
-// interrupting calls before[op] once, before the operation of that name.
+// interrupting calls before[op] once, before the operation of that name. While it is shut it
+// behaves like a connection whose breaker is open.
 type interrupting struct {
 	Redis
+	shut   atomic.Bool
 	mu     sync.Mutex
 	before map[string]func()
+}
+
+// State implements Redis.
+func (i *interrupting) State() redisconn.State {
+	if i.shut.Load() {
+		return redisconn.Open
+	}
+	return i.Redis.State()
 }
 
 // at lets f happen before the next operation of this name.
@@ -39,6 +50,9 @@ func (i *interrupting) Do(
 	i.mu.Unlock()
 	if before != nil {
 		before()
+	}
+	if i.shut.Load() {
+		return redisconn.ErrAway
 	}
 	return i.Redis.Do(ctx, b, op, f)
 }

@@ -6,45 +6,45 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strconv"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
 	"sidecar/policy"
 )
 
-// maxResult bounds the body of a response that is kept, in bytes.
-const maxResult = 8 << 20
-
 // A replayed attempt is an attempt as far as the connection to the backend tells.
 type replayed struct {
 	attempt
-	unsent bool // no connection was made: no attempt
-	cutOff bool // this process ends, or asynq took the task away: whether the backend did the work is not known
+	unsent   bool // no connection was made: no attempt
+	cutOff   bool // this process ends: whether the backend did the work is not known
+	canceled bool // by a client: whether the backend did the work is not known
 }
 
-// replay sends the request and reads the whole answer.
-func (j *Jobs) replay(ctx, attempts context.Context, r Record, req *Request) replayed {
-	ctx, cancel := context.WithTimeout(ctx, r.timeout)
+// replay sends the request as attempt n and reads the whole answer.
+func (j *Jobs) replay(ctx context.Context, r Record, plan *policy.Plan, req *Request, n int) replayed {
+	ctx, cancel := withRunningTime(ctx, r.timeout)
 	defer cancel()
-	defer context.AfterFunc(attempts, cancel)()
-
 	in := req.incoming(ctx)
 	if len(in.Header["Idempotency-Key"]) == 0 {
 		in.Header["Idempotency-Key"] = []string{r.ID}
 	}
+	in.Header["X-Job-Id"] = []string{r.ID}
+	in.Header["X-Job-Attempt"] = []string{strconv.Itoa(n)}
 	resp, err := j.Backend.Replay(ctx, in)
 	if err != nil {
 		return j.fault(ctx, r, err, "the connection to the backend failed")
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxResult+1))
+	most := plan.Job.MaxResult
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if err != nil {
 		return j.fault(ctx, r, err, "the backend's answer broke off")
 	}
 	fields := resp.Header.Clone()
 	httpfield.HopOf(httpfield.Header(resp.Header)).Strip(fields)
-	if len(body) > maxResult {
-		fault := fmt.Sprintf("the backend answered %d with more than %d MiB, which are not kept", resp.StatusCode, maxResult>>20)
+	if int64(len(body)) > most {
+		fault := fmt.Sprintf("the backend answered %d with more than %d bytes, which are not kept", resp.StatusCode, most)
 		return replayed{attempt: attempt{fault: fault, tooLarge: true}}
 	}
 	return replayed{attempt: attempt{response: &Response{Status: resp.StatusCode, Fields: fields, Body: body}}}
@@ -56,7 +56,9 @@ func (j *Jobs) fault(ctx context.Context, r Record, err error, what string) repl
 	switch {
 	case j.Unsent(err):
 		return replayed{unsent: true}
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(context.Cause(ctx), errCanceled):
+		return replayed{canceled: true}
+	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
 		return replayed{attempt: attempt{fault: fmt.Sprintf("the backend did not answer within %v", r.timeout)}}
 	case ctx.Err() != nil:
 		return replayed{cutOff: true}

@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"sidecar/internal/httpfield"
@@ -63,7 +64,7 @@ func (p retryRule) judge(a attempt, failures int, now time.Time, jitter float64)
 		if text := http.StatusText(r.Status); text != "" {
 			v.lastError += " " + text
 		}
-		if !worthRetrying(r.Status) {
+		if !worthRetrying(r.Status) && !slices.Contains(p.also, r.Status) {
 			v.status, v.after = Failed, 0
 			return v
 		}
@@ -81,6 +82,7 @@ func (p retryRule) judge(a attempt, failures int, now time.Time, jitter float64)
 type retryRule struct {
 	maxRetry int           // attempts after the first
 	base     time.Duration // before the second attempt; doubled for each that follows
+	also     []int         // statuses that are retried besides those that always are
 }
 
 // backoff is between half and the whole of base·2^failures, so that jobs which failed together do

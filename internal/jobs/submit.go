@@ -14,10 +14,6 @@ import (
 	"sidecar/policy"
 )
 
-// settleTime is how much longer than the attempt asynq lets a task go on: for waiting for the
-// record, for invalidating, and for writing down how it came out.
-const settleTime = 2 * time.Minute
-
 // A Submission is a request that is to become a job.
 type Submission struct {
 	Request *Request
@@ -25,6 +21,9 @@ type Submission struct {
 	Job     *policy.JobPlan
 	Owner   string // the caller's ID; "" without credentials
 	Key     string // the client's Idempotency-Key; "" if it sent none
+	// Within is how long the client waits for the backend's own answer: the submission then makes
+	// the first attempt itself. 0: a worker makes it.
+	Within time.Duration
 }
 
 // An Outcome is the result of a submission.
@@ -44,6 +43,7 @@ type Receipt struct {
 	Outcome Outcome
 	ID      string // Accepted, Withdrawn
 	Status  Status // Accepted: Queued, or how far the job is to which the key led
+	Local   *Local // Accepted: the first attempt, where the submission has begun it; else nil
 	Why     reason.Reason
 }
 
@@ -103,7 +103,8 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 			j.withdraw(s.Job.Queue, h)
 		}
 	}
-	switch fate := j.enqueue(ctx, b, s, id, now); {
+	here := j.begins(s)
+	switch fate := j.enqueue(ctx, b, s, id, now, s.due(here)); {
 	case fate.certainlyNot():
 		if h.key != "" {
 			giveUp()
@@ -121,7 +122,10 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 	}
 	record.requestSum = sumOf(record.request)
 	record.accepted, _ = j.mac("accepted", record.terms()...)
-	there, fate := j.create(ctx, b, record, record.waits())
+	if here {
+		record.beginHere()
+	}
+	there, fate := j.create(ctx, j.Redis, b, record, record.waits())
 	switch {
 	case fate == executed && there == withdrawn:
 		return Receipt{Outcome: Declined, Why: reason.EnqueueUnknown}
@@ -130,20 +134,28 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 	case fate.certainlyNot():
 		giveUp()
 		return Receipt{Outcome: Withdrawn, ID: id, Why: reason.JobStoreAway}
+	case here:
+		j.Queued(s.Route, s.Job.Queue)
+		local := j.runHere(record, s, fate == executed)
+		return Receipt{Outcome: Accepted, ID: id, Status: Running, Local: local, Why: reason.Queued}
 	case fate == unknown && !j.confirm(record):
 		return Receipt{Outcome: Uncertain, Why: reason.EnqueueUnknown}
 	}
+	j.wakes.wake(j.queue.asynq(s.Job.Queue))
 	j.Queued(s.Route, s.Job.Queue)
 	return Receipt{Outcome: Accepted, ID: id, Status: Queued, Why: reason.Queued}
 }
 
-// enqueue is the first step. A task that is there already has been enqueued.
-func (j *Jobs) enqueue(ctx context.Context, b *redisconn.Budget, s Submission, id string, now time.Time) fate {
+// enqueue is the first step. The task is due after some time. One that is there already has been
+// enqueued.
+func (j *Jobs) enqueue(
+	ctx context.Context, b *redisconn.Budget, s Submission, id string, now time.Time, after time.Duration,
+) fate {
 	task := asynq.NewTask(s.Route, j.newStub(id, now))
-	fate, _ := j.once(ctx, b, "enqueue", func(ctx context.Context, _ redis.UniversalClient) error {
+	fate, _ := once(ctx, j.Redis, b, "enqueue", func(ctx context.Context, _ redis.UniversalClient) error {
 		_, err := j.client.EnqueueContext(ctx, task,
 			asynq.TaskID(id), asynq.Queue(j.queue.asynq(s.Job.Queue)),
-			asynq.MaxRetry(math.MaxInt32), asynq.Timeout(s.Job.Timeout+settleTime))
+			asynq.MaxRetry(math.MaxInt32), asynq.Timeout(s.Job.Timeout+forever), asynq.ProcessIn(after))
 		if errors.Is(err, asynq.ErrTaskIDConflict) {
 			return nil
 		}
@@ -154,10 +166,10 @@ func (j *Jobs) enqueue(ctx context.Context, b *redisconn.Budget, s Submission, i
 
 // create is the second step, or the withdrawal. It returns the status of the record that was there
 // before, "" if none was.
-func (j *Jobs) create(ctx context.Context, b *redisconn.Budget, r Record, life time.Duration) (Status, fate) {
-	args := append([]any{life.Milliseconds()}, r.fields()...)
+func (j *Jobs) create(ctx context.Context, via Redis, b *redisconn.Budget, r Record, life time.Duration) (Status, fate) {
+	args := append([]any{life.Milliseconds(), j.Names.JobNews(), newsQueue + j.queue.asynq(r.Queue)}, r.fields()...)
 	var there string
-	fate, err := j.once(ctx, b, "job-create", func(ctx context.Context, c redis.UniversalClient) (err error) {
+	fate, err := once(ctx, via, b, "job-create", func(ctx context.Context, c redis.UniversalClient) (err error) {
 		there, err = createScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Text()
 		return err
 	})

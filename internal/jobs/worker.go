@@ -5,18 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/hibiken/asynq"
+	"github.com/redis/go-redis/v9"
 )
 
 const (
-	takeInterval    = 200 * time.Millisecond // between two looks for tasks, when there are none
+	takeInterval    = time.Millisecond       // after all queues were empty: taking waits by itself
 	delayedInterval = time.Second            // between two looks for tasks whose time has come
 	awaitRecord     = 300 * time.Millisecond // for a record that is created right after its task
 	recordTimeout   = 2 * time.Second        // of one operation on a record
 	orderlyEnd      = 5 * time.Second        // for attempts that were cut off to be written down
-	keyPatience     = time.Hour              // for a sealing key that other sidecars have been given already
+	keyPatience     = time.Hour              // for a sealing key that others have been given already
+	heldPause       = 2 * time.Second        // until a task is looked at again whose job is held
+	forever         = 24 * time.Hour         // beyond the attempt, asynq lets a task go on: it is never over it
 )
 
 // again is the error by which a task goes back to asynq. It holds nothing of the request: asynq
@@ -29,20 +33,27 @@ type again struct {
 
 func (e *again) Error() string { return e.why }
 
-// RunWorkers takes tasks and runs them until ctx is done; then it takes no more, lets those that
-// run go on for DrainTimeout, and gives the rest back. Redis may be away when it starts and
-// whenever it likes.
+// RunWorkers takes tasks and runs them until ctx is done; then it takes no more, lets the attempts
+// that are under way go on for DrainTimeout, those too that submissions began, and gives the rest
+// back. Redis may be away when it starts and whenever it likes. It is called once, with a
+// Concurrency of 0 too.
 func (j *Jobs) RunWorkers(ctx context.Context) error {
-	if j.Concurrency == 0 {
+	defer j.drain(ctx)
+	context.AfterFunc(ctx, func() { // it ends with drain at the latest
+		select {
+		case <-j.attempts.Done():
+		case <-time.After(j.DrainTimeout):
+			j.cutOff()
+		}
+	})
+	if j.Concurrency == 0 || !j.awaitRedis(ctx) {
 		return nil
 	}
-	attempts, cutOff := context.WithCancel(context.WithoutCancel(ctx))
-	defer cutOff()
 	queues := make(map[string]int, len(j.Queues))
 	for queue, weight := range j.Queues {
 		queues[j.queue.asynq(queue)] = weight
 	}
-	server := asynq.NewServerFromRedisClient(taking{j.Redis.Client(), &j.gate, ctx.Done()}, asynq.Config{
+	server := asynq.NewServerFromRedisClient(taking{j.Redis.Client(), j, ctx.Done()}, asynq.Config{
 		Concurrency:              j.Concurrency,
 		Queues:                   queues,
 		TaskCheckInterval:        takeInterval,
@@ -56,21 +67,52 @@ func (j *Jobs) RunWorkers(ctx context.Context) error {
 		LogLevel:        asynq.WarnLevel,
 	})
 	j.warnOfOthers(ctx, queues)
-	err := server.Start(asynq.HandlerFunc(func(ctx context.Context, t *asynq.Task) error {
-		j.running.Add(1)
-		defer j.running.Done()
-		return j.process(ctx, attempts, t)
-	}))
-	if err != nil {
+	if err := server.Start(asynq.HandlerFunc(j.process)); err != nil {
 		return fmt.Errorf("starting the workers: %w", err)
 	}
+	var tending sync.WaitGroup
+	tendCtx, endTending := context.WithCancel(context.WithoutCancel(ctx))
+	tending.Go(func() { j.tend(tendCtx) })
 	<-ctx.Done()
-	drain := time.AfterFunc(j.DrainTimeout, cutOff)
-	defer drain.Stop()
 	server.Shutdown()
-	cutOff()
-	j.running.Wait()
+	endTending()
+	tending.Wait()
 	return nil
+}
+
+// drain waits for ctx, and then for the attempts that are under way, until they are cut off and
+// what became of them is recorded.
+func (j *Jobs) drain(ctx context.Context) {
+	<-ctx.Done()
+	idle := j.held.close()
+	select {
+	case <-idle:
+	case <-j.attempts.Done():
+	}
+	j.cutOff()
+	defer time.AfterFunc(orderlyEnd, j.endAll).Stop()
+	<-idle
+	j.endAll()
+}
+
+// awaitRedis waits until the job store answers, since asynq wants it there at its start. It returns
+// false if ctx is done before.
+func (j *Jobs) awaitRedis(ctx context.Context) bool {
+	for {
+		pinging, cancel := context.WithTimeout(ctx, recordTimeout)
+		err := j.Redis.Do(pinging, nil, "ping", func(ctx context.Context, c redis.UniversalClient) error {
+			return c.Ping(ctx).Err()
+		})
+		cancel()
+		if err == nil {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(redisPause):
+		}
+	}
 }
 
 func retryDelay(_ int, err error, _ *asynq.Task) time.Duration {
@@ -86,13 +128,18 @@ func isFailure(err error) bool {
 	return errors.As(err, &a) && a.failed
 }
 
-// process runs one task. A nil error makes asynq delete it. attempts ends when attempts are to be
-// cut off.
-func (j *Jobs) process(ctx, attempts context.Context, t *asynq.Task) error {
+// process runs one task. A nil error makes asynq delete it.
+func (j *Jobs) process(ctx context.Context, t *asynq.Task) error {
 	id, ok := asynq.GetTaskID(ctx)
 	if !ok || !ValidID(id) {
 		return j.foreignTask()
 	}
+	queue, _ := asynq.GetQueueName(ctx)
+	own, ok := j.held.begin(j.attempts, id, queue)
+	if !ok {
+		return &again{after: heldPause, why: "this process is still at work on it, or ends"}
+	}
+	defer j.held.end(id)
 	r, err := j.await(ctx, id)
 	switch {
 	case errors.Is(err, ErrNotFound) && j.Secret() == nil:
@@ -105,6 +152,8 @@ func (j *Jobs) process(ctx, attempts context.Context, t *asynq.Task) error {
 		return &again{after: time.Second, why: "the job store is away"}
 	case r.Status.Final():
 		return nil
+	case r.Canceling: // its worker died before it could do so, and what it had begun is over
+		return j.withoutAttempt(ctx, r, Canceled, j.canceled(r))
 	}
 	req, err := j.openRequest(r)
 	switch {
@@ -113,7 +162,7 @@ func (j *Jobs) process(ctx, attempts context.Context, t *asynq.Task) error {
 	case err != nil:
 		return j.reject(ctx, r, "the stored request cannot be opened: "+err.Error())
 	}
-	return j.attempt(ctx, attempts, r, req)
+	return j.attempt(ctx, own, r, req)
 }
 
 // await reads the record, which may come a moment after its task.
@@ -147,7 +196,7 @@ func (j *Jobs) unconfirmed(ctx context.Context, id string, payload []byte) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	there, fate := j.create(ctx, nil, Record{ID: id, Status: withdrawn, Queued: time.Now()}, withdrawnLife)
+	there, fate := j.create(ctx, j.Redis, nil, Record{ID: id, Status: withdrawn, Queued: time.Now()}, withdrawnLife)
 	if fate != executed || there != "" && there != withdrawn {
 		return &again{after: time.Second, why: "not confirmed yet"}
 	}

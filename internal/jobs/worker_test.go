@@ -148,7 +148,7 @@ func TestAResultBeyondTheBoundIsNotKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t, shared, func(rw http.ResponseWriter, _ *http.Request) {
-				_, _ = rw.Write(make([]byte, maxResult+over))
+				_, _ = rw.Write(make([]byte, 8<<20+over))
 			})
 			id := w.accept(w.submission("a sword", ""))
 			w.work()
@@ -156,7 +156,7 @@ func TestAResultBeyondTheBoundIsNotKept(t *testing.T) {
 			if r.HasResult != (over == 0) || r.Attempts != 1 {
 				t.Errorf("%+v", r)
 			}
-			if over > 0 && !strings.Contains(r.LastError, "more than 8 MiB") {
+			if over > 0 && !strings.Contains(r.LastError, "more than 8388608 bytes") {
 				t.Errorf("last error: %s", r.LastError)
 			}
 			if !slices.Contains(w.dropped(), cachekeys.Named("item:1")) {

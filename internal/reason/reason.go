@@ -107,4 +107,6 @@ const (
 	JobBodyLate    Reason = "job-body-late" // let go before it was complete
 	JobStoreAway   Reason = "job-store-away"
 	EnqueueUnknown Reason = "enqueue-unknown" // withdrawn, and sent to the backend
+	NotPreferred   Reason = "job-not-preferred"
+	AnsweredInTime Reason = "job-answered-in-time" // by the backend, within the route's after
 )

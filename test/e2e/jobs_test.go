@@ -194,3 +194,31 @@ func TestAGracefulEndFinishesTheJobThatRuns(t *testing.T) {
 		t.Errorf("after a graceful end the job is %+v", j)
 	}
 }
+
+// patientPolicies give a POST its own answer within 300 ms.
+const patientPolicies = `{version: 1, routes: [
+  {name: npc_generation, match: "POST /api/v1/npc/generate", job: {mode: after, after: 300ms, timeout: 20s}}]}`
+
+func TestAKilledSidecarsJobRunsOnceMoreThoughItsPOSTHadBegunIt(t *testing.T) {
+	t.Parallel()
+	_, api := startGame(t, "NPC_DELAY=3s")
+	g := newGate(t, api)
+	s := startBefore(t, g.URL, policiesFile(t, patientPolicies))
+	thorin := login(t, api, "thorin")
+	a := generate(t, s.url, "a ghost", thorin)
+	if a.status != http.StatusAccepted || jobOf(t, a).Status != "running" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	s.sidecar.Kill()
+	// The job's time-out goes by.
+	if due := s.redis.Do("ZADD", "asynq:{default}:scheduled", "XX", "CH", 1, jobOf(t, a).JobID); due != int64(1) {
+		t.Fatalf("the task is not scheduled: %v", due)
+	}
+	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(), policiesFile(t, patientPolicies))
+	if j := s.awaitJob(a, thorin); j.Status != "succeeded" || j.Attempts != 2 {
+		t.Errorf("%+v", j)
+	}
+	if n := g.asked(generation); n != 2 {
+		t.Errorf("the API was asked %d times, want 2: the request that was cut off, and one more", n)
+	}
+}
