@@ -16,6 +16,7 @@ import (
 	"sidecar/internal/backend"
 	"sidecar/internal/redisconn"
 	"sidecar/policy"
+	"sidecar/test/proc"
 	"sidecar/test/redisd"
 )
 
@@ -42,7 +43,10 @@ func prefixOf(t testing.TB) string {
 	return prefixes.of[t]
 }
 
-func TestMain(m *testing.M) { os.Exit(redisd.Main(m, &shared)) }
+func TestMain(m *testing.M) {
+	proc.SideBySide(8) // they mostly wait
+	os.Exit(redisd.Main(m, &shared))
+}
 
 const policies = `{version: 1, caller: {credentials: ["header:Authorization"]}, routes: [
   {name: craft, match: "POST /craft/{id}", invalidate: ["item:{id}", "by:{response.body.by}"],
