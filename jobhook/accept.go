@@ -41,6 +41,9 @@ func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
 		s.Owner = plan.Caller.ID
 	}
 	receipt := h.Jobs.Submit(r.Context(), b, s)
+	if receipt.Outcome == jobs.Accepted {
+		body.Release() // the client may yet wait for long
+	}
 	switch receipt.Outcome {
 	case jobs.Accepted:
 		return true, h.promise(w, r, receipt, within, preferred)

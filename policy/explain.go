@@ -200,7 +200,7 @@ type JobAnswer struct {
 }
 
 func jobAnswer(j *JobPlan) *JobAnswer {
-	return &JobAnswer{j.Mode, j.Queue, j.MaxRetry, j.Timeout.String(), j.Retention.String(), j.MaxBody}
+	return &JobAnswer{string(j.Mode), j.Queue, j.MaxRetry, j.Timeout.String(), j.Retention.String(), j.MaxBody}
 }
 
 // A WriteAnswer says what a success of a write invalidates.
