@@ -7,7 +7,7 @@ FUZZTIME   ?= 10s
 CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
 
-.PHONY: test tools check unit modules fuzz check-rfc check-coherence check-model build cross demo clean
+.PHONY: test tools check unit modules fuzz check-rfc check-coherence check-model check-image build cross demo clean
 
 test: tools check unit modules
 
@@ -60,6 +60,10 @@ check-coherence:
 # The model of the protocol, searched whole: minutes, and some gigabytes.
 check-model:
 	cd coherence-model && go run .
+
+# The steps of the Dockerfile, one by one, without Docker: size, user, no shell, a read-only root.
+check-image:
+	cd examples/compose && go test -count=1 -timeout 15m -v -run TestTheSteps . -args -image.build
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/sidecar ./cmd/sidecar
