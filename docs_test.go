@@ -1,6 +1,7 @@
 package sidecar_test
 
 import (
+	"bytes"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"sidecar/internal/config"
 	"sidecar/internal/demo"
@@ -63,24 +67,65 @@ func read(t *testing.T, file string) string {
 // env has every secret that a policies file may want.
 func env(string) (string, bool) { return "a secret that is long enough for HS256", true }
 
+// schema is the JSON Schema of policies files.
+func schema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(policy.Schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("policies.json", document); err != nil {
+		t.Fatal(err)
+	}
+	return c.MustCompile("policies.json")
+}
+
+// checkPolicies loads a file, and checks it by the schema.
+func checkPolicies(t *testing.T, file, content string) {
+	t.Helper()
+	if _, _, err := policy.Load([]byte(content), policy.Options{File: file, Env: env}); err != nil {
+		t.Error(err)
+	}
+	asJSON, err := yaml.YAMLToJSON([]byte(content))
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(asJSON))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := schema(t).Validate(value); err != nil {
+		t.Errorf("%s: %v", file, err)
+	}
+}
+
 func TestEveryPoliciesFileInTheDocsIsValid(t *testing.T) {
 	block := regexp.MustCompile("(?s)```yaml\n(version: 1\n.*?)```")
 	found := 0
 	for _, page := range pages(t) {
 		for _, m := range block.FindAllStringSubmatch(read(t, page), -1) {
 			found++
-			if _, _, err := policy.Load([]byte(m[1]), policy.Options{File: page, Env: env}); err != nil {
-				t.Error(err)
-			}
+			checkPolicies(t, page, m[1])
 		}
 	}
 	for _, file := range []string{"policies.yaml", "internal/demo/policies.yaml"} {
-		if _, _, err := policy.Load([]byte(read(t, file)), policy.Options{File: file, Env: env}); err != nil {
-			t.Error(err)
-		}
+		checkPolicies(t, file, read(t, file))
 	}
 	if found < 2 {
 		t.Errorf("%d policies files in the docs", found)
+	}
+}
+
+func TestEveryPoliciesFileNamesTheSchema(t *testing.T) {
+	for _, file := range filesNamed(t, "policies.yaml") {
+		line, _, _ := strings.Cut(read(t, file), "\n")
+		rel, ok := strings.CutPrefix(line, "# yaml-language-server: $schema=")
+		if !ok {
+			t.Errorf("%s does not begin with its schema: %s", file, line)
+		} else if read(t, path.Join(path.Dir(file), rel)) != string(policy.Schema) {
+			t.Errorf("%s names another schema: %s", file, rel)
+		}
 	}
 }
 

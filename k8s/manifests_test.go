@@ -137,8 +137,10 @@ func TestThePoliciesAreThoseOfTheGame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if string(ours) != string(games) {
-			t.Errorf("%s differs from ../policies.yaml: copy it", file)
+		// the first line says where the schema lies
+		_, our, _ := strings.Cut(string(ours), "\n")
+		if _, game, _ := strings.Cut(string(games), "\n"); our != game {
+			t.Errorf("%s differs from ../policies.yaml: copy it, but for the first line", file)
 		}
 	}
 }

@@ -35,6 +35,9 @@ func tableWith(t testing.TB, o Options, callers string, routes ...string) *Table
 	if err != nil {
 		t.Fatalf("%v\n%s", err, content)
 	}
+	if refused := refusedBySchema(t, []byte(content)); refused != nil {
+		t.Errorf("the schema refuses a good file: %v\n%s", refused, content)
+	}
 	return loaded
 }
 

@@ -72,6 +72,8 @@ func TestExitStatuses(t *testing.T) {
 		{"healthcheck of no address", []string{"OPS_ADDR=9090"}, "healthcheck", exitUsage, "OPS_ADDR"},
 		{"version", nil, "version", exitDone, "sidecar " + version},
 		{"version of something", nil, "version x", exitUsage, "takes no arguments"},
+		{"schema", nil, "schema", exitDone, "json-schema.org/draft-07"},
+		{"schema of something", nil, "schema x", exitUsage, "takes no arguments"},
 		{"env", nil, "env", exitDone, "REDIS_HOST"},
 		{"env of something", nil, "env x", exitUsage, "takes no arguments"},
 		{"no such command", nil, "valdate", exitUsage, `no command "valdate"`},

@@ -44,6 +44,22 @@ func validateCommand(c console) *cobra.Command {
 	return cmd
 }
 
+// schemaCommand prints the JSON Schema of a policies file.
+func schemaCommand(c console) *cobra.Command {
+	return &cobra.Command{
+		Use: "schema", Short: "prints the JSON Schema of policies.yaml, for editors", Args: noArguments,
+		Long: "Save it as policies.schema.json, and begin policies.yaml with:\n" +
+			"# yaml-language-server: $schema=policies.schema.json",
+		DisableFlagsInUseLine: true,
+		RunE: func(*cobra.Command, []string) error {
+			if _, err := c.stdout.Write(policy.Schema); err != nil {
+				return failed(err)
+			}
+			return nil
+		},
+	}
+}
+
 func validate(c console, file string, format yamldoc.Format) error {
 	content, err := readPolicies(c, file)
 	if err != nil {
