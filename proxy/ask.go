@@ -11,14 +11,14 @@ import (
 	"sidecar/internal/telemetry"
 )
 
-// An outcome is how a miss got its answer. The zero value: the client has it already.
+// An outcome is how a miss got its answer.
 type outcome struct {
 	resp      *http.Response // of the backend
 	at        timing         // of resp
 	validated *validated     // the stored response that resp, a 304, says still holds
 	shared    *usable        // that another request fetched
 	stale     *usable        // that may be served in the place of a backend that failed
-	err       error          // the backend did not answer
+	err       error          // there is no answer
 	failure   store.Failure  // how the backend failed, or not
 }
 
@@ -30,9 +30,9 @@ type timing struct{ sent, came time.Time }
 func (m *miss) ask() outcome {
 	m.asked = true
 	for c := m.candidate; ; c = (candidate{}) {
-		out, ok := m.proxy.outgoing(m.x)
-		if !ok {
-			return outcome{}
+		out, err := m.proxy.outgoing(m.x)
+		if err != nil {
+			return outcome{err: err}
 		}
 		conditional := m.fill != nil && c.setConditions(out.Header, m.x.plan.Read.Demand.Range)
 		resp, at, err := m.proxy.roundTrip(m.x, m.context(), out)
@@ -81,7 +81,6 @@ func (m *miss) answer(o outcome) {
 		p.backendFailed(x, o.err)
 	case c != nil:
 		c.relay(o)
-	case o.resp == nil: // the client has its answer
 	case m.fill != nil && m.notModified(o):
 		p.answerUnchanged(x, o.resp)
 	default:

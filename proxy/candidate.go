@@ -29,17 +29,17 @@ type candidate struct {
 	held *entry.Entry
 }
 
-// candidateOf is the candidate that a look-up found for a request.
-func candidateOf(x *exchange, found store.Found) candidate {
-	c := candidate{entry: found.Entry, key: found.Key, variants: found.Variants, held: found.Entry}
-	if c.entry == nil {
-		c.entry, c.dead = found.Dead, found.Dead != nil
+// candidateOf is the candidate that a look-up found for a request, which the entry that was found
+// can answer or not.
+func candidateOf(found store.Found, fits bool) candidate {
+	c := candidate{key: found.Key, variants: found.Variants, held: found.Entry}
+	e := found.Any()
+	c.dead = e != nil && e == found.Dead
+	if fits {
+		c.entry = e
 	}
-	if c.entry != nil && c.entry.Total > 0 {
-		c.part = c.entry
-	}
-	if c.entry != nil && !fits(x, c.entry) {
-		c.entry = nil
+	if e != nil && e.Total > 0 {
+		c.part = e
 	}
 	return c
 }

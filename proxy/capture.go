@@ -186,8 +186,7 @@ func (c *capture) relay(o outcome) {
 		return
 	}
 	p.head(x, &head)
-	abort(x.relay(resp, watcher{}))
-	trailers(&x.w, resp)
+	abort(x.relay(resp, nil))
 }
 
 // How long others wait for a body that has begun: for its next bytes, and for its end. Then the

@@ -7,16 +7,6 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// outgoing is what is sent to the backend. ok is false, and the client answered, where it cannot
-// be sent as it came.
-func (p *Proxy) outgoing(x *exchange) (out *http.Request, ok bool) {
-	out, ok = p.Backend.Outgoing(x.r, x.plan.Query)
-	if !ok {
-		p.refuse(x, http.StatusBadRequest, "", "The request target cannot be passed on as it is.")
-	}
-	return out, ok
-}
-
 // head sends the head of the backend's answer.
 func (p *Proxy) head(x *exchange, resp *http.Response) {
 	h := x.w.Header()
@@ -58,20 +48,6 @@ func (p *Proxy) finishHead(x *exchange, h http.Header) {
 	for _, name := range []string{"Date", "Content-Type"} {
 		if _, ok := h[name]; !ok {
 			h[name] = nil
-		}
-	}
-}
-
-// trailers sends the trailer fields, which are known now that the body has been read: also those
-// that nobody announced.
-func trailers(w http.ResponseWriter, resp *http.Response) {
-	h := w.Header()
-	httpfield.KeepTrailers(resp.Trailer)
-	for name, values := range resp.Trailer {
-		if slices.Contains(h["Trailer"], name) {
-			h[name] = values
-		} else {
-			h[http.TrailerPrefix+name] = values
 		}
 	}
 }

@@ -10,24 +10,24 @@ import (
 	"sidecar/internal/telemetry"
 )
 
-// bypass sends a request of a cached route past the cache.
-func (p *Proxy) bypass(x *exchange, why reason.Reason) {
-	x.plan.Bypass = why
-	p.pass(x)
-}
-
-// pass forwards a request and its answer, and looks at neither. When the client leaves, the
-// backend request ends.
+// pass forwards a request that the plan keeps away from the cache.
 func (p *Proxy) pass(x *exchange) {
-	x.out.Result, x.out.Reason = telemetry.ResultBypass, x.plan.Bypass
 	x.out.Unfilled = x.plan.Unfilled
 	if backend.IsUpgrade(x.r) {
-		x.out.Reason = reason.Upgrade
+		x.out.Result, x.out.Reason = telemetry.ResultBypass, reason.Upgrade
 		p.upgrade(x)
 		return
 	}
-	out, ok := p.outgoing(x)
-	if !ok {
+	p.bypass(x, x.plan.Bypass)
+}
+
+// bypass forwards a request and its answer, and looks at neither. When the client leaves, the
+// backend request ends.
+func (p *Proxy) bypass(x *exchange, why reason.Reason) {
+	x.out.Result, x.out.Reason = telemetry.ResultBypass, why
+	out, err := p.outgoing(x)
+	if err != nil {
+		p.backendFailed(x, err)
 		return
 	}
 	resp, _, err := p.roundTrip(x, x.r.Context(), out)
@@ -42,8 +42,7 @@ func (p *Proxy) pass(x *exchange) {
 // send forwards an answer of which nothing is kept.
 func (p *Proxy) send(x *exchange, resp *http.Response) {
 	p.head(x, resp)
-	abort(x.relay(resp, watcher{}))
-	trailers(&x.w, resp)
+	abort(x.relay(resp, nil))
 }
 
 // job hands a request to the jobs, and to the backend where they do not take it.
@@ -63,6 +62,15 @@ func (p *Proxy) job(x *exchange) {
 		}
 	}
 	p.write(x)
+}
+
+// outgoing is what is sent to the backend, or errTarget.
+func (p *Proxy) outgoing(x *exchange) (*http.Request, error) {
+	out, ok := p.Backend.Outgoing(x.r, x.plan.Query)
+	if !ok {
+		return nil, errTarget
+	}
+	return out, nil
 }
 
 // roundTrip sends out and measures the time that RFC 9111 §4.2.3 needs.

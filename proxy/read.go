@@ -20,26 +20,23 @@ func (p *Proxy) read(x *exchange) {
 		p.bypass(x, found.Bypass)
 		return
 	}
-	why, lost := found.Why, reason.Reason("")
+	decision := x.evaluate(found.Any())
+	why := found.Why
 	if found.Entry != nil {
-		decision := x.evaluate(found.Entry)
-		if why = decision.Why; decision.Serve {
-			if lost = p.answerHit(x, found, decision); lost == "" {
+		why = decision.Why
+		if decision.Serve {
+			if why = p.answerHit(x, found, decision); why == "" {
 				return
 			}
-			why = lost
+			decision.Fits = false // it cannot be sent, whatever the backend says of it
 		}
-	}
-	candidate := candidateOf(x, found)
-	if lost != "" { // it cannot be sent, whatever the backend says of it
-		candidate.entry = nil
 	}
 	x.out.Result, x.out.Reason = telemetry.ResultMiss, why
 	if demand.OnlyIfCached {
 		p.refuse(x, http.StatusGatewayTimeout, reason.OnlyIfCached, "Nothing is stored for this request, and it asks for nothing else.")
 		return
 	}
-	p.begin(x, found, candidate).run()
+	p.begin(x, found, candidateOf(found, decision.Fits)).run()
 }
 
 // query is what is looked up for the request.
@@ -52,8 +49,11 @@ func (x *exchange) query() store.Query {
 	}
 }
 
-// evaluate decides what an entry is good for, now and for this request.
+// evaluate decides what an entry is good for, now and for this request; nil: for nothing.
 func (x *exchange) evaluate(e *entry.Entry) httpcache.Decision {
+	if e == nil {
+		return httpcache.Decision{}
+	}
 	read := x.plan.Read
 	return httpcache.Evaluate(read.Rules, &read.Demand, stored(e), time.Now())
 }

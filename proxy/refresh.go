@@ -127,7 +127,7 @@ func (p *Proxy) fetchStale(x *exchange) {
 	if found.Entry == nil || found.Entry.Fresh(time.Now()) > 0 {
 		return
 	}
-	if m := p.begin(x, found, candidateOf(x, found)); m.fill != nil {
+	if m := p.begin(x, found, candidateOf(found, fits(x, found.Entry))); m.fill != nil {
 		m.run()
 	}
 }

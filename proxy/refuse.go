@@ -21,19 +21,25 @@ func (p *Proxy) refuse(x *exchange, status int, why reason.Reason, detail string
 	problem.Write(&x.w, status, detail)
 }
 
-// backendFailed answers for a backend that did not: 504 if it took too long, else 502. A client
-// that has left gets nothing.
+// errTarget marks a request target that cannot be sent to the backend as it came.
+var errTarget = errors.New("the request target cannot be passed on")
+
+// backendFailed answers for a backend that did not: 504 if it took too long, 502, or a 4xx where
+// the request is why. A client that has left gets nothing.
 func (p *Proxy) backendFailed(x *exchange, err error) {
 	x.out.Err = err
+	if x.r.Context().Err() != nil {
+		panic(http.ErrAbortHandler) // nobody is there to read an answer
+	}
+	status, detail := http.StatusBadGateway, "The API did not answer."
 	var tooLarge *http.MaxBytesError
 	switch {
-	case x.r.Context().Err() != nil:
-		panic(http.ErrAbortHandler) // nobody is there to read an answer
+	case errors.Is(err, errTarget):
+		status, detail = http.StatusBadRequest, "The request target cannot be passed on as it is."
 	case errors.As(err, &tooLarge):
-		p.refuse(x, http.StatusRequestEntityTooLarge, "", "The request is too large.")
+		status, detail = http.StatusRequestEntityTooLarge, "The request is too large."
 	case errors.Is(err, backend.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
-		p.refuse(x, http.StatusGatewayTimeout, "", "The API did not answer in time.")
-	default:
-		p.refuse(x, http.StatusBadGateway, "", "The API did not answer.")
+		status, detail = http.StatusGatewayTimeout, "The API did not answer in time."
 	}
+	p.refuse(x, status, "", detail)
 }

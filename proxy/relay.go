@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
+
+	"sidecar/internal/httpfield"
 )
 
 // chunk is how many bytes of a body are in hand at once.
@@ -12,24 +15,17 @@ const chunk = 32 << 10
 
 var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
-// watcher is told about a body as it passes. Both functions may be nil.
-type watcher struct {
-	each func([]byte) // every piece, before the client gets it
-	// once, when the body is complete and before the client can know that it is
-	complete func()
-}
-
-// relay sends an answer's body on as it comes. It flushes each piece but the last of a body of
-// known length, so that the client sees the backend's timing. An error means that the body ended
-// early, or that the client went away: the answer must then not look complete.
-func (x *exchange) relay(resp *http.Response, watch watcher) error {
+// relay sends an answer's body and trailers on as they come. It flushes each piece but the last of
+// a body of known length, so that the client sees the backend's timing. complete, which may be nil,
+// is called once when the body is complete, before the client can know. An error means that the
+// body ended early, or that the client went away: the answer must then not look complete.
+func (x *exchange) relay(resp *http.Response, complete func()) error {
 	buf := chunks.Get().(*[chunk]byte)
 	defer chunks.Put(buf)
-	done := sync.OnceFunc(func() {
-		if watch.complete != nil {
-			watch.complete()
-		}
-	})
+	done := func() {}
+	if complete != nil {
+		done = sync.OnceFunc(complete)
+	}
 	control := http.NewResponseController(&x.w)
 	if resp.ContentLength < 0 {
 		if err := control.Flush(); err != nil {
@@ -40,9 +36,6 @@ func (x *exchange) relay(resp *http.Response, watch watcher) error {
 		n, err := resp.Body.Read(buf[:])
 		if n > 0 {
 			got += int64(n)
-			if watch.each != nil {
-				watch.each(buf[:n])
-			}
 			last := got == resp.ContentLength
 			if last {
 				done()
@@ -59,9 +52,24 @@ func (x *exchange) relay(resp *http.Response, watch watcher) error {
 		switch {
 		case err == io.EOF:
 			done()
+			trailers(&x.w, resp)
 			return nil
 		case err != nil:
 			return err
+		}
+	}
+}
+
+// trailers sends the trailer fields, which are known now that the body has been read: also those
+// that nobody announced.
+func trailers(w http.ResponseWriter, resp *http.Response) {
+	h := w.Header()
+	httpfield.KeepTrailers(resp.Trailer)
+	for name, values := range resp.Trailer {
+		if slices.Contains(h["Trailer"], name) {
+			h[name] = values
+		} else {
+			h[http.TrailerPrefix+name] = values
 		}
 	}
 }

@@ -15,8 +15,9 @@ var errSwitched = errors.New("the backend switched protocols unasked")
 
 // upgrade forwards a request to become a WebSocket, and then its bytes in both directions.
 func (p *Proxy) upgrade(x *exchange) {
-	out, ok := p.outgoing(x)
-	if !ok {
+	out, err := p.outgoing(x)
+	if err != nil {
+		p.backendFailed(x, err)
 		return
 	}
 	backend.AskUpgrade(out)

@@ -32,8 +32,9 @@ func (p *Proxy) write(x *exchange) {
 		x.out.Reason = x.plan.Bypass
 	}
 	plan := x.plan.Write
-	out, ok := p.outgoing(x)
-	if !ok {
+	out, err := p.outgoing(x)
+	if err != nil {
+		p.backendFailed(x, err)
 		return
 	}
 	w := &writing{proxy: p, x: x, plan: plan, ctx: x.r.Context()}
@@ -66,18 +67,17 @@ func (p *Proxy) write(x *exchange) {
 		return
 	}
 	p.head(x, resp)
-	err = x.relay(resp, watcher{complete: func() {
+	err = x.relay(resp, func() {
 		if resp.ContentLength < 0 && body == nil || early {
 			// The backend went on working while it answered: what it changed since is invalidated
 			// before the end is seen.
 			w.invalidate(tags)
 		}
-	}})
+	})
 	if err != nil {
 		w.invalidate(tags)
 	}
 	abort(err)
-	trailers(&x.w, resp)
 }
 
 // boundUnattended gives an answer whose client leaves as long to end as the backend has to begin

@@ -65,13 +65,17 @@ func isSafeToRepeat(method string) bool { return method == http.MethodGet || met
 // connect opens a connection for HTTP/1.1. Over TLS the backend may choose HTTP/2 instead, unless
 // only1 is set: the error is then errHTTP2.
 func (b *Backend) connect(ctx context.Context, only1 bool) (*conn, error) {
-	if b.tls == nil {
-		c, err := b.dial(ctx, "", "")
-		if err != nil {
-			return nil, err
-		}
-		return newConn(c), nil
+	if b.tls != nil {
+		return b.connectTLS(ctx, only1)
 	}
+	c, err := b.dial(ctx, "", "")
+	if err != nil {
+		return nil, err
+	}
+	return newConn(c), nil
+}
+
+func (b *Backend) connectTLS(ctx context.Context, only1 bool) (*conn, error) {
 	protocols := []string{"h2", "http/1.1"}
 	if only1 {
 		protocols = protocols[1:]

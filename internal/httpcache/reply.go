@@ -2,6 +2,7 @@ package httpcache
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -111,4 +112,10 @@ func DropDigests(h http.Header) {
 // bodyAllowed reports whether a response of this status has content (RFC 9110 §6.4.1).
 func bodyAllowed(status int) bool {
 	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// bringsCookies reports whether the request brings each cookie that was dropped from a response: a
+// client without one of them still needs the backend to set it.
+func bringsCookies(f httpfield.Fields, names []string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { return !httpfield.HasCookie(f, name) })
 }

@@ -1,10 +1,8 @@
 package httpcache
 
 import (
-	"slices"
 	"time"
 
-	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 )
 
@@ -83,10 +81,4 @@ func (d *Demand) objectionTo(use Reuse) reason.Reason {
 		return reason.RequestMinFresh // §5.2.1.3
 	}
 	return ""
-}
-
-// bringsCookies reports whether the request brings each cookie that was dropped from a response: a
-// client without one of them still needs the backend to set it.
-func bringsCookies(f httpfield.Fields, names []string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return !httpfield.HasCookie(f, name) })
 }

@@ -155,7 +155,3 @@ func (s *Store) Drop(ctx context.Context, b *redisconn.Budget, key cachekeys.Dig
 		return c.Del(ctx, s.names.Entry(key)).Err()
 	})
 }
-
-func (s *Store) variantOf(vary []string, q Query) cachekeys.Digest {
-	return cachekeys.Variant(s.secret(), q.Primary, cachekeys.SelectVary(vary, q.Fields))
-}

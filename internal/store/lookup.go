@@ -65,6 +65,14 @@ type Found struct {
 	Names []cachekeys.Tag
 }
 
+// Any is the entry that was found, alive or dead; nil: there is none.
+func (f Found) Any() *entry.Entry {
+	if f.Entry != nil {
+		return f.Entry
+	}
+	return f.Dead
+}
+
 // Lookup reads the entry for q with the tokens that it depends on, in one round trip where this
 // process knows the key's variants and names, in two where it has to learn them. It reads nothing
 // that was sent to Redis before the call.
@@ -73,18 +81,18 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 		return Found{Bypass: reason.InvalidationPending}
 	}
 	q = s.remembered(q)
-	l := lookup{store: s, ctx: ctx, budget: b, query: q, hint: s.hints.get(q.Primary)}
+	l := s.newLookup(ctx, b, q)
 	if h := s.fromMemory(q, l.variant()); h != nil {
 		return Found{Entry: h.entry, Memory: true, Query: q, Key: l.variant(), stamp: h.stamp}
 	}
 	s.awaitOwn(ctx, b, q.Primary)
 	// the awaited store may have changed the key of the query
 	if remembered := s.remembered(q.original()); remembered.Primary != q.Primary {
-		l.query, l.hint = remembered, s.hints.get(remembered.Primary)
+		l = s.newLookup(ctx, b, remembered)
 	}
 	found, err := l.run()
 	if ruled := l.ruled(); err == nil && found.Entry == nil && ruled.Primary != l.query.Primary {
-		l = lookup{store: s, ctx: ctx, budget: b, query: ruled, hint: s.hints.get(ruled.Primary)}
+		l = s.newLookup(ctx, b, ruled)
 		found, err = l.run()
 	}
 	if err != nil {
@@ -120,6 +128,11 @@ type lookup struct {
 	lease   string                   // also read; "": none
 	leased  bool                     // it stands
 	said    httpfield.SearchVariance // of the path, as Redis has it
+}
+
+// newLookup is a look-up of q with what this process remembers of its key.
+func (s *Store) newLookup(ctx context.Context, b *redisconn.Budget, q Query) lookup {
+	return lookup{store: s, ctx: ctx, budget: b, query: q, hint: s.hints.get(q.Primary)}
 }
 
 // ruled is the query under the key that follows from Redis's record of the path.
@@ -212,6 +225,11 @@ func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, q Query, v ent
 }
 
 // variant is the key of the entry that the request selects, as far as the hint tells.
+// variantOf is the key of the variant that q selects, by the fields that vary names.
+func (s *Store) variantOf(vary []string, q Query) cachekeys.Digest {
+	return cachekeys.Variant(s.secret(), q.Primary, cachekeys.SelectVary(vary, q.Fields))
+}
+
 func (l *lookup) variant() cachekeys.Digest { return l.store.variantOf(l.hint.vary, l.query) }
 
 // readAll reads the entry and every token that it is expected to carry, at once.

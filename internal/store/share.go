@@ -201,10 +201,8 @@ func (f *Fill) awaitLease(ctx context.Context) (found Found, over bool) {
 		if !s.keyspace.Readable() {
 			return Found{}, false
 		}
-		l := lookup{
-			store: s, ctx: ctx, budget: s.conn.Budget(awaitBound),
-			query: f.query, hint: s.hints.get(f.query.Primary), lease: f.lease.Key(),
-		}
+		l := s.newLookup(ctx, s.conn.Budget(awaitBound), f.query)
+		l.lease = f.lease.Key()
 		found, err := l.run()
 		if err != nil {
 			return Found{}, false

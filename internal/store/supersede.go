@@ -24,7 +24,7 @@ func (s *Store) supersedes(ctx context.Context, f *Fill, placed Query, e *entry.
 // supersedesAt is supersedes for the entries under one primary key. Of variants of which e's
 // request selects none it is not known whether they are fresh: e may not replace their index.
 func (s *Store) supersedesAt(ctx context.Context, q Query, e *entry.Entry) bool {
-	l := lookup{store: s, ctx: ctx, query: q, hint: s.hints.get(q.Primary)}
+	l := s.newLookup(ctx, nil, q)
 	found, err := l.run()
 	switch {
 	case err != nil:
