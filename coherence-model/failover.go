@@ -7,9 +7,9 @@ import "fmt"
 // one tag. Time passes in ticks, at any point between two steps. Each sidecar looks again and
 // again: it dials the address. A look that reaches the server of its connections proves them for
 // trustTicks, counted from when the look began. A look that reaches the other server drops the
-// connections. When every proof from before the move has run out, the sidecar drops all that is
-// stored on the new server; until then it uses no connection. A frozen or killed sidecar takes no
-// step.
+// connections and all that is stored there. When every proof from before the move has run out, the
+// sidecar drops all that is stored once more; until then it uses no connection. A frozen or killed
+// sidecar takes no step.
 const (
 	trustTicks = 1
 	boundTicks = 2 // a response is no older than what was acknowledged so long ago
@@ -26,7 +26,7 @@ type fside struct {
 	proved uint8 // ticks since the look began that proved them, trustTicks at most
 	look   uint8 // ticks since the look under way began, and 1; 0 none
 	found  uint8 // server that it reached, and 1
-	quiet  uint8 // ticks until all is dropped, and 1; 0: connections may be used
+	quiet  uint8 // ticks until all is dropped again, and 1; 0: connections may be used
 }
 
 // An fop is a GET or a write. at is the server of the connection that its command is on.
@@ -59,7 +59,7 @@ type fconf struct {
 	noTrust bool // a connection is used for as long as it is open
 	fromEnd bool // a proof counts from when the look ended
 	noDrop  bool // what is stored on the new server stays
-	atOnce  bool // it is dropped when the other server is noticed
+	atOnce  bool // it is dropped when the other server is noticed, and not again
 }
 
 // Steps of a GET and of a write. Each command is checked, executed, and checked again when its
@@ -227,7 +227,7 @@ func (c *fconf) stepLook(s fstate, i int, out emit[fstate]) {
 	switch {
 	case d.quiet == 1:
 		d.quiet = 0
-		drop("drops all that is stored")
+		drop("drops all that is stored, again")
 	case d.quiet > 1 && d.look == 0: // its looks go on; they prove the same
 	case d.look == 0:
 		d.look = 1
@@ -246,12 +246,10 @@ func (c *fconf) stepLook(s fstate, i int, out emit[fstate]) {
 			out(n, fmt.Sprintf("%c has proved its connections", name), -1)
 			return
 		}
-		if c.atOnce {
-			drop("drops its connections and all that is stored")
-			return
+		if !c.atOnce {
+			d.quiet = trustTicks + 1
 		}
-		d.quiet = trustTicks + 1
-		out(n, fmt.Sprintf("%c drops its connections", name), -1)
+		drop("drops its connections and all that is stored")
 	}
 }
 

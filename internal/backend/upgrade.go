@@ -60,12 +60,12 @@ func (b *Backend) Switch(ctx context.Context, w http.ResponseWriter, resp *http.
 	if !ok || !has(resp.Header["Connection"], "upgrade") || !isWebSocket(httpfield.Header(resp.Header)) {
 		return false, errNotSwitched
 	}
+	b.sockets.Add(1) // before the server forgets the connection, whose end it no longer awaits then
+	defer b.sockets.Done()
 	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return false, fmt.Errorf("the client's connection cannot be taken over: %w", err)
 	}
-	b.sockets.Add(1)
-	defer b.sockets.Done()
 	defer context.AfterFunc(ctx, func() {
 		_ = client.Close()
 		_ = backend.Close()

@@ -34,9 +34,10 @@ var errReplaced = errors.New("redis: another server answers")
 // watch dials the address again and again and asks who answers. Where that is another server than
 // before, or a replica, or nobody, it drops all connections.
 //
-// Another server is used only when trustTime has passed. Until then another process may still
-// invalidate on the first server, and die before it notices. So all that is stored on the new
-// server is dropped after that time, and nothing is read from it before.
+// All that is stored on another server is dropped when it is noticed, for this process may have
+// invalidated on the first one. It is used only when trustTime has passed, and is emptied again
+// then: until that time another process may invalidate on the first server, and die before it
+// notices.
 //
 // All connections are greeted when they are made, and refused where they lead to another server
 // than the rest. One answer over a new connection therefore speaks for all of them.
@@ -170,11 +171,11 @@ func (w *watch) askOnce(ctx context.Context, addr string) (server string, err er
 		return "", err
 	}
 	if moved, ripe := w.moved(addr, server); moved {
-		if !ripe {
-			return "", errReplaced
-		}
 		if err := w.greeter.Moved(ctx, conn, w.node); err != nil {
 			return "", err
+		}
+		if !ripe {
+			return "", errReplaced
 		}
 	}
 	w.mu.Lock()
