@@ -1,6 +1,7 @@
 package jobhook
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -13,6 +14,9 @@ import (
 
 const idempotencyKey = "Idempotency-Key"
 
+// maxKey bounds the client's own key, in bytes.
+const maxKey = 1024
+
 // Accept makes a job of r by plan. It reports true if it has answered: with 202, with the backend's
 // own answer where that came in time, or with an error of the client's. Otherwise the caller sends
 // r to the backend as it is then: its body can be read from the beginning, and it carries the job's
@@ -20,23 +24,29 @@ const idempotencyKey = "Idempotency-Key"
 //
 // A caller that cannot be told from others gets no job, since nobody could ask for it later.
 func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason) {
-	if why := plan.NoJob(r.ContentLength); why != "" {
-		return false, why
+	if plan.Job == nil {
+		return false, reason.NoRoute
 	}
 	preferred := preferenceOf(r.Header["Prefer"])
 	within, job := waitFor(plan.Job, preferred)
 	if !job {
 		return false, reason.NotPreferred
 	}
+	if why := plan.NoJob(r.ContentLength); why != "" {
+		return h.tooLong(w, r, plan.Job, why), why
+	}
+	key := strings.Join(r.Header[plan.Job.IdempotencyField], ", ")
+	if len(key) > maxKey {
+		grant(w.Header(), r, plan.Job.CORS)
+		h.refuse(w, http.StatusBadRequest, "", fmt.Sprintf("%s has more than %d bytes.", plan.Job.IdempotencyField, maxKey))
+		return true, ""
+	}
 	body, why := h.readBody(r, plan.Job.MaxBody)
 	defer body.Release()
 	if why != "" {
-		return false, why
+		return h.tooLong(w, r, plan.Job, why), why
 	}
-	s := jobs.Submission{
-		Request: capture(r, body.Content), Route: plan.Route, Job: plan.Job, Within: within,
-		Key: strings.Join(r.Header[idempotencyKey], ", "),
-	}
+	s := jobs.Submission{Request: capture(r, body.Content), Route: plan.Route, Job: plan.Job, Within: within, Key: key}
 	if !plan.Caller.Anonymous {
 		s.Owner = plan.Caller.ID
 	}
@@ -44,16 +54,38 @@ func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
 	if receipt.Outcome == jobs.Accepted {
 		body.Release() // the client may yet wait for long
 	}
+	return h.answer(w, r, s, receipt, preferred)
+}
+
+// tooLong refuses a body that is too long for a job where the route says so. Else the backend gets
+// it.
+func (h *Hook) tooLong(w http.ResponseWriter, r *http.Request, job *policy.JobPlan, why reason.Reason) (answered bool) {
+	if why != reason.JobBodyTooBig || !job.RefuseOver {
+		return false
+	}
+	grant(w.Header(), r, job.CORS)
+	h.refuse(w, http.StatusRequestEntityTooLarge, why, fmt.Sprintf("The body has more than %d bytes.", job.MaxBody))
+	return true
+}
+
+// answer answers as a submission came out, or leaves the request to the backend.
+func (h *Hook) answer(
+	w http.ResponseWriter, r *http.Request, s jobs.Submission, receipt jobs.Receipt, preferred preference,
+) (answered bool, why reason.Reason) {
 	switch receipt.Outcome {
 	case jobs.Accepted:
-		return true, h.promise(w, r, receipt, within, preferred)
+		return true, h.promise(w, r, s, receipt, preferred)
 	case jobs.Mismatch:
-		h.refuse(w, http.StatusUnprocessableEntity, "", "This Idempotency-Key came with another request before.")
+		grant(w.Header(), r, s.Job.CORS)
+		h.refuse(w, http.StatusUnprocessableEntity, "", "This "+s.Job.IdempotencyField+" came with another request before.")
 	case jobs.Uncertain:
+		grant(w.Header(), r, s.Job.CORS)
 		h.unavailable(w, receipt.Why, "Whether the job will run is not known.")
 	case jobs.Withdrawn:
-		if s.Key == "" {
-			r.Header[idempotencyKey] = []string{receipt.ID}
+		for _, name := range []string{idempotencyKey, s.Job.IdempotencyField} {
+			if len(r.Header[name]) == 0 {
+				r.Header[name] = []string{s.KeyFor(receipt.ID)}
+			}
 		}
 		return false, receipt.Why
 	default:
@@ -65,10 +97,10 @@ func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
 // promise answers for an accepted job: with the backend's own answer if the attempt that the
 // submission has begun is over within the given time, and else with 202.
 func (h *Hook) promise(
-	w http.ResponseWriter, r *http.Request, receipt jobs.Receipt, within time.Duration, preferred preference,
+	w http.ResponseWriter, r *http.Request, s jobs.Submission, receipt jobs.Receipt, preferred preference,
 ) reason.Reason {
 	if l := receipt.Local; l != nil {
-		timer := time.NewTimer(within)
+		timer := time.NewTimer(s.Within)
 		defer timer.Stop()
 		select {
 		case <-l.Done():
@@ -76,17 +108,21 @@ func (h *Hook) promise(
 		case <-r.Context().Done(): // it goes on as a job
 		}
 		if !l.Promise() {
-			h.direct(w, r, l, preferred)
+			h.direct(w, r, s.Job, l, preferred)
 			return reason.AnsweredInTime
 		}
 	}
+	grant(w.Header(), r, s.Job.CORS)
 	h.accepted(w, r, receipt, preferred)
 	return receipt.Why
 }
 
 // direct answers with the backend's own answer, or as a gateway without jobs would.
-func (h *Hook) direct(w http.ResponseWriter, r *http.Request, l *jobs.Local, preferred preference) {
+func (h *Hook) direct(w http.ResponseWriter, r *http.Request, job *policy.JobPlan, l *jobs.Local, preferred preference) {
 	answer, fault := l.Answer()
+	if answer == nil || len(answer.Fields["Access-Control-Allow-Origin"]) == 0 {
+		grant(w.Header(), r, job.CORS)
+	}
 	if preferred.waits {
 		preferred.applied(w.Header(), preferred.waitText())
 	}

@@ -51,7 +51,10 @@ func TestMain(m *testing.M) { os.Exit(redisd.Main(m, &shared)) }
 const policies = `{version: 1, caller: {credentials: ["header:Authorization"]}, routes: [{name: craft,
   match: "POST /craft", job: {mode: always, max_retry: 0, retention: 1h, timeout: 5s, max_body: 32B}},
   {match: "POST /patient", job: {mode: after, after: 20s}}, {match: "POST /hasty", job: {mode: after, after: 50ms}},
-  {match: "POST /asked", job: {mode: prefer}}]}`
+  {match: "POST /asked", job: {mode: prefer}},
+  {name: open, match: "POST /open", job: {mode: always, access: link, idempotency_field: X-Hook-Id, max_body: 32B,
+   over_body: refuse, cors: {origins: ["https://game.example"], credentials: true}}},
+  {match: "POST /once", job: {mode: always, unique_for: 1h}}]}`
 
 // A front is a server with the hook on it, and the queue and the API behind it.
 type front struct {
@@ -99,6 +102,7 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 	running.Go(func() { _ = queue.RunWorkers(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 	f.Hook = New(Options{Jobs: queue, Bodies: peek.NewRoom(1<<20, 20*time.Second), Log: slog.New(slog.DiscardHandler), AuthFailed: func() { f.failures++ },
+		CORS:        func(route, origin string) *policy.CORS { return table.JobCORS(route, origin) },
 		CacheStatus: func(why reason.Reason) string { return "sidecar; detail=" + string(why) }})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, _, _ := strings.Cut(r.RequestURI, "?")
@@ -107,6 +111,12 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 		if f.Serves(path) {
 			f.ServeJob(w, r, plan.Caller)
 			return
+		}
+		if r.Method == http.MethodOptions {
+			asked := table.Plan(httpfield.Request{Method: "POST", Path: path, Authority: r.Host, Fields: httpfield.Header(r.Header)}, time.Now())
+			if f.Preflight(w, r, asked) {
+				return
+			}
 		}
 		accepted := false
 		if accepted, f.why = f.Accept(w, r, plan, conn.Budget(200*time.Millisecond)); !accepted {

@@ -1,8 +1,8 @@
 // Package jobhook is the HTTP side of jobs: it turns requests into jobs, and answers for them under
 // JOBS_PATH.
 //
-// accept and capture make the job of a POST; status and result answer later requests; owner decides
-// who may see a job.
+// accept, prefer and capture make the job of a POST; status, follow, result and cancel answer later
+// requests; owner decides who may see a job, and cors which pages may.
 package jobhook
 
 import (
@@ -17,6 +17,7 @@ import (
 	"sidecar/internal/peek"
 	"sidecar/internal/problem"
 	"sidecar/internal/reason"
+	"sidecar/policy"
 )
 
 // pollTimeout bounds all Redis work of a request for a status or a result.
@@ -35,13 +36,16 @@ type Options struct {
 	// AuthFailed is called when somebody asks for a job that is not there, or not theirs; nil:
 	// nobody counts.
 	AuthFailed func()
-	Bodies     *peek.Room   // bounds the request bodies that are held
-	Log        *slog.Logger // nil: slog.Default
+	// CORS is that of a route, or for "" that of any job route that allows the origin; nil: none.
+	CORS   func(route, origin string) *policy.CORS
+	Bodies *peek.Room   // bounds the request bodies that are held
+	Log    *slog.Logger // nil: slog.Default
 }
 
 // A Hook implements proxy.JobHook. It is safe for concurrent use.
 type Hook struct {
 	Options
+	ending chan struct{} // closed when nobody is to wait any more
 }
 
 // New returns a hook on o.Jobs.
@@ -59,7 +63,10 @@ func New(o Options) *Hook {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	return &Hook{o}
+	if o.CORS == nil {
+		o.CORS = func(string, string) *policy.CORS { return nil }
+	}
+	return &Hook{Options: o, ending: make(chan struct{})}
 }
 
 // Serves reports whether the path, as it was sent, is the hook's own.
@@ -68,27 +75,66 @@ func (h *Hook) Serves(path string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// ServeJob answers GET and HEAD for Path/{id} and Path/{id}/result. who is the caller of r.
+// ServeJob answers GET, HEAD and DELETE for Path/{id}, and GET and HEAD for Path/{id}/result. who
+// is the caller of r.
 func (h *Hook) ServeJob(w http.ResponseWriter, r *http.Request, who caller.Caller) {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		h.refuse(w, http.StatusMethodNotAllowed, "", "A job can be looked at, with GET or HEAD.")
+	anyRoute := h.CORS("", r.Header.Get("Origin"))
+	if _, ok := isPreflight(r); ok && anyRoute != nil {
+		h.preflight(w, r, anyRoute, http.MethodGet, http.MethodHead, http.MethodDelete)
 		return
 	}
 	path, _, _, _ := httpfield.SplitTarget(r.RequestURI)
 	id, what, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(path, h.Path), "/"), "/")
+	switch {
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
+	case r.Method == http.MethodDelete && what == "":
+	default:
+		grant(w.Header(), r, anyRoute)
+		h.notAllowed(w, what)
+		return
+	}
 	record, ok := h.find(w, r, id, who)
 	if !ok {
 		return
 	}
-	switch what {
-	case "":
-		h.status(w, r, record)
-	case "result":
-		h.result(w, r, record)
+	cors := h.CORS(record.Type, "")
+	grant(w.Header(), r, cors)
+	switch {
+	case r.Method == http.MethodDelete && isForeign(r, cors):
+		h.refuse(w, http.StatusForbidden, "", "Pages of this origin may not cancel jobs of this route.")
+	case r.Method == http.MethodDelete:
+		h.cancel(w, r, record)
+	case what == "" && wantsEvents(r):
+		h.events(w, r, record)
+	case what == "":
+		h.status(w, r, h.awaitAsPreferred(w, r, record))
+	case what == "result":
+		h.result(w, r, h.awaitAsPreferred(w, r, record))
 	default:
 		h.refuse(w, http.StatusNotFound, "", noSuchJob)
 	}
+}
+
+func (h *Hook) notAllowed(w http.ResponseWriter, what string) {
+	allow := "GET, HEAD"
+	if what == "" {
+		allow += ", DELETE"
+	}
+	w.Header().Set("Allow", allow)
+	h.refuse(w, http.StatusMethodNotAllowed, "", "A job can be looked at, with GET or HEAD, and canceled, with DELETE.")
+}
+
+// awaitAsPreferred waits for the end of the job as long as the client prefers.
+func (h *Hook) awaitAsPreferred(w http.ResponseWriter, r *http.Request, record jobs.Record) jobs.Record {
+	p := preferenceOf(r.Header["Prefer"])
+	if !p.waits {
+		return record
+	}
+	p.applied(w.Header(), p.waitText())
+	if record.Status.Final() || p.wait == 0 {
+		return record
+	}
+	return h.awaitEnd(r.Context(), record, p.wait)
 }
 
 // refuse answers with a problem document.

@@ -23,19 +23,25 @@ func (h *Hook) find(w http.ResponseWriter, r *http.Request, id string, who calle
 	record, err := h.Jobs.Job(ctx, nil, id)
 	switch {
 	case errors.Is(err, jobs.ErrNotFound):
-		h.AuthFailed()
-		h.refuse(w, http.StatusNotFound, "", noSuchJob)
+		h.notFound(w, r)
 	case err != nil:
 		h.unavailable(w, reason.JobStoreAway, storeAway)
 	case mayNotBeKnown(record, who):
 		h.unavailable(w, reason.KeySecretUnknown, "It cannot be told yet who is asking. Ask again.")
 	case !owns(record, who):
-		h.AuthFailed()
-		h.refuse(w, http.StatusNotFound, "", noSuchJob)
+		h.notFound(w, r)
 	default:
 		return record, true
 	}
 	return jobs.Record{}, false
+}
+
+// notFound answers a stranger, to whom a job that is another caller's looks like one that is not
+// there: a page too may read it whatever the route of the job.
+func (h *Hook) notFound(w http.ResponseWriter, r *http.Request) {
+	h.AuthFailed()
+	grant(w.Header(), r, h.CORS("", r.Header.Get("Origin")))
+	h.refuse(w, http.StatusNotFound, "", noSuchJob)
 }
 
 // owns reports whether who may see the job: the caller who submitted it, or, if nobody said who was

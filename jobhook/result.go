@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"sidecar/internal/jobs"
 	"sidecar/internal/reason"
@@ -27,6 +28,8 @@ func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record
 	case errors.Is(err, jobs.ErrNoResult) && !record.Status.Final():
 		w.Header().Set("Retry-After", retryAfter)
 		h.refuse(w, http.StatusConflict, "", "The job is not over: it is "+string(record.Status)+".")
+	case errors.Is(err, jobs.ErrNoResult) && record.Status == jobs.Canceled:
+		h.refuse(w, http.StatusGone, "", "The job was canceled.")
 	case errors.Is(err, jobs.ErrNoResult):
 		h.refuse(w, http.StatusBadGateway, "", "The job ended without an answer from the backend: "+record.LastError+".")
 	case errors.Is(err, jobs.ErrSealed):
@@ -41,7 +44,13 @@ func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record
 func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Response, why reason.Reason) {
 	header := w.Header()
 	for name, values := range response.Fields {
-		header[name] = values
+		switch {
+		case name == "Vary": // beside our own
+			header[name] = append(header[name], values...)
+		case strings.HasPrefix(name, "Access-Control-") && len(header[name]) > 0: // the route's own cors
+		default:
+			header[name] = values
+		}
 	}
 	for _, name := range []string{"Date", "Content-Type"} {
 		if _, ok := header[name]; !ok {

@@ -27,6 +27,13 @@ type statusDocument struct {
 
 // status answers with how far the job is.
 func (h *Hook) status(w http.ResponseWriter, r *http.Request, record jobs.Record) {
+	if !record.Status.Final() {
+		w.Header().Set("Retry-After", retryAfter)
+	}
+	h.writeJSON(w, r, http.StatusOK, "", h.documentOf(record))
+}
+
+func (h *Hook) documentOf(record jobs.Record) statusDocument {
 	doc := statusDocument{
 		JobID: record.ID, Type: record.Type, Queue: record.Queue, Status: record.Status,
 		Attempts: record.Attempts, MaxRetry: record.MaxRetry, QueuedAt: record.Queued,
@@ -44,10 +51,13 @@ func (h *Hook) status(w http.ResponseWriter, r *http.Request, record jobs.Record
 		url := h.url(record.ID) + "/result"
 		doc.ResultURL = &url
 	}
-	if !record.Status.Final() {
-		w.Header().Set("Retry-After", retryAfter)
-	}
-	h.writeJSON(w, r, http.StatusOK, "", doc)
+	return doc
+}
+
+// document is the record as JSON, on one line.
+func (h *Hook) document(record jobs.Record) []byte {
+	b, _ := json.Marshal(h.documentOf(record)) // it holds nothing that does not marshal
+	return b
 }
 
 func (h *Hook) url(id string) string { return h.Path + "/" + id }

@@ -1,10 +1,13 @@
 package policy
 
 import (
+	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
 
+	"sidecar/internal/httpfield"
 	"sidecar/policy/yamldoc"
 )
 
@@ -25,22 +28,16 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 		field("max_body", func(n yamldoc.Node) { b.MaxBody = l.Size(n, "max_body") }),
 		field("max_result", func(n yamldoc.Node) { b.MaxResult = l.Size(n, "max_result") }),
 		field("after", func(n yamldoc.Node) { after, b.After = n, l.Positive(n, "after") }),
-		field("unique_for", func(n yamldoc.Node) { l.NotBuilt(n, "unique_for", l.Duration(n, "unique_for") == 0) }),
+		field("unique_for", func(n yamldoc.Node) { b.UniqueFor = l.Duration(n, "unique_for") }),
+		field("idempotency_field", func(n yamldoc.Node) { b.IdempotencyField = l.fieldName(n, "idempotency_field") }),
 		field("max_pending", func(n yamldoc.Node) { l.NotBuilt(n, "max_pending", l.Integer(n, "max_pending", 0) == 0) }),
 		field("max_pending_per_caller", func(n yamldoc.Node) {
 			l.NotBuilt(n, "max_pending_per_caller", l.Integer(n, "max_pending_per_caller", 0) == 0)
 		}),
-		field("over_body", func(n yamldoc.Node) {
-			l.NotBuilt(n, "over_body: refuse", l.Choice(n, "over_body", "pass", "refuse") != "refuse")
-		}),
-		field("access", func(n yamldoc.Node) { l.NotBuilt(n, "access: link", l.Choice(n, "access", "caller", "link") != "link") }),
+		field("over_body", func(n yamldoc.Node) { b.RefuseOver = l.Choice(n, "over_body", "pass", "refuse") == "refuse" }),
+		field("access", func(n yamldoc.Node) { b.Link = l.Choice(n, "access", "caller", "link") == "link" }),
 		field("retry_on", func(n yamldoc.Node) { b.RetryOn = l.errorStatuses(n, "retry_on") }),
-		field("cors", func(n yamldoc.Node) {
-			l.Mapping(n, "cors",
-				field("origins", func(n yamldoc.Node) { l.Texts(n, "origins") }),
-				field("credentials", func(n yamldoc.Node) { l.Boolean(n, "credentials") }))
-			l.NotBuilt(n, "cors", false)
-		}),
+		field("cors", func(n yamldoc.Node) { b.CORS = l.cors(n) }),
 	}
 	fields = append(fields, field("mode", func(n yamldoc.Node) {
 		if b.Mode = JobMode(l.Choice(n, "mode", string(ModeAlways), string(ModePrefer), string(ModeAfter))); b.Mode == "" {
@@ -58,6 +55,45 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 	case b.After > maxAfter:
 		l.Fault(after, "after is at most %v: clients and load balancers wait no longer", maxAfter)
 	}
+}
+
+// cors reads the origins whose pages may read what the sidecar answers.
+func (l *loader) cors(n yamldoc.Node) *CORS {
+	c := &CORS{}
+	l.Mapping(n, "cors",
+		field("origins", func(n yamldoc.Node) {
+			for _, s := range l.Texts(n, "origins") {
+				if s.Text != "*" && !isOrigin(s.Text) {
+					l.Fault(s, "%q is no origin: write it as browsers do, like https://game.example", s.Text)
+				}
+				c.Origins = append(c.Origins, s.Text)
+			}
+		}),
+		field("credentials", func(n yamldoc.Node) { c.Credentials = l.Boolean(n, "credentials") }))
+	switch {
+	case len(c.Origins) == 0 && !l.Faulty(n):
+		l.Fault(n, "cors names no origins: origins: [https://game.example]")
+	case c.Credentials && slices.Contains(c.Origins, "*"):
+		l.Fault(n, "with credentials every site could read every visitor's jobs: name the origins")
+	}
+	return c
+}
+
+// isOrigin reports whether s is an origin as browsers send it: scheme, host in lower case, and port
+// if it is not the scheme's own.
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Scheme+"://"+u.Host == s &&
+		strings.ToLower(s) == s && !(u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80")
+}
+
+// fieldName reads the name of a request field, in canonical form.
+func (l *loader) fieldName(n yamldoc.Node, what string) string {
+	s, ok := l.Text(n, what)
+	if ok && !httpfield.IsToken(s) {
+		l.Fault(n, "%q is no field name", s)
+	}
+	return http.CanonicalHeaderKey(s)
 }
 
 // maxAfter bounds how long a client waits for the API's own answer.
@@ -78,7 +114,7 @@ func (l *loader) errorStatuses(n yamldoc.Node, what string) (list []int) {
 func defaultJob() JobPlan {
 	return JobPlan{
 		Queue: "default", MaxRetry: 3, Retention: 24 * time.Hour, Timeout: 2 * time.Minute,
-		After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20,
+		After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key",
 	}
 }
 

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"time"
 
 	"sidecar/cachekeys"
@@ -166,6 +167,23 @@ type JobPlan struct {
 	Timeout   time.Duration // of one attempt
 	MaxBody   int64         // bytes of request body; a longer request goes to the backend at once
 	MaxResult int64         // bytes of response body; a longer response is not kept
+
+	RefuseOver       bool          // a request that is longer than MaxBody is answered 413
+	Link             bool          // who holds the id holds the job, whoever submitted it
+	UniqueFor        time.Duration // for so long the same content leads to the same job; 0: it does not
+	IdempotencyField string        // canonical: where the client puts its key
+	CORS             *CORS         // for the sidecar's own answers; nil: same-origin
+}
+
+// CORS says which pages of other origins may read the sidecar's answers about jobs.
+type CORS struct {
+	Origins     []string // as browsers send them, or "*"
+	Credentials bool     // with cookies and the like
+}
+
+// Allows reports whether a page of the origin may.
+func (c *CORS) Allows(origin string) bool {
+	return slices.Contains(c.Origins, origin) || slices.Contains(c.Origins, "*")
 }
 
 // A JobMode says when a request becomes a job.

@@ -25,7 +25,7 @@ func (l *loader) smells() {
 		if r.cache != nil && r.cache.Memory > 0 && l.invalidated(r) {
 			l.Smell(r.memoryAt, "after a write another sidecar answers %q from its memory until it hears of it: milliseconds, and at most %v. memory: off waits for nobody", r.name, r.cache.Memory)
 		}
-		if r.kind == Job && !l.jwt {
+		if r.kind == Job && !l.jwt && !r.job.Link {
 			l.Smell(r.at, "%q takes credentials that nobody verifies: who has a new token no longer sees the jobs of the old one. Add jwt to the caller block", r.name)
 		}
 	}

@@ -173,6 +173,20 @@ func (t *Table) HasJobs() bool {
 	return slices.ContainsFunc(t.routes, func(r *route) bool { return r.kind == Job })
 }
 
+// JobCORS is the cors of a job route, by its name, or for "" the first that allows the origin; nil:
+// none.
+func (t *Table) JobCORS(route, origin string) *CORS {
+	for _, r := range t.routes {
+		if r.kind != Job || r.job.CORS == nil {
+			continue
+		}
+		if r.name == route || route == "" && r.job.CORS.Allows(origin) {
+			return r.job.CORS
+		}
+	}
+	return nil
+}
+
 // Family reports whether entries carry the family with this prefix: then it can be invalidated.
 func (t *Table) Family(prefix string) bool {
 	if prefix == "caller:" {

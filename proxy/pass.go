@@ -8,6 +8,7 @@ import (
 	"sidecar/internal/backend"
 	"sidecar/internal/reason"
 	"sidecar/internal/telemetry"
+	"sidecar/policy"
 )
 
 // pass forwards a request that the plan keeps away from the cache.
@@ -43,6 +44,22 @@ func (p *Proxy) bypass(x *exchange, why reason.Reason) {
 func (p *Proxy) send(x *exchange, resp *http.Response) {
 	p.head(x, resp)
 	abort(x.relay(resp, nil))
+}
+
+// preflight answers the CORS preflight of a POST that may become a job, where its route says so.
+func (p *Proxy) preflight(x *exchange) bool {
+	if p.Jobs == nil || x.r.Method != http.MethodOptions || x.plan.Kind != policy.Pass ||
+		len(x.r.Header["Access-Control-Request-Method"]) == 0 {
+		return false
+	}
+	asked := x.req
+	asked.Method = http.MethodPost
+	plan := x.table.Plan(asked, x.out.Start)
+	if plan.Kind != policy.Job || !p.Jobs.Preflight(&x.w, x.r, plan) {
+		return false
+	}
+	x.out.Result, x.out.Route = telemetry.ResultJob, plan.Route
+	return true
 }
 
 // job hands a request to the jobs, and to the backend where they do not take it.

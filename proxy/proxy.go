@@ -38,6 +38,9 @@ type JobHook interface {
 	Serves(path string) bool
 	// ServeJob answers such a path for who asks.
 	ServeJob(w http.ResponseWriter, r *http.Request, who caller.Caller)
+	// Preflight answers the CORS preflight of a request that may become a job by plan. It reports
+	// false, and has not answered, if the backend is to do so.
+	Preflight(w http.ResponseWriter, r *http.Request, plan *policy.Plan) bool
 	// Accept takes the request as a job and answers 202, or an error that is the client's; it
 	// then reports true. Else the request is to be sent to the backend as it then is: with a body
 	// that can be read from its beginning, and with an Idempotency-Key where a worker may have
@@ -110,6 +113,9 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.Jobs != nil && p.Jobs.Serves(x.req.Path) {
 		x.out.Result, x.out.Route = telemetry.ResultJob, ""
 		p.Jobs.ServeJob(&x.w, x.r, x.plan.Caller)
+		return
+	}
+	if p.preflight(x) {
 		return
 	}
 	p.serve(x)

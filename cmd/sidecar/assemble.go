@@ -51,6 +51,7 @@ type sidecar struct {
 	invalidator *invalidation.Invalidator
 	store       *store.Store
 	jobs        *jobs.Jobs
+	hook        *jobhook.Hook
 	proxy       *proxy.Proxy
 	data, ops   serving
 
@@ -283,7 +284,7 @@ const (
 func (s *sidecar) listen() (err error) {
 	mode, _ := telemetry.ParseStatusMode(s.cfg.CacheStatus) // checked with the configuration
 	bodies := peek.NewRoom(max(bodyRoom, 4*int64(s.cfg.MaxInspect)), bodyWait)
-	hook := jobhook.New(jobhook.Options{
+	s.hook = jobhook.New(jobhook.Options{
 		Bodies: bodies, Jobs: s.jobs, Path: s.cfg.JobsPath, Log: s.log,
 		CacheStatus: func(why reason.Reason) string {
 			o := telemetry.Outcome{Result: telemetry.ResultJob, Reason: why}
@@ -293,9 +294,10 @@ func (s *sidecar) listen() (err error) {
 			return o.CacheStatus(mode)
 		},
 		AuthFailed: func() { s.metrics.AuthFailed(telemetry.AuthFailureJob) },
+		CORS:       func(route, origin string) *policy.CORS { return s.policies.Table().JobCORS(route, origin) },
 	})
 	s.proxy = &proxy.Proxy{
-		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache, Backend: s.backend, Jobs: hook,
+		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache, Backend: s.backend, Jobs: s.hook,
 		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, s.cfg.JobsPath),
 		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
 		Answered: func() { s.answered.Store(true) },

@@ -49,6 +49,7 @@ func (s *sidecar) run(ctx context.Context) error {
 	go func() { // ends with the process at the latest
 		defer close(ended)
 		endWorkers()
+		s.hook.End()
 		s.drain(deadline)
 		working.Wait()
 		s.proxy.Close()

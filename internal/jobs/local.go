@@ -111,7 +111,7 @@ func (j *Jobs) runHere(r Record, s Submission, known bool) *Local {
 
 // afterLocal records the outcome of an attempt that a submission began, and takes its task back.
 func (j *Jobs) afterLocal(ctx context.Context, r Record, plan *policy.Plan, a replayed, answered bool) {
-	if answered && r.hold == "" { // its client has the answer, and nobody else can ask for it
+	if answered && !r.kept { // its client has the answer, and nobody else can ask for it
 		j.void(r)
 		return
 	}

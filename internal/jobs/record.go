@@ -57,6 +57,7 @@ type Record struct {
 	hold      string        // Redis key of the Idempotency-Key that leads here; "" if none
 	request   []byte        // sealed
 	runner    string        // of a new record: who has begun its first attempt
+	kept      bool          // of a new record: a later request may lead to it
 }
 
 // public are the fields of a record that status needs, in the order in which parse takes them.

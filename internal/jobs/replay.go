@@ -26,9 +26,7 @@ func (j *Jobs) replay(ctx context.Context, r Record, plan *policy.Plan, req *Req
 	ctx, cancel := withRunningTime(ctx, r.timeout)
 	defer cancel()
 	in := req.incoming(ctx)
-	if len(in.Header["Idempotency-Key"]) == 0 {
-		in.Header["Idempotency-Key"] = []string{r.ID}
-	}
+	identify(in.Header, plan.Job.IdempotencyField, r.ID)
 	in.Header["X-Job-Id"] = []string{r.ID}
 	in.Header["X-Job-Attempt"] = []string{strconv.Itoa(n)}
 	resp, err := j.Backend.Replay(ctx, in)
@@ -48,6 +46,19 @@ func (j *Jobs) replay(ctx context.Context, r Record, plan *policy.Plan, req *Req
 		return replayed{attempt: attempt{fault: fault, tooLarge: true}}
 	}
 	return replayed{attempt: attempt{response: &Response{Status: resp.StatusCode, Fields: fields, Body: body}}}
+}
+
+// identify gives the request a key that is the same in each attempt: the client's own, in the field
+// that the route names, or the job's id.
+func identify(fields http.Header, name, id string) {
+	key := fields[name]
+	if len(key) == 0 {
+		key = []string{id}
+		fields[name] = key
+	}
+	if len(fields["Idempotency-Key"]) == 0 {
+		fields["Idempotency-Key"] = key
+	}
 }
 
 // fault says why there is no response. The error itself may name addresses, and is for the log.

@@ -26,6 +26,22 @@ type Submission struct {
 	Within time.Duration
 }
 
+// owner is whose the job is: nobody's, where its id is enough to see it.
+func (s Submission) owner() string {
+	if s.Job.Link {
+		return ""
+	}
+	return s.Owner
+}
+
+// KeyFor is the Idempotency-Key with which the backend gets the request of the job id.
+func (s Submission) KeyFor(id string) string {
+	if s.Key != "" {
+		return s.Key
+	}
+	return id
+}
+
 // An Outcome is the result of a submission.
 type Outcome int
 
@@ -116,9 +132,12 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 	}
 
 	record := Record{
-		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.Owner, Status: Queued, MaxRetry: s.Job.MaxRetry, Queued: now.Truncate(time.Millisecond),
-		retention: s.Job.Retention, timeout: s.Job.Timeout, hold: h.key,
-		request: j.Sealer.seal(j.binding("request", id, s.Owner), s.Request.encode()),
+		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.owner(), Status: Queued, MaxRetry: s.Job.MaxRetry, Queued: now.Truncate(time.Millisecond),
+		retention: s.Job.Retention, timeout: s.Job.Timeout, kept: h.key != "",
+		request: j.Sealer.seal(j.binding("request", id, s.owner()), s.Request.encode()),
+	}
+	if h.life == 0 { // it ends with the job
+		record.hold = h.key
 	}
 	record.requestSum = sumOf(record.request)
 	record.accepted, _ = j.mac("accepted", record.terms()...)
