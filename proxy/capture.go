@@ -180,9 +180,11 @@ func (c *capture) relay(o outcome) {
 	defer body.Close()
 	defer context.AfterFunc(x.r.Context(), func() { _ = body.Close() })()
 	if c.miss.notModified(o) {
-		// what ends early is not stored; the client has it whole
-		_, _ = io.Copy(io.Discard, resp.Body)
+		// The client has it whole, and does not wait for the rest, which is stored.
 		p.answerUnchanged(x, resp)
+		_ = http.NewResponseController(&x.w).Flush()
+		defer time.AfterFunc(bodyTime, func() { _ = resp.Body.Close() }).Stop()
+		_, _ = io.Copy(io.Discard, resp.Body)
 		return
 	}
 	p.head(x, &head)

@@ -12,6 +12,34 @@ import (
 
 const modified = "Thu, 01 Jan 2026 00:00:00 GMT"
 
+// Nor is what is stored less: the rest of the body is read behind the 304.
+func TestAConditionThatHoldsIsAnsweredBeforeTheBodyHasEnded(t *testing.T) {
+	answered := make(chan struct{})
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, _ int) {
+		w.Header().Set("ETag", `"a"`)
+		_, _ = io.WriteString(w, "01234")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-answered:
+		case <-r.Context().Done():
+			return
+		case <-t.Context().Done():
+			return
+		}
+		_, _ = io.WriteString(w, "56789")
+	})
+	s := start(t, b, items)
+	a := s.get("/items/1", `If-None-Match: "a"`)
+	close(answered)
+	if a.status != http.StatusNotModified {
+		t.Fatalf("%d %v", a.status, a.err)
+	}
+	await(t, "the rest is stored", func() bool {
+		a := s.get("/items/1")
+		return a.body == "0123456789" && strings.HasPrefix(a.cache(), "hit")
+	})
+}
+
 func TestConditionsAreAnsweredFromTheStore(t *testing.T) {
 	b := backendThat(t, says("0123456789", `ETag: "a"`, "Last-Modified: "+modified,
 		"Content-Type: text/plain",

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -13,8 +12,8 @@ import (
 	"sidecar/internal/backend"
 	"sidecar/internal/caller"
 	"sidecar/internal/coherence"
+	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
-	"sidecar/internal/peek"
 	"sidecar/internal/reason"
 	"sidecar/internal/telemetry"
 	"sidecar/policy"
@@ -59,7 +58,9 @@ func (p *Proxy) write(x *exchange) {
 
 	var body *policy.Body
 	if plan.NeedsResponseBody {
-		body = p.inspect(resp)
+		var release func()
+		body, release = p.inspect(resp)
+		defer release()
 	}
 	early := w.steps != nil && !w.announced.Load()
 	tags := plan.Tags(w.sent, resp.StatusCode, httpfield.Header(resp.Header), body)
@@ -262,15 +263,17 @@ func outcomeOfStatus(status int, tags []cachekeys.Tag) coherence.Outcome {
 	return coherence.Done
 }
 
-// inspect reads the answer's body as far as templates may look, and puts it back. A stream of
-// events is not waited for.
-func (p *Proxy) inspect(resp *http.Response) *policy.Body {
-	if strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") || resp.ContentLength > p.MaxInspectBody {
-		return nil
+// inspect reads the answer's body as far as templates may look, and puts it back. What comes as a
+// stream is not waited for, and what comes slowly no longer than the rest of a request. release
+// gives the room of the content back.
+func (p *Proxy) inspect(resp *http.Response) (body *policy.Body, release func()) {
+	fields := httpfield.Header(resp.Header)
+	if httpcache.IsStreamed(fields) || resp.ContentLength > p.MaxInspectBody {
+		return nil, func() {}
 	}
-	content, whole, again, _ := peek.Body(resp.Body, p.MaxInspectBody)
-	if resp.Body = again; !whole {
-		return nil
+	held := p.Bodies.Body(resp.Body, p.MaxInspectBody)
+	if resp.Body = held.Again; !held.Whole {
+		return nil, held.Release
 	}
-	return policy.NewBody(content, httpfield.Header(resp.Header))
+	return policy.NewBody(held.Content, fields), held.Release
 }

@@ -321,6 +321,42 @@ func TestABodyThatCannotBeReadToItsEndIsNotSent(t *testing.T) {
 	}
 }
 
+// An answer to a write that comes slowly is passed on, and drops the whole family.
+func TestASlowAnswerToAWriteIsNotHeldForItsTags(t *testing.T) {
+	seen := make(chan struct{})
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		if r.Method == http.MethodGet {
+			write(w, fmt.Sprint("answer ", n))
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":`)
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-seen:
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, `2}`)
+	})
+	s := start(t, b, writes, func(o *setup) { o.bodies = peek.NewRoom(1<<20, 50*time.Millisecond) })
+	still := s.cached("/items/1")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/of/answer", strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(request) // returns with the head
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if still() {
+		t.Error("the family is not dropped before the answer")
+	}
+	close(seen)
+	if body, err := io.ReadAll(resp.Body); string(body) != `{"id":2}` {
+		t.Errorf("%q, %v", body, err)
+	}
+}
+
 // A body over the size that is inspected is sent on as it comes, and dropped whole families.
 func TestABodyThatIsTooLongToInspectPassesAndDropsTheFamily(t *testing.T) {
 	var got atomic.Int64

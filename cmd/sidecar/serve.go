@@ -53,7 +53,9 @@ func (s *sidecar) run(ctx context.Context) error {
 		s.drain(deadline)
 		working.Wait()
 		s.proxy.Close()
-		s.store.Close(deadline)
+		stored, cancel := context.WithTimeout(deadline, s.cfg.Shutdown/storeShare)
+		defer cancel()
+		s.store.Close(stored)
 		s.cutOff()
 		s.backend.Close()
 		s.ops.stop(deadline, s.log)
@@ -89,6 +91,9 @@ func (s *sidecar) leave(ctx context.Context, endWorkers func(), failed <-chan er
 // streamShare is the share of SHUTDOWN_TIMEOUT that WebSockets and event streams have: they may
 // never end by themselves.
 const streamShare = 5
+
+// storeShare is the share of it that the stores behind the last answers have: Redis may be silent.
+const storeShare = 10
 
 // drain takes no new connections and returns when the requests in flight are answered and the
 // streams have ended, or when they are cut off.

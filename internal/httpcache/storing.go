@@ -117,7 +117,7 @@ func refusal(r Rules, d *Demand, who Requester, resp Response,
 		return reason.Authorized // §3.5
 	case cc.Broken:
 		return reason.BadDirectives
-	case streamed(resp.Fields):
+	case IsStreamed(resp.Fields):
 		return reason.Streamed
 	case r.Shared && answersField(resp.Status) && !r.names(resp.Status) &&
 		(r.HasTTL || isOdd(d.request)):
@@ -129,9 +129,9 @@ func refusal(r Rules, d *Demand, who Requester, resp Response,
 	return ""
 }
 
-// streamed reports whether a response is one to be passed on as it comes: what is held back for a
+// IsStreamed reports whether a response is one to be passed on as it comes: what is held back for a
 // store, or for others, comes too late.
-func streamed(f httpfield.Fields) bool {
+func IsStreamed(f httpfield.Fields) bool {
 	return httpfield.Incremental(f.Values("Incremental")) ||
 		IsEventStream(f)
 }

@@ -83,18 +83,17 @@ func New(o Options) *Store {
 	return s
 }
 
-// Close waits for the stores under way until ctx is done, and ends them then.
+// Close waits for the stores under way until ctx is done. Those that are left then are ended: at
+// once, or, where Redis is silent, with its connections.
 func (s *Store) Close(ctx context.Context) {
 	done := make(chan struct{})
-	go func() { // ends with the stores, which abort ends
+	go func() { // ends with the stores, each of which has a time-out
 		s.stores.Wait()
 		close(done)
 	}()
 	select {
 	case <-done:
 	case <-ctx.Done():
-		s.abort()
-		<-done
 	}
 	s.abort()
 }
