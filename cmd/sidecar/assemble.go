@@ -173,7 +173,7 @@ func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names, greet
 		p := conn.Stats()
 		return telemetry.PoolStats{
 			Hits: uint64(p.Hits), Misses: uint64(p.Misses), Timeouts: uint64(p.Timeouts), Stale: uint64(p.StaleConns),
-			Connections: int(p.TotalConns), Idle: int(p.IdleConns),
+			Connections: int(p.TotalConns), Idle: int(p.IdleConns), Limit: p.PoolSize, Open: p.OpenConns,
 		}
 	})
 	return conn, nil

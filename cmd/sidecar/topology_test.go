@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -155,23 +158,134 @@ func TestAClusterKeepsThePromiseWhileAShardFailsOverAndSlotsMove(t *testing.T) {
 	}
 }
 
-func TestJobsAreOnAnotherKindOfRedisThanTheCache(t *testing.T) {
+// The users are as docs/redis.md has them: without CONFIG, databases and patterns of pub/sub, as on
+// a managed Redis.
+func TestJobsAreOnAnotherKindOfRedisThanTheCacheWithTheACLOfTheDocs(t *testing.T) {
 	t.Parallel()
 	cluster := redisd.StartCluster(t, redisd.TLS(redisd.NewCA(t).Host()))
-	single := redisd.Start(t, redisd.Password("geheim"), redisd.Config("user default on >geheim ~* &* +@all"))
+	single := redisd.Start(t, redisd.Password("geheim"))
 	tls := cluster.Nodes[0].Redis()
 	tls.Host, tls.Port, tls.Cluster = "", "", cluster.Redis().Cluster
+	for i, user := range aclsOfTheDocs(t) {
+		for _, server := range append([]*redisd.Server{single}, cluster.Nodes...) {
+			server.Do(append([]any{"ACL", "SETUSER", []string{"cache", "jobs"}[i]}, user...)...)
+		}
+	}
+	named := func(prefix string, r config.Redis, user string) []string {
+		r.Password = config.NewSecret("secret")
+		return append(variables(t, prefix, r), prefix+"USERNAME="+user)
+	}
 	for name, env := range map[string][]string{
-		"jobs on a Cluster":  append(variables(t, "REDIS_", single.Redis()), variables(t, "JOBS_REDIS_", tls)...),
-		"cache on a Cluster": append(variables(t, "REDIS_", tls), variables(t, "JOBS_REDIS_", single.Redis())...),
+		"jobs on a Cluster":  append(named("REDIS_", single.Redis(), "cache"), named("JOBS_REDIS_", tls, "jobs")...),
+		"cache on a Cluster": append(named("REDIS_", tls, "cache"), named("JOBS_REDIS_", single.Redis(), "jobs")...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &failover{t: t}
-			f.writer.start(t, f.api(), "available", append(env, "REDIS_KEY_PREFIX="+strings.ReplaceAll(name, " ", "-"))...)
+			f.writer.start(t, f.api(), "available", env...)
 			f.awaitHit(f.writer)
 			f.enqueue(f.writer)
+			proc.Await(t, 10*time.Second, func() error {
+				if strings.Contains(f.writer.status(t), "job store") {
+					return nil
+				}
+				return errors.New("no advice yet")
+			})
 		})
 	}
+	for _, server := range append([]*redisd.Server{single}, cluster.Nodes...) {
+		if log := server.Do("ACL", "LOG"); len(log.([]any)) > 0 {
+			t.Errorf("Redis refused: %v", log)
+		}
+	}
+}
+
+// aclsOfTheDocs are the rules of the two users in docs/redis.md.
+func aclsOfTheDocs(t *testing.T) (users [][]any) {
+	t.Helper()
+	content, err := os.ReadFile("../../docs/redis.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile("(?m)^redis-cli ACL SETUSER (?:cache|jobs) ((?:.*\\\\\n)*.*)$").FindAllStringSubmatch(string(content), -1) {
+		rules := []any{"reset"}
+		for _, rule := range strings.Fields(strings.NewReplacer("PREFIX", "sidecar", "\\\n", " ", "PASSWORD", "secret", "'", "").Replace(m[1])) {
+			rules = append(rules, rule)
+		}
+		users = append(users, rules)
+	}
+	if len(users) != 2 {
+		t.Fatalf("docs/redis.md has %d users", len(users))
+	}
+	return users
+}
+
+// status is /status.
+func (p process) status(t *testing.T) string {
+	t.Helper()
+	resp, err := http.Get(p.ops + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
+
+func TestAManagedRedisThatForbidsINFOIsColderAndNeverWrong(t *testing.T) {
+	t.Parallel()
+	server := redisd.Start(t)
+	server.Do("ACL", "SETUSER", "game", "on", ">secret", "~*", "&*", "+@all", "-@admin", "-@dangerous", "-client", "-select")
+	r := server.Redis()
+	r.Password = config.NewSecret("secret")
+	f := startPair(t, append(variables(t, "REDIS_", r), "REDIS_USERNAME=game"))
+	f.readAndWrite(2 * time.Second)
+	f.enqueue(f.writer)
+	if status := f.reader.status(t); !strings.Contains(status, "Redis does not answer INFO replication") {
+		t.Errorf("/status does not say why it is colder: %s", status)
+	}
+}
+
+func TestThePasswordOfTheJobStoreIsRotatedUnderLoad(t *testing.T) {
+	t.Parallel()
+	server := redisd.Start(t, redisd.Config("user jobs on >first ~* &* +@all"))
+	file := written(t, "password", "first\n")
+	f := &failover{t: t}
+	f.writer.start(t, f.api(), "available", append(variables(t, "REDIS_", redisd.Start(t).Redis()),
+		"JOBS_REDIS_HOST="+server.Host(), "JOBS_REDIS_PORT="+server.Port(), "JOBS_REDIS_USERNAME=jobs", "JOBS_REDIS_PASSWORD_FILE="+file)...)
+	f.enqueue(f.writer)
+	server.Do("ACL", "SETUSER", "jobs", ">second")
+	old := idsOf(server)
+	if err := os.WriteFile(file, []byte("second\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	proc.Await(t, 20*time.Second, func() error {
+		f.enqueue(f.writer) // each of them is accepted and done
+		for id := range idsOf(server) {
+			if old[id] {
+				return errors.New("a connection of the old password is there")
+			}
+		}
+		return nil
+	})
+	server.Do("ACL", "SETUSER", "jobs", "<first")
+	f.enqueue(f.writer)
+	if said := f.writer.log.String(); strings.Contains(said, "WRONGPASS") || !strings.Contains(said, "a new password or certificate is in use") {
+		t.Errorf("%s", said)
+	}
+}
+
+// idsOf are the ids of the sidecars' connections to a server.
+func idsOf(s *redisd.Server) map[string]bool {
+	ids := map[string]bool{}
+	for line := range strings.Lines(fmt.Sprint(s.Do("CLIENT", "LIST"))) {
+		if id, _, _ := strings.Cut(line, " "); strings.Contains(line, " name=sidecar:") {
+			ids[id] = true
+		}
+	}
+	return ids
 }
 
 // enqueue has a job done.

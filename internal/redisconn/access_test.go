@@ -150,3 +150,46 @@ func awaitFault(t *testing.T, c *redisconn.Conn, want string) {
 		t.Errorf("%+v", s)
 	}
 }
+
+func TestAFaultOfSentinelsIsNamed(t *testing.T) {
+	t.Parallel()
+	s := redisd.StartSentinels(t, "geheim", nil)
+	for _, c := range []struct {
+		name, want string
+		change     func(*config.Redis)
+	}{
+		{"an unknown primary", "REDIS_SENTINEL_MASTER=other", func(r *config.Redis) { r.Master = "other" }},
+		{"a wrong password of the Sentinels", "REDIS_SENTINEL_PASSWORD", func(r *config.Redis) { r.SentinelPassword = config.NewSecret("x") }},
+		{"no password of the Sentinels", "set REDIS_SENTINEL_PASSWORD", func(r *config.Redis) { r.SentinelPassword = config.Secret{} }},
+		{"a wrong password of the primary", "check REDIS_USERNAME and REDIS_PASSWORD", func(r *config.Redis) { r.Password = config.NewSecret("x") }},
+		{"no Sentinel there", "refused", func(r *config.Redis) { r.Sentinels = "127.0.0.1:1,127.0.0.1:2" }},
+		{"a Redis in the place of a Sentinel", "sentinel ", func(r *config.Redis) {
+			r.Sentinels = config.Hosts(s.Primary.Addr())
+			r.SentinelPassword = r.Password
+		}},
+		{"one of three there", "", func(r *config.Redis) { r.Sentinels = "127.0.0.1:1,127.0.0.1:2," + config.Hosts(s.Watchers[0].Addr()) }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			r := s.Redis()
+			c.change(&r)
+			if conn := greeting(t, r); c.want != "" {
+				awaitFault(t, conn, c.want)
+			} else {
+				awaitHealthy(t, conn)
+			}
+		})
+	}
+}
+
+func TestAClusterThatIsHalfThereIsAwayUntilItIsWhole(t *testing.T) {
+	t.Parallel()
+	c := redisd.StartCluster(t)
+	conn := greeting(t, c.Redis())
+	awaitHealthy(t, conn)
+	node, _ := c.Owner("test:probe")
+	c.Nodes[(node+1)%3].Kill()
+	awaitFault(t, conn, "the Cluster is down, or a part of it")
+	c.Nodes[(node+1)%3].Restart()
+	awaitHealthy(t, conn)
+}

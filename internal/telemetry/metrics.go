@@ -111,6 +111,8 @@ const (
 	poolStale       = "sidecar_redis_pool_stale_connections_total"
 	poolConnections = "sidecar_redis_pool_connections"
 	poolIdle        = "sidecar_redis_pool_idle_connections"
+	poolLimit       = "sidecar_redis_pool_max_connections"
+	openSockets     = "sidecar_redis_open_connections"
 
 	memoryBytes     = "sidecar_memory_bytes"
 	memoryLimit     = "sidecar_memory_limit_bytes"

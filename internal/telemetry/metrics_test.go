@@ -58,7 +58,9 @@ func exercised(t *testing.T) recorder {
 	r := m.Redis("cache")
 	r.Breaker(BreakerClosed)
 	r.Operation("lookup", time.Millisecond, false)
-	r.Pool(func() PoolStats { return PoolStats{Hits: 1, Misses: 2, Timeouts: 3, Stale: 4, Connections: 5, Idle: 6} })
+	r.Pool(func() PoolStats {
+		return PoolStats{Hits: 1, Misses: 2, Timeouts: 3, Stale: 4, Connections: 5, Idle: 6, Limit: 7, Open: 8}
+	})
 	m.Queues(func() []QueueStats { return []QueueStats{{Queue: "default", Pending: 2, Oldest: time.Minute}} })
 	return registry
 }
@@ -348,7 +350,7 @@ func TestPoolsAndQueuesAreReadWhenAsked(t *testing.T) {
 	if n, err := testutil.GatherAndCount(registry, "sidecar_queue_depth"); err != nil || n != 0 {
 		t.Errorf("%d series of unknown queues, %v", n, err)
 	}
-	pool = PoolStats{Hits: 1, Misses: 2, Timeouts: 3, Stale: 4, Connections: 5, Idle: 6}
+	pool = PoolStats{Hits: 1, Misses: 2, Timeouts: 3, Stale: 4, Connections: 5, Idle: 6, Limit: 7, Open: 8}
 	queues = []QueueStats{{Queue: "critical", Pending: 1, Active: 2, Scheduled: 3, Retry: 4, Archived: 5, Oldest: time.Minute}, {Queue: "low"}}
 	for _, tt := range []struct {
 		name, labels string
@@ -356,6 +358,7 @@ func TestPoolsAndQueuesAreReadWhenAsked(t *testing.T) {
 	}{
 		{poolHits, "redis=cache", 1}, {poolMisses, "redis=cache", 2}, {poolTimeouts, "redis=cache", 3},
 		{poolStale, "redis=cache", 4}, {poolConnections, "redis=cache", 5}, {poolIdle, "redis=cache", 6}, {poolIdle, "redis=jobs", 100},
+		{poolLimit, "redis=cache", 7}, {openSockets, "redis=cache", 8},
 		{queueDepth, "queue=critical,state=pending", 1}, {queueDepth, "queue=critical,state=active", 2},
 		{queueDepth, "queue=critical,state=scheduled", 3}, {queueDepth, "queue=critical,state=retry", 4},
 		{queueDepth, "queue=critical,state=archived", 5}, {queueOldest, "queue=critical", 60}, {queueOldest, "queue=low", 0},

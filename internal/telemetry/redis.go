@@ -72,6 +72,8 @@ func (r *RedisMetrics) Breaker(s BreakerState) {
 type PoolStats struct {
 	Hits, Misses, Timeouts, Stale uint64 // since the start
 	Connections, Idle             int    // now
+	Limit                         int    // of Connections; in Cluster for each node
+	Open                          int    // sockets now, those of subscriptions too
 }
 
 // Pool registers read, which every scrape calls, from any goroutine. read must not block. A second
@@ -89,18 +91,20 @@ func (r *RedisMetrics) Pool(read func() PoolStats) {
 		stale:       desc(poolStale, "Connections removed as stale."),
 		connections: desc(poolConnections, "Connections."),
 		idle:        desc(poolIdle, "Connections that nobody uses."),
+		limit:       desc(poolLimit, "Bound of the connections; in Cluster of those to each node."),
+		open:        desc(openSockets, "Sockets to Redis: those of the pool and of subscriptions."),
 	})
 }
 
 type poolCollector struct {
-	read                                             func() PoolStats
-	hits, misses, timeouts, stale, connections, idle *prometheus.Desc
+	read                                                          func() PoolStats
+	hits, misses, timeouts, stale, connections, idle, limit, open *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c *poolCollector) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{c.hits, c.misses, c.timeouts, c.stale, c.connections,
-		c.idle} {
+		c.idle, c.limit, c.open} {
 		to <- d
 	}
 }
@@ -115,4 +119,6 @@ func (c *poolCollector) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(c.connections, prometheus.GaugeValue,
 		float64(s.Connections))
 	to <- prometheus.MustNewConstMetric(c.idle, prometheus.GaugeValue, float64(s.Idle))
+	to <- prometheus.MustNewConstMetric(c.limit, prometheus.GaugeValue, float64(s.Limit))
+	to <- prometheus.MustNewConstMetric(c.open, prometheus.GaugeValue, float64(s.Open))
 }

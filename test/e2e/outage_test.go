@@ -237,9 +237,12 @@ func TestTheSidecarStartsWithoutRedisAndFindsItWhenItComes(t *testing.T) {
 	if a := do(t, http.MethodGet, url+"/api/v1/characters", nil, thorin); a.status != http.StatusOK || a.hit() {
 		t.Fatalf("without Redis: %d %q", a.status, a.cache())
 	}
-	if a := do(t, http.MethodGet, ops+"/readyz", nil); a.status != http.StatusOK {
-		t.Errorf("not ready without Redis: %d %s", a.status, a.body)
-	}
+	proc.Await(t, 20*time.Second, func() error { // it waits for the first word of Redis for a while
+		if a := do(t, http.MethodGet, ops+"/readyz", nil); a.status != http.StatusOK {
+			return fmt.Errorf("not ready without Redis: %d %s", a.status, a.body)
+		}
+		return nil
+	})
 	probe.redis.Restart()
 	proc.Await(t, 60*time.Second, func() error {
 		if a := do(t, http.MethodGet, url+"/api/v1/characters", nil, thorin); !a.hit() {
