@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"sidecar/cachekeys"
@@ -254,6 +255,14 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 		seen[t] = true
 		return false
 	})
+}
+
+// MayRemember reports whether a GET of this target may be for a route that answers from the
+// process's memory. It decides nothing that a plan decides.
+func (t *Table) MayRemember(target string) bool {
+	path, _, _ := strings.Cut(target, "?")
+	m, ok := t.matcher.Find(http.MethodGet, path)
+	return ok && m.Target.kind == Read && m.Target.cache.Memory > 0
 }
 
 // Plan makes the plan of a request.

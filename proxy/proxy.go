@@ -90,23 +90,16 @@ type exchange struct {
 
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{w: recorder{ResponseWriter: w, last: p.Draining}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
-	x.out.Start, x.out.Method = time.Now(), r.Method
-	x.r = withoutEmptyBody(counting(r, &x.bytesIn))
+	x := p.exchange(w, r)
 	defer p.finish(x)
-
-	x.sent = p.Backend.Fields(r)
-	var ok bool
-	if x.req, ok = view(x.r, &x.sent); !ok {
+	switch p.plan(x) {
+	case reason.BadTarget:
 		p.refuse(x, http.StatusBadRequest, reason.BadTarget, "The request target cannot be read for certain.")
 		return
-	}
-	if p.Backend.HasPassed(r) {
+	case reason.Loop:
 		p.refuse(x, http.StatusLoopDetected, reason.Loop, "The request has come through this sidecar before: BACKEND_URL leads back to it.")
 		return
 	}
-	x.plan = x.table.Plan(x.req, x.out.Start)
-	x.out.Route = x.plan.Route
 	if x.plan.Caller.Bypass == reason.TokenInvalid {
 		p.Metrics.AuthFailed(telemetry.AuthFailureToken)
 	}
@@ -119,6 +112,29 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p.serve(x)
+}
+
+// exchange begins to answer r.
+func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{w: recorder{ResponseWriter: w, last: p.Draining}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
+	x.out.Start, x.out.Method = time.Now(), r.Method
+	x.r = withoutEmptyBody(counting(r, &x.bytesIn))
+	return x
+}
+
+// plan makes the plan of a request. There is none where it is to be refused for a reason.
+func (p *Proxy) plan(x *exchange) (refused reason.Reason) {
+	x.sent = p.Backend.Fields(x.r)
+	var ok bool
+	if x.req, ok = view(x.r, &x.sent); !ok {
+		return reason.BadTarget
+	}
+	if p.Backend.HasPassed(x.r) {
+		return reason.Loop
+	}
+	x.plan = x.table.Plan(x.req, x.out.Start)
+	x.out.Route = x.plan.Route
+	return ""
 }
 
 // serve does what the plan says.

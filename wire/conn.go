@@ -14,12 +14,17 @@ import (
 // time, and may set deadlines from another.
 type conn struct {
 	net.Conn
+	listener *Listener
 	stall    time.Duration // a write may make no progress for so long
-	released func()        // called once, when the connection is closed
+	quick    *Quick        // nil: all is answered by net/http
 
 	scan   scanner
 	insert string // to be read next
 	rest   []byte // to be scanned next, and then read
+
+	idle   atomic.Bool  // net/http waits for the next request, and nothing was read since
+	phase  atomic.Int32 // served, answering or leaving
+	remote string       // the client's address, once it is known
 
 	writeBy   atomic.Int64 // the write deadline in Unix nanoseconds; 0: none is set
 	ownWrites atomic.Bool  // the server has set a write deadline of its own
@@ -31,8 +36,8 @@ type conn struct {
 	held    held
 }
 
-func newConn(c net.Conn, stall time.Duration, released func()) *conn {
-	return &conn{Conn: c, stall: stall, released: released, scan: newScanner()}
+func newConn(c net.Conn, l *Listener) *conn {
+	return &conn{Conn: c, listener: l, stall: l.options.Stall, quick: l.options.Quick, scan: newScanner()}
 }
 
 // Read implements io.Reader.
@@ -49,7 +54,11 @@ func (c *conn) Read(p []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
+		boundary := c.atBoundary()
 		n, err := c.next(p)
+		if boundary && err == nil {
+			n, err = c.answerAll(p, n)
+		}
 		used, insert := c.scan.scan(p[:n])
 		if used < n || insert != "" {
 			c.insert = insert
@@ -171,10 +180,20 @@ func (c *conn) abort(deadline time.Time) {
 	}
 }
 
-// Close implements io.Closer.
+// Close implements io.Closer. An answer that is under way below net/http, which takes the
+// connection for idle, goes out first.
 func (c *conn) Close() error {
+	c.listener.late.Add(1)
+	if c.phase.CompareAndSwap(answering, leaving) {
+		return nil
+	}
+	defer c.listener.late.Add(-1)
+	return c.close()
+}
+
+func (c *conn) close() error {
 	c.abort(time.Unix(1, 0))
-	c.closing.Do(c.released)
+	c.closing.Do(c.listener.release)
 	return c.Conn.Close()
 }
 

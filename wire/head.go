@@ -16,6 +16,7 @@ import (
 type scanner struct {
 	state  state
 	first  bool // no request has begun yet
+	blank  bool // line breaks have passed since the last request
 	method string
 	is11   bool // the request is of HTTP/1.1
 
@@ -61,6 +62,7 @@ func (s *scanner) scan(p []byte) (n int, insert string) {
 		switch s.state {
 		case between:
 			if p[n] == '\r' || p[n] == '\n' {
+				s.blank = true
 				n++
 				continue
 			}

@@ -1,13 +1,14 @@
 // Package wire is the data plane's server below the handlers: connections whose heads are read
 // strictly (head), which may be ended one way (conn), and on which a client that stands still
-// holds nothing for good (conn, stream); and the handler that every request passes first
-// (handler).
+// holds nothing for good (conn, stream); answers to plain requests below net/http (quick); and the
+// handler that every other request passes first (handler).
 package wire
 
 import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ const Stall = 30 * time.Second
 type Options struct {
 	Connections int           // at most so many at once; 0: no bound
 	Stall       time.Duration // how long a client may take nothing of an answer; 0: Stall
+	Quick       *Quick        // nil: all is answered by net/http
 }
 
 // A Listener accepts connections for a server of HTTP/1.x and of HTTP/2 without TLS.
@@ -27,6 +29,9 @@ type Listener struct {
 	room    chan struct{} // holds one for each connection; nil: there is no bound
 	closed  chan struct{}
 	closing sync.Once
+
+	late     atomic.Int64  // connections that are being closed
+	answered atomic.Uint64 // requests below net/http
 }
 
 // Listen returns l with connections that this package looks after. A further one is accepted when
@@ -56,7 +61,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		l.release()
 		return nil, err
 	}
-	return newConn(c, l.options.Stall, l.release), nil
+	return newConn(c, l), nil
 }
 
 func (l *Listener) release() {
@@ -69,6 +74,22 @@ func (l *Listener) release() {
 func (l *Listener) Close() error {
 	l.closing.Do(func() { close(l.closed) })
 	return l.Listener.Close()
+}
+
+// Answered is how many requests were answered below net/http.
+func (l *Listener) Answered() uint64 { return l.answered.Load() }
+
+// Await waits until ctx is done for answers that were under way below net/http when the server was
+// shut down.
+func (l *Listener) Await(ctx context.Context) error {
+	for l.late.Load() > 0 {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	return nil
 }
 
 type connKey struct{}

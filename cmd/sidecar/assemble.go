@@ -310,7 +310,10 @@ func (s *sidecar) listen() (err error) {
 	if err != nil {
 		return err
 	}
-	s.data.listener = wire.Listen(l, wire.Options{Connections: maxConnections(s.cfg.MaxConns, openFiles())})
+	s.data.listener = wire.Listen(l, wire.Options{
+		Connections: maxConnections(s.cfg.MaxConns, openFiles()),
+		Quick:       &wire.Quick{May: s.proxy.MayRecall, Answer: s.proxy.Recall, Idle: s.cfg.Idle},
+	})
 	s.ops.listener, err = listen(s.cfg.Ops, "OPS_ADDR")
 	return err
 }

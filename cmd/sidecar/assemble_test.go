@@ -17,6 +17,7 @@ import (
 
 	"sidecar/internal/config"
 	"sidecar/test/proc"
+	"sidecar/wire"
 )
 
 const embeddedPolicies = `
@@ -25,6 +26,7 @@ caller: {credentials: ["header:Authorization"]}
 routes:
   - {match: "GET /items/{id}", cache: {scope: shared, ttl: 1h, tags: ["item:{id}"]}}
   - {match: "PUT /items/{id}", invalidate: ["item:{id}"]}
+  - {name: held, match: "GET /held/{id}", cache: {scope: shared, ttl: 1h, tags: ["item:{id}"], memory: 1h}}
   - {name: craft, match: "POST /craft/{id}", job: {mode: always}, invalidate: ["item:{id}"]}
 `
 
@@ -138,6 +140,46 @@ func TestAWholeSidecarWithTheEmbeddedRedis(t *testing.T) {
 	}
 	if status, _, _ := e.ask("GET", e.ops+"/readyz", ""); status != http.StatusOK {
 		t.Errorf("/readyz answers %d", status)
+	}
+}
+
+// Hits from memory are answered below net/http, counted and logged as others are, and never after
+// a write.
+func TestHitsFromMemoryAreAnsweredBelowNetHTTP(t *testing.T) {
+	t.Parallel()
+	e := embed(t)
+	l := e.sidecar.data.listener.(*wire.Listener)
+	below := func() (body string) {
+		t.Helper()
+		before := l.Answered()
+		proc.Await(t, 20*time.Second, func() error {
+			if body = e.awaitHit("/held/1"); l.Answered() == before {
+				return fmt.Errorf("%d are answered below net/http", before)
+			}
+			return nil
+		})
+		return body
+	}
+	before := below()
+	if _, _, body := e.ask("PUT", e.data+"/items/1", "x"); body == before {
+		t.Error("a write is answered from the store")
+	}
+	if _, _, body := e.ask("GET", e.data+"/held/1", ""); body == before {
+		t.Error("the write invalidated nothing")
+	}
+	below()
+	hits := func() (n int) {
+		_, _, metrics := e.ask("GET", e.ops+"/metrics", "")
+		_, rest, _ := strings.Cut(metrics, `cache_hits_total{cache_name="held"} `)
+		_, _ = fmt.Sscan(rest, &n)
+		return n
+	}
+	for answered, counted := l.Answered(), hits(); l.Answered() == answered; {
+		e.ask("GET", e.data+"/held/1", "")
+		if got := hits(); got != counted+1 {
+			t.Fatalf("%d hits are counted, not %d", got, counted+1)
+		}
+		counted++
 	}
 }
 

@@ -47,6 +47,9 @@ func (s serving) stop(ctx context.Context, log *slog.Logger) {
 		log.Warn("requests were still in flight at the end", "server", s.name, "error", err)
 		_ = s.server.Close()
 	}
+	if l, ok := s.listener.(*wire.Listener); ok {
+		_ = l.Await(ctx)
+	}
 }
 
 // dataServer is the server of the data plane, for a listener of package wire. HTTP/2 without TLS
@@ -64,6 +67,7 @@ func dataServer(h http.Handler, base context.Context, limits dataLimits, log *sl
 		DisableGeneralOptionsHandler: true, // OPTIONS * is the backend's to answer
 		BaseContext:                  func(net.Listener) context.Context { return base },
 		ConnContext:                  wire.ConnContext,
+		ConnState:                    wire.ConnState,
 		ErrorLog:                     errorLog(log),
 	}
 }

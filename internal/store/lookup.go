@@ -82,8 +82,8 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	}
 	q = s.remembered(q)
 	l := s.newLookup(ctx, b, q)
-	if h := s.fromMemory(q, l.variant()); h != nil {
-		return Found{Entry: h.entry, Memory: true, Query: q, Key: l.variant(), stamp: h.stamp}
+	if found, ok := l.recall(); ok {
+		return found
 	}
 	s.awaitOwn(ctx, b, q.Primary)
 	// the awaited store may have changed the key of the query
@@ -100,6 +100,27 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	}
 	found.Query = l.query
 	return found
+}
+
+// Recall is a Lookup that finds what this process's memory has, and nothing else. It does no I/O,
+// and waits for nothing.
+func (s *Store) Recall(q Query) (found Found, ok bool) {
+	if q.Memory <= 0 || s.memory == nil || !s.keyspace.Readable() {
+		return Found{}, false
+	}
+	q = s.remembered(q)
+	l := s.newLookup(context.Background(), nil, q)
+	return l.recall()
+}
+
+// recall looks into this process's memory.
+func (l *lookup) recall() (found Found, ok bool) {
+	variant := l.variant()
+	h := l.store.fromMemory(l.query, variant)
+	if h == nil {
+		return Found{}, false
+	}
+	return Found{Entry: h.entry, Memory: true, Query: l.query, Key: variant, stamp: h.stamp}, true
 }
 
 // awaitOwn waits for a store of this process under the key, so that a caller reads its own fill.

@@ -1,0 +1,156 @@
+package proxy_test
+
+import (
+	"bufio"
+	"net/http"
+	"net/http/httptest"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"sidecar/proxy"
+)
+
+const remembered = `caller: {credentials: ["header:Authorization", "cookie:session"]}
+routes:
+  - {match: "GET /held/{id}", cache: {scope: shared, ttl: 1h, memory: 1h, set_cookie: {drop: [csrf]}, vary: [Accept-Language]}}
+  - {match: "GET /own/{id}", cache: {scope: private, ttl: 1h, memory: 1h}}
+  - {match: "GET /stale/{id}", cache: {scope: shared, ttl: 1h, memory: 1h}}
+  - {match: "GET /redis/{id}", cache: {scope: shared, ttl: 1h, memory: off}}
+  - {match: "GET /held/denied", deny: true}
+  - {match: "PUT /held/{id}", invalidate: ["held"]}
+`
+
+// recalled are requests, and whether the answer comes from memory at once, once GETs of the same
+// targets and fields have been stored.
+var recalled = []struct {
+	request string
+	want    bool
+}{
+	{"GET /held/1", true},
+	{"HEAD /held/1", true},
+	{"GET /held/1?a=b", true},
+	{"GET /held/1\nAccept-Language: de", true},
+	{"GET /held/1\nX-Forwarded-For: 192.0.2.1\nX-Request-Id: 1", true},
+	{"GET /held/1\nIf-None-Match: \"v\"", true},
+	{"GET /held/1\nIf-None-Match: \"other\"", true},
+	{"GET /held/1\nCache-Control: max-age=3000", true},
+	{"GET /held/1\nCache-Control: only-if-cached", true},
+	{"GET /own/1\nAuthorization: Bearer a", true},
+	{"GET /own/1\nCookie: session=b", true},
+	{"GET /held/missing", true},
+	{"GET /held/empty", true},
+	{"GET /held/never", false},
+	{"GET /own/1\nAuthorization: Bearer never", false},
+	{"GET /held/1\nCache-Control: no-cache", false},
+	{"GET /held/1\nCache-Control: max-age=0", false},
+	{"GET /held/1\nCache-Control: no-store", false},
+	{"GET /held/1\nRange: bytes=0-1", false},
+	{"GET /held/1\nIf-Match: \"v\"", false},
+	{"GET /held/1\nUpgrade: websocket\nConnection: upgrade", false},
+	{"GET /held/1\nConnection: x-a\nX-A: 1", false},
+	{"GET /held/1\nX-Http-Method-Override: PUT", false},
+	{"GET /held/1\nX-Original-Url: /held/2", false},
+	{"GET /held/1\nX-Vault-Token: 1", false},
+	{"GET /held/1\nX_Y: 1", false},
+	{"GET /held/1\nCookie: session=b;SESSION=c", false},
+	{"GET /held/1\nSidecar-Passed: nobody", true},
+	{"GET /held//1", false},
+	{"GET /held/denied", false},
+	{"GET /held/1#f", false},
+	{"GET /stale/1", false},
+	{"GET /redis/1", false},
+	{"GET /other/1", false},
+	{"PUT /held/9", false},
+	{"OPTIONS /held/1", false},
+}
+
+// requestOf is a request as a server reads it.
+func requestOf(t *testing.T, lines string) *http.Request {
+	t.Helper()
+	first, fields, _ := strings.Cut(lines, "\n")
+	if fields != "" {
+		fields = strings.ReplaceAll(fields, "\n", "\r\n") + "\r\n"
+	}
+	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(first + " HTTP/1.1\r\nHost: api.example\r\n" + fields + "\r\n")))
+	check(t, err)
+	r.RemoteAddr = "192.0.2.9:1000"
+	return r
+}
+
+var passing = regexp.MustCompile(`ttl=-?\d+`)
+
+// told is an answer but for what changes as time passes.
+func told(w *httptest.ResponseRecorder) (int, http.Header, string) {
+	h := w.Header().Clone()
+	delete(h, "Age")
+	for i, line := range h["Cache-Status"] {
+		h["Cache-Status"][i] = passing.ReplaceAllString(line, "ttl=")
+	}
+	return w.Code, h, w.Body.String()
+}
+
+// Recall answers what ServeHTTP would answer from memory, in the same way, and nothing else.
+func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		w.Header().Set("Etag", `"v"`)
+		w.Header().Set("X-Twice", "1")
+		w.Header().Add("X-Twice", "2")
+		switch {
+		case strings.HasPrefix(r.URL.Path, "/stale"):
+			w.Header().Set("Cache-Control", "max-age=0, stale-while-revalidate=1000")
+		case r.URL.Path == "/held/missing":
+			w.Header().Set("Cache-Control", "max-age=1000")
+			w.WriteHeader(http.StatusNotFound)
+		case r.URL.Path == "/held/empty":
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		_, _ = w.Write([]byte(r.URL.Path + " for " + r.Header.Get("Authorization") + r.Header.Get("Accept-Language")))
+	})
+	var p *proxy.Proxy
+	s := start(t, b, remembered, func(o *setup) {
+		o.wrap = func(h http.Handler) http.Handler { p = h.(*proxy.Proxy); return h }
+	})
+	serve := func(request string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, requestOf(t, request))
+		return w
+	}
+	for _, c := range recalled {
+		if c.want { // the GET of it is in memory
+			await(t, "memory answers "+c.request, func() bool {
+				return strings.HasSuffix(serve(c.request).Header().Get("Cache-Status"), "detail=memory")
+			})
+		}
+	}
+	serve("GET /stale/1")
+	serve("GET /redis/1")
+	for _, c := range recalled {
+		lookups := s.operations("lookup")
+		got := httptest.NewRecorder()
+		if ok := p.Recall(got, requestOf(t, c.request)); ok != c.want {
+			t.Errorf("%q: %v", c.request, ok)
+		} else if s.operations("lookup") != lookups {
+			t.Errorf("%q asks Redis", c.request)
+		}
+		if !c.want {
+			if len(got.Header()) > 0 || got.Body.Len() > 0 {
+				t.Errorf("%q is left, and %q is written", c.request, got.Header())
+			}
+			continue
+		}
+		if !p.MayRecall(strings.Fields(c.request)[1]) {
+			t.Errorf("%q is not looked at", c.request)
+		}
+		status, fields, body := told(got)
+		wantStatus, wantFields, wantBody := told(serve(c.request))
+		if status != wantStatus || body != wantBody || !reflect.DeepEqual(fields, wantFields) {
+			t.Errorf("%q: it answers\n%d %q %q, ServeHTTP\n%d %q %q", c.request, status, fields, body, wantStatus, wantFields, wantBody)
+		}
+		if got.Header().Get("Age") == "" {
+			t.Errorf("%q: no Age", c.request)
+		}
+	}
+}

@@ -1,0 +1,102 @@
+package wire
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"net/http"
+	"time"
+)
+
+// A Quick answers plain requests below net/http, which costs a multiple of such an answer. Where it
+// does not, net/http gets the same bytes, as if nothing had been.
+//
+// A request is plain if it is a GET or HEAD of HTTP/1.1 without content, in a strict subset of the
+// grammar (see plainRequest), and has come whole when net/http asks for its first byte.
+type Quick struct {
+	// May reports whether a request for this target may be answered. It is asked before more is
+	// read of the request, and only saves work.
+	May func(target string) bool
+	// Answer answers a request whole, or reports false and has done nothing. What is written is
+	// sent when it returns.
+	Answer func(w http.ResponseWriter, r *http.Request) bool
+	Idle   time.Duration // how long a connection may wait for its next request: IdleTimeout
+}
+
+// ConnState is for http.Server. Without it no request is answered below net/http.
+func ConnState(c net.Conn, state http.ConnState) {
+	if own, ok := c.(*conn); ok {
+		own.idle.Store(state == http.StateIdle)
+	}
+}
+
+// The phases of a connection.
+const (
+	served    = iota // by net/http
+	answering        // below it
+	leaving          // as before, and to be closed behind the answer
+)
+
+// atBoundary reports whether the first byte that is read next is the first one of a request for
+// certain: it is the first read since net/http waits for a request, and neither net/http nor the
+// scanner has something in hand of it.
+func (c *conn) atBoundary() bool {
+	return c.quick != nil && c.idle.Swap(false) &&
+		c.scan.state == between && !c.scan.blank && c.insert == "" && len(c.rest) == 0
+}
+
+// answerAll answers the requests at the beginning of p, of which n bytes have been read, and those
+// that come behind them. It returns how much of p is left for net/http. An error ends the
+// connection.
+func (c *conn) answerAll(p []byte, n int) (left int, err error) {
+	var until time.Time // the read deadline, once it is ours
+	for {
+		used, err := c.answer(p[:n])
+		switch {
+		case err != nil:
+			return 0, err
+		case used == 0:
+			return n, nil
+		}
+		if n = copy(p, p[used:n]); n > 0 {
+			continue
+		}
+		if now := time.Now(); c.quick.Idle > 0 && until.Sub(now) < c.quick.Idle {
+			until = now.Add(c.quick.Idle + c.quick.Idle/64) // it is not set for each request
+			_ = c.Conn.SetReadDeadline(until)
+		}
+		if n, err = c.Conn.Read(p); n == 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// answer answers the request at the beginning of p. used is 0 where it does not.
+func (c *conn) answer(p []byte) (used int, err error) {
+	end := bytes.Index(p, []byte("\r\n\r\n"))
+	if end < 0 {
+		return 0, nil
+	}
+	r, ok := c.plainRequest(string(p[:end+2]))
+	if !ok || !c.phase.CompareAndSwap(served, answering) {
+		return 0, nil
+	}
+	w := quickWriters.Get().(*quickWriter)
+	w.conn = c
+	defer func() {
+		w.release()
+		if !c.phase.CompareAndSwap(answering, served) {
+			err = io.EOF
+			_ = c.close()
+			c.listener.late.Add(-1)
+		}
+	}()
+	if !c.quick.Answer(w, r) {
+		return 0, nil
+	}
+	c.listener.answered.Add(1)
+	if err = w.flush(); err == nil && w.last {
+		err = io.EOF
+	}
+	return end + 4, err
+}

@@ -1,0 +1,447 @@
+package wire_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sidecar/test/proc"
+	"sidecar/wire"
+)
+
+// tell answers with all that a handler can see of a request, whole, as package proxy does.
+func tell(w http.ResponseWriter, r *http.Request) {
+	content, err := io.ReadAll(r.Body)
+	var told bytes.Buffer
+	fmt.Fprintf(&told, "%s %s %q %q %s %d %v %v %s %q %v\n", r.Method, r.RequestURI, r.URL.Path, r.URL.RawQuery, r.Proto,
+		r.ContentLength, r.TransferEncoding, r.Close, r.Host, content, err)
+	_ = r.Header.Write(&told)
+	h := w.Header()
+	h["Date"], h["Content-Type"] = []string{"Thu, 26 Nov 2026 12:00:00 GMT"}, nil
+	h["Content-Length"] = []string{fmt.Sprint(told.Len())}
+	h["Cache-Status"] = []string{"a; hit", "b; hit"}
+	status := http.StatusOK
+	switch {
+	case strings.Contains(r.URL.Path, "odd"):
+		status = 599
+	case strings.Contains(r.URL.Path, "same"):
+		status = http.StatusNotModified
+	case strings.Contains(r.URL.Path, "none"):
+		status = http.StatusNoContent
+	}
+	if status == http.StatusNotModified || status == http.StatusNoContent {
+		delete(h, "Content-Length")
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead && h["Content-Length"] != nil {
+		_, _ = w.Write(told.Bytes())
+	}
+}
+
+// quick answers what is below /q; what is below /n it looks at in vain.
+func quick(answer http.HandlerFunc) *wire.Quick {
+	return &wire.Quick{
+		Idle: time.Minute,
+		May:  func(target string) bool { return strings.HasPrefix(target, "/q") || strings.HasPrefix(target, "/n") },
+		Answer: func(w http.ResponseWriter, r *http.Request) bool {
+			if !strings.HasPrefix(r.RequestURI, "/q") {
+				w.Header().Set("X-Left", "behind")
+				return false
+			}
+			answer(w, r)
+			return true
+		},
+	}
+}
+
+// A quickServer is a server with a Quick, that counts how often a connection of it became idle.
+type quickServer struct {
+	*httptest.Server
+	own   *wire.Listener
+	idles atomic.Int64
+}
+
+// serveQuick starts a server on a listener. q may be nil.
+func serveQuick(t testing.TB, l net.Listener, q *wire.Quick, h http.HandlerFunc, change ...func(*http.Server)) *quickServer {
+	t.Helper()
+	qs := &quickServer{own: wire.Listen(l, wire.Options{Quick: q, Stall: 500 * time.Millisecond})}
+	s := httptest.NewUnstartedServer(wire.Handler(h, slog.New(slog.DiscardHandler)))
+	_ = s.Listener.Close()
+	s.Listener, qs.Server = qs.own, s
+	s.Config.ConnContext = wire.ConnContext
+	s.Config.ConnState = func(c net.Conn, state http.ConnState) {
+		if wire.ConnState(c, state); state == http.StateIdle {
+			qs.idles.Add(1)
+		}
+	}
+	s.Config.IdleTimeout, s.Config.ReadHeaderTimeout = time.Minute, time.Minute
+	s.Config.MaxHeaderBytes = 16 << 10
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	for _, f := range change {
+		f(s.Config)
+	}
+	s.Start()
+	t.Cleanup(s.Close)
+	return qs
+}
+
+// exchange sends a request that net/http answers, and waits until it waits for the next one.
+func (s *quickServer) exchange(t *testing.T, c *client, request string) (body string) {
+	t.Helper()
+	idles := s.idles.Load()
+	c.send(t, request)
+	method, _, _ := strings.Cut(request, " ")
+	body = c.answerTo(t, method)
+	proc.Await(t, patience, func() error {
+		if s.idles.Load() == idles {
+			return errors.New("net/http does not wait for another request")
+		}
+		return nil
+	})
+	return body
+}
+
+// used is a connection on which net/http waits for the second request.
+func (s *quickServer) used(t *testing.T) *client {
+	t.Helper()
+	c := dial(t, s.own.Addr().String())
+	s.exchange(t, c, warm)
+	return c
+}
+
+func listen(t testing.TB, network, address string) net.Listener {
+	t.Helper()
+	l, err := net.Listen(network, address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// warm is a request after which a connection may be answered below net/http.
+const warm = "GET /warm HTTP/1.1\r\nHost: a\r\n\r\n"
+
+// converse sends the input in pieces behind a first request, and returns all that comes back.
+func converse(t *testing.T, l net.Listener, input []byte, pieces uint64) []byte {
+	t.Helper()
+	dialled, err := net.Dial("unix", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dialled.Close()
+	_ = dialled.SetDeadline(time.Now().Add(patience))
+	c := dialled.(*net.UnixConn)
+	cut := rand.New(rand.NewPCG(pieces, 1))
+	go func() { // ends with the connection
+		_, _ = io.WriteString(c, warm)
+		time.Sleep(time.Duration(pieces%3) * 200 * time.Microsecond)
+		for len(input) > 0 {
+			n := 1 + cut.IntN(len(input))
+			if pieces%2 == 0 {
+				n = len(input)
+			}
+			if _, err := c.Write(input[:n]); err != nil {
+				return
+			}
+			input = input[n:]
+		}
+		_ = c.CloseWrite()
+	}()
+	out, err := io.ReadAll(c)
+	if err != nil && isTimeout(err) {
+		t.Fatalf("no end after %q", out)
+	}
+	return out
+}
+
+// plainRequests are answered below net/http on a connection that waits for them.
+var plainRequests = []string{
+	"GET /q HTTP/1.1\r\nHost: a\r\n\r\n",
+	"HEAD /q/1?b=%20c HTTP/1.1\r\nHost: a.example:80\r\nAccept:  x \r\nAccept: y\r\nx-lower: 1\r\nX-Empty:\r\n\r\n",
+	"GET /q/none HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+	"GET /q/same HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\"\r\nCookie: a=b; c\r\n\r\n",
+	"GET /q/odd HTTP/1.1\r\nHost: [::1]\r\nX_Y: 1\r\nX_Y: 2\r\nX-Tab: a\tb\r\n\r\n",
+}
+
+// inVain is looked at below net/http, and left to it.
+const inVain = "GET /n HTTP/1.1\r\nHost: a\r\n\r\n"
+
+// otherRequests are net/http's to answer, or to refuse.
+var otherRequests = []string{
+	"GET //q HTTP/1.1\r\nHost: a\r\n\r\n",
+	inVain,
+	"POST /q HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nGET /",
+	"POST /q HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
+	"GET /q HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nConnection: x-a\r\nX-A: 1\r\n\r\n",
+	"GET /q HTTP/1.0\r\nHost: a\r\n\r\n",
+	"GET /q HTTP/1.1\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost:\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a/b\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nPragma: no-cache\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nX: \xc3\xa9\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nX\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+	"GET /q HTTP/1.1\nHost: a\n\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nX: a\rb\r\n\r\n",
+	"GET /q%zz HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q b HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q\tb HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET  /q HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q#f HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET http://b/q HTTP/1.1\r\nHost: a\r\n\r\n",
+	"get /q HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q HTTP/1.1 \r\nHost: a\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 5000) + "\r\n\r\n",
+	"GET /q HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 30000) + "\r\n\r\n",
+	"\r\n" + plainRequests[0],
+	"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n\r\n" + plainRequests[0],
+	"GET /q HTTP/1.1\r\nHost: a\r\n",
+	"\x16\x03\x01\x02\x00\x01",
+}
+
+// FuzzQuick sends the same bytes to a server with a Quick and to one without, behind a first
+// request and cut into pieces: all answers have to be the same, byte by byte.
+func FuzzQuick(f *testing.F) {
+	for i, one := range slices.Concat(plainRequests, otherRequests) {
+		f.Add([]byte(one), uint64(0))
+		f.Add([]byte(plainRequests[0]+one+plainRequests[1]+plainRequests[2]), uint64(i))
+		f.Add([]byte(one+one+one), uint64(2*i+1))
+	}
+	f.Add([]byte(strings.Repeat(plainRequests[0], 200)), uint64(4))
+	f.Add([]byte(strings.Repeat(plainRequests[0]+inVain+plainRequests[3], 60)), uint64(5))
+	dir := f.TempDir()
+	plain := serveQuick(f, listen(f, "unix", filepath.Join(dir, "plain")), nil, tell)
+	own := serveQuick(f, listen(f, "unix", filepath.Join(dir, "quick")), quick(tell), tell)
+	f.Fuzz(func(t *testing.T, input []byte, pieces uint64) {
+		want, got := converse(t, plain.own, bytes.Clone(input), pieces), converse(t, own.own, bytes.Clone(input), pieces)
+		if !bytes.Equal(got, want) {
+			t.Errorf("of %q\nnet/http says %q\nbelow it  %q", input, want, got)
+		}
+	})
+}
+
+// answerTo reads an answer to a request with this method.
+func (c *client) answerTo(t *testing.T, method string) (body string) {
+	t.Helper()
+	resp, err := http.ReadResponse(c.read, &http.Request{Method: method})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+func TestPlainRequestsAreAnsweredBelowNetHTTP(t *testing.T) {
+	var asked atomic.Uint64 // of net/http
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell), func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		tell(w, r)
+	})
+	for _, request := range plainRequests {
+		method, _, _ := strings.Cut(request, " ")
+		c, before, asking := dial(t, s.own.Addr().String()), s.own.Answered(), asked.Load()
+		see := func(what string, below, byServer uint64) {
+			t.Helper()
+			if got, others := s.own.Answered()-before, asked.Load()-asking; got != below || others != byServer {
+				t.Errorf("%q: %s: %d answers below net/http and %d by it, want %d and %d",
+					request, what, got, others, below, byServer)
+			}
+		}
+		s.exchange(t, c, request)
+		see("the first request of a connection", 0, 1)
+		for range 3 {
+			c.send(t, request)
+			c.answerTo(t, method)
+		}
+		see("three more", 3, 1)
+		c.send(t, request+request)
+		c.answerTo(t, method)
+		c.answerTo(t, method)
+		if body := s.exchange(t, c, inVain); !strings.HasPrefix(body, "GET /n ") || strings.Contains(body, "X-Left") {
+			t.Errorf("the request behind %q was answered %q", request, body)
+		}
+		see("two together, and one that is left to net/http", 5, 2)
+		c.send(t, request)
+		c.answerTo(t, method)
+		see("one behind that", 6, 2)
+	}
+}
+
+// Bytes that net/http has in hand belong to the next request.
+func TestARequestBehindBytesInHandIsNetHTTPs(t *testing.T) {
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell), tell)
+	for inHand, want := range map[string]string{"\r\n": "400 Bad Request", "GET": "GETGET /q "} {
+		c := s.used(t)
+		s.exchange(t, c, inVain+inHand)
+		c.send(t, plainRequests[0])
+		if body := c.answerTo(t, "GET"); !strings.HasPrefix(body, want) {
+			t.Errorf("behind %q: %q", inHand, body)
+		}
+	}
+	if n := s.own.Answered(); n != 0 {
+		t.Errorf("%d were answered below net/http", n)
+	}
+}
+
+func TestTheTimeBetweenRequestsCountsFromTheLastAnswer(t *testing.T) {
+	short, long := quick(tell), quick(tell)
+	short.Idle, long.Idle = 50*time.Millisecond, time.Hour
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), short, tell) // net/http waits for a minute
+	c := s.used(t)
+	c.send(t, plainRequests[0])
+	c.answerTo(t, "GET")
+	if !c.ended() {
+		t.Error("a connection waits longer than it may")
+	}
+	s = serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), long, tell, func(h *http.Server) { h.IdleTimeout = 300 * time.Millisecond })
+	c = s.used(t)
+	c.send(t, plainRequests[0])
+	c.answerTo(t, "GET")
+	_ = c.SetReadDeadline(time.Now().Add(time.Second))
+	if c.ended() {
+		t.Error("the time before the last answer counted")
+	}
+}
+
+func TestAHeadThatStaysIncompleteEndsTheConnection(t *testing.T) {
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell), tell, func(h *http.Server) { h.ReadHeaderTimeout = 50 * time.Millisecond })
+	c := s.used(t)
+	c.send(t, plainRequests[0]+plainRequests[0][:20])
+	c.answerTo(t, "GET")
+	if rest, err := io.ReadAll(c.read); err != nil { // with 400, or without a word
+		t.Errorf("it does not end: %v, %q", err, rest)
+	}
+}
+
+func TestAnAnswerUnderWayGoesOutBeforeTheEnd(t *testing.T) {
+	begun, proceed := make(chan struct{}), make(chan struct{})
+	q := quick(func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-proceed
+		tell(w, r)
+	})
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell)
+	c := s.used(t)
+	c.send(t, plainRequests[0])
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := s.Config.Shutdown(ctx); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan error)
+	go func() { waited <- s.own.Await(ctx) }()
+	select {
+	case err := <-waited:
+		t.Fatalf("nobody waits for the answer: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(proceed)
+	if body := c.answerTo(t, "GET"); !strings.HasPrefix(body, "GET /q ") {
+		t.Errorf("the answer is %q", body)
+	}
+	if err := <-waited; err != nil || !c.ended() {
+		t.Errorf("the connection stays, or is waited for: %v", err)
+	}
+}
+
+func TestALastAnswerEndsTheConnection(t *testing.T) {
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Connection"] = []string{"close"}
+		tell(w, r)
+	}), tell)
+	c := s.used(t)
+	c.send(t, plainRequests[0]+plainRequests[0])
+	c.answerTo(t, "GET")
+	if s.own.Answered() != 1 || !c.ended() {
+		t.Errorf("%d answers, and the connection stays", s.own.Answered())
+	}
+}
+
+func TestAnAnswerThatBreaksOffEndsItsConnectionAlone(t *testing.T) {
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/q/panic" {
+			panic(http.ErrAbortHandler)
+		}
+		tell(w, r)
+	}), tell)
+	c, other := s.used(t), s.used(t)
+	c.send(t, "GET /q/panic HTTP/1.1\r\nHost: a\r\n\r\n")
+	if !c.ended() {
+		t.Error("it stays")
+	}
+	other.send(t, plainRequests[0])
+	other.answerTo(t, "GET")
+	if err := s.own.Await(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestALongAnswerComesWhole(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(func(w http.ResponseWriter, r *http.Request) {
+		w.Header()["Content-Length"] = []string{fmt.Sprint(len(content))}
+		for part := range slices.Chunk(content, 1<<20-7) {
+			if _, err := w.Write(part); err != nil {
+				t.Error(err)
+			}
+		}
+	}), tell)
+	c := s.used(t)
+	for range 2 {
+		c.send(t, plainRequests[0])
+		if got := c.answerTo(t, "GET"); got != string(content) {
+			t.Fatalf("%d bytes came, not the %d", len(got), len(content))
+		}
+	}
+	if s.own.Answered() != 2 {
+		t.Errorf("%d answers below net/http", s.own.Answered())
+	}
+}
+
+func TestAClientThatTakesNothingEndsAnAnswerBelowNetHTTP(t *testing.T) {
+	ended := make(chan error, 1)
+	q := quick(func(w http.ResponseWriter, r *http.Request) {
+		_, err := w.Write(make([]byte, 64<<20))
+		ended <- err
+	})
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell)
+	c := s.used(t)
+	c.send(t, plainRequests[0])
+	select {
+	case err := <-ended:
+		if !isTimeout(err) {
+			t.Errorf("it ended with %v", err)
+		}
+	case <-time.After(patience):
+		t.Fatal("it does not end")
+	}
+}
