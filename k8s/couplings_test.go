@@ -263,8 +263,9 @@ func (r *review) probes() {
 
 // ending checks who ends when: the endpoints first, then the sidecar's clients, then the API.
 func (r *review) ending() {
-	if r.sidecar.Lifecycle != nil {
-		r.fault("the sidecar has a lifecycle hook: preStop would run when termination begins")
+	if l := r.sidecar.Lifecycle; l != nil && (l.PreStop == nil || l.PreStop.Exec == nil ||
+		!slices.Equal(l.PreStop.Exec.Command, []string{"/sidecar", "leave"}) || r.env["ADMIN_TOKEN_FILE"] == "") {
+		r.fault("the sidecar has another lifecycle hook than leave, with which it serves on")
 	}
 	sleep := sleepOf(r.api)
 	if sleep == 0 {

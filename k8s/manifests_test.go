@@ -159,7 +159,8 @@ func TestTheOldContainerIsTheNewOne(t *testing.T) {
 			t.Fatalf("%s: no sidecar", overlay)
 		}
 		one := *c
-		one.RestartPolicy, one.Env = nil, slices.DeleteFunc(slices.Clone(one.Env), func(e corev1.EnvVar) bool {
+		one.RestartPolicy, one.Lifecycle = nil, nil
+		one.Env = slices.DeleteFunc(slices.Clone(one.Env), func(e corev1.EnvVar) bool {
 			return strings.HasPrefix(e.Name, "SHUTDOWN_")
 		})
 		containers = append(containers, one)

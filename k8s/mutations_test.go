@@ -30,7 +30,7 @@ var mutations = []struct{ overlay, from, to, finds string }{
 	{"", "seconds: 10\n", "seconds: 0\n", "the API does not sleep"},
 	{"", "terminationGracePeriodSeconds: 60", "terminationGracePeriodSeconds: 40", "the grace period"},
 	{"", "- name: SHUTDOWN_DELAY\n          value: 0s", "- name: SHUTDOWN_DELAY\n          value: 5s", "the API is gone when a native sidecar gets SIGTERM"},
-	{"", "name: sidecar\n        ports:", "lifecycle: {preStop: {sleep: {seconds: 5}}}\n        name: sidecar\n        ports:", "the sidecar has a lifecycle hook"},
+	{"", "- leave\n", "- drain\n", "another lifecycle hook than leave"},
 	{"", "      initContainers:\n", "      initContainers:\n      - {name: migrate, image: migrate}\n", "other init containers start before"},
 	{"before-1.29", `- "32"`, `- "20"`, "the API sleeps for 20s"},
 	{"before-1.29", "- name: SHUTDOWN_TIMEOUT\n          value: 25s", "- name: SHUTDOWN_TIMEOUT\n          value: 40s", "the sidecar needs it for 45s"},

@@ -62,7 +62,7 @@ type sidecar struct {
 	made       time.Time
 	greeted    atomic.Bool // Redis has answered once, or was waited for
 	answered   atomic.Bool // the backend has answered once
-	draining   atomic.Bool
+	leaving    atomic.Bool // clients are to go elsewhere
 }
 
 // assemble makes the parts and opens the listeners. It does not wait for Redis or the backend: they
@@ -301,7 +301,7 @@ func (s *sidecar) listen() (err error) {
 		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, s.cfg.JobsPath),
 		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
 		Answered: func() { s.answered.Store(true) },
-		Draining: s.draining.Load, Streams: s.streams,
+		Draining: s.leaving.Load, Streams: s.streams,
 	}
 	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}
 	s.data = serving{name: "data", server: dataServer(s.proxy, s.base, limits, s.log)}
@@ -356,6 +356,7 @@ func (s *sidecar) opsHandler() http.Handler {
 		Purger:     s.invalidator,
 		Policies:   s.policiesInForce,
 		Reload:     s.policies.Reload,
+		Leave:      s.sendElsewhere,
 		AdminToken: s.cfg.AdminToken.Value,
 		Metrics:    telemetry.Handler(s.registry),
 		AuthFailed: func() { s.metrics.AuthFailed(telemetry.AuthFailureAdmin) },

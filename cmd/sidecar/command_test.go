@@ -68,6 +68,8 @@ func TestExitStatuses(t *testing.T) {
 		{"a flag behind an argument", nil, "validate " + good + " --format json", exitDone, "[]"},
 		{"a near miss of a command", nil, "valdate", exitUsage, "did you mean validate?"},
 		{"a near miss of a flag", runs, "run --bakend http://a", exitUsage, "did you mean backend?"},
+		{"leave without a token", nil, "leave", exitUsage, "ADMIN_TOKEN is not set"},
+		{"leave where nobody is", []string{"ADMIN_TOKEN=x"}, "leave --ops http://127.0.0.1:1", exitFaulty, "no sidecar answers"},
 		{"healthcheck where nobody is", nil, "healthcheck --ops http://127.0.0.1:1", exitFaulty, "no sidecar answers"},
 		{"healthcheck of no address", []string{"OPS_ADDR=9090"}, "healthcheck", exitUsage, "OPS_ADDR"},
 		{"version", nil, "version", exitDone, "sidecar " + version},
@@ -137,7 +139,7 @@ func TestTheHealthCheckAsksTheOpsAddress(t *testing.T) {
 			t.Errorf("%s: %+v", args, got)
 		}
 	}
-	e.draining.Store(true)
+	e.leaving.Store(true)
 	if got := runArgs(t, nil, "healthcheck", "--ready", "--ops", e.ops); got.status != exitFaulty ||
 		!strings.Contains(got.stderr, "503") {
 		t.Errorf("while it ends: %+v", got)

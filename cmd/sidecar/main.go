@@ -121,7 +121,8 @@ func rootCommand(c console) *cobra.Command {
 	root.SetHelpTemplate("{{.UsageString}}")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(c), demoCommand(c), validateCommand(c), explainCommand(c),
-		schemaCommand(c), purgeCommand(c), healthcheckCommand(c), envCommand(c), versionCommand(c))
+		schemaCommand(c), purgeCommand(c), healthcheckCommand(c), leaveCommand(c),
+		envCommand(c), versionCommand(c))
 	return root
 }
 

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -58,4 +63,32 @@ func adminClient(env []string, ops string) (opsClient, error) {
 		return opsClient{}, errors.New("ADMIN_TOKEN is not set: it is the token that the running sidecar was started with")
 	}
 	return opsClient{url: url, token: token}, nil
+}
+
+// opsTimeout bounds one question to a running sidecar.
+const opsTimeout = 10 * time.Second
+
+// post posts JSON to an endpoint and returns the answer.
+func (s opsClient) post(ctx context.Context, endpoint string, body []byte) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, opsTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+endpoint, bytes.NewReader(body))
+	if err != nil {
+		return "", err
+	}
+	request.Header.Set("Authorization", "Bearer "+s.token)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("no sidecar answers there: %w", err)
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	if err != nil {
+		return "", err
+	}
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("the sidecar answered %s: %s", response.Status, strings.TrimSpace(string(content)))
+	}
+	return strings.TrimSpace(string(content)), nil
 }

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,34 +54,11 @@ func purgeRequest(args []string, all bool) (r invalidation.Request) {
 	return r
 }
 
-// opsTimeout bounds one question to a running sidecar.
-const opsTimeout = 10 * time.Second
-
 // purge posts to /admin/purge and returns the answer.
 func (s opsClient) purge(ctx context.Context, r invalidation.Request) (string, error) {
 	body, err := json.Marshal(r)
 	if err != nil {
 		return "", err
 	}
-	ctx, cancel := context.WithTimeout(ctx, opsTimeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+"/admin/purge", bytes.NewReader(body))
-	if err != nil {
-		return "", err
-	}
-	request.Header.Set("Authorization", "Bearer "+s.token)
-	request.Header.Set("Content-Type", "application/json")
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", fmt.Errorf("no sidecar answers there: %w", err)
-	}
-	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
-	if err != nil {
-		return "", err
-	}
-	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("the sidecar answered %s: %s", response.Status, strings.TrimSpace(string(content)))
-	}
-	return strings.TrimSpace(string(content)), nil
+	return s.post(ctx, "/admin/purge", body)
 }

@@ -41,7 +41,7 @@ func (s *sidecar) run(ctx context.Context) error {
 		s.leave(ctx, endWorkers, failed)
 	case err = <-failed:
 	}
-	s.draining.Store(true)
+	s.leaving.Store(true)
 	s.log.Info("ending: no new requests are taken")
 	deadline, cancel := context.WithTimeout(context.Background(), s.cfg.Shutdown-s.cfg.Shutdown/10)
 	defer cancel()
@@ -71,15 +71,20 @@ func (s *sidecar) run(ctx context.Context) error {
 	return err
 }
 
-// leave tells load balancers, by readiness, and clients, by the last answer on each connection, to
-// go elsewhere. Everything is served meanwhile. Workers take no more jobs.
+// sendElsewhere tells load balancers, by readiness, and clients, by the last answer on each
+// connection, to go elsewhere. Everything is served meanwhile.
+func (s *sidecar) sendElsewhere() {
+	if !s.leaving.Swap(true) {
+		s.log.Info("leaving: everything is served until load balancers have noticed")
+	}
+}
+
+// leave sends clients elsewhere for SHUTDOWN_DELAY, after SIGTERM. Workers take no more jobs.
 func (s *sidecar) leave(ctx context.Context, endWorkers func(), failed <-chan error) {
 	if !errors.Is(context.Cause(ctx), errTerminated) || s.cfg.ShutdownDelay == 0 {
 		return
 	}
-	s.log.Info("leaving: everything is served until load balancers have noticed",
-		"for", s.cfg.ShutdownDelay.String())
-	s.draining.Store(true)
+	s.sendElsewhere()
 	endWorkers()
 	select {
 	case <-time.After(s.cfg.ShutdownDelay):

@@ -17,8 +17,8 @@ import (
 // answers then.
 func (s *sidecar) ready(ctx context.Context) error {
 	switch {
-	case s.draining.Load():
-		return errors.New("the sidecar is ending")
+	case s.leaving.Load():
+		return errors.New("the sidecar is leaving or ending")
 	case !s.hasGreeted():
 		return errors.New("the cache's Redis has not answered yet")
 	case s.cfg.Ready == "never", s.cfg.Ready == "started" && s.answered.Load():

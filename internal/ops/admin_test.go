@@ -11,7 +11,7 @@ import (
 )
 
 // administration is every request under /admin/.
-var administration = [][2]string{{"POST", "/admin/purge"}, {"GET", "/admin/policies"}, {"POST", "/admin/reload"}}
+var administration = [][2]string{{"POST", "/admin/purge"}, {"GET", "/admin/policies"}, {"POST", "/admin/reload"}, {"POST", "/admin/leave"}}
 
 func TestAdministrationWantsTheToken(t *testing.T) {
 	for _, c := range []struct {
@@ -90,7 +90,7 @@ func TestARotatedTokenCountsAtOnce(t *testing.T) {
 func TestPoliciesAreShownAndReadAgain(t *testing.T) {
 	fault := error(nil)
 	a := serve(t, shared, func(o *Options) { o.Reload = func() error { return fault } })
-	for _, r := range administration[1:] {
+	for _, r := range administration[1:3] {
 		if status, _, body := a.ask(r[0], r[1], ""); status != http.StatusOK || !strings.Contains(body, "GET /items/{id}") {
 			t.Errorf("%v: %d %s", r, status, body)
 		}

@@ -54,6 +54,7 @@ func serve(t *testing.T, r *redisd.Server, change func(*Options)) *address {
 		},
 		Policies:   func() any { return table.Routes() },
 		Reload:     func() error { return nil },
+		Leave:      func() {},
 		AdminToken: func() (string, error) { return token, nil },
 		Metrics:    http.NotFoundHandler(),
 		AuthFailed: func() { a.failures++ },

@@ -24,3 +24,9 @@ func (o Options) redisHealth(w http.ResponseWriter, _ *http.Request) {
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "healthy"})
 }
+
+// leave sends clients elsewhere before the sidecar is told to end. Everything is served meanwhile.
+func (o Options) leave(w http.ResponseWriter, _ *http.Request) {
+	o.Leave()
+	writeJSON(w, http.StatusOK, map[string]string{"status": "leaving"})
+}

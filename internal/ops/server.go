@@ -30,6 +30,7 @@ type Options struct {
 	Purger     Purger
 	Policies   func() any             // those in force, for /admin/policies
 	Reload     func() error           // read the policies again
+	Leave      func()                 // send clients elsewhere, and serve on
 	AdminToken func() (string, error) // "": /admin/ answers 403; read anew for every request, so that a rotated token counts
 	Metrics    http.Handler
 	AuthFailed func() // called for each admin request without the token; nil: nobody counts
@@ -49,6 +50,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("POST /admin/purge", o.admin(o.purge))
 	mux.Handle("GET /admin/policies", o.admin(o.policies))
 	mux.Handle("POST /admin/reload", o.admin(o.reload))
+	mux.Handle("POST /admin/leave", o.admin(o.leave))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem.Write(w, http.StatusNotFound, "The ops address has /healthz, /healthz/redis, /readyz, /status, /metrics and /admin/.")
 	})

@@ -89,7 +89,11 @@ type balancer struct {
 func (b *balancer) watch(ops string) {
 	defer b.left.Store(true)
 	var failing time.Time
-	for failing.IsZero() || time.Since(failing) < notices {
+	for began := time.Now(); failing.IsZero() || time.Since(failing) < notices; {
+		if time.Since(began) > time.Minute {
+			b.t.Error("readiness does not fail")
+			return
+		}
 		a, err := try(b.t.Context(), http.MethodGet, ops+"/readyz", nil)
 		if err != nil {
 			b.t.Errorf("/readyz: %v", err)
@@ -221,6 +225,43 @@ func TestSIGTERMUnderLoadFailsNoRequest(t *testing.T) {
 		t.Errorf("a request that was under way: %v", err)
 	}
 	if status := s.sidecar.Wait(30 * time.Second); status != 0 {
+		t.Errorf("exit status %d", status)
+	}
+}
+
+// The end of a pod with a native sidecar container: preStop runs, the API ends, and only then comes
+// SIGTERM.
+func TestLeaveSendsClientsElsewhereBeforeTheAPIEnds(t *testing.T) {
+	t.Parallel()
+	s := startBefore(t, leavingAPI(t, nil), policiesFile(t, leavingPolicies)) // with SHUTDOWN_DELAY=0
+	b := &balancer{t: t, sidecar: strings.TrimPrefix(s.url, "http://")}
+	var running sync.WaitGroup
+	running.Go(func() { b.watch(s.ops) })
+	for range 3 {
+		running.Go(func() { b.keepAlive("GET /passed HTTP/1.1\r\nHost: a\r\n\r\n") })
+	}
+	proc.Await(t, 30*time.Second, func() error {
+		if b.served.Load() < 100 {
+			return errors.New("not under load yet")
+		}
+		return nil
+	})
+	if b.last.Load() > 0 {
+		t.Error("connections are ended before")
+	}
+	env := []string{"OPS_ADDR=" + strings.TrimPrefix(s.ops, "http://"), "ADMIN_TOKEN=" + adminToken}
+	if status, output := sidecar(t, env, "leave"); status != 0 || !strings.Contains(output, "leaving") {
+		t.Fatalf("%d %s", status, output)
+	}
+	running.Wait() // all have been told
+	if a := do(t, http.MethodGet, s.url+"/cached", nil); a.status != http.StatusOK {
+		t.Errorf("who has not noticed is not served: %d", a.status)
+	}
+	if s.sidecar.Exited() {
+		t.Error("the sidecar has ended by itself")
+	}
+	s.sidecar.Signal(syscall.SIGTERM)
+	if status := s.sidecar.Wait(20 * time.Second); status != 0 {
 		t.Errorf("exit status %d", status)
 	}
 }
