@@ -103,6 +103,16 @@ func TestALeaderThatPanicsStrandsNobody(t *testing.T) {
 	}
 }
 
+func TestAMemberThatDoesNotLeadYieldsNothing(t *testing.T) {
+	var g group
+	members := join(t, &g, "first", "second", "third")
+	members[1].Yield()
+	leads(t, members, 0)
+	if leader := members[2].Leader(); leader != "first" {
+		t.Errorf("the leader is %q", leader)
+	}
+}
+
 func TestALeaderWhoseClientLeftFetchesForTheOthers(t *testing.T) {
 	var g group
 	members := join(t, &g, "first", "second")

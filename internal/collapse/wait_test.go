@@ -104,6 +104,7 @@ func TestAFailureIsItsOwnAndTheNextOneLeads(t *testing.T) {
 				t.Errorf("told %q", r)
 			}
 		}
+		waited(t, members[0], collapse.Leads, 0) // its own failure is no news to it
 		waited(t, members[1], collapse.Leads, 0)
 		members[1].Yield() // it has no need to ask
 		waited(t, members[2], collapse.Leads, 0)

@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -77,7 +78,7 @@ func TestInCluster(t *testing.T) {
 func onServer(t *testing.T, s *redisd.Server) place {
 	client := s.Client()
 	t.Cleanup(func() { _ = client.Close() })
-	return place{config.Redis{Host: s.Host(), Port: s.Port()}, client, "lease:{" + t.Name() + "}"}
+	return place{config.Redis{Host: s.Host(), Port: s.Port()}, client, "lease:{" + rand.Text() + "}"}
 }
 
 // process returns the leases of one process.
@@ -334,6 +335,9 @@ func aHandOverMovesTheLeaseInsideTheProcess(t *testing.T, p place) {
 	<-leader.Arrived()
 	wantState(t, leader, lease.Held)
 	wantState(t, member, lease.None)
+	if leader.SameNote() {
+		t.Error("the holder is told of a note elsewhere")
+	}
 	if leader.Fence() != member.Fence() {
 		t.Errorf("the fencing number changed from %d to %d", member.Fence(), leader.Fence())
 	}
@@ -347,6 +351,25 @@ func aHandOverMovesTheLeaseInsideTheProcess(t *testing.T, p place) {
 	}
 	if again := p.take(t, leases, ""); again.HandTo(leader) {
 		t.Error("it was handed to one that has been released")
+	}
+}
+
+func TestALeaseThatRanOutOrIsAnothersIsNotHandedOver(t *testing.T) {
+	const term = 30 * time.Millisecond
+	p := onServer(t, shared.For(t))
+	leases := p.process(t, term)
+	lost, found := p.take(t, leases, ""), p.take(t, leases, "")
+	time.Sleep(2 * term) // a time that passes is what is tried
+	if lost.HandTo(found) {
+		t.Error("a lease that had run out was handed over")
+	}
+	other := p
+	other.key += ":other"
+	longer := p.process(t, time.Minute)
+	other.take(t, longer, "")
+	held, elsewhere := p.take(t, longer, ""), other.take(t, longer, "")
+	if held.HandTo(elsewhere) {
+		t.Error("a lease was handed to one who wants another")
 	}
 }
 
