@@ -68,6 +68,15 @@ func (n Names) Probe() string { return n.prefix + ":probe" }
 // Job holds the record of one job, by its id.
 func (n Names) Job(id string) string { return n.prefix + ":j:{" + id + "}" }
 
+// Places holds the jobs of a scope that are not over: a route, or one caller in it.
+func (n Names) Places(scope Digest) string { return n.prefix + ":jp:{" + scope.String() + "}" }
+
+// Slots holds the jobs of a scope that run.
+func (n Names) Slots(scope Digest) string { return n.prefix + ":jr:{" + scope.String() + "}" }
+
+// Line holds the jobs of a route that wait for a slot.
+func (n Names) Line(scope Digest) string { return n.prefix + ":jw:{" + scope.String() + "}" }
+
 // JobNews is the channel on which changes of jobs are published.
 func (n Names) JobNews() string { return n.prefix + ":jobs" }
 

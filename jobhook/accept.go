@@ -78,6 +78,13 @@ func (h *Hook) answer(
 	case jobs.Mismatch:
 		grant(w.Header(), r, s.Job.CORS)
 		h.refuse(w, http.StatusUnprocessableEntity, "", "This "+s.Job.IdempotencyField+" came with another request before.")
+	case jobs.Full:
+		grant(w.Header(), r, s.Job.CORS)
+		h.unavailable(w, receipt.Why, "Too many jobs of this kind wait or run.")
+	case jobs.FullForCaller:
+		grant(w.Header(), r, s.Job.CORS)
+		w.Header().Set("Retry-After", retryFull)
+		h.refuse(w, http.StatusTooManyRequests, receipt.Why, "Too many of your jobs wait or run.")
 	case jobs.Uncertain:
 		grant(w.Header(), r, s.Job.CORS)
 		h.unavailable(w, receipt.Why, "Whether the job will run is not known.")

@@ -68,7 +68,8 @@ type front struct {
 	why      reason.Reason
 	failures int
 	mu       sync.Mutex
-	ops      []string // of Redis
+	ops      []string          // of Redis
+	then     map[string]func() // is called after the operation of that name
 }
 
 // newFront returns a hook on r before an API that answers as handler does; without one no worker
@@ -80,7 +81,14 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn := r.Connect(t, f.names, func(op string) { f.mu.Lock(); defer f.mu.Unlock(); f.ops = append(f.ops, op) })
+	conn := r.Connect(t, f.names, func(op string) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.ops = append(f.ops, op)
+		if then := f.then[op]; then != nil {
+			then()
+		}
+	})
 	o := jobs.Options{Redis: conn, Names: f.names, Prefix: prefixOf(t), Sealer: sealer, Plan: table.Plan, Invalidator: nothing{},
 		Queues: map[string]int{"default": 1}, Log: slog.New(slog.DiscardHandler)}
 	if handler != nil {

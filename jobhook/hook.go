@@ -26,6 +26,9 @@ const pollTimeout = 2 * time.Second
 // retryAfter is the value of Retry-After, in seconds, where it is worth asking again.
 const retryAfter = "1"
 
+// retryFull is that of a client whose jobs are too many.
+const retryFull = "5"
+
 // Options of a Hook.
 type Options struct {
 	Jobs *jobs.Jobs

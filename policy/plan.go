@@ -172,7 +172,12 @@ type JobPlan struct {
 	Link             bool          // who holds the id holds the job, whoever submitted it
 	UniqueFor        time.Duration // for so long the same content leads to the same job; 0: it does not
 	IdempotencyField string        // canonical: where the client puts its key
-	CORS             *CORS         // for the sidecar's own answers; nil: same-origin
+	MaxPending       int           // jobs that wait or run
+	// MaxPendingPerCaller is MaxPending for one caller; all without credentials are one.
+	MaxPendingPerCaller int
+	MaxRunning          int   // jobs that run at once, in all sidecars; 0: no bound
+	MaxRunningPerCaller int   // the same for one caller
+	CORS                *CORS // for the sidecar's own answers; nil: same-origin
 }
 
 // CORS says which pages of other origins may read the sidecar's answers about jobs.

@@ -381,8 +381,8 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	generate := &JobPlan{Mode: "always", Queue: "low", MaxRetry: 1, Retention: 24 * time.Hour, Timeout: 5 * time.Minute, After: 2 * time.Second, MaxBody: 64 << 10, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key"}
-	below := &JobPlan{Mode: "always", Queue: "critical", MaxRetry: 0, Retention: time.Hour, Timeout: 2 * time.Minute, After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key"}
+	generate := &JobPlan{Mode: "always", Queue: "low", MaxRetry: 1, Retention: 24 * time.Hour, Timeout: 5 * time.Minute, After: 2 * time.Second, MaxBody: 64 << 10, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key", MaxPending: 1000, MaxPendingPerCaller: 100}
+	below := &JobPlan{Mode: "always", Queue: "critical", MaxRetry: 0, Retention: time.Hour, Timeout: 2 * time.Minute, After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key", MaxPending: 1000, MaxPendingPerCaller: 100}
 	for _, c := range []struct {
 		what string
 		req  httpfield.Request

@@ -25,6 +25,16 @@ func (w *world) submission(body, key string) Submission {
 	return Submission{Request: r, Route: plan.Route, Job: plan.Job, Owner: plan.Caller.ID, Key: key}
 }
 
+// to is a POST of somebody's to another route.
+func (w *world) to(path, who string) Submission {
+	s := w.submission("a sword", "")
+	s.Request.Target = path
+	s.Request.Fields["Authorization"] = []string{who}
+	plan := w.Plan(s.Request.view(), time.Now())
+	s.Route, s.Job, s.Owner = plan.Route, plan.Job, plan.Caller.ID
+	return s
+}
+
 // accept submits and wants a job.
 func (w *world) accept(s Submission) (id string) {
 	w.t.Helper()

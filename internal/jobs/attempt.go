@@ -31,6 +31,19 @@ func (j *Jobs) attempt(ctx, own context.Context, r Record, req *Request) error {
 	if r.Attempts-r.Failures >= maxCutOffs {
 		return j.reject(ctx, r, "it was cut off too often")
 	}
+	slots := j.slotsOf(plan.Job, r.Type, r.caller)
+	if len(slots) > 0 {
+		ok, err := j.takeSlots(ctx, r.ID, slots)
+		switch {
+		case err != nil:
+			return &again{after: time.Second, why: "the job store is away"}
+		case !ok:
+			return j.park(ctx, r)
+		}
+		j.leaveLine(ctx, r)
+		j.held.give(r.ID, slots)
+		defer func() { j.dropSlots(r.ID, slots); j.callNext(r.Type, r.Queue) }()
+	}
 	n, err := j.start(ctx, r)
 	switch {
 	case err != nil:
@@ -122,9 +135,15 @@ func (j *Jobs) finish(ctx context.Context, r Record, n int, status Status, field
 	case code == scriptOther:
 		return lostAttempt()
 	}
+	j.ended(ctx, r, status)
+	return nil
+}
+
+// ended is called once for each job that has become final.
+func (j *Jobs) ended(ctx context.Context, r Record, status Status) {
 	j.Processed(r.Type, status)
 	j.shortenHold(ctx, r)
-	return nil
+	j.leave(r.Type, r.caller, r.ID)
 }
 
 // lostAttempt gives a task back whose record says that another attempt has begun since. Where
@@ -199,8 +218,7 @@ func (j *Jobs) withoutAttempt(ctx context.Context, r Record, status Status, fiel
 	case code == scriptOther:
 		return lostAttempt()
 	}
-	j.Processed(r.Type, status)
-	j.shortenHold(ctx, r)
+	j.ended(ctx, r, status)
 	return nil
 }
 

@@ -29,9 +29,8 @@ func (j *Jobs) Cancel(ctx context.Context, b *redisconn.Budget, r Record) (Statu
 	case status == Running:
 		j.held.cancel(r.ID)
 	case status == Canceled:
-		j.Processed(r.Type, Canceled)
 		j.dropTask(ctx, r.Queue, r.ID)
-		j.shortenHold(ctx, r)
+		j.ended(ctx, r, Canceled)
 	}
 	return status, nil
 }

@@ -50,7 +50,9 @@ func TestMain(m *testing.M) {
 
 const policies = `{version: 1, caller: {credentials: ["header:Authorization"]}, routes: [
   {name: craft, match: "POST /craft/{id}", invalidate: ["item:{id}", "by:{response.body.by}"],
-   job: {mode: always, max_retry: 2, retention: 1h, timeout: 5s}}, {match: "GET /items/{id}",
+   job: {mode: always, max_retry: 2, retention: 1h, timeout: 5s}}, {name: forge, match: "POST /forge",
+   job: {mode: always, max_pending: 3, max_pending_per_caller: 2}}, {name: kiln, match: "POST /kiln",
+   job: {mode: always, max_running: 2, max_running_per_caller: 1}}, {match: "GET /items/{id}",
    cache: {scope: shared, ttl: 1h, tags: ["item:{id}", "by:{response.body.by}"]}}]}`
 
 // A world is a queue with a prefix of its own, before an API.

@@ -22,6 +22,7 @@ type held struct {
 type holding struct {
 	queue  string // in asynq; "" for a job whose task waits elsewhere
 	cancel context.CancelCauseFunc
+	slots  []slot // that it has taken
 }
 
 func newHeld() *held { return &held{jobs: map[string]holding{}, idle: make(chan struct{})} }
@@ -62,6 +63,28 @@ func (h *held) count() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return len(h.jobs)
+}
+
+// give notes the slots that a job that is held has taken.
+func (h *held) give(id string, slots []slot) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	held := h.jobs[id]
+	held.slots = slots
+	h.jobs[id] = held
+}
+
+// slots are those of all jobs that are held, by their ids.
+func (h *held) slots() map[string][]slot {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	out := map[string][]slot{}
+	for id, held := range h.jobs {
+		if len(held.slots) > 0 {
+			out[id] = held.slots
+		}
+	}
+	return out
 }
 
 // byQueue are the ids of the jobs that are held, by the name of their queue in asynq.

@@ -74,9 +74,18 @@ func (l *Local) release() {
 	}
 }
 
-// begins reports whether the submission is to begin the job by itself.
-func (j *Jobs) begins(s Submission) bool {
-	return s.Within > 0 && j.Backend != nil && j.attempts.Err() == nil && j.held.count() < maxLocal
+// begins reports whether the submission is to begin the job by itself. It then has the slots.
+func (j *Jobs) begins(ctx context.Context, s Submission, id string) (slots []slot, here bool) {
+	if s.Within <= 0 || j.Backend == nil || j.attempts.Err() != nil || j.held.count() >= maxLocal {
+		return nil, false
+	}
+	slots = j.slotsOf(s.Job, s.Route, s.Owner)
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	if ok, err := j.takeSlots(ctx, id, slots); err != nil || !ok {
+		return nil, false
+	}
+	return slots, true
 }
 
 // beginHere makes r the record of a job whose first attempt has begun.
@@ -85,33 +94,53 @@ func (r *Record) beginHere() {
 }
 
 // runHere makes the first attempt of r, whose record is created, or may be. It returns at once;
-// Receipt.Local tells how it comes out.
-func (j *Jobs) runHere(r Record, s Submission, known bool) *Local {
+// the Local tells how it comes out.
+func (j *Jobs) runHere(r Record, s Submission, slots []slot, known bool) *Local {
 	l := &Local{done: make(chan struct{})}
 	ctx, ok := j.held.begin(j.attempts, r.ID, "")
 	if !ok { // the process ends: another one takes the job when its task is due
+		j.dropSlots(r.ID, slots)
 		l.Promise()
 		return l
 	}
+	j.held.give(r.ID, slots)
+	plan := *j.Plan(s.Request.view(), r.Queued)
+	plan.Job = s.Job // the policies may have changed since
 	go func() {
-		defer j.held.end(r.ID)
-		plan := j.Plan(s.Request.view(), r.Queued)
-		a := j.perform(ctx, r, plan, s.Request, 1)
+		defer j.let(r, slots)
+		defer func() {
+			if p := recover(); p != nil { // a fault of our own ends this job alone
+				j.Log.Error("an attempt panicked", "job_type", r.Type, "panic", p)
+				l.Promise()
+				l.release()
+			}
+		}()
+		a := j.perform(ctx, r, &plan, s.Request, 1)
 		answered := !a.unsent && !a.cutOff && !a.canceled && l.finish(a.attempt)
 		if !answered {
 			l.Promise()
 			l.release()
 		}
 		if known || j.createLate(r) {
-			j.afterLocal(ctx, r, plan, a, answered)
+			j.afterLocal(ctx, r, &plan, a, answered)
 		}
 	}()
 	return l
 }
 
+// let lets go of a job, and calls those in who wait for its slots.
+func (j *Jobs) let(r Record, slots []slot) {
+	j.held.end(r.ID)
+	if len(slots) > 0 {
+		j.dropSlots(r.ID, slots)
+		j.callNext(r.Type, r.Queue)
+	}
+}
+
 // afterLocal records the outcome of an attempt that a submission began, and takes its task back.
 func (j *Jobs) afterLocal(ctx context.Context, r Record, plan *policy.Plan, a replayed, answered bool) {
 	if answered && !r.kept { // its client has the answer, and nobody else can ask for it
+		j.leave(r.Type, r.caller, r.ID)
 		j.void(r)
 		return
 	}

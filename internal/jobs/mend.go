@@ -32,7 +32,7 @@ type mender struct {
 }
 
 type mending struct {
-	try   func(ctx context.Context, via Redis) error // may be repeated; nil error: done
+	try   func(context.Context, Redis) error // may be repeated; nil error: done
 	bytes int
 }
 

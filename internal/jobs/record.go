@@ -54,6 +54,7 @@ type Record struct {
 
 	retention time.Duration // from the end of the job
 	timeout   time.Duration // of one attempt
+	caller    string        // who submitted it: Owner, but for links
 	hold      string        // Redis key of the Idempotency-Key that leads here; "" if none
 	request   []byte        // sealed
 	runner    string        // of a new record: who has begun its first attempt
@@ -62,7 +63,7 @@ type Record struct {
 
 // public are the fields of a record that status needs, in the order in which parse takes them.
 var public = []string{"type", "queue", "owner", "status", "attempts", "failures", "max_retry", "queued", "started", "finished", "error", "answered",
-	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended", "cancel"}
+	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended", "cancel", "caller"}
 
 // private are those that only a worker needs, after the public ones.
 var private = []string{"request"}
@@ -94,7 +95,8 @@ func parse(id string, values []any) (r Record, ok bool) {
 		retention: time.Duration(number(12)) * time.Millisecond, timeout: time.Duration(number(13)) * time.Millisecond,
 		hold: text(14), requestSum: text(15), resultSum: text(16), accepted: text(17), ended: text(18),
 		Canceling: text(19) != "",
-		request:   []byte(text(20)),
+		caller:    text(20),
+		request:   []byte(text(21)),
 	}
 	return r, r.Status != ""
 }
@@ -108,7 +110,7 @@ func (r Record) fields() []any {
 		"type", r.Type, "queue", r.Queue, "owner", r.Owner, "status", string(r.Status),
 		"attempts", r.Attempts, "max_retry", r.MaxRetry, "queued", r.Queued.UnixMilli(),
 		"retention", r.retention.Milliseconds(), "timeout", r.timeout.Milliseconds(), "hold", r.hold, "request", r.request,
-		"request_sum", r.requestSum, "accepted", r.accepted,
+		"request_sum", r.requestSum, "accepted", r.accepted, "caller", r.caller,
 	}
 	if r.runner != "" { // its first attempt begins with it
 		fields = append(fields, "runner", r.runner, "started", r.Started.UnixMilli())

@@ -92,6 +92,9 @@ func (j *Jobs) tend(ctx context.Context) {
 func (j *Jobs) renewHeld(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
+	if err := j.keepSlots(ctx); err != nil {
+		return err
+	}
 	for queue, ids := range j.held.byQueue() {
 		if queue == "" {
 			continue

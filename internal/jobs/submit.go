@@ -47,11 +47,13 @@ type Outcome int
 
 // The outcomes. With Declined and Withdrawn the caller sends the request to the backend itself.
 const (
-	Accepted  Outcome = iota // the job will run, or has: answer 202
-	Declined                 // there is no job
-	Withdrawn                // there may be a task: send the job's ID to the backend as Idempotency-Key. No worker will run it
-	Mismatch                 // the same Idempotency-Key came with another request before
-	Uncertain                // whether the job will run is not known, and too much is waiting to be made certain already
+	Accepted      Outcome = iota // the job will run, or has: answer 202
+	Declined                     // there is no job
+	Withdrawn                    // there may be a task: send the job's ID to the backend as Idempotency-Key. No worker will run it
+	Mismatch                     // the same Idempotency-Key came with another request before
+	Full                         // as many jobs of the route are pending as may be
+	FullForCaller                // as many jobs of the caller are
+	Uncertain                    // whether the job will run is not known, and too much is waiting to be made certain already
 )
 
 // A Receipt is the answer to a submission.
@@ -110,41 +112,44 @@ func (j *Jobs) earlier(ctx context.Context, b *redisconn.Budget, id string) (r R
 // submit takes both steps. Only the POST that came first withdraws a job that it cannot finish: an
 // adopted job may have been promised to another client.
 func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold, adopted bool) Receipt {
-	now := time.Now()
 	if _, ok := j.mac("task"); !ok {
 		return Receipt{Outcome: Declined, Why: reason.KeySecretUnknown}
 	}
+	record := j.newRecord(s, id, h)
 	giveUp := func() {
 		if h.id = id; !adopted {
+			j.leave(s.Route, s.Owner, id)
 			j.withdraw(s.Job.Queue, h)
 		}
 	}
-	here := j.begins(s)
-	switch fate := j.enqueue(ctx, b, s, id, now, s.due(here)); {
-	case fate.certainlyNot():
-		if h.key != "" {
-			giveUp()
-		}
-		return Receipt{Outcome: Declined, Why: reason.JobStoreAway}
-	case fate == unknown:
-		giveUp()
-		return Receipt{Outcome: Withdrawn, ID: id, Why: reason.EnqueueUnknown}
+	if r, ok := j.admitted(ctx, b, s, id, h, len(record.request), adopted); !ok {
+		return r
 	}
-
-	record := Record{
-		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.owner(), Status: Queued, MaxRetry: s.Job.MaxRetry, Queued: now.Truncate(time.Millisecond),
-		retention: s.Job.Retention, timeout: s.Job.Timeout, kept: h.key != "",
-		request: j.Sealer.seal(j.binding("request", id, s.owner()), s.Request.encode()),
-	}
-	if h.life == 0 { // it ends with the job
-		record.hold = h.key
-	}
-	record.requestSum = sumOf(record.request)
-	record.accepted, _ = j.mac("accepted", record.terms()...)
+	slots, here := j.begins(ctx, s, id)
 	if here {
 		record.beginHere()
 	}
+	switch fate := j.enqueue(ctx, b, s, id, record.Queued, s.due(here)); {
+	case fate.certainlyNot():
+		j.dropSlots(id, slots)
+		if h.key != "" {
+			giveUp()
+		} else {
+			j.leave(s.Route, s.Owner, id)
+		}
+		return Receipt{Outcome: Declined, Why: reason.JobStoreAway}
+	case fate == unknown:
+		j.dropSlots(id, slots)
+		giveUp()
+		return Receipt{Outcome: Withdrawn, ID: id, Why: reason.EnqueueUnknown}
+	}
 	there, fate := j.create(ctx, j.Redis, b, record, record.waits())
+	if here && (fate == executed && there == "" || fate == unknown) {
+		j.Queued(s.Route, s.Job.Queue)
+		local := j.runHere(record, s, slots, fate == executed)
+		return Receipt{Outcome: Accepted, ID: id, Status: Running, Local: local, Why: reason.Queued}
+	}
+	j.dropSlots(id, slots)
 	switch {
 	case fate == executed && there == withdrawn:
 		return Receipt{Outcome: Declined, Why: reason.EnqueueUnknown}
@@ -153,16 +158,48 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 	case fate.certainlyNot():
 		giveUp()
 		return Receipt{Outcome: Withdrawn, ID: id, Why: reason.JobStoreAway}
-	case here:
-		j.Queued(s.Route, s.Job.Queue)
-		local := j.runHere(record, s, fate == executed)
-		return Receipt{Outcome: Accepted, ID: id, Status: Running, Local: local, Why: reason.Queued}
 	case fate == unknown && !j.confirm(record):
 		return Receipt{Outcome: Uncertain, Why: reason.EnqueueUnknown}
 	}
 	j.wakes.wake(j.queue.asynq(s.Job.Queue))
 	j.Queued(s.Route, s.Job.Queue)
 	return Receipt{Outcome: Accepted, ID: id, Status: Queued, Why: reason.Queued}
+}
+
+// newRecord is the record of a job that has not begun.
+func (j *Jobs) newRecord(s Submission, id string, h hold) Record {
+	r := Record{
+		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.owner(), Status: Queued, MaxRetry: s.Job.MaxRetry,
+		Queued: time.Now().Truncate(time.Millisecond), retention: s.Job.Retention, timeout: s.Job.Timeout,
+		caller: s.Owner, kept: h.key != "",
+		request: j.Sealer.seal(j.binding("request", id, s.owner()), s.Request.encode()),
+	}
+	if h.life == 0 { // it ends with the job
+		r.hold = h.key
+	}
+	r.requestSum = sumOf(r.request)
+	r.accepted, _ = j.mac("accepted", r.terms()...)
+	return r
+}
+
+// admitted takes the places of the job. ok is false if it does not become one.
+func (j *Jobs) admitted(
+	ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold, size int, adopted bool,
+) (r Receipt, ok bool) {
+	full, err := j.admit(ctx, b, s, id, size)
+	if err == nil && full < 0 {
+		return Receipt{}, true
+	}
+	if h.id = id; !adopted && h.key != "" {
+		j.soon(func(ctx context.Context, via Redis) error { return j.release(ctx, via, h) })
+	}
+	switch {
+	case err != nil:
+		return Receipt{Outcome: Declined, Why: reason.JobStoreAway}, false
+	case full == 0:
+		return Receipt{Outcome: Full, Why: reason.JobsPending}, false
+	}
+	return Receipt{Outcome: FullForCaller, Why: reason.JobsPending}, false
 }
 
 // enqueue is the first step. The task is due after some time. One that is there already has been

@@ -108,8 +108,8 @@ func TestAnEnqueueWithoutAnswerIsWithdrawnBeforeAWorkerRunsIt(t *testing.T) {
 	redis := redisd.Start(t)
 	w := newWorld(t, redis, answer(201))
 	w.accept(w.submission("warm", "")) // a connection and the scripts are there
-	redis.Freeze()
-	receipt := w.Submit(t.Context(), w.conn.Budget(100*time.Millisecond), w.submission("a sword", ""))
+	w.cut.at("enqueue", redis.Freeze)
+	receipt := w.Submit(t.Context(), w.conn.Budget(time.Second), w.submission("a sword", ""))
 	if receipt.Outcome != Withdrawn || !ValidID(receipt.ID) || receipt.Why != reason.EnqueueUnknown {
 		t.Fatalf("%+v", receipt)
 	}

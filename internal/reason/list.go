@@ -149,6 +149,8 @@ var groups = []Group{
 			"See `/status` and the job store's Redis."},
 		{EnqueueUnknown, "it is not known whether the job was stored: it was withdrawn, and the" +
 			" API answered itself", "See the job store's Redis."},
+		{JobsPending, "as many jobs of the route, or of this caller, wait or run as may",
+			"Come again after `Retry-After`, or raise `max_pending` or `max_pending_per_caller`."},
 		{NotPreferred, "the route has `mode: prefer`, and the client did not ask for a job",
 			"Send `Prefer: respond-async`."},
 		{AnsweredInTime, "the API answered within the route's `after`", "None is needed."},

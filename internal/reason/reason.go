@@ -107,6 +107,7 @@ const (
 	JobBodyLate    Reason = "job-body-late" // let go before it was complete
 	JobStoreAway   Reason = "job-store-away"
 	EnqueueUnknown Reason = "enqueue-unknown" // withdrawn, and sent to the backend
+	JobsPending    Reason = "jobs-pending"    // as many of the route, or of the caller, as may be
 	NotPreferred   Reason = "job-not-preferred"
 	AnsweredInTime Reason = "job-answered-in-time" // by the backend, within the route's after
 )
