@@ -30,13 +30,13 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 		field("after", func(n yamldoc.Node) { after, b.After = n, l.Positive(n, "after") }),
 		field("unique_for", func(n yamldoc.Node) { b.UniqueFor = l.Duration(n, "unique_for") }),
 		field("idempotency_field", func(n yamldoc.Node) { b.IdempotencyField = l.fieldName(n, "idempotency_field") }),
-		field("max_pending", func(n yamldoc.Node) { b.MaxPending = l.Integer(n, "max_pending", 1) }),
+		field("max_pending", func(n yamldoc.Node) { b.MaxPending = l.Integer(n, "max_pending", 0) }),
 		field("max_pending_per_caller", func(n yamldoc.Node) {
-			b.MaxPendingPerCaller = l.Integer(n, "max_pending_per_caller", 1)
+			b.MaxPendingPerCaller = l.Integer(n, "max_pending_per_caller", 0)
 		}),
-		field("max_running", func(n yamldoc.Node) { b.MaxRunning = l.Integer(n, "max_running", 1) }),
+		field("max_running", func(n yamldoc.Node) { b.MaxRunning = l.Integer(n, "max_running", 0) }),
 		field("max_running_per_caller", func(n yamldoc.Node) {
-			b.MaxRunningPerCaller = l.Integer(n, "max_running_per_caller", 1)
+			b.MaxRunningPerCaller = l.Integer(n, "max_running_per_caller", 0)
 		}),
 		field("over_body", func(n yamldoc.Node) { b.RefuseOver = l.Choice(n, "over_body", "pass", "refuse") == "refuse" }),
 		field("access", func(n yamldoc.Node) { b.Link = l.Choice(n, "access", "caller", "link") == "link" }),

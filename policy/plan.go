@@ -172,7 +172,7 @@ type JobPlan struct {
 	Link             bool          // who holds the id holds the job, whoever submitted it
 	UniqueFor        time.Duration // for so long the same content leads to the same job; 0: it does not
 	IdempotencyField string        // canonical: where the client puts its key
-	MaxPending       int           // jobs that wait or run
+	MaxPending       int           // jobs that wait or run; 0: no bound
 	// MaxPendingPerCaller is MaxPending for one caller; all without credentials are one.
 	MaxPendingPerCaller int
 	MaxRunning          int   // jobs that run at once, in all sidecars; 0: no bound

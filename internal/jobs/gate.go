@@ -100,7 +100,7 @@ func (c taking) guard(
 	if !ok {
 		return send(ctx)
 	}
-	if !c.awaitGate() || !c.jobs.wakes.await(queue, c.done) {
+	if !c.jobs.wakes.await(queue, c.done) || !c.awaitGate() {
 		cmd := redis.NewCmd(ctx)
 		cmd.SetErr(redis.Nil) // as if the queue were empty
 		return cmd

@@ -392,9 +392,14 @@ func TestWorkersStartAndGoOnWithoutRedis(t *testing.T) {
 	first := w.accept(w.submission("a sword", ""))
 	w.await(first, Succeeded)
 	second := newWorld(t, redis, answer(201), func(o *Options) { o.Concurrency, o.Names, o.Prefix = 0, w.Names, w.Prefix })
+	// A task that is taken while Redis dies is recovered, but later than this test waits.
+	w.gate.mu.Lock()
+	w.gate.closed = time.Now().Add(time.Hour)
+	w.gate.mu.Unlock()
 	id := second.accept(second.submission("a shield", "k"))
 	redis.Kill()
 	redis.Restart()
+	w.gate.reached()
 	w.await(id, Succeeded)
 }
 
