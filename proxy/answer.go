@@ -26,7 +26,9 @@ type reply struct {
 
 // open makes an entry ready to be sent. lost is not empty where its body cannot be: then nothing is
 // stored for this request, for this reason.
-func (p *Proxy) open(x *exchange, e *entry.Entry, decided httpcache.Reply) (r reply, lost reason.Reason) {
+func (p *Proxy) open(x *exchange, e *entry.Entry, decided httpcache.Reply) (
+	r reply, lost reason.Reason,
+) {
 	r = reply{Reply: decided, entry: e}
 	if !r.Content {
 		return r, ""
@@ -55,7 +57,9 @@ func (r reply) span(p httpcache.Part) store.Span {
 
 // answerHit answers from the store, and lets what is stale be refreshed behind the answer. lost is
 // not empty where the body cannot be sent; nothing is answered then.
-func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) (lost reason.Reason) {
+func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) (
+	lost reason.Reason,
+) {
 	r, lost := p.open(x, found.Entry, d.Reply)
 	if lost != "" {
 		return lost

@@ -104,7 +104,8 @@ func (m *miss) failed(o outcome) outcome {
 		return o
 	}
 	d := x.evaluate(c.entry)
-	if o.failure == store.Error && !d.IfError || o.failure == store.Unreachable && !d.IfUnreachable {
+	if o.failure == store.Error && !d.IfError ||
+		o.failure == store.Unreachable && !d.IfUnreachable {
 		return o
 	}
 	r, lost := m.proxy.open(x, c.entry, d.Reply)

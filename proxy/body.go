@@ -34,7 +34,8 @@ func (w *writing) inspectBody(body io.ReadCloser, length int64) (again io.ReadCl
 		held := w.proxy.Bodies.Body(body, w.proxy.MaxInspectBody)
 		switch {
 		case held.Whole:
-			w.sent, w.release = policy.NewBody(held.Content, httpfield.Header(w.x.r.Header)), held.Release
+			w.sent = policy.NewBody(held.Content, httpfield.Header(w.x.r.Header))
+			w.release = held.Release
 			return held.Again, nil
 		case held.Err != nil:
 			return nil, held.Err

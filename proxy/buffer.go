@@ -65,7 +65,9 @@ func newBuffer(r *room, body io.ReadCloser, length, limit int64, came func()) *b
 // overflowAbove makes a body that is longer than hand go over to overflow. Call it before fill.
 // overflow is called once, with what came so far and the error that came with the last of it, and
 // returns what the reader reads from then on, or why nothing will be stored.
-func (b *buffer) overflowAbove(hand int64, overflow func(content []byte, err error) (io.ReadCloser, reason.Reason)) {
+func (b *buffer) overflowAbove(
+	hand int64, overflow func(content []byte, err error) (io.ReadCloser, reason.Reason),
+) {
 	b.hand, b.overflow = hand, overflow
 }
 

@@ -46,7 +46,8 @@ func candidateOf(found store.Found, fits bool) candidate {
 
 // yields reports whether a response may be stored in the place of the one that is held.
 func (c candidate) yields(e *entry.Entry) bool {
-	return httpcache.MaySupersede(e.Status) || c.held == nil || c.dead || c.held.Fresh(time.Now()) <= 0 ||
+	return httpcache.MaySupersede(e.Status) ||
+		c.held == nil || c.dead || c.held.Fresh(time.Now()) <= 0 ||
 		httpcache.Supersedes(e.Status, e, c.held.Status, c.held)
 }
 
@@ -94,12 +95,14 @@ func (m *miss) validate(resp *http.Response) *validated {
 	if held == nil {
 		return nil
 	}
-	v := &validated{held: held, fields: httpcache.Updated(stored(held), httpfield.Header(resp.Header))}
+	fields := httpcache.Updated(stored(held), httpfield.Header(resp.Header))
+	v := &validated{held: held, fields: fields}
 	updated, err := entry.New(held.Status, v.fields)
 	if err != nil {
 		return nil
 	}
-	updated.Body, updated.Chunks, updated.Offset, updated.Total = held.Body, held.Chunks, held.Offset, held.Total
+	updated.Body, updated.Chunks = held.Body, held.Chunks
+	updated.Offset, updated.Total = held.Offset, held.Total
 	decided, _ := m.x.plan.Read.Demand.Reply(stored(updated))
 	var lost reason.Reason
 	if v.reply, lost = m.proxy.open(m.x, updated, decided); lost != "" {
@@ -140,7 +143,8 @@ func (m *miss) validatedVariant(fields httpfield.Header) *entry.Entry {
 	if held == nil {
 		return nil
 	}
-	if tag, _ := httpcache.StrongTag(held); tag != variants[i].ETag || held.Chunks != nil || httpcache.Coded(held) || !fits(m.x, held) {
+	tag, _ := httpcache.StrongTag(held)
+	if tag != variants[i].ETag || held.Chunks != nil || httpcache.Coded(held) || !fits(m.x, held) {
 		return nil
 	}
 	return held
@@ -150,7 +154,8 @@ func (m *miss) validatedVariant(fields httpfield.Header) *entry.Entry {
 // (RFC 9111 §4.3.5): that one is updated, or dropped.
 func (m *miss) updateFromHEAD(o outcome) {
 	held, fields := m.candidate.entry, httpfield.Header(o.resp.Header)
-	if o.resp.StatusCode != http.StatusOK || held.Status != http.StatusOK || backend.Suspect(o.resp) {
+	if o.resp.StatusCode != http.StatusOK || held.Status != http.StatusOK ||
+		backend.Suspect(o.resp) {
 		return
 	}
 	switch httpcache.Agrees(stored(held), held.Size(), fields, m.candidate.dead) {

@@ -211,7 +211,9 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 	if c.contentRange.Total > 0 {
 		limit = min(limit, maxPart)
 	}
-	b := newBuffer(&c.miss.proxy.inHand, resp.Body, length, limit, func() { stalled.Reset(min(bodyStall, time.Until(end))) })
+	b := newBuffer(&c.miss.proxy.inHand, resp.Body, length, limit, func() {
+		stalled.Reset(min(bodyStall, time.Until(end)))
+	})
 	if !read.NamesFromBody() && c.contentRange.Total == 0 { // else it is needed whole
 		body := resp.Body
 		b.overflowAbove(store.MaxWhole, func(content []byte, err error) (io.ReadCloser, reason.Reason) {

@@ -28,7 +28,9 @@ type chunkWriter struct {
 // toChunks takes over from the buffer, with what has come so far and the error that came with the
 // last of it. why says why nothing is stored. Those who wait for the answer are let go: from now
 // on it comes at the pace of one client.
-func (c *capture) toChunks(resp *http.Response, body io.ReadCloser, content []byte, err error) (rest io.ReadCloser, why reason.Reason) {
+func (c *capture) toChunks(
+	resp *http.Response, body io.ReadCloser, content []byte, err error,
+) (rest io.ReadCloser, why reason.Reason) {
 	if why := c.repeatsSoFar(content); why != "" {
 		return nil, why
 	}

@@ -20,7 +20,9 @@ func (p *Proxy) head(x *exchange, resp *http.Response) {
 		}
 		slices.Sort(names)
 		h["Trailer"] = names
-		delete(h, "Content-Length") // an answer of HTTP/2 may have both; in HTTP/1.1 only a chunked one has trailers (RFC 9112 §7.1.2)
+		// an answer of HTTP/2 may have both; in HTTP/1.1 only a chunked one has trailers
+		// (RFC 9112 §7.1.2)
+		delete(h, "Content-Length")
 	}
 	p.boundStream(x, resp)
 	x.w.WriteHeader(resp.StatusCode)

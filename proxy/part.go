@@ -28,7 +28,8 @@ func (c *capture) join(content []byte) []byte {
 // joined is held and content together, under fields of both. ok is false if they are not to be put
 // together, or are too long.
 func (c *capture) joined(held *entry.Entry, content []byte) (body []byte, ok bool) {
-	before, behind, ok := httpcache.Combine(stored(held), int64(len(held.Body)), c.entry, c.contentRange)
+	size := int64(len(held.Body))
+	before, behind, ok := httpcache.Combine(stored(held), size, c.entry, c.contentRange)
 	if !ok || before+int64(len(content))+behind > min(c.miss.x.plan.Read.Cache.MaxBody, maxPart) {
 		return nil, false
 	}
@@ -38,9 +39,10 @@ func (c *capture) joined(held *entry.Entry, content []byte) (body []byte, ok boo
 	}
 	e.Vary, e.Cookies = c.entry.Vary, c.entry.Cookies
 	c.surrogate = c.miss.x.plan.Read.Given(e) // of the stored part, too
-	e.ResponseTime, e.InitialAge, e.Lifetime, e.Until = c.entry.ResponseTime, c.entry.InitialAge, c.entry.Lifetime, c.entry.Until
+	e.ResponseTime, e.InitialAge = c.entry.ResponseTime, c.entry.InitialAge
+	e.Lifetime, e.Until = c.entry.Lifetime, c.entry.Until
 	e.Offset, e.Total = min(held.Offset, c.contentRange.First), c.contentRange.Total
 	c.entry = e
 	c.bringCookies(held)
-	return slices.Concat(held.Body[:before], content, held.Body[int64(len(held.Body))-behind:]), true
+	return slices.Concat(held.Body[:before], content, held.Body[size-behind:]), true
 }

@@ -91,7 +91,9 @@ func (p *Proxy) outgoing(x *exchange) (*http.Request, error) {
 }
 
 // roundTrip sends out and measures the time that RFC 9111 §4.2.3 needs.
-func (p *Proxy) roundTrip(x *exchange, ctx context.Context, out *http.Request) (*http.Response, timing, error) {
+func (p *Proxy) roundTrip(x *exchange, ctx context.Context, out *http.Request) (
+	*http.Response, timing, error,
+) {
 	at := timing{sent: time.Now()}
 	resp, err := p.Backend.RoundTrip(ctx, out, x.informational)
 	at.came = time.Now()

@@ -33,7 +33,8 @@ func (p *Proxy) read(x *exchange) {
 	}
 	x.out.Result, x.out.Reason = telemetry.ResultMiss, why
 	if demand.OnlyIfCached {
-		p.refuse(x, http.StatusGatewayTimeout, reason.OnlyIfCached, "Nothing is stored for this request, and it asks for nothing else.")
+		p.refuse(x, http.StatusGatewayTimeout, reason.OnlyIfCached,
+			"Nothing is stored for this request, and it asks for nothing else.")
 		return
 	}
 	p.begin(x, found, candidateOf(found, decision.Fits)).run()
@@ -44,8 +45,8 @@ func (x *exchange) query() store.Query {
 	read := x.plan.Read
 	return store.Query{
 		Route: x.plan.Route, Primary: read.Primary, Rules: x.table.Rules(), Carried: read.Carried,
-		Fields: x.req.Outgoing(), Memory: read.Cache.Memory, TTL: read.Cache.Rules.Expected(), Search: read,
-		MaxBody: read.Cache.MaxBody,
+		Fields: x.req.Outgoing(), Memory: read.Cache.Memory, TTL: read.Cache.Rules.Expected(),
+		Search: read, MaxBody: read.Cache.MaxBody,
 	}
 }
 

@@ -214,13 +214,15 @@ func (w *writing) end(outcome coherence.Outcome, tags []cachekeys.Tag) bool {
 		return true
 	}
 	p, x := w.proxy, w.x
-	covered, err := w.steps.End(context.WithoutCancel(w.ctx), x.budget, outcome, tags, x.table.Guards(tags), w.plan.Settle)
+	covered, err := w.steps.End(context.WithoutCancel(w.ctx), x.budget, outcome, tags,
+		x.table.Guards(tags), w.plan.Settle)
 	if outcome != coherence.Refused {
 		p.Metrics.Invalidated(x.plan.Route, len(tags), err)
 	}
 	if !covered && w.plan.Strict {
 		p.refuse(x, http.StatusServiceUnavailable, reason.WriteNotConfirmed,
-			"The write was sent, and may have been done, but the cache could not be told. Until it is, old answers may be read.")
+			"The write was sent, and may have been done, but the cache could not be told. "+
+				"Until it is, old answers may be read.")
 		return false
 	}
 	return true
@@ -238,7 +240,8 @@ func (w *writing) invalidate(tags []cachekeys.Tag) {
 	if w.plan.Matched {
 		rules = x.table.Rules()
 	}
-	err := p.Keyspace.Invalidate(context.WithoutCancel(w.ctx), x.budget, rules, tags, x.table.Guards(tags), w.plan.Settle)
+	err := p.Keyspace.Invalidate(context.WithoutCancel(w.ctx), x.budget, rules, tags,
+		x.table.Guards(tags), w.plan.Settle)
 	p.Metrics.Invalidated(x.plan.Route, len(tags), err)
 }
 

@@ -111,7 +111,9 @@ func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, r
 // write sets the record under the key of its variant and, where that is not the primary key, an
 // index there; and gives the lease back. placed is the query under the key where e belongs. It
 // returns the variants that the index names.
-func (s *Store) write(ctx context.Context, f *Fill, placed Query, e *entry.Entry, rec envelope, ttl time.Duration) (variants []entry.Variant, err error) {
+func (s *Store) write(
+	ctx context.Context, f *Fill, placed Query, e *entry.Entry, rec envelope, ttl time.Duration,
+) (variants []entry.Variant, err error) {
 	key := s.variantOf(e.Vary, placed)
 	if len(e.Vary) > 0 {
 		index := entry.Index{Vary: e.Vary}
@@ -151,7 +153,8 @@ func (s *Store) Drop(ctx context.Context, b *redisconn.Budget, key cachekeys.Dig
 	if s.memory != nil {
 		s.memory.Delete(key)
 	}
-	_ = s.conn.Do(ctx, b, "drop", func(ctx context.Context, c redis.UniversalClient) error { // if it fails, it stays until it is stale
+	// if it fails, it stays until it is stale
+	_ = s.conn.Do(ctx, b, "drop", func(ctx context.Context, c redis.UniversalClient) error {
 		return c.Del(ctx, s.names.Entry(key)).Err()
 	})
 }
