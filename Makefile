@@ -6,8 +6,9 @@ MODULES     = . examples/gameapi examples/compose k8s coherence-model test/regis
 FUZZTIME   ?= 10s
 CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
+REDIS_RUNS ?= 10
 
-.PHONY: test tools check unit modules fuzz check-rfc check-coherence check-model check-image build cross demo clean
+.PHONY: test tools check unit modules fuzz check-rfc check-coherence check-redis check-model check-image build cross demo clean
 
 test: tools check unit modules
 
@@ -56,6 +57,11 @@ check-rfc:
 # every guard switched off once. make test runs a short form.
 check-coherence:
 	go test -count=1 -timeout 60m -v ./test/check -check.ops $(CHECK_OPS) -check.seed $(CHECK_SEED)
+
+# Every kind of Redis, REDIS_RUNS times: failovers, moving slots, rotation, faults of access.
+check-redis:
+	go test -race -count=$(REDIS_RUNS) -timeout 60m ./internal/redisconn ./cmd/sidecar \
+	  -run 'TLS|Access|Sentinel|Cluster|Rotated|Managed|Kind|Failover|Advice'
 
 # The model of the protocol, searched whole: minutes, and some gigabytes.
 check-model:

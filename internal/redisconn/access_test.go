@@ -1,10 +1,13 @@
 package redisconn_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -99,8 +102,12 @@ func TestAFaultOfAccessIsNamedAndRecovers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			conn := greeting(t, c.redis)
-			awaitFault(t, conn, c.want)
+			var said logged
+			awaitFault(t, greetingTo(t, c.redis, slog.New(&said)), c.want)
+			time.Sleep(time.Second) // of faults, four and more
+			if n := said.faults.Load(); n == 0 || n > 3 {
+				t.Errorf("it is logged %d times", n)
+			}
 		})
 	}
 }
@@ -124,11 +131,31 @@ func TestAnExpiredCertificateAndOneOfAnotherHostAreNamed(t *testing.T) {
 	}
 }
 
+// logged counts the faults in a log.
+type logged struct {
+	slog.TextHandler
+	faults atomic.Int32
+}
+
+func (l *logged) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l *logged) Handle(_ context.Context, r slog.Record) error {
+	if r.Message == "redis cannot be used" {
+		l.faults.Add(1)
+	}
+	return nil
+}
+
 // greeting is a connection that probes and watches.
 func greeting(t *testing.T, r config.Redis) *redisconn.Conn {
 	t.Helper()
+	return greetingTo(t, r, nil)
+}
+
+func greetingTo(t *testing.T, r config.Redis, log *slog.Logger) *redisconn.Conn {
+	t.Helper()
 	c, err := redisconn.New(redisconn.Options{
-		Name: "cache", Redis: r, Breaker: patient, Names: testNames, Greet: redisconn.Primary{},
+		Name: "cache", Redis: r, Breaker: patient, Names: testNames, Greet: redisconn.Primary{}, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -21,11 +21,11 @@ func Advice(cache, jobs *Conn, withJobs bool) []string {
 			"Give jobs their own with JOBS_REDIS_HOST (or …_URL, …_SENTINEL_HOSTS, …_CLUSTER_HOSTS).")
 	} else {
 		lines = append(lines, each(cache, "cache", cacheSettings)...)
-		lines = append(lines, open("cache", cache.redis)...)
+		lines = append(lines, exposed("cache", cache)...)
 	}
 	if withJobs {
 		lines = append(lines, each(jobs, "job store", jobSettings)...)
-		lines = append(lines, open("job store", jobs.redis)...)
+		lines = append(lines, exposed("job store", jobs)...)
 	}
 	return lines
 }
@@ -110,12 +110,13 @@ func majorMinor(version string) (v [2]int, ok bool) {
 	return v, true
 }
 
-// open is the advice about a Redis that is open to others.
-func open(role string, r config.Redis) (lines []string) {
+// exposed is the advice about a Redis that is open to others.
+func exposed(role string, c *Conn) (lines []string) {
+	r := c.redis
 	if r.Embedded {
 		return nil
 	}
-	a, err := (&keeper{redis: r}).read()
+	a, err := c.keeper.current()
 	if err != nil {
 		return nil // which is a fault, and told
 	}

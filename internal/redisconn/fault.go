@@ -20,38 +20,43 @@ import (
 
 // A fault is logged again if it lasts, or if it is back after it was gone.
 const (
-	sayAgain = 10 * time.Minute
-	isBack   = 10 * time.Second
+	sayAgain  = 10 * time.Minute
+	isBack    = 10 * time.Second
+	maxFaults = 32 // that are remembered
 )
 
 // A lastFault is why Redis cannot be used. The zero value is none.
 type lastFault struct {
 	mu   sync.Mutex
 	text string // "" for none
-	said string
-	at   time.Time // when it was said
+	gone time.Time
+	said map[string]time.Time // by the text without its details
 }
 
-// set notes a fault, and reports whether it is to be logged.
+// set notes a fault, and reports whether it is to be logged. Its details, from the first " (" on,
+// may have another port each time.
 func (f *lastFault) set(text string, now time.Time) (say bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	quiet := sayAgain
-	if f.text == "" {
-		quiet = isBack
-	}
 	f.text = text
-	if f.said == text && now.Sub(f.at) < quiet {
+	fault, _, _ := strings.Cut(text, " (")
+	at, known := f.said[fault]
+	if known && (now.Sub(at) < isBack || at.After(f.gone) && now.Sub(at) < sayAgain) {
 		return false
 	}
-	f.said, f.at = text, now
+	if f.said == nil || len(f.said) >= maxFaults {
+		f.said = map[string]time.Time{}
+	}
+	f.said[fault] = now
 	return true
 }
 
 func (f *lastFault) clear() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.text = ""
+	if f.text != "" {
+		f.text, f.gone = "", time.Now()
+	}
 }
 
 func (f *lastFault) get() string {
@@ -89,7 +94,7 @@ func explain(r config.Redis, err error) string {
 	if text := explainReply(r, err, user, password); text != "" {
 		return where + text
 	}
-	return explainNetwork(r, err)
+	return where + explainNetwork(r, err)
 }
 
 func explainTLS(r config.Redis, err error) string {
@@ -164,5 +169,5 @@ func explainNetwork(r config.Redis, err error) string {
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
 		return fmt.Sprintf("it closes the connection: if it is a port of TLS, set %s=true (%v)", r.Variable("TLS"), err)
 	}
-	return err.Error()
+	return fmt.Sprintf("it cannot be reached (%v)", err)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -130,7 +131,7 @@ func (s *sentinels) newest(ctx context.Context, opinions <-chan opinion, prompt 
 		select {
 		case o = <-opinions:
 		case <-ctx.Done():
-			return newest, ctx.Err()
+			return newest, &sentinelError{strings.Join(s.addrs, ","), ctx.Err()}
 		}
 		delete(prompt, o.from)
 		if o.err != nil {
