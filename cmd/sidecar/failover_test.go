@@ -94,6 +94,7 @@ func TestAWriteByTheOldPrimaryIsNotForgottenWithItsSidecar(t *testing.T) {
 type failover struct {
 	t                *testing.T
 	value            atomic.Int64 // of the resource
+	quiet            atomic.Int64 // of one that is written once
 	primary, replica *redisd.Server
 	writer, reader   process
 }
@@ -126,11 +127,15 @@ func startFailover(t *testing.T, consistency string) *failover {
 // api serves the resource.
 func (f *failover) api() (url string) {
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		value := &f.value
+		if r.URL.Path == "/quiet" {
+			value = &f.quiet
+		}
 		if r.Method == http.MethodPut {
-			f.value.Add(1)
+			value.Add(1)
 			return
 		}
-		fmt.Fprint(w, f.value.Load())
+		fmt.Fprint(w, value.Load())
 	}))
 	f.t.Cleanup(api.Close)
 	return api.URL
@@ -147,6 +152,8 @@ version: 1
 routes:
   - {match: GET /value, cache: {scope: shared, ttl: 1h, tags: [value]}}
   - {match: PUT /value, invalidate: [value], consistency: `+consistency+`}
+  - {match: GET /quiet, cache: {scope: shared, ttl: 1h, tags: [quiet]}}
+  - {match: PUT /quiet, invalidate: [quiet]}
   - {name: craft, match: POST /craft, job: {mode: always}, invalidate: [value]}
 `),
 	}, environ...)
@@ -189,7 +196,7 @@ func (f *failover) failOver(demote func(old, promoted *redisd.Server)) {
 func (f *failover) awaitHit(p process) {
 	f.t.Helper()
 	proc.Await(f.t, 20*time.Second, func() error {
-		if cache := f.ask("GET", p.url).Header.Get("Cache-Status"); !strings.HasPrefix(cache, "sidecar; hit") {
+		if cache := f.ask("GET", p.url+"/value").Header.Get("Cache-Status"); !strings.HasPrefix(cache, "sidecar; hit") {
 			return fmt.Errorf("%s", cache)
 		}
 		return nil
@@ -235,12 +242,14 @@ func (f *failover) readAndWrite(d time.Duration) {
 }
 
 // put writes, and reports whether that was acknowledged.
-func (f *failover) put(url string) bool { return f.ask("PUT", url).StatusCode == http.StatusOK }
+func (f *failover) put(url string) bool {
+	return f.ask("PUT", url+"/value").StatusCode == http.StatusOK
+}
 
 // get reads the value.
 func (f *failover) get(url string) int64 {
 	f.t.Helper()
-	resp := f.ask("GET", url)
+	resp := f.ask("GET", url+"/value")
 	n, err := strconv.ParseInt(resp.Status, 10, 64)
 	if err != nil {
 		f.t.Error(err)
@@ -251,7 +260,7 @@ func (f *failover) get(url string) int64 {
 // ask sends a request. Status is the content of the answer.
 func (f *failover) ask(method, url string) *http.Response {
 	f.t.Helper()
-	r, err := http.NewRequest(method, url+"/value", nil)
+	r, err := http.NewRequest(method, url, nil)
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -79,18 +81,53 @@ func TestASentinelFailoverToAReplicaThatIsBehindServesNothingStale(t *testing.T)
 	t.Parallel()
 	s := redisd.StartSentinels(t, "geheim", redisd.NewCA(t).Host())
 	f := startPair(t, variables(t, "REDIS_", s.Redis()))
-	f.during(6*time.Second, func() {
-		s.Replica.Do("CONFIG", "SET", "masterauth", "wrong")
-		s.Primary.Do("CLIENT", "KILL", "TYPE", "replica")
-		time.Sleep(time.Second) // of writes that the replica never hears of
-		if there, behind := offset(s.Primary), offset(s.Replica); there <= behind {
-			t.Errorf("the replica is at %d of %d: it is not behind", behind, there)
-		}
-		s.Primary.Kill()
-		s.AwaitFailover()
-	})
+	f.during(6*time.Second, func() { f.failOverBehind(s.Primary, s.Replica, s.AwaitFailover) })
 	f.awaitHit(f.reader)
 	f.enqueue(f.writer)
+}
+
+// failOverBehind kills a primary whose replica has not heard of its last writes. One resource is
+// written for the last time before: what the replica has of it is old.
+func (f *failover) failOverBehind(primary, replica *redisd.Server, await func()) {
+	f.t.Helper()
+	proc.Await(f.t, 20*time.Second, func() error {
+		if cache := f.ask("GET", f.reader.url+"/quiet").Header.Get("Cache-Status"); !strings.HasPrefix(cache, "sidecar; hit") {
+			return errors.New(cache)
+		}
+		return nil
+	})
+	proc.Await(f.t, 20*time.Second, func() error { // the replica has what is a hit
+		if there, behind := offset(primary), offset(replica); behind < there {
+			return fmt.Errorf("the replica is at %d of %d", behind, there)
+		}
+		return nil
+	})
+	replica.Do("CONFIG", "SET", "masterauth", "wrong")
+	primary.Do("CLIENT", "KILL", "TYPE", "replica")
+	if a := f.ask("PUT", f.writer.url+"/quiet"); a.StatusCode != http.StatusOK {
+		f.t.Errorf("the last write: %d", a.StatusCode)
+	}
+	time.Sleep(staleness)
+	if there, behind := offset(primary), offset(replica); there <= behind {
+		f.t.Errorf("the replica is at %d of %d: it is not behind", behind, there)
+	}
+	primary.Kill()
+	ctx, stop := context.WithCancel(f.t.Context())
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for ctx.Err() == nil {
+			got, want := f.ask("GET", f.reader.url+"/quiet").Status, fmt.Sprint(f.quiet.Load())
+			if got != want {
+				f.t.Errorf("the answer is %s, after %s was acknowledged", got, want)
+				return
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	})
+	await()
+	time.Sleep(2 * time.Second) // of reads on the new primary
+	stop()
+	reading.Wait()
 }
 
 // offset is how far a server's replication has come.
@@ -128,16 +165,15 @@ func TestASentinelFailoverWhileTheOldPrimaryIsUpLetsGoOfIt(t *testing.T) {
 func TestAClusterKeepsThePromiseWhileAShardFailsOverAndSlotsMove(t *testing.T) {
 	t.Parallel()
 	c := redisd.StartCluster(t)
-	node, _ := c.Owner(cachekeys.NewNames("sidecar").Token(cachekeys.All.Digest()))
+	node, _ := c.Owner(cachekeys.NewNames("sidecar").Token(cachekeys.Named("quiet").Digest()))
 	replica := c.AddReplica(node)
 	r := c.Redis()
 	other := c.Nodes[(node+1)%3]
 	r.Cluster = config.Hosts("127.0.0.1:1,127.0.0.1:2," + other.Addr()) // one of three seeds answers
 	f := startPair(t, append(variables(t, "REDIS_", r), variables(t, "JOBS_REDIS_", redisd.Start(t).Redis())...))
 	f.enqueue(f.writer)
-	f.during(6*time.Second, func() {
-		c.Nodes[node].Kill()
-		c.AwaitPrimary(replica)
+	f.during(7*time.Second, func() {
+		f.failOverBehind(c.Nodes[node], replica, func() { c.AwaitPrimary(replica) })
 	})
 	f.awaitHit(f.reader)
 	c.Nodes[node] = replica
