@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"sync"
 	"testing"
 	"time"
 
@@ -100,6 +101,8 @@ func TestALeaseIsGivenBackWithTheResultAndOfAnAnswerThatIsKeptWithItsStore(t *te
 		"yield":    (*store.Fill).Yield,
 	} {
 		fill, reached, stored := w.join(q), make(chan struct{}), make(chan reason.Reason, 1)
+		reach := sync.OnceFunc(func() { close(reached) })
+		t.Cleanup(reach)
 		fill.Keep(answer("kept"), 0, func() ([]cachekeys.Tag, reason.Reason) {
 			<-reached
 			return nil, ""
@@ -111,7 +114,7 @@ func TestALeaseIsGivenBackWithTheResultAndOfAnAnswerThatIsKeptWithItsStore(t *te
 				t.Fatalf("%s: the lease is given back before the answer is stored", name)
 			}
 		}
-		close(reached)
+		reach()
 		if why := <-stored; why != "" {
 			t.Error(why)
 		}
