@@ -22,8 +22,12 @@ import (
 	"sidecar/test/proc"
 )
 
-// leavingPolicies cache one route; the others of leavingAPI pass.
-const leavingPolicies = "version: 1\nroutes: [{match: 'GET /cached', cache: {scope: shared, ttl: 1h}}]\n"
+// leavingPolicies cache two routes, one of them in memory too; the others of leavingAPI pass.
+const leavingPolicies = `version: 1
+routes:
+  - {match: GET /cached, cache: {scope: shared, ttl: 1h}}
+  - {match: GET /memory, cache: {scope: shared, ttl: 1h, memory: 1m}}
+`
 
 // leavingAPI has an answer to cache, one that takes longer than SHUTDOWN_DELAY, an event stream, a
 // WebSocket that echoes, and writes.
@@ -184,6 +188,7 @@ func TestSIGTERMUnderLoadFailsNoRequest(t *testing.T) {
 	running.Go(func() { b.watch(s.ops) })
 	for _, request := range []string{
 		"GET /cached HTTP/1.1\r\nHost: a\r\n\r\n",
+		"GET /memory HTTP/1.1\r\nHost: a\r\n\r\n", // answered below net/http
 		"GET /passed HTTP/1.1\r\nHost: a\r\n\r\n",
 		"POST /write HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\ncontent",
 	} {
@@ -209,8 +214,8 @@ func TestSIGTERMUnderLoadFailsNoRequest(t *testing.T) {
 
 	s.sidecar.Signal(syscall.SIGTERM)
 	running.Wait()
-	if b.last.Load() < 6 {
-		t.Errorf("%d connections were told to end, want 6", b.last.Load())
+	if b.last.Load() < 8 {
+		t.Errorf("%d connections were told to end, want 8", b.last.Load())
 	}
 	if a := do(t, http.MethodGet, s.ops+"/readyz", nil); a.status != http.StatusServiceUnavailable {
 		t.Errorf("/readyz answers %d", a.status)
