@@ -261,8 +261,8 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 // process's memory. It decides nothing that a plan decides.
 func (t *Table) MayRemember(target string) bool {
 	path, _, _ := strings.Cut(target, "?")
-	m, ok := t.matcher.Find(http.MethodGet, path)
-	return ok && m.Target.kind == Read && m.Target.cache.Memory > 0
+	route, ok := t.matcher.Target(http.MethodGet, path)
+	return ok && route.kind == Read && route.cache.Memory > 0
 }
 
 // Plan makes the plan of a request.

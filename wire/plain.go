@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -8,7 +9,7 @@ import (
 )
 
 // plainRequest reads a head, without its last empty line, as net/http does. ok is false for
-// whatever is not in the subset that is read here, and for a target that is not worth it.
+// whatever is not in the subset that is read here.
 //
 // The subset: a method of GET or HEAD, a target that begins with '/', HTTP/1.1; field names that
 // are tokens, directly before the colon; values of visible ASCII, blanks and tabs; one Host; and no
@@ -19,7 +20,7 @@ func (c *conn) plainRequest(head string) (r *http.Request, ok bool) {
 	method, rest, _ := strings.Cut(line, " ")
 	target, proto, _ := strings.Cut(rest, " ")
 	if method != http.MethodGet && method != http.MethodHead || proto != "HTTP/1.1" ||
-		!strings.HasPrefix(target, "/") || !isVisible(target) || !c.quick.May(target) {
+		!strings.HasPrefix(target, "/") || !isVisible(target) {
 		return nil, false
 	}
 	u, err := url.ParseRequestURI(target)
@@ -38,6 +39,16 @@ func (c *conn) plainRequest(head string) (r *http.Request, ok bool) {
 		Header: header, Host: host, Body: http.NoBody, RemoteAddr: c.remote,
 	}, true
 }
+
+// targetOf is the target of a head, or anything where its first line is none of a request.
+func targetOf(head []byte) string {
+	_, rest, _ := bytes.Cut(head[:min(len(head), maxTarget)], []byte(" "))
+	target, _, _ := bytes.Cut(rest, []byte(" "))
+	return string(target)
+}
+
+// maxTarget is how far the end of a target is looked for, in bytes.
+const maxTarget = 2048
 
 // plainFields reads field lines.
 func plainFields(lines string) (header http.Header, host string, ok bool) {

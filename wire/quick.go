@@ -74,7 +74,7 @@ func (c *conn) answerAll(p []byte, n int) (left int, err error) {
 // answer answers the request at the beginning of p. used is 0 where it does not.
 func (c *conn) answer(p []byte) (used int, err error) {
 	end := bytes.Index(p, []byte("\r\n\r\n"))
-	if end < 0 {
+	if end < 0 || !c.quick.May(targetOf(p)) {
 		return 0, nil
 	}
 	r, ok := c.plainRequest(string(p[:end+2]))

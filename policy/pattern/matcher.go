@@ -55,6 +55,17 @@ func (m *Matcher[T]) Find(method, path string) (Match[T], bool) {
 	return m.first(method, m.split(path), exactly)
 }
 
+// Target is the target of Find.
+func (m *Matcher[T]) Target(method, path string) (target T, ok bool) {
+	s := m.split(path)
+	for _, e := range m.entries {
+		if e.hasMethod(method) && e.matches(s, exactly) {
+			return e.target, true
+		}
+	}
+	return target, false
+}
+
 // All returns the matches of all forms of a path, in the ways in which a server may compare them:
 // as ServeMux does, without regard to case, and with wildcards that are empty. The match of the
 // path as it was sent comes first. On an overflow every pattern of the method matches, without
