@@ -8,7 +8,7 @@ CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
 REDIS_RUNS ?= 10
 
-.PHONY: test tools check unit modules fuzz check-rfc check-coherence check-redis check-model check-image build cross demo clean
+.PHONY: test tidy tools check unit modules fuzz check-rfc check-coherence check-redis check-model check-image build cross demo clean
 
 test: tools check unit modules
 
@@ -42,6 +42,10 @@ modules:
 	cd examples/gameapi && go test -vet=off -race -timeout 5m ./...
 	cd examples/compose && go test -vet=off -timeout 5m ./...
 	cd k8s && go test -vet=off -timeout 5m ./...
+
+# After a change of go.mod: examples/compose and k8s are modules that use this one.
+tidy:
+	@for m in $(MODULES); do (cd $$m && go mod tidy) || exit 1; done
 
 # Every fuzz target for FUZZTIME each; CI runs their seeds with the other tests.
 fuzz:
