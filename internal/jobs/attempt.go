@@ -135,15 +135,28 @@ func (j *Jobs) finish(ctx context.Context, r Record, n int, status Status, field
 	case code == scriptOther:
 		return lostAttempt()
 	}
+	r.Attempts = n
 	j.ended(ctx, r, status)
 	return nil
 }
 
-// ended is called once for each job that has become final.
+// ended is called once for each job that has become final. One that failed is named in the log.
 func (j *Jobs) ended(ctx context.Context, r Record, status Status) {
 	j.Processed(r.Type, status)
+	if status == Failed {
+		j.logFailure(r)
+	}
 	j.shortenHold(ctx, r)
 	j.leave(r.Type, r.caller, r.ID)
+}
+
+func (j *Jobs) logFailure(r Record) {
+	id := r.ID
+	if r.Owner == "" {
+		id = id[:min(len(id), 8)] + "…" // who has all of it has the job
+	}
+	j.Log.Warn("a job failed", "job_id", id, "job_type", r.Type, "queue", r.Queue,
+		"attempts", r.Attempts, "error", r.LastError)
 }
 
 // lostAttempt gives a task back whose record says that another attempt has begun since. Where
