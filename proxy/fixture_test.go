@@ -99,7 +99,7 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	p := &proxy.Proxy{
 		Table: func() *policy.Table { return table }, Store: s.store, Keyspace: s.keys, Redis: conn,
 		Backend: transport,
-		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, ""),
+		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, telemetry.AccessMode{}, ""),
 		RedisTimeout: o.budget, Bodies: o.bodies, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
 	}
 	handler := http.Handler(p)

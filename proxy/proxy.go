@@ -164,5 +164,7 @@ func (p *Proxy) finish(x *exchange) {
 	x.out.Status, x.out.BytesIn, x.out.BytesOut = x.w.status, x.bytesIn.Load(), x.w.bytes
 	x.out.Redis = p.RedisTimeout - x.budget.Left()
 	p.Metrics.Finished(&x.out, now)
-	p.Access.Write(x.r.Context(), &x.out, x.r.URL.Path, now)
+	if level, ok := p.Access.Level(x.r.Context(), &x.out, now); ok {
+		p.Access.Write(x.r.Context(), level, &x.out, x.client(), now)
+	}
 }

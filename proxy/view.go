@@ -6,6 +6,7 @@ import (
 	"sidecar/internal/backend"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/peek"
+	"sidecar/internal/telemetry"
 )
 
 // view is r as matching, planning and the caching rules see it. sent are its fields as they are
@@ -24,6 +25,15 @@ func view(r *http.Request, sent httpfield.Fields) (v httpfield.Request, ok bool)
 		Sent:      sent,
 		HasBody:   r.ContentLength != 0 || len(r.TransferEncoding) > 0,
 	}, ok && r.Method != http.MethodConnect
+}
+
+// client is what the access log says of who asks.
+func (x *exchange) client() telemetry.Client {
+	fields := httpfield.Header(x.r.Header)
+	return telemetry.Client{
+		Address: x.sent.Client(), Host: x.r.Host, Path: x.r.URL.Path,
+		RequestID: httpfield.First(fields, "X-Request-Id"), Trace: httpfield.First(fields, "Traceparent"),
+	}
 }
 
 // View is r as a Proxy before b plans it, for those who explain plans.

@@ -94,9 +94,14 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 	if s.backend, err = backend.New(backend.Options{
 		URL: s.cfg.Backend.URL, Timeout: s.cfg.Backend.Timeout, Dial: s.cfg.Backend.Dial, HealthPath: s.cfg.Backend.HealthPath,
 		Trusted: s.cfg.TrustedProxies, Via: s.cfg.Via,
+		Observe: func(o backend.Outcome, took time.Duration) { s.metrics.BackendAsked(o.String(), took) },
 	}); err != nil {
 		return err
 	}
+	s.metrics.Backend(func() (up, known bool) {
+		reachable := s.backend.Report().Reachable
+		return reachable != nil && *reachable, reachable != nil
+	})
 	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Incarnation: s.incarnation, Log: s.log, Disabled: guards()})
 	s.invalidator = &invalidation.Invalidator{
 		Keyspace: s.keyspace, Table: s.policies.Table,
@@ -298,7 +303,7 @@ func (s *sidecar) listen() (err error) {
 	})
 	s.proxy = &proxy.Proxy{
 		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache, Backend: s.backend, Jobs: s.hook,
-		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, s.cfg.JobsPath),
+		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, telemetry.AccessMode(s.cfg.AccessLog), s.cfg.JobsPath),
 		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
 		Answered: func() { s.answered.Store(true) },
 		Draining: s.leaving.Load, Streams: s.streams,

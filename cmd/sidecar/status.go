@@ -62,9 +62,9 @@ func (s *sidecar) reporters() []ops.Reporter {
 		reportOf("redis", "the cache's Redis", s.cache),
 		reportOf("jobs_redis", "the job store", s.jobsConn),
 		report(func(context.Context) (string, any, []string) {
-			breakers := map[string]string{"cache": s.cache.State().String(), "jobs": s.jobsConn.State().String()}
-			return "breaker", breakers, nil
+			return "breaker", s.breakers(), nil
 		}),
+		report(s.reportBackend),
 		report(s.reportInvalidations),
 		report(s.reportMemory),
 		report(s.reportIncarnation),
@@ -73,6 +73,26 @@ func (s *sidecar) reporters() []ops.Reporter {
 		s.secret,
 		s.jobs,
 	}
+}
+
+// breakers are the states of the breakers, and what Redis said last where it is away.
+func (s *sidecar) breakers() map[string]string {
+	states := map[string]string{}
+	for name, conn := range map[string]*redisconn.Conn{"cache": s.cache, "jobs": s.jobsConn} {
+		states[name] = conn.State().String()
+		if err := conn.Healthy(); err != nil {
+			states[name+"_error"] = err.Error()
+		}
+	}
+	return states
+}
+
+func (s *sidecar) reportBackend(context.Context) (string, any, []string) {
+	r := s.backend.Report()
+	if r.Reachable != nil && !*r.Reachable {
+		return "backend", r, []string{"the API does not answer: " + r.LastError}
+	}
+	return "backend", r, nil
 }
 
 func reportOf(name, what string, conn *redisconn.Conn) report {

@@ -45,6 +45,9 @@ type Options struct {
 	Trusted    []netip.Prefix // peers whose forwarding fields are believed
 	Via        bool           // send Via
 	TLS        *tls.Config    // nil: the system's roots
+	// Observe, if not nil, is told of each request but those that ask for its health, and of the
+	// time to the head of its answer.
+	Observe func(o Outcome, took time.Duration)
 }
 
 // A Backend sends requests to the API. It is safe for concurrent use.
@@ -62,6 +65,7 @@ type Backend struct {
 	pseudonym    string          // of this process
 	options      Options
 	sockets      sync.WaitGroup // upgraded connections
+	record       record
 }
 
 // New returns the backend at o.URL and connects to nothing.

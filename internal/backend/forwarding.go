@@ -85,6 +85,15 @@ func (f *Fields) client(peer netip.Addr, trusted bool) netip.Addr {
 	return peer
 }
 
+// Client is the address of who asked, as far as it is believed; "" if it is not known.
+func (f *Fields) Client() string {
+	peer := f.peer()
+	if client := f.client(peer, f.backend.trusts(peer)); client.IsValid() {
+		return client.WithZone("").String()
+	}
+	return ""
+}
+
 // parseNode reads an address as ingresses write it: alone, in brackets, or with a port.
 func parseNode(s string) (addr netip.Addr, ok bool) {
 	s = strings.Trim(strings.TrimSpace(s), `"`)

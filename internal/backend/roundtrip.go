@@ -11,6 +11,7 @@ import (
 	"net/textproto"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // ErrTimeout means that the backend did not begin its answer in time.
@@ -33,6 +34,19 @@ type Informational func(status int, fields http.Header)
 // 100 is not told: net/http sends it to the client by itself when the transport, having got it,
 // begins to read the body.
 func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informational) (*http.Response, error) {
+	start := time.Now()
+	resp, err := b.roundTrip(ctx, out, told)
+	now := time.Now()
+	outcome := outcomeOf(ctx, resp, err)
+	b.record.note(outcome, start, now, err)
+	if b.options.Observe != nil {
+		b.options.Observe(outcome, now.Sub(start))
+	}
+	return resp, err
+}
+
+// roundTrip is RoundTrip without a record of it.
+func (b *Backend) roundTrip(ctx context.Context, out *http.Request, told Informational) (*http.Response, error) {
 	resp, connected, err := b.send(ctx, out, told)
 	if err == nil {
 		return resp, nil

@@ -38,6 +38,7 @@ type Config struct {
 	CacheStatus    string        `env:"CACHE_STATUS" envDefault:"short" help:"the Cache-Status field: off, short (no detail) or full"`
 	Via            bool          `env:"VIA" envDefault:"true" help:"send Via to the backend"`
 	LogLevel       Level         `env:"LOG_LEVEL" envDefault:"info" help:"debug, info, warn or error"`
+	AccessLog      AccessLog     `env:"ACCESS_LOG" envDefault:"errors" help:"requests with a line in the log: off, errors (5xx, refused by the sidecar, over 1 s), all, or a share beside the errors, like 1%"`
 	LogFormat      string        `env:"LOG_FORMAT" help:"json or text; unset: text on a terminal, else json"`
 	ShutdownDelay  time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" help:"on SIGTERM: how long /readyz says 503 while everything is served"`
 	Shutdown       time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" help:"time limit of the drain after that delay"`

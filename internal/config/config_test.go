@@ -265,3 +265,22 @@ func TestTheReferenceHasARowForEachVariable(t *testing.T) {
 		}
 	}
 }
+
+func TestTheAccessLogHasAMode(t *testing.T) {
+	for text, want := range map[string]config.AccessLog{
+		"off": {Off: true}, "errors": {}, "all": {Share: 1}, "1%": {Share: 0.01}, "0%": {}, "100%": {Share: 1}, "2.5%": {Share: 0.025},
+	} {
+		if got := load(t, "REDIS_HOST=a", "ACCESS_LOG="+text).AccessLog; got != want {
+			t.Errorf("%s is %+v, want %+v", text, got, want)
+		}
+	}
+	if got := load(t, "REDIS_HOST=a").AccessLog; got != (config.AccessLog{}) {
+		t.Errorf("the default is %+v", got)
+	}
+	for _, text := range []string{"on", "1", "101%", "-1%", "NaN%", "%", "all%"} {
+		_, err := config.Load([]string{"REDIS_HOST=a", "ACCESS_LOG=" + text}, nil)
+		if err == nil || !strings.Contains(err.Error(), "ACCESS_LOG") || !strings.Contains(err.Error(), "like 1%") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -128,6 +128,34 @@ func (h Hosts) List() []string {
 	return strings.Split(string(h), ",")
 }
 
+// AccessLog says which requests have a line: off, errors, all, or a share beside the errors.
+type AccessLog struct {
+	Off   bool
+	Share float64 // of the requests that are no errors: 0 to 1
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *AccessLog) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case "off":
+		*a = AccessLog{Off: true}
+		return nil
+	case "errors":
+		*a = AccessLog{}
+		return nil
+	case "all":
+		*a = AccessLog{Share: 1}
+		return nil
+	}
+	number, percent := strings.CutSuffix(string(text), "%")
+	share, err := strconv.ParseFloat(number, 64)
+	if err != nil || !percent || !(share >= 0 && share <= 100) {
+		return errors.New("it is off, errors, all, or a share like 1%")
+	}
+	*a = AccessLog{Share: share / 100}
+	return nil
+}
+
 // Level is a log level.
 type Level struct{ slog.Level }
 

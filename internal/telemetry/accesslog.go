@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"net/url"
 	"strings"
 	"time"
@@ -12,35 +13,77 @@ import (
 // maxPath bounds a path in the log, in bytes.
 const maxPath = 512
 
-// An AccessLog writes one line for each request: at debug, or at warn after a failure between the
-// sidecar and the backend. No line has a query, a field or a body. It is safe for concurrent use.
+// maxText bounds every other text of a client in the log, in bytes.
+const maxText = 128
+
+// An AccessMode says which requests have a line (ACCESS_LOG). The zero value: the errors.
+type AccessMode struct {
+	Off   bool
+	Share float64 // of the requests that are no errors: 0 to 1
+}
+
+// slow is from when on a request counts as an error.
+const slow = time.Second
+
+// An AccessLog writes a line for each request that its mode selects: at warn after a failure
+// between the sidecar and the backend, else at info. At LOG_LEVEL debug all others have a line too,
+// unless it is off. No line has a query, a credential or a body. It is safe for concurrent use.
 type AccessLog struct {
 	log     *slog.Logger
+	mode    AccessMode
 	secrets string
 }
 
 // NewAccessLog returns an access log. It cuts paths off after secrets, such as "/_jobs", because a
 // job's id may be enough to read its result. "" is no path.
-func NewAccessLog(log *slog.Logger, secrets string) *AccessLog {
-	return &AccessLog{log: log, secrets: strings.TrimSuffix(secrets, "/")}
+func NewAccessLog(log *slog.Logger, mode AccessMode, secrets string) *AccessLog {
+	return &AccessLog{log: log, mode: mode, secrets: strings.TrimSuffix(secrets, "/")}
 }
 
-// Write logs a finished request. path is the target's path, without an authority; a query after it
-// is left out.
-func (a *AccessLog) Write(ctx context.Context, o *Outcome, path string, now time.Time) {
-	level, err := slog.LevelDebug, cause(o.Err)
-	if err != nil && !errors.Is(err, context.Canceled) { // the client left
+// Level is the level of a finished request's line. ok is false if it has none.
+func (a *AccessLog) Level(ctx context.Context, o *Outcome, now time.Time) (level slog.Level, ok bool) {
+	err := cause(o.Err)
+	failed := err != nil && !errors.Is(err, context.Canceled) // else the client left
+	switch {
+	case a.mode.Off:
+		return level, false
+	case failed:
 		level = slog.LevelWarn
+	case o.isError() || o.Duration(now) > slow:
+		level = slog.LevelInfo
+	case a.mode.Share == 0 || a.mode.Share < 1 && rand.Float64() >= a.mode.Share:
+		level = slog.LevelDebug
 	}
-	if !a.log.Enabled(ctx, level) {
-		return
+	return level, a.log.Enabled(ctx, level)
+}
+
+// isError reports whether a request ended by an error of the backend or of the sidecar.
+func (o *Outcome) isError() bool {
+	switch o.Result {
+	case "", ResultRefused, ResultDeny:
+		return true
 	}
+	return o.Status >= 500
+}
+
+// A Client is what the log says of who asked. Its texts are the client's own.
+type Client struct {
+	Address   string // "" if unknown
+	Host      string // that was asked
+	Path      string // of the target, without an authority; a query after it is left out
+	RequestID string // X-Request-Id; "" if there is none
+	Trace     string // traceparent; "" if there is none
+}
+
+// Write logs a finished request at the level that Level gave.
+func (a *AccessLog) Write(ctx context.Context, level slog.Level, o *Outcome, c Client, now time.Time) {
+	err := cause(o.Err)
 	_, method := methodLabel(o.Method)
 	_, result := resultLabel(o.Result)
-	attrs := make([]slog.Attr, 0, 16)
+	attrs := make([]slog.Attr, 0, 24)
 	attrs = append(attrs,
 		slog.String("method", method),
-		slog.String("path", a.path(path)),
+		slog.String("path", a.path(c.Path)),
 		slog.String("route", label(o.Route)),
 		slog.Int("status", o.Status),
 		slog.String("result", result),
@@ -49,6 +92,13 @@ func (a *AccessLog) Write(ctx context.Context, o *Outcome, path string, now time
 		slog.Int64("bytes_in", o.BytesIn),
 		slog.Int64("bytes_out", o.BytesOut),
 	)
+	for _, text := range []struct{ name, value string }{
+		{"client", c.Address}, {"host", c.Host}, {"request_id", c.RequestID}, {"trace_id", traceID(c.Trace)},
+	} {
+		if text.value != "" {
+			attrs = append(attrs, slog.String(text.name, bounded(text.value, maxText)))
+		}
+	}
 	if o.Reason != "" {
 		attrs = append(attrs, slog.String("reason", string(o.Reason)))
 	}
@@ -81,10 +131,25 @@ func (a *AccessLog) path(target string) string {
 	if a.secrets != "" && strings.HasPrefix(target, a.secrets+"/") {
 		return a.secrets + "/…"
 	}
-	if len(target) > maxPath {
-		return strings.ToValidUTF8(target[:maxPath], "") + "…"
+	return bounded(target, maxPath)
+}
+
+// bounded is s, cut off after limit bytes.
+func bounded(s string, limit int) string {
+	if len(s) > limit {
+		return strings.ToValidUTF8(s[:limit], "") + "…"
 	}
-	return target
+	return s
+}
+
+// traceID is the trace-id of a traceparent (W3C Trace Context §3.2); "" if it has none.
+func traceID(traceparent string) string {
+	parts := strings.Split(traceparent, "-")
+	if len(parts) < 4 || len(parts[1]) != 32 || strings.Trim(parts[1], "0123456789abcdef") != "" ||
+		strings.Trim(parts[1], "0") == "" {
+		return ""
+	}
+	return parts[1]
 }
 
 // cause removes the URL, whose query may hold a credential, from an error of an http.Client.

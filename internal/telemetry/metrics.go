@@ -33,6 +33,8 @@ type Metrics struct {
 	policyReloads   *prometheus.CounterVec // result
 	buildInfo       *prometheus.GaugeVec   // version, revision, goversion
 
+	backendDuration *prometheus.HistogramVec // status
+
 	breakerState  *prometheus.GaugeVec     // redis
 	breakerTrips  *prometheus.CounterVec   // redis
 	redisDuration *prometheus.HistogramVec // redis, op
@@ -88,6 +90,10 @@ func New(registry prometheus.Registerer) *Metrics {
 		buildInfo: gauge("sidecar_build_info", "Always 1.", "version", "revision",
 			"goversion"),
 
+		backendDuration: f.NewHistogramVec(histogram("sidecar_backend_request_duration_seconds",
+			"Time from a request to the backend to the head of its answer, by class of status.",
+			requestBuckets), []string{"status"}),
+
 		breakerState: gauge("sidecar_breaker_state",
 			"Circuit breaker: 0 closed, 1 half-open, 2 open.", "redis"),
 		breakerTrips: counter("sidecar_breaker_trips_total",
@@ -105,6 +111,8 @@ func New(registry prometheus.Registerer) *Metrics {
 
 // Names of the metrics that are collected at each scrape.
 const (
+	backendUp = "sidecar_backend_up"
+
 	poolHits        = "sidecar_redis_pool_hits_total"
 	poolMisses      = "sidecar_redis_pool_misses_total"
 	poolTimeouts    = "sidecar_redis_pool_timeouts_total"

@@ -54,6 +54,8 @@ func exercised(t *testing.T) recorder {
 	m.JobProcessed("npc_generation", "succeeded")
 	m.AuthFailed(AuthFailureJob)
 	m.PolicyReload(nil)
+	m.BackendAsked("2xx", time.Millisecond)
+	m.Backend(func() (up, known bool) { return true, true })
 	m.Build("1.0", "abc", "go1.26")
 	r := m.Redis("cache")
 	r.Breaker(BreakerClosed)

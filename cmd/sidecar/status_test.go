@@ -1,0 +1,90 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"sidecar/test/proc"
+)
+
+var errNoLine = errors.New("there is no line")
+
+// backendStatus is the backend's part of /status.
+type backendStatus struct {
+	Status  string
+	Reasons []string
+	Breaker map[string]string
+	Backend struct {
+		Reachable *bool
+		LastError string `json:"last_error"`
+		Answers   map[string]int
+		RecentMS  float64 `json:"recent_ms"`
+	}
+}
+
+func (e *embedded) status() (s backendStatus) {
+	e.t.Helper()
+	_, _, body := e.ask("GET", e.ops+"/status", "")
+	if err := json.Unmarshal([]byte(body), &s); err != nil {
+		e.t.Fatalf("%v: %s", err, body)
+	}
+	return s
+}
+
+func TestStatusMetricsAndLogKnowTheBackend(t *testing.T) {
+	t.Parallel()
+	e := embed(t)
+	if s := e.status(); s.Backend.Reachable != nil {
+		t.Errorf("before anything was asked: %+v", s)
+	}
+	for _, path := range []string{"/items/1", "/items/2", "/elsewhere"} {
+		e.ask("GET", e.data+path, "")
+	}
+	s := e.status()
+	if b := s.Backend; b.Reachable == nil || !*b.Reachable || b.Answers["2xx"] < 3 || b.RecentMS <= 0 || s.Breaker["cache"] != "closed" {
+		t.Errorf("%+v", s)
+	}
+	_, _, metrics := e.ask("GET", e.ops+"/metrics", "")
+	for _, want := range []string{
+		`sidecar_backend_up 1`, `sidecar_backend_request_duration_seconds_count{status="2xx"} `,
+		`sidecar_bypasses_total{reason="no-route",route="none"} 1`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	if strings.Contains(e.log.String(), "msg=request") {
+		t.Errorf("a good request has a line: %s", e.log)
+	}
+}
+
+func TestABackendThatIsAwayIsNamed(t *testing.T) {
+	t.Parallel()
+	e := embed(t, "BACKEND_URL=http://127.0.0.1:1")
+	if status, _, _ := e.ask("GET", e.data+"/items/1?token=tiger", "", "X-Request-Id: r-17"); status != 502 {
+		t.Errorf("answered %d", status)
+	}
+	s := e.status()
+	if b := s.Backend; s.Status != "degraded" || b.Reachable == nil || *b.Reachable || !strings.Contains(b.LastError, "refused") ||
+		b.Answers["failed"] == 0 || !strings.Contains(strings.Join(s.Reasons, "; "), "the API does not answer") {
+		t.Errorf("%+v", s)
+	}
+	proc.Await(t, 20*time.Second, func() error { // the line comes after the answer
+		if !strings.Contains(e.log.String(), "msg=request") {
+			return errNoLine
+		}
+		return nil
+	})
+	log := e.log.String()
+	for _, want := range []string{"level=WARN", "path=/items/1", "status=502", "client=127.0.0.1", "request_id=r-17", "refused"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %s: %s", want, log)
+		}
+	}
+	if strings.Contains(log, "tiger") {
+		t.Errorf("the query is in the log: %s", log)
+	}
+}

@@ -1,0 +1,125 @@
+package backend
+
+import (
+	"context"
+	"math"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// An Outcome is the outcome of one request to the backend: a label from a closed list.
+type Outcome int
+
+// The outcomes: the classes of status, and no answer.
+const (
+	Informational1xx Outcome = iota // a switch of protocols
+	Success2xx
+	Redirection3xx
+	ClientError4xx
+	ServerError5xx // and unknown classes (RFC 9110 §15)
+	Failed         // no answer
+	Canceled       // the client left before there was one
+	outcomes
+)
+
+// String is the outcome as a label.
+func (o Outcome) String() string {
+	return [...]string{"1xx", "2xx", "3xx", "4xx", "5xx", "failed", "canceled"}[o]
+}
+
+// outcomeOf is the outcome of a request that was sent under ctx.
+func outcomeOf(ctx context.Context, resp *http.Response, err error) Outcome {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return Canceled
+	case err != nil:
+		return Failed
+	case resp.StatusCode >= 600:
+		return ServerError5xx
+	}
+	return Outcome(resp.StatusCode/100 - 1)
+}
+
+// A Report is what the requests to the backend have shown.
+type Report struct {
+	// Reachable is nil before the first of them.
+	Reachable   *bool             `json:"reachable"`
+	LastAnswer  *time.Time        `json:"last_answer,omitempty"`
+	LastError   string            `json:"last_error,omitempty"` // of the last one that got no answer
+	LastErrorAt *time.Time        `json:"last_error_at,omitempty"`
+	Answers     map[string]uint64 `json:"answers"` // by class of status; failed, canceled
+	// RecentMS is the mean time to the head of an answer, of about the last hundred.
+	RecentMS float64 `json:"recent_ms"`
+}
+
+// A record counts the requests to the backend.
+type record struct {
+	counts [outcomes]atomic.Uint64
+	recent atomic.Uint64 // bits of the mean in seconds
+	answer atomic.Int64  // of the last answer, Unix nanoseconds
+	fault  atomic.Pointer[fault]
+}
+
+type fault struct {
+	text string
+	at   time.Time
+}
+
+// weight is that of one answer in the mean.
+const weight = 0.02
+
+// note counts a request that began at start.
+func (r *record) note(o Outcome, start, now time.Time, err error) {
+	switch r.counts[o].Add(1); o {
+	case Canceled:
+	case Failed:
+		r.failed(err, now)
+	default:
+		r.answer.Store(now.UnixNano())
+		r.took(now.Sub(start))
+	}
+}
+
+// failed notes that the backend did not answer.
+func (r *record) failed(err error, now time.Time) { r.fault.Store(&fault{err.Error(), now}) }
+
+// took makes a time part of the mean.
+func (r *record) took(d time.Duration) {
+	for {
+		before := r.recent.Load()
+		mean := math.Float64frombits(before)
+		if mean == 0 {
+			mean = d.Seconds()
+		}
+		mean += weight * (d.Seconds() - mean)
+		if r.recent.CompareAndSwap(before, math.Float64bits(mean)) {
+			return
+		}
+	}
+}
+
+// Report returns what is known now.
+func (b *Backend) Report() Report {
+	r := &b.record
+	out := Report{Answers: map[string]uint64{}}
+	for o := range outcomes {
+		if n := r.counts[o].Load(); n > 0 {
+			out.Answers[o.String()] = n
+		}
+	}
+	out.RecentMS = math.Round(math.Float64frombits(r.recent.Load())*1e6) / 1e3
+	answered, fault := r.answer.Load(), r.fault.Load()
+	if answered != 0 {
+		at := time.Unix(0, answered).UTC()
+		out.LastAnswer, out.Reachable = &at, new(bool)
+		*out.Reachable = true
+	}
+	if fault != nil {
+		at := fault.at.UTC()
+		out.LastError, out.LastErrorAt = fault.text, &at
+		reachable := answered > fault.at.UnixNano()
+		out.Reachable = &reachable
+	}
+	return out
+}
