@@ -313,6 +313,50 @@ func TestThePasswordOfTheJobStoreIsRotatedUnderLoad(t *testing.T) {
 	}
 }
 
+func TestASidecarHoldsNoMoreConnectionsThanTheDocsSay(t *testing.T) {
+	t.Parallel()
+	cache, jobs := redisd.Start(t), redisd.Start(t)
+	f := &failover{t: t}
+	f.writer.start(t, f.api(), "available", append(append(variables(t, "REDIS_", cache.Redis()), variables(t, "JOBS_REDIS_", jobs.Redis())...),
+		"REDIS_POOL_SIZE=3", "JOBS_REDIS_POOL_SIZE=2")...)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var clients sync.WaitGroup
+	for i := range 12 {
+		clients.Go(func() {
+			for ctx.Err() == nil {
+				switch i % 4 {
+				case 0:
+					f.ask("PUT", f.writer.url+"/value")
+				case 1:
+					f.enqueue(f.writer)
+				default:
+					f.ask("GET", f.writer.url+"/value")
+				}
+			}
+		})
+	}
+	most := 0
+	for ctx.Err() == nil {
+		n := 0
+		for _, server := range []*redisd.Server{cache, jobs} {
+			for line := range strings.Lines(fmt.Sprint(server.Do("CLIENT", "LIST"))) {
+				if !strings.Contains(line, "cmd=client|list") { // the test's own
+					n++
+				}
+			}
+		}
+		most = max(most, n)
+	}
+	clients.Wait()
+	if most > 3+2+5 || most < 3+2+2 {
+		t.Errorf("%d connections at once, want at most %d", most, 3+2+5)
+	}
+	if status := f.writer.status(t); !strings.Contains(status, `"pool_size": 3`) || !strings.Contains(status, `"pool_size": 2`) {
+		t.Errorf("%s", status)
+	}
+}
+
 // idsOf are the ids of the sidecars' connections to a server.
 func idsOf(s *redisd.Server) map[string]bool {
 	ids := map[string]bool{}

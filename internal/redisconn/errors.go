@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
@@ -71,7 +73,8 @@ func isAccess(err error) bool {
 		return false
 	}
 	if _, ok := errors.AsType[*tlsError](err); ok {
-		return !isTimeout(err)
+		// A server that ends, or hangs, refuses nothing.
+		return !isTimeout(err) && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET)
 	}
 	return isReply(err) && says(err.Error(), letIn) || strings.Contains(err.Error(), alert)
 }
