@@ -77,6 +77,15 @@ func (n Names) Slots(scope Digest) string { return n.prefix + ":jr:{" + scope.St
 // Line holds the jobs of a route that wait for a slot.
 func (n Names) Line(scope Digest) string { return n.prefix + ":jw:{" + scope.String() + "}" }
 
+// Scheduler is the lease of the sidecar that submits the jobs of schedules; its counter lies on the
+// same slot.
+func (n Names) Scheduler() (lease, counter string) {
+	return n.prefix + ":jl:{schedules}", n.prefix + ":jl:{schedules}:fence"
+}
+
+// Schedule holds the last tick of a schedule, by its name.
+func (n Names) Schedule(name string) string { return n.prefix + ":js:{" + name + "}" }
+
 // JobNews is the channel on which changes of jobs are published.
 func (n Names) JobNews() string { return n.prefix + ":jobs" }
 

@@ -15,13 +15,7 @@ import (
 func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 	var after yamldoc.Node
 	fields := []yamldoc.Field{
-		field("queue", func(n yamldoc.Node) {
-			var ok bool
-			b.Queue, ok = l.Text(n, "queue")
-			if ok && len(l.options.Queues) > 0 && !slices.Contains(l.options.Queues, b.Queue) {
-				l.Fault(n, "no worker serves the queue %q: JOBS_QUEUES has %s", b.Queue, strings.Join(l.options.Queues, ", "))
-			}
-		}),
+		field("queue", func(n yamldoc.Node) { b.Queue = l.queue(n) }),
 		field("max_retry", func(n yamldoc.Node) { b.MaxRetry = l.Integer(n, "max_retry", 0) }),
 		field("retention", func(n yamldoc.Node) { b.Retention = l.Positive(n, "retention") }),
 		field("timeout", func(n yamldoc.Node) { b.Timeout = l.Positive(n, "timeout") }),
@@ -121,22 +115,4 @@ func defaultJob() JobPlan {
 		After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key",
 		MaxPending: 1000, MaxPendingPerCaller: 100,
 	}
-}
-
-// schedules are checked as far as their types go, and refused: they are not built yet.
-func (l *loader) schedules(n yamldoc.Node) {
-	if n.IsEmptyList() {
-		return
-	}
-	text := func(what string) func(yamldoc.Node) { return func(n yamldoc.Node) { l.Text(n, what) } }
-	for _, s := range l.List(n, "schedules") {
-		l.Mapping(s, "a schedule",
-			field("name", text("name")), field("cron", text("cron")), field("timezone", text("timezone")), field("queue", text("queue")),
-			field("request", func(n yamldoc.Node) {
-				l.Mapping(n, "request",
-					field("method", text("method")), field("path", text("path")),
-					field("headers", func(n yamldoc.Node) { l.Pairs(n, "headers") }), field("body", func(yamldoc.Node) {}))
-			}))
-	}
-	l.Fault(n, "schedules are not built yet: take them out")
 }

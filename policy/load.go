@@ -71,6 +71,7 @@ type loader struct {
 	cache                           cacheBlock // defaults
 	job                             JobPlan    // defaults
 	routes                          []*draft
+	scheduled                       []*Schedule
 	matcher                         pattern.Matcher[*draft]
 	shapes                          map[*cachekeys.Template][]string // see touches
 

@@ -16,11 +16,12 @@ import (
 
 // A Table is a policies file in force. It is immutable and safe for concurrent use.
 type Table struct {
-	version string
-	rules   cachekeys.Tag
-	routes  []*route
-	matcher pattern.Matcher[*route]
-	denies  bool
+	version   string
+	rules     cachekeys.Tag
+	routes    []*route
+	schedules []*Schedule
+	matcher   pattern.Matcher[*route]
+	denies    bool
 	// some route is about a GET as a write
 	writesOnGET bool
 	identifier  *caller.Identifier
@@ -34,7 +35,7 @@ type Table struct {
 func (l *loader) table(version string) *Table {
 	t := &Table{
 		version: version, rules: cachekeys.Rules(l.rulesDigest()), routes: l.liveRoutes(),
-		secret: l.options.Secret, maxInspect: l.options.MaxInspect,
+		secret: l.options.Secret, maxInspect: l.options.MaxInspect, schedules: l.scheduled,
 	}
 	for _, r := range t.routes {
 		for _, p := range r.patterns {
@@ -169,9 +170,12 @@ func sources(r *route) []string {
 	return out
 }
 
-// HasJobs reports whether some route makes jobs.
+// Schedules are the recurring requests, in the order of the file.
+func (t *Table) Schedules() []*Schedule { return t.schedules }
+
+// HasJobs reports whether some route or schedule makes jobs.
 func (t *Table) HasJobs() bool {
-	return slices.ContainsFunc(t.routes, func(r *route) bool { return r.kind == Job })
+	return len(t.schedules) > 0 || slices.ContainsFunc(t.routes, func(r *route) bool { return r.kind == Job })
 }
 
 // JobCORS is the cors of a job route, by its name, or for "" the first that allows the origin; nil:

@@ -21,6 +21,7 @@ import (
 	"sidecar/internal/invalidation"
 	"sidecar/internal/jobs"
 	"sidecar/internal/keysecret"
+	"sidecar/internal/lease"
 	"sidecar/internal/ops"
 	"sidecar/internal/peek"
 	"sidecar/internal/reason"
@@ -240,8 +241,10 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 	}
 	s.jobs, err = jobs.New(jobs.Options{
 		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer, Secret: s.secret.Value,
-		Plan:    s.policies.Plan,
-		Backend: s.backend, Unsent: backend.IsUnsent, Invalidator: s.invalidator,
+		Plan:      s.policies.Plan,
+		Schedules: func() []*policy.Schedule { return s.policies.Table().Schedules() },
+		Leases:    lease.New(lease.Options{Conn: s.jobsConn, Term: scheduleTerm}),
+		Backend:   s.backend, Unsent: backend.IsUnsent, Invalidator: s.invalidator,
 		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency, MaxInspectBody: int64(s.cfg.MaxInspect),
 		DrainTimeout: s.cfg.Shutdown * 2 / 3, EndTimeout: s.cfg.Shutdown,
 		Queued:    s.metrics.JobQueued,
@@ -253,6 +256,9 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 	}
 	return err
 }
+
+// scheduleTerm is how long nobody runs schedules after their leader died.
+const scheduleTerm = 5 * time.Second
 
 // scrapeTimeout bounds how long a scrape of the metrics waits for the job store.
 const scrapeTimeout = time.Second

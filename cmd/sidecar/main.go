@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	_ "time/tzdata" // the image has no time zones, and schedules name them
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"

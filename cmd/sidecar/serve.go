@@ -24,6 +24,7 @@ func (s *sidecar) run(ctx context.Context) error {
 			s.log.Error("the workers ended", "error", err)
 		}
 	})
+	working.Go(func() { s.jobs.RunSchedules(workers) })
 	failed := make(chan error, 2)
 	for _, server := range []serving{s.data, s.ops} {
 		background.Go(func() {

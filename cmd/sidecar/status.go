@@ -72,6 +72,7 @@ func (s *sidecar) reporters() []ops.Reporter {
 		report(s.reportAdvice),
 		s.secret,
 		s.jobs,
+		report(s.jobs.ReportSchedules),
 	}
 }
 

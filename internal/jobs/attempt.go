@@ -24,7 +24,7 @@ const maxCutOffs = 10
 // records its outcome. A client that sees the job done therefore sees no older data. ctx is that of
 // asynq's task, and ends when the lease does; own is that of the attempt.
 func (j *Jobs) attempt(ctx, own context.Context, r Record, req *Request) error {
-	plan := j.Plan(req.view(), r.Queued)
+	plan := j.planOf(r, req)
 	if plan.Kind != policy.Job {
 		return j.unknownRoute(ctx, r)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/lease"
 	"sidecar/internal/redisconn"
 	"sidecar/policy"
 )
@@ -67,6 +68,9 @@ type Options struct {
 	Backend     Backend
 	Unsent      func(error) bool // the error means that nothing was sent; nil: none does
 	Invalidator Invalidator
+
+	Schedules func() []*policy.Schedule // in force; nil: none
+	Leases    *lease.Leases             // in the job store; nil: this sidecar never runs schedules
 
 	Queues         map[string]int // as in the policies, with their weights
 	Concurrency    int            // attempts at once in this process; 0: none, only enqueue

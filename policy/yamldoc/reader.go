@@ -1,6 +1,7 @@
 package yamldoc
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -244,6 +245,21 @@ func keyText(k ast.MapKeyNode) string {
 		return s.Value
 	}
 	return k.GetToken().Value
+}
+
+// Value is a value of any kind, of the types of encoding/json.
+func (r *Reader) Value(n Node) (any, error) {
+	var v any
+	if err := yaml.NodeToValue(n.tree, &v); err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	var out any
+	err = json.Unmarshal(text, &out)
+	return out, err
 }
 
 // List are the elements of a list.
