@@ -212,8 +212,8 @@ func (j *Jobs) tickOf(s *policy.Schedule, tick time.Time) Submission {
 	}
 }
 
-// planOf is the plan of a job's request. That of a schedule runs though no job route matches it, and
-// though clients are denied its path.
+// planOf is the plan of a job's request. That of a schedule runs though no job route matches it,
+// and though clients are denied its path.
 func (j *Jobs) planOf(r Record, req *Request) *policy.Plan {
 	plan := j.Plan(req.view(), r.Queued)
 	name, ok := strings.CutPrefix(r.Owner, scheduleOwner)
