@@ -44,8 +44,7 @@ func newScheduling(t *testing.T, api *ticks, content string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var w *world
-	w = newWorld(t, shared, answer(200), func(o *Options) {
+	w := newWorld(t, shared, answer(200), func(o *Options) {
 		o.Plan, o.Schedules = table.Plan, table.Schedules
 	})
 	w.Leases = lease.New(lease.Options{Conn: w.conn, Term: time.Second})
