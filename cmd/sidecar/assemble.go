@@ -365,6 +365,7 @@ func (s *sidecar) opsHandler() http.Handler {
 		Redis:      s.cache.Healthy,
 		Reporters:  s.reporters(),
 		Purger:     s.invalidator,
+		Queue:      adminQueue{s.jobs},
 		Policies:   s.policiesInForce,
 		Reload:     s.policies.Reload,
 		Leave:      s.sendElsewhere,

@@ -146,6 +146,29 @@ func TestTheHealthCheckAsksTheOpsAddress(t *testing.T) {
 	}
 }
 
+func TestJobsAreLookedAtFromAShell(t *testing.T) {
+	t.Parallel()
+	e := embed(t)
+	env := []string{"ADMIN_TOKEN=admin-secret"}
+	for _, c := range []struct {
+		args   string
+		status int
+		says   string
+	}{
+		{"jobs ls", exitDone, `"jobs": []`},
+		{"jobs ls --status failed", exitDone, `"queues"`},
+		{"jobs ls --status dead", exitFaulty, "status is queued"},
+		{"jobs show AAAAAAAAAAAAAAAAAAAAAA", exitFaulty, "no such job"},
+		{"jobs retry AAAAAAAAAAAAAAAAAAAAAA", exitFaulty, "no such job"},
+		{"jobs cancel AAAAAAAAAAAAAAAAAAAAAA", exitFaulty, "no such job"},
+	} {
+		got := runArgs(t, env, append(strings.Fields(c.args), "--ops", e.ops)...)
+		if got.status != c.status || !strings.Contains(got.stdout+got.stderr, c.says) {
+			t.Errorf("%s: %+v", c.args, got)
+		}
+	}
+}
+
 func TestAPurgeNamesTagsAndURLs(t *testing.T) {
 	t.Parallel()
 	e := embed(t)

@@ -122,7 +122,7 @@ func rootCommand(c console) *cobra.Command {
 	root.SetHelpTemplate("{{.UsageString}}")
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(c), demoCommand(c), validateCommand(c), explainCommand(c),
-		schemaCommand(c), purgeCommand(c), healthcheckCommand(c), leaveCommand(c),
+		schemaCommand(c), purgeCommand(c), jobsCommand(c), healthcheckCommand(c), leaveCommand(c),
 		envCommand(c), versionCommand(c))
 	return root
 }

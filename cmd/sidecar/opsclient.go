@@ -18,6 +18,9 @@ import (
 // An opsClient talks to a running sidecar's ops address.
 type opsClient struct{ url, token string }
 
+// maxAnswer bounds what is read of an answer, in bytes.
+const maxAnswer = 4 << 20
+
 // opsFlag adds the flag for the ops address of a running sidecar.
 func opsFlag(flags *pflag.FlagSet) *string {
 	return flags.String("ops", "", "ops address of the sidecar, a `URL` like http://127.0.0.1:9090"+
@@ -70,9 +73,14 @@ const opsTimeout = 10 * time.Second
 
 // post posts JSON to an endpoint and returns the answer.
 func (s opsClient) post(ctx context.Context, endpoint string, body []byte) (string, error) {
+	return s.send(ctx, http.MethodPost, endpoint, body)
+}
+
+// send sends a request as the administrator and returns the answer, which is to be a success.
+func (s opsClient) send(ctx context.Context, method, endpoint string, body []byte) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, opsTimeout)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url+endpoint, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, method, s.url+endpoint, bytes.NewReader(body))
 	if err != nil {
 		return "", err
 	}
@@ -83,11 +91,11 @@ func (s opsClient) post(ctx context.Context, endpoint string, body []byte) (stri
 		return "", fmt.Errorf("no sidecar answers there: %w", err)
 	}
 	defer response.Body.Close()
-	content, err := io.ReadAll(io.LimitReader(response.Body, 1<<16))
+	content, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return "", err
 	}
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode/100 != 2 {
 		return "", fmt.Errorf("the sidecar answered %s: %s", response.Status, strings.TrimSpace(string(content)))
 	}
 	return strings.TrimSpace(string(content)), nil

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"testing"
 	"time"
+
+	"sidecar/test/redisd"
 )
 
 func TestChangesOfAJobAreHeardByOtherSidecars(t *testing.T) {
@@ -83,4 +85,17 @@ func TestATaskWhoseNewsIsLostIsFound(t *testing.T) {
 	r.Do("HSET", w.taskKey(id), "state", "pending")
 	r.Do("LPUSH", asynqKey(queue, "pending"), id)
 	awaitTrue(t, "it is taken", func() bool { return r.Do("LLEN", asynqKey(queue, "pending")) == int64(0) })
+}
+
+func TestTheQueuesAreKnownAfterTheStoreCameBackEmpty(t *testing.T) {
+	t.Parallel()
+	r := redisd.Start(t)
+	w := newWorld(t, r, answer(201))
+	w.accept(w.submission("a sword", ""))
+	r.Do("FLUSHALL")
+	w.accept(w.submission("a shield", ""))
+	states, err := w.States(t.Context())
+	if err != nil || states["default"].Pending != 1 {
+		t.Errorf("%+v, %v", states, err)
+	}
 }

@@ -44,9 +44,12 @@ func (j *Jobs) States(ctx context.Context) (map[string]QueueState, error) {
 			return err
 		}
 		for queue := range j.Queues {
-			out[queue] = QueueState{}
-			if !slices.Contains(known, j.queue.asynq(queue)) {
-				continue // nothing was ever enqueued
+			if name := j.queue.asynq(queue); !slices.Contains(known, name) {
+				// asynq enters the name once in the life of a process, and the store may have come
+				// back without it.
+				if err := c.SAdd(ctx, "asynq:queues", name).Err(); err != nil {
+					return err
+				}
 			}
 			info, err := inspector.GetQueueInfo(j.queue.asynq(queue))
 			if err != nil {

@@ -28,6 +28,7 @@ type Options struct {
 	Redis      func() error                    // nil error: Redis answers
 	Reporters  []Reporter
 	Purger     Purger
+	Queue      Queue
 	Policies   func() any             // those in force, for /admin/policies
 	Reload     func() error           // read the policies again
 	Leave      func()                 // send clients elsewhere, and serve on
@@ -48,6 +49,10 @@ func Handler(o Options) http.Handler {
 	mux.HandleFunc("GET /status", o.status)
 	mux.Handle("GET /metrics", o.Metrics)
 	mux.Handle("POST /admin/purge", o.admin(o.purge))
+	mux.Handle("GET /admin/jobs", o.admin(o.listJobs))
+	mux.Handle("GET /admin/jobs/{id}", o.admin(o.withJob(o.showJob)))
+	mux.Handle("DELETE /admin/jobs/{id}", o.admin(o.withJob(o.cancelJob)))
+	mux.Handle("POST /admin/jobs/{id}/retry", o.admin(o.withJob(o.retryJob)))
 	mux.Handle("GET /admin/policies", o.admin(o.policies))
 	mux.Handle("POST /admin/reload", o.admin(o.reload))
 	mux.Handle("POST /admin/leave", o.admin(o.leave))

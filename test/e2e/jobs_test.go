@@ -222,3 +222,53 @@ func TestAKilledSidecarsJobRunsOnceMoreThoughItsPOSTHadBegunIt(t *testing.T) {
 		t.Errorf("the API was asked %d times, want 2: the request that was cut off, and one more", n)
 	}
 }
+
+func TestAKilledWorkersJobRunsAgainWithTheSameKey(t *testing.T) {
+	t.Parallel()
+	_, api := startGame(t, "NPC_DELAY=3s")
+	g := newGate(t, api)
+	policies := policiesFile(t, `{version: 1, routes: [
+  {name: npc_generation, match: "POST /api/v1/npc/generate", job: {mode: always, max_retry: 0}}]}`)
+	s := startBefore(t, g.URL, policies)
+	thorin := login(t, api, "thorin")
+	a := generate(t, s.url, "a ghost", thorin)
+	id := jobOf(t, a).JobID
+	proc.Await(t, 20*time.Second, func() error {
+		if n := g.asked(generation); n != 1 {
+			return fmt.Errorf("the API was asked %d times", n)
+		}
+		return nil
+	})
+	s.sidecar.Kill()
+	if _, ok := s.redis.Do("ZSCORE", "asynq:{default}:lease", id).(string); !ok {
+		t.Fatal("the dead worker has no lease")
+	}
+	s.redis.Do("ZADD", "asynq:{default}:lease", "XX", time.Now().Add(-time.Minute).Unix(), id) // time goes by
+	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(), policies)
+	if j := s.awaitJob(a, thorin); j.Status != "succeeded" || j.Attempts != 2 {
+		t.Errorf("%+v", j)
+	}
+	if n := g.asked(generation); n != 2 {
+		t.Errorf("the API was asked %d times, want 2", n)
+	}
+}
+
+func TestASlowPOSTOfModeAfterIsFollowedByEventsAndCanceled(t *testing.T) {
+	t.Parallel()
+	_, api := startGame(t, "NPC_DELAY=30s")
+	g := newGate(t, api)
+	s := startBefore(t, g.URL, policiesFile(t, patientPolicies))
+	thorin := login(t, api, "thorin")
+	url := s.url + jobOf(t, generate(t, s.url, "a ghost", thorin)).StatusURL
+	events := make(chan answer, 1)
+	go func() {
+		a, _ := try(t.Context(), http.MethodGet, url, nil, thorin, "Accept: text/event-stream")
+		events <- a
+	}()
+	if a := do(t, http.MethodDelete, url, nil, thorin); a.status != http.StatusOK || jobOf(t, a).Status != "canceled" {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := <-events; !strings.Contains(string(a.body), `"status":"canceled"`) {
+		t.Errorf("the events are %s", a.body)
+	}
+}
