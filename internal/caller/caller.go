@@ -2,7 +2,7 @@
 // entries and jobs of different callers apart, and returns the verified claims of a token. If the
 // caller is not certain, it says so, and the cache is bypassed.
 //
-// One request by file names: identify, credentials (and cookies), token (and keys).
+// One request by file names: identify, credentials (and cookies), remember, token (and keys).
 package caller
 
 import (

@@ -31,7 +31,7 @@ func New(c Config, secret func() []byte) (*Identifier, error) {
 	i.inQuery = slices.ContainsFunc(c.Credentials, func(c Credential) bool { return c.Query })
 	i.inCookies = slices.ContainsFunc(c.Credentials, func(c Credential) bool { return c.Cookie })
 	if c.JWT != nil {
-		tokens, err := newVerifier(c.JWT)
+		tokens, err := newVerifier(c.JWT, c.ID)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +103,7 @@ func (i *Identifier) identify(id *cachekeys.Hasher, found []presented, now time.
 		if !ok {
 			return Caller{Bypass: reason.TokenInvalid}
 		}
-		if claims != nil && !claims.same(verified, i.config.ID) {
+		if claims != nil && !claims.same(verified) {
 			return Caller{Bypass: reason.TokenAmbiguous}
 		}
 		claims = claims.merge(verified)
@@ -111,11 +111,10 @@ func (i *Identifier) identify(id *cachekeys.Hasher, found []presented, now time.
 	if claims == nil {
 		return Caller{ID: text(id)}
 	}
-	who, ok := claims.identity(i.config.ID)
-	if !ok { // the token lacks a claim of `id`
+	if !claims.identifies { // the token lacks a claim of `id`
 		return Caller{Bypass: reason.TokenInvalid}
 	}
-	id.Add("token", who)
+	id.Add("token", claims.who)
 	c := Caller{ID: text(id), Expires: claims.expires}
 	if opaque == 0 {
 		// Beside an unverified credential, the token does not decide the response alone. From a raw

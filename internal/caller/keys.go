@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"sidecar/cachekeys"
 )
 
 // Times and bounds of keys.
@@ -29,24 +31,35 @@ const (
 type verifier struct {
 	algorithms       []jose.SignatureAlgorithm
 	issuer, audience string
-	typ              string // that a token has to have; "": any
+	typ              string              // that a token has to have; "": any
+	id               *cachekeys.Template // of Config
 	read             func(ctx context.Context) ([]jose.JSONWebKey, error)
-	keys             atomic.Pointer[[]jose.JSONWebKey]
-	wanted           chan struct{} // a token named an unknown key
+	keys             atomic.Pointer[keySet] // nil: not read yet
+	wanted           chan struct{}          // a token named an unknown key
+}
+
+// A keySet is what one read of the keys gave, with the tokens that it has verified: they are
+// forgotten with the keys.
+type keySet struct {
+	keys   []jose.JSONWebKey
+	tokens remembered
 }
 
 // newVerifier reads the keys, unless they come from a URL.
-func newVerifier(j *JWT) (*verifier, error) {
+func newVerifier(j *JWT, id *cachekeys.Template) (*verifier, error) {
 	if err := j.Check(); err != nil {
 		return nil, err
 	}
-	v := &verifier{issuer: j.Issuer, audience: j.Audience, typ: j.Type, wanted: make(chan struct{}, 1)}
+	v := &verifier{
+		issuer: j.Issuer, audience: j.Audience, typ: j.Type, id: id,
+		wanted: make(chan struct{}, 1),
+	}
 	for _, a := range j.Algorithms {
 		v.algorithms = append(v.algorithms, jose.SignatureAlgorithm(a))
 	}
 	switch {
 	case len(j.Secret) > 0:
-		v.keys.Store(&[]jose.JSONWebKey{{Key: padded(j.Secret)}})
+		v.use([]jose.JSONWebKey{{Key: padded(j.Secret)}})
 		return v, nil
 	case j.JWKSURL != "":
 		v.read = func(ctx context.Context) ([]jose.JSONWebKey, error) {
@@ -81,8 +94,15 @@ func (v *verifier) refresh(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v.keys.Store(&keys)
+	v.use(keys)
 	return nil
+}
+
+// use replaces the keys. What the former ones verified is forgotten.
+func (v *verifier) use(keys []jose.JSONWebKey) {
+	if former := v.keys.Swap(&keySet{keys: keys}); former != nil {
+		former.tokens.end()
+	}
 }
 
 // run reads the keys again periodically, since they rotate. While a source fails, the present keys
@@ -130,14 +150,9 @@ func (v *verifier) pause(ctx context.Context, wait time.Duration) bool {
 
 // keysFor returns the keys that may have signed a token with this key id: those with the same id,
 // or without one.
-func (v *verifier) keysFor(id string) []jose.JSONWebKey {
-	all := v.keys.Load()
-	if all == nil {
-		v.want()
-		return nil
-	}
+func (v *verifier) keysFor(id string, set *keySet) []jose.JSONWebKey {
 	var out []jose.JSONWebKey
-	for _, k := range *all {
+	for _, k := range set.keys {
 		if id == "" || k.KeyID == "" || k.KeyID == id {
 			out = append(out, k)
 		}

@@ -26,20 +26,42 @@ const maxToken = 16 << 10
 type claimSet struct {
 	all     map[string]any // numbers as json.Number
 	header  string         // canonical text of the protected header but alg
-	expires time.Time      // zero: never
+	expires time.Time      // exp; zero: never
+	begins  time.Time      // nbf; zero: always
+	// the caller's identity; false: the claims lack one of the id template
+	who        string
+	identifies bool
+	cost       int // bytes that it takes
 }
 
-// verify checks the signature, exp, nbf, iss and aud, without leeway. Without a valid token the
-// backend decides.
+// verify returns the claims of a token whose signature, exp, nbf, iss and aud hold, without leeway.
+// Without a valid token the backend decides.
 func (v *verifier) verify(token string, now time.Time) (*claimSet, bool) {
 	if len(token) > maxToken {
 		return nil, false
 	}
+	set := v.keys.Load()
+	if set == nil {
+		v.want()
+		return nil, false
+	}
+	if c := set.tokens.get(token, now); c != nil {
+		return c, true
+	}
+	c, ok := v.check(set, token, now)
+	if ok {
+		set.tokens.put(token, c)
+	}
+	return c, ok
+}
+
+// check is verify for a token that is not remembered.
+func (v *verifier) check(set *keySet, token string, now time.Time) (*claimSet, bool) {
 	signed, err := jose.ParseSignedCompact(token, v.algorithms)
 	if err != nil || len(signed.Signatures) != 1 {
 		return nil, false
 	}
-	payload, ok := v.payload(signed)
+	payload, ok := v.payload(signed, set)
 	if !ok {
 		return nil, false
 	}
@@ -55,7 +77,12 @@ func (v *verifier) verify(token string, now time.Time) (*claimSet, bool) {
 	if text, _ := json.Marshal(c.all); bytes.ContainsRune(text, utf8.RuneError) {
 		return nil, false // not UTF-8: json would decode different callers to the same text
 	}
-	return c, v.holds(c, now)
+	if !v.holds(c, now) {
+		return nil, false
+	}
+	c.who, c.identifies = c.identity(v.id)
+	c.cost = claimSetCost + len(c.header) + len(c.who) + costOf(c.all)
+	return c, true
 }
 
 // header is the canonical text of the token's protected header without alg: a key for each tenant
@@ -123,9 +150,9 @@ func distinct(content []byte) bool {
 }
 
 // payload returns the signed content, if any fitting key verifies it.
-func (v *verifier) payload(signed *jose.JSONWebSignature) ([]byte, bool) {
+func (v *verifier) payload(signed *jose.JSONWebSignature, set *keySet) ([]byte, bool) {
 	header := signed.Signatures[0].Header
-	for _, k := range v.keysFor(header.KeyID) {
+	for _, k := range v.keysFor(header.KeyID, set) {
 		if k.Algorithm != "" && k.Algorithm != header.Algorithm {
 			continue
 		}
@@ -137,34 +164,39 @@ func (v *verifier) payload(signed *jose.JSONWebSignature) ([]byte, bool) {
 }
 
 func (v *verifier) holds(c *claimSet, now time.Time) bool {
-	exp, hasExp, ok := c.date("exp")
-	if !ok || hasExp && !now.Before(exp) {
+	var ok bool
+	if c.expires, ok = c.date("exp"); !ok {
 		return false
 	}
-	nbf, hasNbf, ok := c.date("nbf")
-	if !ok || hasNbf && now.Before(nbf) {
+	if c.begins, ok = c.date("nbf"); !ok || !c.isCurrent(now) {
 		return false
 	}
-	c.expires = exp
 	if v.issuer != "" && c.all["iss"] != v.issuer {
 		return false
 	}
 	return v.audience == "" || slices.Contains(c.audience(), v.audience)
 }
 
-// date reads a NumericDate (RFC 7519 §2). ok is false if the claim is present and malformed.
-func (c *claimSet) date(name string) (at time.Time, present, ok bool) {
+// isCurrent reports whether exp and nbf hold.
+func (c *claimSet) isCurrent(now time.Time) bool {
+	return (c.expires.IsZero() || now.Before(c.expires)) && !now.Before(c.begins)
+}
+
+// date reads a NumericDate (RFC 7519 §2), zero if the claim is absent. ok is false if it is
+// malformed.
+func (c *claimSet) date(name string) (at time.Time, ok bool) {
 	value, present := c.all[name]
 	if !present {
-		return time.Time{}, false, true
+		return time.Time{}, true
 	}
 	number, isNumber := value.(json.Number)
 	seconds, err := strconv.ParseFloat(string(number), 64)
 	if !isNumber || err != nil || math.Abs(seconds) > 1<<40 {
-		return time.Time{}, true, false
+		return time.Time{}, false
 	}
 	whole, fraction := math.Modf(seconds)
-	return time.Unix(int64(whole), int64(fraction*1e9)), true, true
+	at = time.Unix(int64(whole), int64(fraction*1e9))
+	return at, !at.IsZero() // zero, in the year 1, stands for none
 }
 
 // audience is aud: a string or a list of strings (§4.1.3).
@@ -207,17 +239,17 @@ func (c *claimSet) identity(id *cachekeys.Template) (string, bool) {
 }
 
 // same reports whether two tokens of one request identify the same caller.
-func (c *claimSet) same(other *claimSet, id *cachekeys.Template) bool {
-	mine, _ := c.identity(id)
-	others, _ := other.identity(id)
-	return mine == others && c.lasting() == other.lasting()
+func (c *claimSet) same(other *claimSet) bool {
+	return c.who == other.who && c.lasting() == other.lasting()
 }
 
 // merge returns c with the earlier expiry of both; c may be nil.
 func (c *claimSet) merge(other *claimSet) *claimSet {
 	if c != nil && !c.expires.IsZero() && (other.expires.IsZero() ||
 		c.expires.Before(other.expires)) {
-		return &claimSet{all: other.all, header: other.header, expires: c.expires}
+		merged := *other
+		merged.expires = c.expires
+		return &merged
 	}
 	return other
 }

@@ -79,6 +79,7 @@ func TestATokenThatDoesNotHoldBypasses(t *testing.T) {
 		{"exp null", with(`{"iss":"game","aud":"web","exp":null}`)},
 		{"exp as a list", with(`{"iss":"game","aud":"web","exp":[1000000060]}`)},
 		{"exp in microseconds", with(`{"iss":"game","aud":"web","exp":1000000060000000}`)},
+		{"exp at the zero of time.Time", with(`{"iss":"game","aud":"web","exp":-62135596800}`)},
 		{"exp beyond all time", with(`{"iss":"game","aud":"web","exp":1e300}`)},
 		{"exp that no float holds", with(`{"iss":"game","aud":"web","exp":1e999}`)},
 		{"nbf in the future", with(`{"iss":"game","aud":"web","nbf":1000000001}`)},
