@@ -54,13 +54,21 @@ func BenchmarkDirect(b *testing.B) {
 			b.Fatal(err)
 		}
 		defer backend.Close()
+		transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: idleConnections}
+		defer transport.CloseIdleConnections()
+		transported := func(
+			ctx context.Context, out *http.Request, _ Informational,
+		) (*http.Response, bool, error) {
+			resp, err := transport.RoundTrip(out.WithContext(ctx))
+			return resp, true, err
+		}
 		in := httptest.NewRequest("GET", "/api/v1/characters/c1?fields=name", nil)
 		in.Header = http.Header{"Accept": {"*/*"}, "Authorization": {"Bearer 0123456789"}, "User-Agent": {"bench/1"}, "Accept-Encoding": {"gzip"}}
 		out, _ := backend.Outgoing(in, in.URL.RawQuery)
 		for _, client := range []struct {
 			name string
 			send func(context.Context, *http.Request, Informational) (*http.Response, bool, error)
-		}{{"direct", backend.direct}, {"transport", backend.transported}} {
+		}{{"direct", backend.direct}, {"transport", transported}} {
 			get := func(b *testing.B, buf []byte) {
 				ctx, cancel := context.WithCancel(b.Context())
 				defer cancel()
