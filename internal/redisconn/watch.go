@@ -214,6 +214,9 @@ func (w *watch) admit(ctx context.Context, addr string, conn redis.Cmdable) erro
 	if before := w.servers[addr]; before == "" || !w.running.Load() {
 		w.servers[addr] = server
 	} else if before != server {
+		if w.others[addr].server == server {
+			return errReplaced // the watch knows, and waits
+		}
 		select {
 		case w.wake <- struct{}{}:
 		default:
