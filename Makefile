@@ -8,7 +8,7 @@ CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
 REDIS_RUNS ?= 10
 
-.PHONY: test tidy tools check unit modules fuzz check-rfc check-coherence check-redis check-model check-image build cross demo clean
+.PHONY: test tidy tools check unit modules fuzz check-rfc check-coherence check-redis check-model check-image check-alerts build cross demo clean
 
 test: tools check unit modules
 
@@ -74,6 +74,10 @@ check-model:
 # The steps of the Dockerfile, one by one, without Docker: size, user, no shell, a read-only root.
 check-image:
 	cd examples/compose && go test -count=1 -timeout 15m -v -run TestTheSteps . -args -image.build
+
+# Every alert fires once, and none does in a healthy run. promtool is in Debian's prometheus.
+check-alerts:
+	promtool test rules monitoring/rules_test.yaml
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/sidecar ./cmd/sidecar

@@ -68,7 +68,7 @@ func TestAWriteByTheOldPrimaryIsNotForgottenWithItsSidecar(t *testing.T) {
 		f.reader.way.Lead(f.replica.Addr())
 		filled := false
 		for begun := time.Now(); !filled && time.Since(begun) < 500*time.Millisecond; {
-			cache := f.ask("GET", f.reader.url).Header.Get("Cache-Status")
+			cache := f.ask("GET", f.reader.url+"/value").Header.Get("Cache-Status")
 			filled = strings.HasPrefix(cache, "sidecar; hit")
 		}
 		if !f.put(f.writer.url) {
@@ -76,7 +76,7 @@ func TestAWriteByTheOldPrimaryIsNotForgottenWithItsSidecar(t *testing.T) {
 		}
 		acknowledged := time.Now()
 		proc.Await(t, 20*time.Second, func() error {
-			resp := f.ask("GET", f.reader.url)
+			resp := f.ask("GET", f.reader.url+"/value")
 			if time.Since(acknowledged) < staleness || !strings.HasPrefix(resp.Header.Get("Cache-Status"), "sidecar; hit") {
 				return errors.New(resp.Header.Get("Cache-Status"))
 			}
@@ -203,13 +203,15 @@ func (f *failover) awaitHit(p process) {
 	})
 }
 
-// readAndWrite writes through one sidecar and reads through the other for a while.
+// readAndWrite writes through one sidecar and reads through the other for d, and for as long as it
+// takes until there are enough of both.
 func (f *failover) readAndWrite(d time.Duration) {
 	f.t.Helper()
 	var mu sync.Mutex
 	acknowledged := map[time.Time]int64{} // value by the time at which its write was answered
-	ctx, cancel := context.WithTimeout(f.t.Context(), d)
+	ctx, cancel := context.WithTimeout(f.t.Context(), d+time.Minute)
 	defer cancel()
+	enough := time.Now().Add(d)
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		for ctx.Err() == nil {
@@ -231,6 +233,9 @@ func (f *failover) readAndWrite(d time.Duration) {
 				f.t.Errorf("%v after the write of %d was acknowledged, the answer is %d", begun.Sub(at), value, got)
 				cancel()
 			}
+		}
+		if len(acknowledged) >= 5 && reads >= 100 && begun.After(enough) {
+			cancel()
 		}
 		mu.Unlock()
 		time.Sleep(2 * time.Millisecond)
