@@ -136,6 +136,34 @@ func TestATokenBesideARawCookieIsNotVerified(t *testing.T) {
 	}
 }
 
+// Python's http.cookies reads no cookie at all where the first one is named like an attribute.
+func TestATokenBehindACookieNamedLikeAnAttributeIsNotVerified(t *testing.T) {
+	c := withSecret()
+	c.Credentials = only("cookie:session").Credentials
+	token := "session=" + hs256(t, `{"sub":"7"}`)
+	clear := who(t, c, "Cookie: "+token)
+	for _, name := range []string{"path", "Path", "domain", "expires", "max-age", "Version", "comment", "secure",
+		"httponly", "SameSite", "partitioned"} {
+		got := who(t, c, "Cookie: "+name+"=x; "+token)
+		if got.Verified || got.Bypass != "" || got.ID == clear.ID || got.ID == "" {
+			t.Errorf("behind %s: %+v", name, got)
+		}
+		if behind := who(t, c, "Cookie: "+token+"; "+name+"=x"); !behind.Verified || behind.ID != clear.ID {
+			t.Errorf("before %s: %+v", name, behind)
+		}
+	}
+}
+
+// PHP reads no more than 1,000 cookies, Tomcat 200: what they leave out may be the credential.
+func TestMoreCookiesThanBrowsersKeepBypass(t *testing.T) {
+	for n, want := range map[int]reason.Reason{179: "", 180: reason.UnclearCredential, 1000: reason.UnclearCredential} {
+		line := "Cookie: " + strings.Repeat("a=1; ", n) + "session=a"
+		if got := who(t, only("cookie:session"), line); got.Bypass != want {
+			t.Errorf("%d before it: %+v", n, got)
+		}
+	}
+}
+
 func TestAnIgnoredCookieInAnotherFormBypasses(t *testing.T) {
 	for _, line := range []string{"csrf_x=1, session=a", `csrf="a;b"`, "csrf_x=1 session=a", "csrf"} {
 		if got := who(t, caller.Default(), "Cookie: "+line); got.Bypass != reason.UnclearCredential {

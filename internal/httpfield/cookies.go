@@ -8,8 +8,8 @@ import (
 // A Cookie is one pair of a Cookie field (RFC 6265 §4.2.1).
 type Cookie struct {
 	Name, Value string
-	// Raw: the value is not in the form of RFC 6265, as raw JSON is not. Some servers end it
-	// earlier, and some drop it and what follows.
+	// Raw: the value is not in the form of RFC 6265, as raw JSON is not, or the first cookie has
+	// the name of an attribute. Some servers end it earlier, and some drop it and what follows.
 	Raw bool
 }
 
@@ -17,7 +17,8 @@ type Cookie struct {
 // it, beyond the value of a Raw one: some end a value at a tab, some take a ';' in quotes for part
 // of the value, some trim, unquote or decode a name, some read one Cookie field only. The cookies
 // are then those of a split at every ';'. Space around a pair is accepted. Over HTTP/2, net/http
-// joins several Cookie fields with "; " (RFC 9113 §8.2.3); here several are not in form.
+// joins several Cookie fields with "; " (RFC 9113 §8.2.3); here several are not in form. Nor are
+// more than maxCookies.
 func Cookies(f Fields) (jar []Cookie, ok bool) {
 	lines := f.Values("Cookie")
 	ok = len(lines) <= 1
@@ -28,7 +29,7 @@ func Cookies(f Fields) (jar []Cookie, ok bool) {
 				continue
 			}
 			name, value, isPair := strings.Cut(pair, "=")
-			raw := !isCookieValue(value)
+			raw := !isCookieValue(value) || len(jar) == 0 && isCookieAttribute(name)
 			ok = ok && isPair && isCookieName(name) && (!raw || isClosed(value))
 			if !isPair {
 				name, value = "", pair
@@ -36,7 +37,21 @@ func Cookies(f Fields) (jar []Cookie, ok bool) {
 			jar = append(jar, Cookie{name, value, raw})
 		}
 	}
-	return jar, ok
+	return jar, ok && len(jar) <= maxCookies
+}
+
+// maxCookies is how many cookies browsers keep for a site. Servers read 200 of them (Tomcat), 1,000
+// (PHP) or 3,000 (Go), and leave out the others or all.
+const maxCookies = 180
+
+// isCookieAttribute reports whether a cookie has the name of an attribute of Set-Cookie. Python's
+// http.cookies drops the whole field where the first one has.
+func isCookieAttribute(name string) bool {
+	switch strings.ToLower(name) {
+	case "expires", "path", "comment", "domain", "max-age", "secure", "httponly", "version", "samesite", "partitioned":
+		return true
+	}
+	return false
 }
 
 // isCookieName refuses names that begin with '$' too: RFC 2965 parsers take them for attributes.
