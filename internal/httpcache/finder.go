@@ -3,6 +3,7 @@ package httpcache
 import (
 	"encoding/binary"
 	"net/url"
+	"slices"
 	"strings"
 
 	"sidecar/internal/httpfield"
@@ -28,11 +29,12 @@ type Finder struct {
 const (
 	leastValue = 8
 	mostValue  = 32
-	mostAlike  = 8
+	mostAlike  = 16
 )
 
 // escapes are the ways in which the usual templates and writers escape the characters of a cookie:
-// Go, Mustache, Handlebars and Django, ASP.NET; PHP, Go and Rails, .NET, Django for scripts.
+// Go, Mustache, Handlebars and Django, ASP.NET; PHP, Go and Rails, .NET, Django for scripts; Gson,
+// Twig for scripts and for attributes; links, in either case.
 var escapes = []*strings.Replacer{
 	strings.NewReplacer("&", "&amp;", "+", "&#43;", "'", "&#39;", `"`, "&#34;"),
 	strings.NewReplacer("&", "&amp;", "/", "&#x2F;", "=", "&#x3D;", "'", "&#39;", `"`, "&quot;"),
@@ -42,6 +44,11 @@ var escapes = []*strings.Replacer{
 	strings.NewReplacer("&", `\u0026`, "'", `\u0027`, `"`, `\"`),
 	strings.NewReplacer("&", `\u0026`, "+", `\u002B`, "'", `\u0027`, `"`, `\u0022`),
 	strings.NewReplacer("&", `\u0026`, "=", `\u003D`, "-", `\u002D`, "'", `\u0027`, `"`, `\u0022`),
+	strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`, "=", `\u003d`, "'", `\u0027`, `"`, `\"`),
+	strings.NewReplacer("/", `\/`, "+", `\u002B`, "=", `\u003D`, "-", `\u002D`, "&", `\u0026`),
+	strings.NewReplacer("/", "&#x2F;", "+", "&#x2B;", "=", "&#x3D;", "&", "&amp;"),
+	strings.NewReplacer(":", "%3A", "/", "%2F", "+", "%2B", "=", "%3D", "&", "%26", "|", "%7C", "@", "%40", "$", "%24"),
+	strings.NewReplacer(":", "%3a", "/", "%2f", "+", "%2b", "=", "%3d", "&", "%26", "|", "%7c", "@", "%40", "$", "%24"),
 }
 
 // NewFinder returns a finder of these values; nil if none is long enough.
@@ -63,7 +70,7 @@ func NewFinder(values []string) *Finder {
 
 func (f *Finder) addEscaped(value string) {
 	f.add(value)
-	if !strings.ContainsAny(value, `&+/='"-`) {
+	if !strings.ContainsAny(value, `&+/='"-:|@$<>`) {
 		return
 	}
 	for _, e := range escapes {
@@ -80,6 +87,9 @@ func (f *Finder) add(value string) {
 	first := binary.BigEndian.Uint64([]byte(value[:leastValue]))
 	rest := value[leastValue:min(len(value), mostValue)]
 	alike := f.rest[first]
+	if slices.Contains(alike, rest) {
+		return
+	}
 	if rest == "" || len(alike) == mostAlike {
 		alike, rest = nil, "" // the beginning alone finds all of them
 	}
