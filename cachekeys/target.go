@@ -34,8 +34,9 @@ var targetFields = map[string]bool{
 // Target is what the fields of a request tell the backend of scheme, authority and prefix beside
 // Host: the fields as they are sent, by name, where they say more than the sidecar tells of a
 // request without them. plain is false if the name of some field has a byte that servers take for
-// '-': the backend may then read another field than the one that is compared.
-func Target(req *httpfield.Request) (told []Vary, plain bool) {
+// '-': the backend may then read another field than the one that is compared. few is false if there
+// are more fields than all servers read.
+func Target(req *httpfield.Request) (told []Vary, plain, few bool) {
 	s := scanOf(req.Fields)
 	slices.Sort(s.names)
 	for _, name := range s.names {
@@ -43,13 +44,18 @@ func Target(req *httpfield.Request) (told []Vary, plain bool) {
 			told = append(told, Vary{name, values})
 		}
 	}
-	return told, !s.odd
+	return told, !s.odd, s.lines <= maxLines
 }
+
+// maxLines is how many field lines a request may have, beside those that the sidecar adds. Servers
+// refuse more than 100 (Apache, Tomcat, Gunicorn), or leave out those over 2,000 (Node).
+const maxLines = 90
 
 // A scan notes the names of fields that matter to Target.
 type scan struct {
 	names []string // of targetFields
 	odd   bool
+	lines int
 }
 
 func scanOf(f httpfield.Fields) (s scan) {
@@ -57,20 +63,21 @@ func scanOf(f httpfield.Fields) (s scan) {
 	if !ok {
 		return scanAll(f)
 	}
-	for name := range header { // without a closure, which would cost an allocation
-		s.see(name)
+	for name, values := range header { // without a closure, which would cost an allocation
+		s.see(name, len(values))
 	}
 	return s
 }
 
 func scanAll(f httpfield.Fields) (s scan) {
-	for name := range f.All() {
-		s.see(name)
+	for name, values := range f.All() {
+		s.see(name, len(values))
 	}
 	return s
 }
 
-func (s *scan) see(name string) {
+func (s *scan) see(name string, lines int) {
+	s.lines += lines
 	s.odd = s.odd || !httpfield.IsPlainName(name)
 	switch name[0] {
 	case 'X', 'F', 'C':

@@ -54,8 +54,12 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Quer
 		return
 	}
 	plan.Read, plan.Query, plan.Bypass = read, selected.Raw(), read.Demand.Bypass
-	if plan.Bypass == "" && !read.plain {
+	switch {
+	case plan.Bypass != "":
+	case !read.plain:
 		plan.Bypass = reason.FieldName
+	case !read.few:
+		plan.Bypass = reason.FieldCount
 	}
 	if plan.Bypass == "" {
 		plan.Kind = Read
@@ -125,8 +129,8 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 		}
 	}
 	r.Carried = distinct(r.Carried)
-	told, plain := cachekeys.Target(&req)
-	r.plain = plain
+	told, plain, few := cachekeys.Target(&req)
+	r.plain, r.few = plain, few
 	r.Key = cachekeys.Key{
 		Block: c.Digest, Scope: r.scope(), Partition: partition, Authority: req.Authority, Told: told, Path: req.Path,
 		HasQuery: req.HasQuery && query.Raw() != "" || req.HasQuery && req.Query == "", Query: query.Canonical(),

@@ -228,6 +228,36 @@ func TestAFieldNameThatServersTakeForAnotherKeepsTheRequestOutOfTheCache(t *test
 	}
 }
 
+// Node reads the first 2,000 fields of a request, and says nothing of the others.
+func TestARequestWithMoreFieldsThanAllServersReadStaysOutOfTheCache(t *testing.T) {
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		tenant := r.Header.Get("X-Tenant")
+		if len(r.Header["A"]) >= 2000 {
+			tenant = ""
+		}
+		write(w, "tenant "+tenant, "Vary: X-Tenant")
+	})
+	s := start(t, b, items)
+	crowd := func(n int) []string {
+		fields := []string{"X-Tenant: a"}
+		for i := range n {
+			fields = append(fields, fmt.Sprintf("A: %d", i))
+		}
+		return fields
+	}
+	for _, n := range []int{2000, 100} {
+		if a := s.get("/items/1", crowd(n)...); a.cache() != "fwd=bypass; detail=field-count" {
+			t.Errorf("%d fields: %q, %s", n, a.body, a.cache())
+		}
+	}
+	if a := s.get("/items/1", "X-Tenant: a"); a.body != "tenant a" {
+		t.Errorf("an ordinary request is answered %q, %s", a.body, a.cache())
+	}
+	if a := s.get("/items/2", crowd(80)...); a.cache() != "fwd=uri-miss; stored" {
+		t.Errorf("80 fields: %s", a.cache())
+	}
+}
+
 func TestAFieldThatNamesAnotherTargetIsObeyedByTheCacheToo(t *testing.T) {
 	// The API is one of those that take the field's path for that of the request.
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {

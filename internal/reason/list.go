@@ -42,6 +42,7 @@ var groups = []Group{
 			"If your proxy sets it on every request, take it out there."},
 		{FieldName, "a field name that servers take for another, as `Accept_Language`",
 			"Let clients and proxies write names with `-`."},
+		{FieldCount, "more fields than all servers read: over 90", "Let clients send fewer."},
 		{BadTarget, "the path or the query cannot be read for certain: another form of it" +
 			" leads to another route, or it has too many parameters",
 			"Let clients send paths as the policies write them: without `//`, `..` and `%2F`."},

@@ -38,6 +38,7 @@ const (
 	ConnectionOption    Reason = "connection-option"     // it removes a field that may select
 	OtherTarget         Reason = "other-target"          // a field names one, such as X-Original-URL
 	FieldName           Reason = "field-name"            // a name that servers take for another
+	FieldCount          Reason = "field-count"           // more fields than all servers read
 	BadTarget           Reason = "bad-target"            // cannot be parsed for certain
 	Loop                Reason = "loop"                  // it has come through this sidecar before
 	BreakerOpen         Reason = "breaker-open"          // Redis fails, the breaker is open
