@@ -74,12 +74,14 @@ func TestAPromiseIsKeptPastAnOpenBreakerAtTheEnd(t *testing.T) {
 	r := redisd.Start(t)
 	w := newWorld(t, r, answer(201), func(o *Options) { o.EndTimeout = 20 * time.Second })
 	w.accept(w.submission("warm", ""))
-	w.cut.at("job-create", r.Freeze)
+	w.cut.at("job-create", func() {
+		r.Freeze()
+		w.cut.shut.Store(true) // the breaker opens after this, and stays so
+	})
 	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond), w.submission("a sword", ""))
 	if receipt.Outcome != Accepted {
 		t.Fatalf("%+v", receipt)
 	}
-	w.cut.shut.Store(true) // the breaker is open, and stays so
 	r.Thaw()
 	awaitTrue(t, "what was frozen is done", func() bool { return r.Do("EXISTS", w.Names.Job(receipt.ID)) == int64(1) })
 	r.Do("DEL", w.Names.Job(receipt.ID)) // as if it had not been
@@ -112,9 +114,10 @@ func TestAnOutcomeIsRecordedPastAnOpenBreakerAtTheEnd(t *testing.T) {
 func TestAWorkerTakesNothingWhileTheBreakerIsOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shared, answer(201))
+	w.work()
+	w.await(w.accept(w.submission("the first", "")), Succeeded)
 	w.cut.shut.Store(true)
 	other := newWorld(t, shared, answer(201))
-	w.work()
 	id := other.accept(other.submission("a sword", ""))
 	pending := asynqKey(w.queue.asynq("default"), "pending")
 	for end := time.Now().Add(300 * time.Millisecond); time.Now().Before(end); {

@@ -44,6 +44,7 @@ func (i *interrupting) at(op string, f func()) {
 func (i *interrupting) Do(
 	ctx context.Context, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error,
 ) error {
+	shut := i.shut.Load()
 	i.mu.Lock()
 	before := i.before[op]
 	delete(i.before, op)
@@ -51,7 +52,7 @@ func (i *interrupting) Do(
 	if before != nil {
 		before()
 	}
-	if i.shut.Load() {
+	if shut {
 		return redisconn.ErrAway
 	}
 	return i.Redis.Do(ctx, b, op, f)
