@@ -67,4 +67,8 @@ func TestACookieThatOnlyTheBackendSetsIsMissed(t *testing.T) {
 	if d.Serve || d.Refresh || d.IfError || d.IfUnreachable {
 		t.Errorf("stale and without it: %+v", d)
 	}
+	d = httpcache.Evaluate(httpcache.Rules{}, read(rules, get()), stored, stale)
+	if d.Why != reason.Stale {
+		t.Errorf("its own reason has become %q", d.Why)
+	}
 }

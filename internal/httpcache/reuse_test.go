@@ -2,6 +2,7 @@ package httpcache_test
 
 import (
 	"net/http"
+	"reflect"
 	"testing"
 	"time"
 
@@ -104,6 +105,51 @@ func TestRequestsThatGoPastTheCache(t *testing.T) {
 	head.Method = http.MethodHead
 	if got := read(httpcache.Rules{}, head).Bypass; got != reason.Range {
 		t.Errorf("a HEAD with Range: %q", got)
+	}
+	head = get()
+	head.Method = http.MethodHead
+	if got := read(httpcache.Rules{}, head).Bypass; got != "" {
+		t.Errorf("a plain HEAD: %q", got)
+	}
+}
+
+func TestADemandWithAnotherMethodIsThatOfTheOtherRequest(t *testing.T) {
+	methods := []string{http.MethodGet, http.MethodHead, http.MethodPost}
+	for _, from := range methods {
+		for _, to := range methods {
+			req := get("Range: bytes=0-1", "Cache-Control: max-age=5")
+			req.Method = from
+			got := read(private, req).WithMethod(to)
+			req.Method = to
+			if want := read(private, req); !reflect.DeepEqual(got, want) {
+				t.Errorf("%s as %s: %+v, want %+v", from, to, got, want)
+			}
+		}
+	}
+}
+
+func TestWhoMayWaitForTheResponseThatAnotherOneFetches(t *testing.T) {
+	for _, tt := range []struct {
+		rule     string
+		request  []string
+		lifetime time.Duration
+		want     bool
+	}{
+		{"a plain request", nil, time.Minute, true},
+		{"whatever the lifetime will be", nil, 0, true},
+		{"one that wants a part", []string{"Range: bytes=0-1"}, time.Minute, false},
+		{"one that wants nothing stored", []string{"Cache-Control: no-cache"}, time.Minute, false},
+		{"none that is older than now", []string{"Cache-Control: max-age=0"}, time.Minute, false},
+		{"one that is young", []string{"Cache-Control: max-age=1"}, time.Minute, true},
+		{"one that stays fresh", []string{"Cache-Control: min-fresh=60"}, time.Minute, true},
+		{"for longer than it can", []string{"Cache-Control: min-fresh=61"}, time.Minute, false},
+		{"for longer than is known", []string{"Cache-Control: min-fresh=61"}, 0, true},
+		{"events", []string{"Accept: text/html, Text/Event-Stream;q=0.5"}, time.Minute, false},
+		{"another type", []string{"Accept: text/html, text/event-streams"}, time.Minute, true},
+	} {
+		if got := read(private, get(tt.request...)).Joins(tt.lifetime); got != tt.want {
+			t.Errorf("%s: %t", tt.rule, got)
+		}
 	}
 }
 

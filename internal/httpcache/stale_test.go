@@ -81,7 +81,8 @@ func TestWhatHasEndedIsNotServedStale(t *testing.T) {
 	if use := evaluate(policy, get(), s, s.Until.Add(-1)); !use.Refresh || !use.IfUnreachable {
 		t.Errorf("before its end: %+v", use)
 	}
-	if use := evaluate(policy, get(), s, s.Until); use.Serve || use.IfUnreachable || use.Why != reason.Stale {
+	if use := evaluate(policy, get(), s, s.Until); use.Serve || use.IfUnreachable ||
+		use.Why != reason.Stale || use.TTL != -time.Minute {
 		t.Errorf("at its end: %+v", use)
 	}
 	s.Lifetime = time.Hour

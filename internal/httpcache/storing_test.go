@@ -51,6 +51,9 @@ func TestStoring(t *testing.T) { // RFC 9111 §3
 		{"§5.2.2.4 nor if it was not successful (RFC 9110 §13.2.1)", nil, 404, []string{"Cache-Control: max-age=60, no-cache", `ETag: "a"`}, reason.ResponseNoCache, reason.ResponseNoCache},
 		{"§5.2.2.4 no-cache fields are left out", nil, 200, []string{`Cache-Control: max-age=60, no-cache="set-cookie"`}, "", ""},
 		{"§5.2.2.4 unless the rest cannot be read without them", nil, 200, []string{`Cache-Control: max-age=60, no-cache="x, vary"`}, reason.ResponseNoCache, reason.ResponseNoCache},
+		{"§5.2.2.4 as a redirect without its target", nil, 301,
+			[]string{`Cache-Control: max-age=60, no-cache="location"`},
+			reason.ResponseNoCache, reason.ResponseNoCache},
 		{"§5.4 Pragma in a response means nothing", nil, 200, []string{minute, "Pragma: no-cache"}, "", ""},
 
 		{"§3.5 credentials", with("Authorization: Bearer x"), 200, []string{minute}, "", reason.Authorized},
@@ -90,6 +93,14 @@ func TestStoring(t *testing.T) { // RFC 9111 §3
 		{"§4.2.4 expired, and never to be served stale", nil, 200, []string{"Cache-Control: max-age=0, stale-if-error=9, must-revalidate"}, reason.AgeExceedsLife, reason.AgeExceedsLife},
 		{"§4.2 as old as its lifetime", nil, 200, []string{minute, "Age: 60"}, reason.AgeExceedsLife, reason.AgeExceedsLife},
 		{"§4.2 a second younger", nil, 200, []string{minute, "Age: 59"}, "", ""},
+		{"server-sent events are passed on as they come", nil, 200,
+			[]string{minute, "Content-Type: text/event-stream"}, reason.Streamed, reason.Streamed},
+		{"however their type is written", nil, 200,
+			[]string{minute, "Content-Type: Text/Event-Stream ; charset=utf-8"},
+			reason.Streamed, reason.Streamed},
+		{"so is what asks for that", nil, 200, []string{minute, "Incremental: ?1"},
+			reason.Streamed, reason.Streamed},
+		{"and not what asks for nothing", nil, 200, []string{minute, "Incremental: ?0"}, "", ""},
 		{"Set-Cookie is not judged here", nil, 200, []string{minute, "Set-Cookie: a=b"}, "", ""},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -186,6 +197,21 @@ func TestHowLongAResponseIsKeptBeyondItsLifetime(t *testing.T) { // §4.2.4, §4
 				t.Errorf("%+v; want %v", got, tt.want)
 			}
 		})
+	}
+}
+
+func TestHowLongAResponseWithoutALifetimeIsExpectedToBeKept(t *testing.T) {
+	for _, tt := range []struct {
+		rules httpcache.Rules
+		want  time.Duration
+	}{
+		{httpcache.Rules{TTL: time.Hour}, 2 * time.Hour}, // to be validated
+		{httpcache.Rules{TTL: time.Minute, StaleIfError: time.Hour}, time.Hour + time.Minute},
+		{httpcache.Rules{TTL: httpfield.MaxDelta}, httpfield.MaxDelta},
+	} {
+		if got := tt.rules.Expected(); got != tt.want {
+			t.Errorf("%+v: %v, want %v", tt.rules, got, tt.want)
+		}
 	}
 }
 
