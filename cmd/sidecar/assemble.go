@@ -61,7 +61,6 @@ type sidecar struct {
 	streams    context.Context // done when WebSockets and event streams may not go on
 	endStreams context.CancelFunc
 	made       time.Time
-	greeted    atomic.Bool // Redis has answered once, or was waited for
 	answered   atomic.Bool // the backend has answered once
 	leaving    atomic.Bool // clients are to go elsewhere
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,8 +16,11 @@ import (
 	"testing"
 	"time"
 
+	"sidecar/cachekeys"
 	"sidecar/internal/config"
+	"sidecar/internal/redisconn"
 	"sidecar/test/proc"
+	"sidecar/test/redisd"
 	"sidecar/wire"
 )
 
@@ -272,6 +276,44 @@ func TestAnAddressInUseIsNamed(t *testing.T) {
 		if got := runArgs(t, env); got.status != exitUsage || !strings.Contains(got.stderr, variable+": "+taken.Addr().String()+" is in use") {
 			t.Errorf("%+v", got)
 		}
+	}
+}
+
+// It is ready though nobody asked while Redis was there.
+func TestReadinessRemembersTheFirstWordOfRedis(t *testing.T) {
+	t.Parallel()
+	redis := redisd.Start(t)
+	e := embed(t, "REDIS_EMBEDDED=false", "REDIS_HOST="+redis.Host(), "REDIS_PORT="+redis.Port())
+	e.made = time.Now().Add(time.Hour) // it would wait for long
+	redis.Kill()
+	proc.Await(t, 20*time.Second, func() error {
+		if e.cache.Healthy() == nil {
+			return errors.New("its end is not noticed")
+		}
+		return nil
+	})
+	if err := e.ready(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestReadinessWaitsForTheFirstWordOfRedisAndNoLongerThanItsTime(t *testing.T) {
+	t.Parallel()
+	e := embed(t)
+	silent, err := redisconn.New(redisconn.Options{Name: "cache", Redis: e.cfg.Redis,
+		Breaker: e.cfg.Breaker, Names: cachekeys.NewNames("test")}) // is not run, and probes nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = silent.Close() })
+	s := &sidecar{cfg: e.cfg, backend: e.backend, cache: silent, made: time.Now().Add(time.Hour)}
+	if err := s.ready(t.Context()); err == nil ||
+		!strings.Contains(err.Error(), "Redis has not answered") {
+		t.Errorf("before its first word: %v", err)
+	}
+	s.made = time.Now().Add(-greetTime)
+	if err := s.ready(t.Context()); err != nil {
+		t.Errorf("after its time: %v", err)
 	}
 }
 

@@ -39,10 +39,7 @@ const greetTime = 2 * time.Second
 
 // hasGreeted reports whether the cache's Redis has answered once, or greetTime is over.
 func (s *sidecar) hasGreeted() bool {
-	if !s.greeted.Load() && (s.cache.Healthy() == nil || time.Since(s.made) >= greetTime) {
-		s.greeted.Store(true)
-	}
-	return s.greeted.Load()
+	return s.cache.HasAnswered() || time.Since(s.made) >= greetTime
 }
 
 // policiesInForce is the answer of /admin/policies.

@@ -39,6 +39,7 @@ type Conn struct {
 	observe   func(op string, took time.Duration, failed bool)
 	log       *slog.Logger
 	reached   atomic.Bool           // the last probe succeeded
+	answered  atomic.Bool           // a probe has succeeded
 	dialled   atomic.Pointer[error] // outcome of the last dial
 	fault     lastFault
 	// why the newest password or certificate is not in use

@@ -117,6 +117,40 @@ func TestWhateverFailsTheBudgetHoldsTheBreakerOpensAndTheProbeClosesIt(t *testin
 	}
 }
 
+func TestARedisThatHasAnsweredOnceHasDoneSoForGood(t *testing.T) {
+	t.Parallel()
+	server := redisd.Start(t)
+	server.Kill()
+	probed := make(chan bool)
+	c, err := redisconn.New(redisconn.Options{Name: "cache", Redis: at(server), Breaker: patient,
+		Names: testNames, Observe: func(op string, _ time.Duration, failed bool) {
+			select {
+			case probed <- failed:
+			case <-t.Context().Done():
+			}
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	probing(t, c)
+	for range 2 { // the first one is over then
+		if failed := <-probed; !failed || c.HasAnswered() {
+			t.Fatalf("a server that is away has answered; its probe failed: %t", failed)
+		}
+	}
+	server.Restart()
+	for <-probed {
+	}
+	server.Kill()
+	for !<-probed {
+	}
+	<-probed // the one that failed is over
+	if !c.HasAnswered() {
+		t.Error("its answer is forgotten")
+	}
+}
+
 func TestAnAddressThatSwallowsEverythingCostsTheBudgetAndNoMore(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -88,12 +88,16 @@ func (c *Conn) trial(ctx context.Context) bool {
 	c.reached.Store(err == nil)
 	switch {
 	case err == nil:
+		c.answered.Store(true)
 		c.fault.clear()
 	case !errors.Is(err, errLeft) && !errors.Is(err, gobreaker.ErrOpenState):
 		c.failed(ctx, err)
 	}
 	return err == nil
 }
+
+// HasAnswered reports whether Redis has ever taken a probe's commands.
+func (c *Conn) HasAnswered() bool { return c.answered.Load() }
 
 // Healthy says why Redis is away; nil if it takes commands, as far as the last probe and the
 // breaker know.
