@@ -33,6 +33,7 @@ type keeper struct {
 
 	mu      sync.Mutex
 	inUse   *access // nil: none has let us in yet, or it was refused
+	tried   *access // that was read for a connection since
 	tls     *tls.Config
 	tlsFrom [sha256.Size]byte // digest of the files that tls was made from
 }
@@ -42,7 +43,22 @@ func (k *keeper) current() (*access, error) {
 	if inUse := k.using(); inUse != nil {
 		return inUse, nil
 	}
-	return k.read()
+	a, err := k.read()
+	if err == nil {
+		k.mu.Lock()
+		k.tried = a
+		k.mu.Unlock()
+	}
+	return a, err
+}
+
+// letIn is told that a server has let a connection in: the access that it was made with stays.
+func (k *keeper) letIn() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.inUse == nil {
+		k.inUse = k.tried
+	}
 }
 
 // admitted takes an access with which a server let us in.
@@ -69,7 +85,7 @@ func (k *keeper) refused(err error) (again bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	again = k.inUse != nil && readErr == nil && newest.sum != k.inUse.sum
-	k.inUse = nil
+	k.inUse, k.tried = nil, nil
 	return again
 }
 
