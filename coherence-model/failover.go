@@ -38,6 +38,7 @@ type fstate struct {
 	srv    [2]fserver
 	lags   bool // server 2 has stopped to follow server 1
 	addr   uint8
+	back   bool // the address has moved back to server 1
 	side   [2]fside
 	w      fop
 	writes uint8
@@ -54,12 +55,14 @@ type fconf struct {
 	writes     uint8
 	sides      [2]uint8 // where each GET arrives; 9: there is none
 	lossy      bool     // begin is lost, and the write is forwarded all the same
+	returns    bool     // the address moves back to server 1, when both have seen server 2
 
 	// flaws
 	noTrust bool // a connection is used for as long as it is open
 	fromEnd bool // a proof counts from when the look ended
 	noDrop  bool // what is stored on the new server stays
 	atOnce  bool // it is dropped when the other server is noticed, and not again
+	reuses  bool // the server before is used at once when it comes back
 }
 
 // Steps of a GET and of a write. Each command is checked, executed, and checked again when its
@@ -228,7 +231,7 @@ func (c *fconf) stepLook(s fstate, i int, out emit[fstate]) {
 	case d.quiet == 1:
 		d.quiet = 0
 		drop("drops all that is stored, again")
-	case d.quiet > 1 && d.look == 0: // its looks go on; they prove the same
+	case d.quiet > 1 && d.look == 0 && d.at == s.addr: // its looks go on; they prove the same
 	case d.look == 0:
 		d.look = 1
 		out(n, fmt.Sprintf("%c begins to look", name), -1)
@@ -237,6 +240,9 @@ func (c *fconf) stepLook(s fstate, i int, out emit[fstate]) {
 		out(n, fmt.Sprintf("%c reaches server %d", name, s.addr+1), -1)
 	default:
 		moved := d.found-1 != d.at
+		if moved && c.reuses && d.quiet > 0 {
+			moved, d.quiet = false, 0
+		}
 		d.at, d.proved = d.found-1, d.look-1
 		if c.fromEnd {
 			d.proved = 0
@@ -277,10 +283,14 @@ func (c *fconf) stepWorld(s fstate, out emit[fstate]) {
 		n := s
 		n.lags, n.srv[1] = true, n.srv[0]
 		out(n, "server 2 stops to follow", -1)
-	} else if s.addr == 0 {
+	} else if s.addr == 0 && !s.back {
 		n := s
 		n.addr = 1
 		out(n, "the address moves to server 2", -1)
+	} else if s.addr == 1 && c.returns && s.side[0].at == 1 && s.side[1].at == 1 {
+		n := s
+		n.addr, n.back = 0, true
+		out(n, "the address moves back to server 1", -1)
 	}
 	for i := range s.srv {
 		if s.srv[i].intent != 0 {
@@ -319,6 +329,10 @@ var failoverConfs = []*fconf{
 	fail("proposed-at-A", "a GET at A, a GET at B", false, func(c *fconf) { c.sides = [2]uint8{0, 1} }),
 	fail("proposed-lossy", "", false, func(c *fconf) { c.lossy = true }),
 	fail("proposed-2w", "2 writes, 1 GET at B", false, func(c *fconf) { c.writes, c.sides = 2, [2]uint8{1, 9} }),
+	fail("proposed-returns", "1 GET at B", false, func(c *fconf) { c.returns, c.sides = true, [2]uint8{1, 9} }),
+	fail("flaw/reused-at-once", "the server that comes back is not emptied", true, func(c *fconf) {
+		c.returns, c.reuses, c.sides = true, true, [2]uint8{1, 9}
+	}),
 	fail("flaw/no-trust", "connections are used for as long as they are open", true, func(c *fconf) { c.noTrust = true }),
 	fail("flaw/proof-from-its-end", "a slow look proves for too long", true, func(c *fconf) { c.fromEnd = true }),
 	fail("flaw/nothing-dropped", "", true, func(c *fconf) { c.noDrop = true }),

@@ -37,7 +37,7 @@ var errReplaced = errors.New("redis: another server answers")
 // All that is stored on another server is dropped when it is noticed, for this process may have
 // invalidated on the first one. It is used only when trustTime has passed, and is emptied again
 // then: until that time another process may invalidate on the first server, and die before it
-// notices.
+// notices. The same holds where the first one comes back.
 //
 // All connections are greeted when they are made, and refused where they lead to another server
 // than the rest. One answer over a new connection therefore speaks for all of them.
@@ -56,11 +56,11 @@ type watch struct {
 
 	mu      sync.Mutex
 	servers map[string]string // identity of the server by address
-	others  map[string]other  // server that answers in the place of that one, by address
+	others  map[string]other  // server that answers since another one did, by address
 	next    chan struct{}     // closed with the next proof, and when nothing is watched any more
 }
 
-// An other is a server that answers in the place of another one since a while.
+// An other is a server that has answered since a while, in the place of another one.
 type other struct {
 	server string
 	since  time.Time
@@ -185,13 +185,14 @@ func (w *watch) askOnce(ctx context.Context, addr string) (server string, err er
 	return server, nil
 }
 
-// moved reports whether another server than before answers at addr, and whether it has done so for
-// long enough that no connection to the one before is used by anybody.
+// moved reports whether another server than the last time answers at addr, and whether it has done
+// so for long enough that no connection to another one is used by anybody. The server before that
+// comes back in its place is another one too.
 func (w *watch) moved(addr, server string) (moved, ripe bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := w.servers[addr]
-	if before == "" || before == server {
+	if before == "" || before == server && w.others[addr].server == "" {
 		return false, false
 	}
 	if w.others[addr].server != server {

@@ -29,9 +29,13 @@ func (g runID) Greet(ctx context.Context, conn redis.Cmdable, _ func(string) *re
 	return info["Server"]["run_id"], nil
 }
 
-func (g runID) Moved(_ context.Context, _ redis.Cmdable, _ func(string) *redis.Client) error {
-	g.moved <- ""
-	return nil
+func (g runID) Moved(ctx context.Context, conn redis.Cmdable, at func(string) *redis.Client) error {
+	server, err := g.Greet(ctx, conn, at)
+	select {
+	case g.moved <- server:
+	default: // nobody looks at so many
+	}
+	return err
 }
 
 // watched returns a connection through p whose servers are watched, and which has been used.
@@ -165,4 +169,53 @@ func TestNothingIsSentBeforeTheFirstProof(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Somebody may have used the other server meanwhile, and be gone.
+func TestAServerThatComesBackInItsPlaceIsEmptiedAndWaitedForToo(t *testing.T) {
+	t.Parallel()
+	first, second := redisd.Start(t), redisd.Start(t)
+	p := faultproxy.Start(t, first.Addr())
+	c, g := watched(t, p)
+	noticed := func(what string) string {
+		t.Helper()
+		select {
+		case server := <-g.moved:
+			return server
+		case <-time.After(20 * time.Second):
+			t.Fatalf("nobody noticed %s", what)
+		}
+		return ""
+	}
+	other := divertTo(t, p, second.Addr())
+	if got := noticed("the second server"); got != other {
+		t.Fatalf("%s was emptied, not %s", got, other)
+	}
+	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		err := set(ctx, c, nil)
+		if cancel(); errors.Is(err, redisconn.ErrUnproved) {
+			break // the proof from before the move has run out
+		}
+	}
+	own, back := divertTo(t, p, first.Addr()), time.Now()
+	for noticed("the first server") != own { // the second one may have been seen once more
+	}
+	proc.Await(t, 20*time.Second, func() error { return set(t.Context(), c, nil) })
+	if took := time.Since(back); took < 800*time.Millisecond {
+		t.Errorf("the first server was used after %v", took)
+	}
+}
+
+// divertTo makes p lead to another server, and returns what runID tells of that.
+func divertTo(t *testing.T, p *faultproxy.Proxy, addr string) string {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: addr})
+	defer client.Close()
+	server, err := runID{}.Greet(t.Context(), client, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Divert(addr)
+	return server
 }
