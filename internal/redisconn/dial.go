@@ -176,8 +176,8 @@ func (c *Conn) fresh(addr string, a *access) *redis.Client {
 	return redis.NewClient(o)
 }
 
-// introduce gives a connection its name in CLIENT LIST, once the server has let it in. A server that
-// forbids or does not know that is used all the same.
+// introduce gives a connection its name in CLIENT LIST, once the server has let it in. A server
+// that forbids or does not know that is used all the same.
 func (c *Conn) introduce(ctx context.Context, conn *redis.Conn) error {
 	if c.label != "" {
 		if err := conn.ClientSetName(ctx, c.label).Err(); err != nil && (!isReply(err) || isAccess(err)) {
