@@ -14,3 +14,6 @@ func HandOver(fill *store.Fill, work func()) {
 
 // GiveUp gives up the answer of a miss.
 func GiveUp(fill *store.Fill, why reason.Reason) { (&miss{fill: fill}).giveUp(why) }
+
+// InHand is how many bytes of answers are in hand.
+func InHand(p *Proxy) int64 { return p.inHand.used.Load() }

@@ -47,6 +47,7 @@ type sidecar struct {
 	redis  *redisd.Server
 	keys   *coherence.Keyspace
 	store  *store.Store
+	proxy  *proxy.Proxy
 	mu     sync.Mutex
 	done   map[string]int // Redis operations, by name
 }
@@ -60,6 +61,7 @@ type setup struct {
 	inspect  int64
 	bodies   *peek.Room
 	collapse time.Duration // CollapseWait
+	intents  time.Duration // how long an intent stays that nobody takes back; 0: the default
 	backend  backend.Options
 	wrap     func(http.Handler) http.Handler
 }
@@ -91,7 +93,7 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 	})
 	check(t, err)
 	s.keys = coherence.New(coherence.Options{Conn: conn, Names: names, Incarnation: incarnation,
-		Log: log})
+		Log: log, IntentTime: o.intents})
 	s.store = store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret,
 		Memory: 8 << 20, Log: log, CollapseWait: o.collapse})
 	transport, err := backend.New(o.backend)
@@ -102,6 +104,7 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, telemetry.AccessMode{}, ""),
 		RedisTimeout: o.budget, Bodies: o.bodies, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
 	}
+	s.proxy = p
 	handler := http.Handler(p)
 	if o.wrap != nil {
 		handler = o.wrap(p)

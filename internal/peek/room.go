@@ -22,6 +22,13 @@ type Room struct {
 // NewRoom returns a room for so many bytes, where each body has the time wait to arrive.
 func NewRoom(bytes int64, wait time.Duration) *Room { return &Room{bytes: bytes, wait: wait} }
 
+// Used is how many bytes are held.
+func (r *Room) Used() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.used
+}
+
 // A Held is a body that was read, as far as it goes.
 type Held struct {
 	Content []byte

@@ -30,6 +30,7 @@ type Origin struct {
 	handle                func(*Conn, *Request)
 	running               sync.WaitGroup
 	requests, connections atomic.Int64
+	open                  atomic.Int64
 }
 
 // Start starts an origin that calls handle for each request, one after another on each connection.
@@ -70,7 +71,12 @@ func (o *Origin) Requests() int { return int(o.requests.Load()) }
 // Connections is how many connections have been accepted.
 func (o *Origin) Connections() int { return int(o.connections.Load()) }
 
+// Open is how many connections the other side has not ended, nor the handler.
+func (o *Origin) Open() int { return int(o.open.Load()) }
+
 func (o *Origin) serve(c *Conn) {
+	o.open.Add(1)
+	defer o.open.Add(-1)
 	defer context.AfterFunc(o.t.Context(), func() { _ = c.tcp.Close() })()
 	defer c.tcp.Close()
 	_ = c.tcp.SetDeadline(time.Now().Add(patience))
