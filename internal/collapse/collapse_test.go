@@ -53,10 +53,13 @@ func TestTheFirstOneFetchesAndAllGetItsResult(t *testing.T) {
 	}
 	members[0].Complete("result")
 	members[0].Complete("another")
-	members[0].End()
-	waiting.Wait()
 	if m := g.Join(t.Context(), "key", "late", patience); !m.Leads() {
 		t.Error("who comes after the result joined a flight that is over")
+	}
+	members[0].End()
+	waiting.Wait()
+	if m := g.Join(t.Context(), "key", "later", patience); m.Leads() {
+		t.Error("the end of a flight that is over has ended the next one")
 	}
 }
 
@@ -161,6 +164,16 @@ func TestWhoeverIsGivenTheLeadAndLeavesGivesItOn(t *testing.T) {
 	members[1].End() // without fetching
 	if _, e := members[2].Wait(t.Context()); e != collapse.Leads {
 		t.Error("the last one does not lead")
+	}
+}
+
+func TestAWaitEndsWithItsClient(t *testing.T) {
+	var g group
+	members := join(t, &g, "first", "second")
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, e := members[1].Wait(gone); e != collapse.Done {
+		t.Errorf("event %d", e)
 	}
 }
 

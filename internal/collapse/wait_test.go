@@ -124,9 +124,65 @@ func TestAResultThatHasBegunIsWaitedFor(t *testing.T) {
 			time.Sleep(5 * patience)
 			members[0].Yield() // it stalls
 		}()
+		time.Sleep(9 * time.Second) // one that had not begun would be doubled
+		const rest = 5*patience - 9*time.Second
 		var waiting sync.WaitGroup
-		waiting.Go(func() { waited(t, members[1], collapse.Leads, 5*patience) })
-		waiting.Go(func() { waited(t, members[2], collapse.Impatient, 5*patience) })
+		waiting.Go(func() { waited(t, members[1], collapse.Leads, rest) })
+		waiting.Go(func() { waited(t, members[2], collapse.Impatient, rest) })
 		waiting.Wait()
+	})
+}
+
+// Of two fetches the result that began first is waited for, whatever the other one says.
+func TestAResultThatHasBegunIsWaitedForThoughAnotherOneYields(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		members := join(t, &g, "first", "second", "third", "fourth")
+		members[0].Fetch()
+		waited(t, members[1], collapse.Leads, 8*time.Second)
+		members[0].Begin()
+		members[1].Begin()
+		members[1].Yield()
+		go func() {
+			time.Sleep(patience)
+			members[0].Complete("result")
+		}()
+		waited(t, members[3], collapse.Completed, patience)
+	})
+}
+
+func TestWhoeverWaitsHearsThatTheFetchBegins(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		members := join(t, &g, "first", "second")
+		go func() {
+			time.Sleep(time.Second)
+			members[0].Fetch()
+		}()
+		waited(t, members[1], collapse.Leads, 9*time.Second)
+	})
+}
+
+func TestTheLeadIsNotPassedToOneOutOfPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		members := join(t, &g, "first", "second")
+		time.Sleep(patience / 2)
+		late := join(t, &g, "late")[0]
+		waited(t, members[1], collapse.Impatient, patience/2)
+		members[0].End()
+		waited(t, late, collapse.Leads, 0)
+	})
+}
+
+func TestNobodyLeadsAfterTheResult(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var g group
+		members := join(t, &g, "first", "second")
+		members[0].Fetch()
+		members[0].Complete("result")
+		time.Sleep(9 * time.Second)
+		waited(t, members[1], collapse.Completed, 0)
+		leads(t, members, 0)
 	})
 }
