@@ -105,6 +105,46 @@ func TestTheACLOfTheDocsIsEnough(t *testing.T) {
 	}
 }
 
+// The ACL of docs/redis.md is enough for everything that jobs do.
+func TestTheACLOfTheDocsIsEnoughForJobs(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("../../docs/redis.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?m)^redis-cli ACL SETUSER jobs ((?:.*\\\\\n)*.*)$").FindSubmatch(content)
+	if m == nil {
+		t.Fatal("docs/redis.md says nothing of an ACL for jobs")
+	}
+	api, _ := counting(t, "")
+	cache, store := redisd.Start(t), redisd.Start(t)
+	rules := []any{"ACL", "SETUSER", "jobs", "reset"}
+	for _, rule := range strings.Fields(strings.NewReplacer("PREFIX", "sidecar", "\\\n", " ", "PASSWORD", "secret", "'", "").Replace(string(m[1]))) {
+		rules = append(rules, rule)
+	}
+	store.Do(rules...)
+	s := &stack{t: t, redis: cache, api: api}
+	policies := policiesFile(t, `{version: 1, routes: [{match: "POST /items/{id}", job: {mode: always, max_running: 1}}],
+  schedules: [{name: tick, cron: "@every 1s", request: {path: /tick, headers: {Authorization: x}}}]}`)
+	s.sidecar, s.url, s.ops = startSidecar(t, api, cache.Addr(), policies,
+		"JOBS_REDIS_USERNAME=jobs", "JOBS_REDIS_PASSWORD=secret", "JOBS_REDIS_HOST="+store.Host(), "JOBS_REDIS_PORT="+store.Port())
+	awaitThat(t, "a job is accepted", func() bool {
+		return do(t, http.MethodPost, s.url+"/items/1", "x", sameHost).status == http.StatusAccepted
+	})
+	a := do(t, http.MethodPost, s.url+"/items/1", "x", sameHost)
+	if j := s.awaitJob(a, sameHost); j.Status != "succeeded" {
+		t.Errorf("%+v", j)
+	}
+	awaitThat(t, "a schedule has run", func() bool { return store.Do("HGET", "sidecar:js:{tick}", "last") != nil })
+	list := do(t, http.MethodGet, s.ops+"/admin/jobs", nil, "Authorization: Bearer "+adminToken)
+	if list.status != http.StatusOK {
+		t.Errorf("the listing: %d %s", list.status, list.body)
+	}
+	if log := store.Do("ACL", "LOG"); len(log.([]any)) > 0 {
+		t.Errorf("Redis refused: %v", log)
+	}
+}
+
 // Foreign values under our keys, of any type, make the cache colder.
 func TestAStrangerUnderThePrefixMakesTheCacheColderAndNeverWrong(t *testing.T) {
 	t.Parallel()
