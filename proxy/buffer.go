@@ -20,13 +20,42 @@ var errLost = errors.New("the answer is lost")
 // not stored.
 const maxInHand = 64 << 20
 
-// A room counts the bytes in hand.
-type room struct{ used atomic.Int64 }
+// A room counts the bytes in hand. One client has no more than half of it: it may take nothing for
+// long, and others would have nothing stored.
+type room struct {
+	used atomic.Int64
+
+	mu sync.Mutex
+	by map[string]int64 // bytes by client, where that is known
+}
 
 // take counts n bytes more. It reports whether there is room for them; they count in any case.
-func (r *room) take(n int64) bool { return r.used.Add(n) <= maxInHand }
+func (r *room) take(client string, n int64) bool {
+	roomy := r.used.Add(n) <= maxInHand
+	return r.add(client, n) <= maxInHand/2 && roomy
+}
 
-func (r *room) give(n int64) { r.used.Add(-n) }
+func (r *room) give(client string, n int64) {
+	r.used.Add(-n)
+	r.add(client, -n)
+}
+
+// add returns what the client has then.
+func (r *room) add(client string, n int64) int64 {
+	if client == "" || n == 0 {
+		return 0
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.by == nil {
+		r.by = map[string]int64{}
+	}
+	has := r.by[client] + n
+	if r.by[client] = has; has == 0 {
+		delete(r.by, client)
+	}
+	return has
+}
 
 // A buffer is an answer's body that is taken in hand as fast as the backend sends it, while the
 // one client that is being answered follows at its own pace: a slow client keeps nobody waiting
@@ -34,6 +63,7 @@ func (r *room) give(n int64) { r.used.Add(-n) }
 // too long to be held, which overflows.
 type buffer struct {
 	room   *room
+	client string        // who reads it; "": it is not known
 	body   io.ReadCloser // the backend's; what overflow returned, once it is over
 	length int64         // as announced; -1 if unknown
 	limit  int64
@@ -129,7 +159,7 @@ func (b *buffer) count(size int64) bool {
 	defer b.mu.Unlock()
 	more := max(0, size-b.inHand)
 	b.inHand += more
-	return more == 0 || b.room.take(more)
+	return more == 0 || b.room.take(b.client, more)
 }
 
 // endFill ends a body whose end was not published.
@@ -149,7 +179,7 @@ func (b *buffer) endFill() {
 
 // release gives the room back. mu is held.
 func (b *buffer) release() {
-	b.room.give(b.inHand)
+	b.room.give(b.client, b.inHand)
 	b.inHand = 0
 }
 

@@ -60,3 +60,23 @@ func TestWhatIsInHandIsCountedAndGivenBack(t *testing.T) {
 		})
 	}
 }
+
+func TestOneClientHasHalfOfTheRoom(t *testing.T) {
+	r := &room{}
+	r.take("a", maxInHand/2-10)
+	for _, c := range []struct {
+		client string
+		want   reason.Reason
+	}{{"a", reason.StoreBusy}, {"b", ""}, {"", ""}} {
+		b := newBuffer(r, io.NopCloser(strings.NewReader("twenty bytes of body")), -1, 1<<20, func() {})
+		b.client = c.client
+		if why := b.fill(func([]byte) {}); why != c.want {
+			t.Errorf("of %q: %q, want %q", c.client, why, c.want)
+		}
+		_ = b.Close()
+	}
+	r.give("a", maxInHand/2-10)
+	if len(r.by) > 0 || r.used.Load() != 0 {
+		t.Errorf("%d bytes are left, %v", r.used.Load(), r.by)
+	}
+}

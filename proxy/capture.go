@@ -214,6 +214,7 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 	b := newBuffer(&c.miss.proxy.inHand, resp.Body, length, limit, func() {
 		stalled.Reset(min(bodyStall, time.Until(end)))
 	})
+	b.client = c.miss.x.sent.Client()
 	if !read.NamesFromBody() && c.contentRange.Total == 0 { // else it is needed whole
 		body := resp.Body
 		b.overflowAbove(store.MaxWhole, func(content []byte, err error) (io.ReadCloser, reason.Reason) {
