@@ -29,12 +29,12 @@ type sentinels struct {
 	addrs   []string
 	clients []*redis.SentinelClient
 
-	mu    sync.Mutex
-	late  []bool // those that did not answer when they were asked last
-	addr  string
-	asked time.Time // when addr was asked for
-
+	mu     sync.Mutex
+	late   []bool // those that did not answer when they were asked last
+	addr   string
+	asked  time.Time      // when addr was asked for
 	asking sync.WaitGroup // of asks whose last answers are out
+	closed bool           // no more asks begin
 }
 
 func newSentinels(r config.Redis, k *keeper) *sentinels {
@@ -96,6 +96,9 @@ func (s *sentinels) primary(ctx context.Context) (string, error) {
 // ask asks all Sentinels, and waits for a majority, or for all of those that have answered the last
 // time. The others have their time to answer, so that their connections can be kept.
 func (s *sentinels) ask(ctx context.Context) (string, error) {
+	if !s.begin() {
+		return "", &sentinelError{strings.Join(s.addrs, ","), redis.ErrClosed}
+	}
 	begun := time.Now()
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), sentinelTimeout)
 	opinions := make(chan opinion, len(s.clients))
@@ -108,10 +111,11 @@ func (s *sentinels) ask(ctx context.Context) (string, error) {
 			opinions <- o
 		})
 	}
-	s.asking.Go(func() {
+	go func() { // ends with the last answer, which close awaits
+		defer s.asking.Done()
 		all.Wait()
 		cancel()
-	})
+	}()
 	newest, err := s.newest(ctx, opinions, prompt)
 	if err != nil {
 		return "", err
@@ -120,6 +124,16 @@ func (s *sentinels) ask(ctx context.Context) (string, error) {
 	defer s.mu.Unlock()
 	s.addr, s.asked = newest.addr, begun
 	return newest.addr, nil
+}
+
+// begin adds an ask; false: it is too late for one.
+func (s *sentinels) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.asking.Add(1)
+	}
+	return !s.closed
 }
 
 // newest collects opinions until enough have come.
@@ -189,6 +203,9 @@ func (s *sentinels) opinionOf(ctx context.Context, i int) opinion {
 
 // close closes the connections to the Sentinels.
 func (s *sentinels) close() error {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.asking.Wait()
 	var errs []error
 	for i, c := range s.clients {

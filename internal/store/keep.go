@@ -44,9 +44,7 @@ func (f *Fill) Keep(e *entry.Entry, retain time.Duration, names Names, done func
 		return
 	}
 	over := s.pending.begin(f.query.Primary)
-	s.stores.Add(1)
-	go func() { // Close waits for it, the store's time-out ends it
-		defer s.stores.Done()
+	s.stores.Go(func() { // Close waits for it, the store's time-out ends it
 		defer func() { <-s.slots }()
 		defer over()
 		defer f.stopRenewing()
@@ -54,7 +52,7 @@ func (f *Fill) Keep(e *entry.Entry, retain time.Duration, names Names, done func
 		defer cancel()
 		defer f.lease.Release(ctx) // where nothing was stored, others look again at once
 		done(f.keep(ctx, e, retain, names))
-	}()
+	})
 }
 
 func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, read Names) reason.Reason {

@@ -6,7 +6,6 @@ package store
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -38,7 +37,7 @@ type Store struct {
 	log          *slog.Logger
 
 	slots   chan struct{} // one for each store under way
-	stores  sync.WaitGroup
+	stores  tasks
 	closing context.Context
 	abort   context.CancelFunc
 }
@@ -86,13 +85,8 @@ func New(o Options) *Store {
 // Close waits for the stores under way until ctx is done. Those that are left then are ended: at
 // once, or, where Redis is silent, with its connections.
 func (s *Store) Close(ctx context.Context) {
-	done := make(chan struct{})
-	go func() { // ends with the stores, each of which has a time-out
-		s.stores.Wait()
-		close(done)
-	}()
 	select {
-	case <-done:
+	case <-s.stores.Ended():
 	case <-ctx.Done():
 	}
 	s.abort()
