@@ -37,5 +37,26 @@ func (s signs) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 
 // ProcessPipelineHook implements redis.Hook.
 func (s signs) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
-	return func(ctx context.Context, cmds []redis.Cmder) error { return s.look(next(ctx, cmds)) }
+	return func(ctx context.Context, cmds []redis.Cmder) error {
+		if s.conn.Cluster() {
+			cmds = sentOnce(cmds)
+		}
+		return s.look(next(ctx, cmds))
+	}
+}
+
+// A once is a command that is not sent again after an error, but for a redirection. In a pipeline
+// of a Cluster the library would send again all commands of a node with one that failed: those that
+// are redirected as well, and then two goroutines read the answers of one command.
+type once struct{ redis.Cmder }
+
+// NoRetry implements redis.Cmder.
+func (once) NoRetry() bool { return true }
+
+func sentOnce(cmds []redis.Cmder) []redis.Cmder {
+	all := make([]redis.Cmder, len(cmds))
+	for i, c := range cmds {
+		all[i] = once{c}
+	}
+	return all
 }
