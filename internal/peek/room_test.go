@@ -79,6 +79,22 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
+// newest is how much is held of the body that has been awaited for the shortest time.
+func (r *Room) newest() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.awaited) == 0 {
+		return 0
+	}
+	return len(r.awaited[len(r.awaited)-1].content)
+}
+
+// waiting is how many bodies are awaited.
+func (r *Room) waiting() int {
+	_, n := r.state()
+	return n
+}
+
 // Over the bound the bodies that have been awaited longest go on, and none is refused.
 func TestStalledBodiesHoldNoMoreThanTheRoom(t *testing.T) {
 	const bodies, size, bound = 300, 1<<20 - 1, 16 << 20
@@ -86,6 +102,7 @@ func TestStalledBodiesHoldNoMoreThanTheRoom(t *testing.T) {
 	var waiting sync.WaitGroup
 	passed := make(chan int, bodies)
 	var ends []func()
+	gone := 0
 	for i := range bodies {
 		body, goOn := stalled(t, size-1, "x")
 		ends = append(ends, goOn)
@@ -100,13 +117,17 @@ func TestStalledBodiesHoldNoMoreThanTheRoom(t *testing.T) {
 				t.Errorf("%d bytes, %v", n, err)
 			}
 		})
-		if i < 4 { // its first piece is there: it is older than those that follow
-			await(t, "the body is awaited", func() bool { used, n := r.state(); return used > 0 && n == i+1 })
+		await(t, "the body is held as far as it comes", func() bool {
+			return r.newest() == size-1 && gone+len(passed)+r.waiting() == i+1
+		})
+		for ; len(passed) > 0; gone++ {
+			if oldest := <-passed; oldest != gone {
+				t.Errorf("body %d was let go before body %d", oldest, gone)
+			}
 		}
 	}
-	await(t, "most are let go", func() bool { return len(passed) >= bodies-bound/size })
-	if first := <-passed; first > 3 {
-		t.Errorf("body %d was let go first", first)
+	if gone < bodies-bound/size {
+		t.Errorf("%d of %d were let go", gone, bodies)
 	}
 	if used, _ := r.state(); used > bound {
 		t.Errorf("%d bytes are held", used)
