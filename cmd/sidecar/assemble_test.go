@@ -58,6 +58,7 @@ func embed(t *testing.T, env ...string) *embedded {
 		"BACKEND_URL=" + api.URL, "REDIS_EMBEDDED=true", "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "CACHE_STATUS=full",
 		"POLICIES_FILE=" + written(t, "policies.yaml", embeddedPolicies), "ADMIN_TOKEN=admin-secret", "KEY_SECRET=key-secret-of-the-test",
 		"JOBS_ENCRYPTION_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "SHUTDOWN_TIMEOUT=10s",
+		"REDIS_TIMEOUT=2s", // a busy machine is not tested here
 	}, env...)
 	cfg, err := config.Load(env, nil)
 	if err != nil {
