@@ -11,6 +11,10 @@ import (
 	"sidecar/test/redisd"
 )
 
+// budget is for Redis in one request: what is stored before an outage is stored within it, also on a
+// busy machine.
+const budget = 500 * time.Millisecond
+
 // slack is what a busy machine may add to a budget.
 const slack = 2 * time.Second
 
@@ -27,7 +31,7 @@ func TestWithRedisAwayTheBackendAnswersWithinTheBudget(t *testing.T) {
 			t.Parallel()
 			own := redisd.Start(t)
 			s := start(t, backendThat(t, counts()), items,
-				func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
+				func(o *setup) { o.redis, o.budget = own, budget })
 			s.cached("/items/1")
 			c.begin(own)
 			began := time.Now()
@@ -38,7 +42,7 @@ func TestWithRedisAwayTheBackendAnswersWithinTheBudget(t *testing.T) {
 					t.Errorf("%d %q %q, want %q", a.status, a.body, a.cache(), want)
 				}
 			}
-			if took := time.Since(began); took > 10*100*time.Millisecond+slack {
+			if took := time.Since(began); took > 10*budget+slack {
 				t.Errorf("ten requests took %v", took)
 			}
 			await(t, "the breaker is open",
@@ -94,7 +98,7 @@ func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 				write(w, fmt.Sprint("version ", version.Load()))
 			})
 			s := start(t, b, items,
-				func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
+				func(o *setup) { o.redis, o.budget = own, budget })
 			s.cached("/items/1")
 			s.cached("/items/2") // of which nothing is written
 			c.begin(own)
@@ -102,7 +106,7 @@ func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 			if a := s.do(t.Context(), http.MethodPut, "/items/1", nil); a.status != http.StatusOK {
 				t.Errorf("the write: %d %v", a.status, a.err)
 			}
-			if took := time.Since(began); took > 100*time.Millisecond+slack {
+			if took := time.Since(began); took > budget+slack {
 				t.Errorf("the write took %v", took)
 			}
 			if a := s.get("/items/1"); a.body != "version 1" {

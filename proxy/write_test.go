@@ -284,7 +284,7 @@ func TestWithRedisAwayAStrictWriteIsRefusedAndAnotherPasses(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		write(w, fmt.Sprint("answer ", n))
 	})
-	s := start(t, b, writes, func(o *setup) { o.redis, o.budget = own, 100*time.Millisecond })
+	s := start(t, b, writes, func(o *setup) { o.redis = own })
 	still := s.cached("/items/1")
 	own.Kill()
 	b.new()
