@@ -11,8 +11,8 @@ import (
 	"sidecar/test/redisd"
 )
 
-// budget is for Redis in one request: what is stored before an outage is stored within it, also on a
-// busy machine.
+// budget is for Redis in one request: what is stored before an outage is stored within it, also on
+// a busy machine.
 const budget = 500 * time.Millisecond
 
 // slack is what a busy machine may add to a budget.
