@@ -2,7 +2,6 @@ package jobhook
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -24,27 +23,6 @@ import (
 )
 
 var shared *redisd.Server
-
-// prefixes are those of the tests that run: a test that is run again has another one.
-var prefixes struct {
-	sync.Mutex
-	of   map[testing.TB]string
-	last int
-}
-
-// prefixOf is the REDIS_KEY_PREFIX of all sidecars of a test.
-func prefixOf(t testing.TB) string {
-	prefixes.Lock()
-	defer prefixes.Unlock()
-	if prefixes.of == nil {
-		prefixes.of = map[testing.TB]string{}
-	}
-	if prefixes.of[t] == "" {
-		prefixes.last++
-		prefixes.of[t] = fmt.Sprintf("%s-%d", t.Name(), prefixes.last)
-	}
-	return prefixes.of[t]
-}
 
 func TestMain(m *testing.M) { os.Exit(redisd.Main(m, &shared)) }
 
@@ -76,7 +54,7 @@ type front struct {
 // runs.
 func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *jobs.Sealer) *front {
 	t.Helper()
-	f := &front{t: t, names: cachekeys.NewNames(prefixOf(t)), secret: []byte("secret")}
+	f := &front{t: t, names: cachekeys.NewNames(redisd.Prefix(t)), secret: []byte("secret")}
 	table, _, err := policy.Load([]byte(policies), policy.Options{Secret: func() []byte { return f.secret }})
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +67,7 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 			then()
 		}
 	})
-	o := jobs.Options{Redis: conn, Names: f.names, Prefix: prefixOf(t), Sealer: sealer, Plan: table.Plan, Invalidator: nothing{},
+	o := jobs.Options{Redis: conn, Names: f.names, Prefix: redisd.Prefix(t), Sealer: sealer, Plan: table.Plan, Invalidator: nothing{},
 		Queues: map[string]int{"default": 1}, Log: slog.New(slog.DiscardHandler)}
 	if handler != nil {
 		api := httptest.NewServer(handler)

@@ -238,7 +238,7 @@ func (f *failover) readAndWrite(d time.Duration) {
 			cancel()
 		}
 		mu.Unlock()
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond) // the pace of one reader
 	}
 	writing.Wait()
 	if len(acknowledged) < 5 || reads < 100 {

@@ -107,7 +107,7 @@ func (f *failover) failOverBehind(primary, replica *redisd.Server, await func())
 	if a := f.ask("PUT", f.writer.url+"/quiet"); a.StatusCode != http.StatusOK {
 		f.t.Errorf("the last write: %d", a.StatusCode)
 	}
-	time.Sleep(staleness)
+	time.Sleep(staleness) // the bound for that write is over: each read below has to have it
 	if there, behind := offset(primary), offset(replica); there <= behind {
 		f.t.Errorf("the replica is at %d of %d: it is not behind", behind, there)
 	}
@@ -121,7 +121,7 @@ func (f *failover) failOverBehind(primary, replica *redisd.Server, await func())
 				f.t.Errorf("the answer is %s, after %s was acknowledged", got, want)
 				return
 			}
-			time.Sleep(2 * time.Millisecond)
+			time.Sleep(2 * time.Millisecond) // the pace of one reader
 		}
 	})
 	await()

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -21,27 +20,6 @@ import (
 )
 
 var shared *redisd.Server
-
-// prefixes are those of the tests that run: a test that is run again has another one.
-var prefixes struct {
-	sync.Mutex
-	of   map[testing.TB]string
-	last int
-}
-
-// prefixOf is the REDIS_KEY_PREFIX of all sidecars of a test.
-func prefixOf(t testing.TB) string {
-	prefixes.Lock()
-	defer prefixes.Unlock()
-	if prefixes.of == nil {
-		prefixes.of = map[testing.TB]string{}
-	}
-	if prefixes.of[t] == "" {
-		prefixes.last++
-		prefixes.of[t] = fmt.Sprintf("%s-%d", t.Name(), prefixes.last)
-	}
-	return prefixes.of[t]
-}
 
 func TestMain(m *testing.M) {
 	proc.SideBySide(8) // they mostly wait
@@ -82,7 +60,7 @@ func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change .
 		handler(rw, r)
 	}))
 	t.Cleanup(w.api.Close)
-	names := cachekeys.NewNames(prefixOf(t))
+	names := cachekeys.NewNames(redisd.Prefix(t))
 	w.conn = r.Connect(t, names, nil)
 	w.cut = &interrupting{Redis: w.conn, before: map[string]func(){}}
 	table, _, err := policy.Load([]byte(policies), policy.Options{Secret: func() []byte { return []byte("secret") }})
@@ -95,7 +73,7 @@ func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change .
 	}
 	t.Cleanup(api.Close)
 	o := Options{
-		Redis: w.cut, Names: names, Prefix: prefixOf(t), Plan: table.Plan, Backend: api, Unsent: backend.IsUnsent,
+		Redis: w.cut, Names: names, Prefix: redisd.Prefix(t), Plan: table.Plan, Backend: api, Unsent: backend.IsUnsent,
 		Invalidator: w, Queues: map[string]int{"default": 1}, Concurrency: 4, RetryBase: time.Millisecond, CutOffGrace: time.Millisecond,
 		DrainTimeout: time.Second, Log: slog.New(slog.DiscardHandler),
 	}

@@ -13,6 +13,7 @@ import (
 
 	"sidecar/internal/httpfield"
 	"sidecar/policy"
+	"sidecar/test/redisd"
 )
 
 func TestAJobWaitsForASidecarThatKnowsItsRoute(t *testing.T) {
@@ -93,7 +94,7 @@ func TestQueuesHaveTheirAPIsName(t *testing.T) {
 func TestTwoAPIsOnOneRedisNeverRunEachOthersJobs(t *testing.T) {
 	t.Parallel()
 	prefixed := func(prefix string) *world {
-		return newWorld(t, shared, answer(201), func(o *Options) { o.Prefix = prefixOf(t) + prefix })
+		return newWorld(t, shared, answer(201), func(o *Options) { o.Prefix = redisd.Prefix(t) + prefix })
 	}
 	one, two := prefixed("1"), prefixed("2")
 	two.work()
