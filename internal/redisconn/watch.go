@@ -204,7 +204,8 @@ func (w *watch) moved(addr, server string) (moved, ripe bool) {
 }
 
 // admit greets a new connection to the one server. A connection to another server than before is
-// refused until the watch has seen that too.
+// refused until the watch has seen that too; and while the watch waits for another one, so is a
+// connection to the first, which nobody would drop when the wait is over.
 func (w *watch) admit(ctx context.Context, addr string, conn redis.Cmdable) error {
 	server, err := w.greeter.Greet(ctx, conn, nil)
 	if err != nil || server == "" {
@@ -214,8 +215,8 @@ func (w *watch) admit(ctx context.Context, addr string, conn redis.Cmdable) erro
 	defer w.mu.Unlock()
 	if before := w.servers[addr]; before == "" || !w.running.Load() {
 		w.servers[addr] = server
-	} else if before != server {
-		if w.others[addr].server == server {
+	} else if other := w.others[addr].server; before != server || other != "" {
+		if other == server {
 			return errReplaced // the watch knows, and waits
 		}
 		select {
