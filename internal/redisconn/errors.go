@@ -103,7 +103,8 @@ func isTimeout(err error) bool {
 }
 
 // Uncertain reports whether a command may have been executed although it failed: always, unless
-// nothing was sent or Redis itself refused it.
+// nothing was sent or Redis itself refused it. A redirection says nothing: the library leaves it on
+// commands that were redirected and sent, and whose connection broke then.
 func Uncertain(err error) bool {
 	if err == nil || errors.Is(err, ErrAway) || errors.Is(err, ErrBudget) || errors.Is(err, ErrUnproved) {
 		return false
@@ -114,8 +115,7 @@ func Uncertain(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return false
 	}
-	_, reply := errors.AsType[redis.Error](err)
-	return !reply
+	return !isReply(err) || strings.HasPrefix(err.Error(), "MOVED ") || strings.HasPrefix(err.Error(), "ASK ")
 }
 
 // Reason is why a request went past the cache after this error.
