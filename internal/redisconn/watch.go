@@ -106,7 +106,9 @@ func (w *watch) look(ctx context.Context) (told bool) {
 				w.open.drop(addr)
 				w.conn.failed(ctx, err)
 			}
-			untold.Store(untold.Load() || err == nil && server == "")
+			if err == nil && server == "" {
+				untold.Store(true)
+			}
 		})
 	}
 	all.Wait()
