@@ -41,7 +41,7 @@ type Hasher struct {
 	text   []byte // to be hashed
 }
 
-// hashers keeps what was computed of a secret: an HMAC that is used again costs half of a new one.
+// hashers keeps HMACs with their secret: an HMAC that is used again costs half of a new one.
 var hashers = sync.Pool{New: func() any { return &Hasher{text: make([]byte, 0, 512)} }}
 
 // maxText is how large the text of a hasher may have grown that is used again, in bytes.

@@ -16,7 +16,7 @@ type Key struct {
 	Scope     string // "private", "shared" or the template of a partition
 	Partition string // the caller's ID, or the verified value of a partition; "" when shared
 	Authority string // as sent
-	Told      []Vary // what else the backend is told of scheme, authority and prefix, see Target
+	Told      []Vary // fields about scheme, authority and prefix, see Target
 	Path      string // as sent
 	HasQuery  bool   // tells "/a?" from "/a"
 	Query     string // canonical, see Query.Canonical

@@ -18,7 +18,7 @@ type Query struct {
 	raw   string
 }
 
-// Unread is a query of which nothing is known.
+// Unread is a query that is not parsed.
 func Unread(raw string) Query { return Query{raw: raw} }
 
 type pair struct {
@@ -93,8 +93,8 @@ func (q Query) Without(drop func(name string) bool) (Query, bool) {
 
 // Select returns q less the parameters that do not matter under v
 // (draft-ietf-httpbis-no-vary-search §6), and less empty ones, as in "a&&b", which are none. The
-// others stay as they were sent and where they were: v.KeyOrder adds nothing, since Canonical sorts
-// by name whatever v says. The draft compares them decoded; that they stay encoded makes an entry
+// others stay as they were sent and where they were: v.KeyOrder adds nothing, since Canonical
+// always sorts by name. The draft compares them decoded; that they stay encoded makes an entry
 // more, never one too few.
 //
 // Where nothing is left, Raw is "", and there is no query to be had in a key: "/a?x=1", "/a?" and

@@ -11,8 +11,8 @@ import (
 const maxValue = 128
 
 // A Tag is something that an entry depends on and that a write can invalidate. The kinds have name
-// spaces of their own: whatever a policy, a client or a response puts into a tag of one kind, it
-// cannot name one of another. A Tag is comparable, and the zero value names nothing.
+// spaces of their own: a policy, a client or a response that names a tag of one kind cannot name
+// one of another. A Tag is comparable, and the zero value names nothing.
 type Tag struct {
 	kind byte
 	text string
@@ -46,10 +46,9 @@ func Guard(prefix string) Tag { return Tag{kindGuard, prefix} }
 // CallerTag is carried by every private entry of the caller with this ID.
 func CallerTag(id string) Tag { return Named("caller:" + id) }
 
-// OwnURI is the tag of whatever is stored for a path, given in its canonical form
-// (pattern.Canonical): the same for every spelling that a backend may take for the same, for
-// every query and authority, since an unsafe request invalidates its own URI (RFC 9111 §4.4) and
-// too much is better than too little.
+// OwnURI is the tag of all entries of a path, in its canonical form (pattern.Canonical): the same
+// for every spelling that a backend may take for the same, for every query and authority, since an
+// unsafe request invalidates its own URI (RFC 9111 §4.4) and too much is better than too little.
 func OwnURI(canonicalPath string) Tag { return Tag{kindURI, canonicalPath} }
 
 // Rules is the tag of all entries that were filled under the invalidation rules with this digest. A
@@ -57,8 +56,7 @@ func OwnURI(canonicalPath string) Tag { return Tag{kindURI, canonicalPath} }
 func Rules(digest string) Tag { return Tag{kindRules, digest} }
 
 // Given is the tag of a name that fields of a response give it (Cache-Groups of RFC 9875,
-// Surrogate-Key and its like), for one authority: whatever it says, it is none of the policy's
-// tags.
+// Surrogate-Key and its like), for one authority. It is never one of the policy's tags.
 func Given(authority, name string) Tag { return Tag{kindGiven, authority + "\x00" + name} }
 
 // IsGiven reports whether a response's fields gave t.

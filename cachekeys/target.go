@@ -31,8 +31,8 @@ var targetFields = map[string]bool{
 	"X-Replaced-Path": true, "X-Base-Path": true, "X-Proxy-Prefix": true,
 }
 
-// Target is what the fields of a request tell the backend of scheme, authority and prefix beside
-// Host: the fields as they are sent, by name, where they say more than the sidecar tells of a
+// Target returns the fields of a request, beside Host, that tell the backend its scheme, authority
+// and prefix: the fields as they are sent, by name, where they say more than the sidecar tells of a
 // request without them. plain is false if the name of some field has a byte that servers take for
 // '-': the backend may then read another field than the one that is compared. few is false if there
 // are more fields than all servers read.

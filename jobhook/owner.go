@@ -37,7 +37,7 @@ func (h *Hook) find(w http.ResponseWriter, r *http.Request, id string, who calle
 }
 
 // notFound answers a stranger, to whom a job that is another caller's looks like one that is not
-// there: a page too may read it whatever the route of the job.
+// there: a page may read it too, for jobs of any route.
 func (h *Hook) notFound(w http.ResponseWriter, r *http.Request) {
 	h.AuthFailed()
 	grant(w.Header(), r, h.CORS("", r.Header.Get("Origin")))

@@ -13,8 +13,8 @@ import (
 // maxWait bounds how long a client may prefer to wait.
 const maxWait = time.Minute
 
-// A preference is what Prefer says about jobs (RFC 7240 §4.1, §4.3). What cannot be read for
-// certain is not there: a server may ignore any preference (§2).
+// A preference is the part of Prefer about jobs (RFC 7240 §4.1, §4.3). A doubtful one is not there:
+// a server may ignore any preference (§2).
 type preference struct {
 	async bool          // respond-async
 	waits bool          // wait

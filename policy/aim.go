@@ -43,8 +43,8 @@ const (
 var overrideNames = []string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "httpmethodoverride"}
 
 // targetNames are the bare names of fields that name another target to some frameworks: IIS with
-// URL Rewrite or ISAPI_Rewrite, and what reads their fields (Zend, Yii, WordPress, older Symfony);
-// proxies that ask for authorization (nginx, Traefik, Caddy); gateways.
+// URL Rewrite or ISAPI_Rewrite, and the readers of their fields (Zend, Yii, WordPress, older
+// Symfony); proxies that ask for authorization (nginx, Traefik, Caddy); gateways.
 var targetNames = []string{
 	"xoriginalurl", "xoriginaluri", "xoriginalpath", "xoriginalrequesturi", "xrewriteurl", "xrewriteuri", "xrewritepath",
 	"xoverrideurl", "xoverrideuri", "xhttppathoverride", "xpathoverride", "xhttpdestinationurl",
@@ -79,7 +79,7 @@ func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 	return a
 }
 
-// addFields notes what the fields of the request name.
+// addFields notes the targets in the request's fields.
 func (a *aims) addFields(req *httpfield.Request) {
 	header, ok := req.Fields.(httpfield.Header)
 	if !ok {

@@ -21,7 +21,7 @@ type Body struct {
 	known   bool     // they are all
 
 	mu     sync.Mutex
-	looked bool               // json is what it is
+	looked bool               // json is final
 	json   *jsonbody.Document // nil: nothing can be looked up for certain
 }
 

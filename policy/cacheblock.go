@@ -33,7 +33,7 @@ type cacheBlock struct {
 	staleIfUnreachable   time.Duration
 	hasUnreachable       bool
 
-	// These decide how a stored response is used, and not what is stored.
+	// These decide how a stored response is used, and not which one is stored.
 	memory           time.Duration `digest:"-"`
 	ignoreDirectives bool          `digest:"-"`
 

@@ -90,7 +90,7 @@ func (c Cron) skipped(t, n time.Time) (at time.Time, ok bool) {
 		}
 		before := offset(end.Add(-time.Second), c.spec.Location)
 		if gap := offset(end, c.spec.Location) - before; gap > 0 {
-			wall := end.Add(before).UTC() // what the clock would have shown
+			wall := end.Add(before).UTC() // the wall clock without the change
 			naive := *c.spec
 			naive.Location = time.UTC
 			if run := naive.Next(wall.Add(-time.Second)); !run.IsZero() && run.Before(wall.Add(gap)) {

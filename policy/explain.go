@@ -12,12 +12,12 @@ import (
 	"sidecar/policy/pattern"
 )
 
-// An Explanation says what is done with a request, and why. It is made of the request's plan and
-// of the decisions that serve it, and holds no credential and no digest of one.
+// An Explanation tells the way of a request, and why. It is made of the request's plan and of the
+// decisions that serve it, and holds no credential and no digest of one.
 type Explanation struct {
 	Method string `json:"method"`
 	Target string `json:"target"`
-	// Does is what is done: cache, bypass, write, job, deny, or refuse.
+	// Does is one of cache, bypass, write, job, deny, refuse.
 	Does   string       `json:"does"`
 	Route  *RouteMatch  `json:"route,omitempty"`
 	Reason *Why         `json:"reason,omitempty"`
@@ -203,16 +203,16 @@ func jobAnswer(j *JobPlan) *JobAnswer {
 	return &JobAnswer{string(j.Mode), j.Queue, j.MaxRetry, j.Timeout.String(), j.Retention.String(), j.MaxBody}
 }
 
-// A WriteAnswer says what a success of a write invalidates.
+// A WriteAnswer has the invalidations of a successful write.
 type WriteAnswer struct {
 	Invalidates []Invalidation `json:"invalidates"`
-	// Drops are the cached routes of which entries may be dropped.
+	// Drops are the cached routes whose entries may be dropped.
 	Drops  []string `json:"drops,omitempty"`
 	Strict bool     `json:"strict"`
 	Settle string   `json:"settle,omitempty"`
 }
 
-// An Invalidation is what one template, or the own URI, drops.
+// An Invalidation is the effect of one template, or of the own URI.
 type Invalidation struct {
 	Route    string   `json:"route,omitempty"`
 	Template string   `json:"template,omitempty"` // "": the request's own URI
@@ -221,8 +221,8 @@ type Invalidation struct {
 	FromResponse bool `json:"from_response,omitempty"`
 }
 
-// explainWrite says what a success of the request invalidates. denied is the route that denies it
-// for the method that its body names.
+// explainWrite explains the invalidations of a successful request. denied is the route that denies
+// it for the method that its body names.
 func (t *Table) explainWrite(r Request, w *WritePlan, hide redactor) (a *WriteAnswer, denied string) {
 	var sent *Body
 	if int64(len(r.Body)) <= t.maxInspect {
@@ -250,7 +250,7 @@ func (t *Table) explainWrite(r Request, w *WritePlan, hide redactor) (a *WriteAn
 	return a, ""
 }
 
-// invalidations are what each template of the matching routes names.
+// invalidations are the tags that each template of the matching routes names.
 func (w *WritePlan) invalidations(sent *Body) (out []Invalidation) {
 	values := w.values
 	values.request, values.inspect = sent, w.table.maxInspect

@@ -55,7 +55,7 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 	}
 }
 
-// cors reads the origins whose pages may read what the sidecar answers.
+// cors reads the origins whose pages may read the sidecar's answers.
 func (l *loader) cors(n yamldoc.Node) *CORS {
 	c := &CORS{}
 	l.Mapping(n, "cors",

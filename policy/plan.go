@@ -15,7 +15,7 @@ import (
 // A Kind says how a request is handled.
 type Kind int
 
-// The kinds, of which a request has exactly one.
+// The kinds. A request has exactly one.
 const (
 	Pass  Kind = iota // forward, untouched by the cache; Plan.Bypass says why
 	Read              // a GET or HEAD of a cached route: Plan.Read
@@ -67,7 +67,7 @@ type ReadPlan struct {
 	// Rules are the block's. A private entry of a caller without credentials is shared by all such
 	// callers, and has the rules of a shared cache.
 	Rules httpcache.Rules
-	// Demand is what the request says to the cache.
+	// Demand has the request's instructions to the cache.
 	Demand httpcache.Demand
 	// Requester describes the caller to the rules.
 	Requester httpcache.Requester
@@ -170,7 +170,7 @@ type JobPlan struct {
 	MaxResult int64         // bytes of response body; a longer response is not kept
 
 	RefuseOver       bool          // a request that is longer than MaxBody is answered 413
-	Link             bool          // who holds the id holds the job, whoever submitted it
+	Link             bool          // the id alone gives access to the job, for every caller
 	UniqueFor        time.Duration // for so long the same content leads to the same job; 0: it does not
 	IdempotencyField string        // canonical: where the client puts its key
 	MaxPending       int           // jobs that wait or run; 0: no bound

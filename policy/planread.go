@@ -92,9 +92,9 @@ func namesGET(r *route) bool {
 // queries are the query of a request as sent, and as it is sent on.
 type queries struct{ all, selected cachekeys.Query }
 
-// read makes the plan of a read. The first match is that of the path as sent; the others are
-// those of forms that show the same resource, of which it carries the tags too. unfilled is the
-// first template that cannot be filled; there is no plan then.
+// read makes the plan of a read. The first match is that of the path as sent; the others are those
+// of forms that show the same resource: the entry carries their tags too. unfilled is the first
+// template that cannot be filled; there is no plan then.
 func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent queries) (
 	_ *ReadPlan, unfilled *cachekeys.Template) {
 	query, all := sent.selected, sent.all

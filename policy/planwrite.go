@@ -89,7 +89,7 @@ func leniently(m match) (read match, ok bool) {
 	return read, ok
 }
 
-// note notes what has to be done for a match.
+// note adds the invalidations of a match.
 func (w *WritePlan) note(m match) {
 	w.Matched, w.Strict, w.Settle = true, w.Strict || m.Target.strict, max(w.Settle, m.Target.settle)
 	for _, t := range m.Target.writes {
@@ -124,8 +124,8 @@ func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 	return tags, distinct(append(guards, w.table.Guards(tags)...))
 }
 
-// OutcomeUnknown reports whether a status leaves open what became of a write, and whether something
-// may yet: the server that answers so does not know itself. A plain 500 is a write that is over.
+// OutcomeUnknown reports whether a status leaves the outcome of a write open, also for later: the
+// server that answers so does not know itself. A plain 500 is a write that is over.
 func OutcomeUnknown(status int) bool {
 	switch status {
 	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:

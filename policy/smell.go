@@ -120,7 +120,7 @@ func (l *loader) touches(w, t *cachekeys.Template) bool {
 	return shapesMeet(l.shape(w), l.shape(t))
 }
 
-// shapesMeet reports whether two shapes, of which the first may be a family, can be the same text.
+// shapesMeet reports whether two shapes can be the same text. The first may be a family.
 func shapesMeet(a, b []string) bool {
 	for i := range min(len(a), len(b)) {
 		if prefix, family := strings.CutSuffix(a[i], "*"); family {

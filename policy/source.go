@@ -148,8 +148,8 @@ func (s *Source) Fault() string {
 }
 
 // Run looks whether the file has changed, and keeps the keys of the table in force fresh, until ctx
-// is done. The content is what counts: a ConfigMap is swapped by a symbolic link, and its time may
-// go backwards.
+// is done. Only the content counts: a ConfigMap is swapped by a symbolic link, and its time may go
+// backwards.
 func (s *Source) Run(ctx context.Context) {
 	tick := time.NewTicker(reloadEvery)
 	defer tick.Stop()

@@ -63,7 +63,7 @@ func (l *loader) table(version string) *Table {
 }
 
 // denyDirectories denies /internal where /internal/{rest...} is denied, unless another route is
-// about it: many servers show under it what they show under /internal/.
+// about it: many servers treat both alike.
 func (t *Table) denyDirectories() {
 	for _, r := range t.routes {
 		if r.kind != Deny {

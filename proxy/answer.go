@@ -16,8 +16,8 @@ import (
 	"sidecar/internal/telemetry"
 )
 
-// A reply is what is sent of an entry to one request, with the body that it needs: it is known to
-// be there before anything is sent.
+// A reply is the part of an entry that is sent to one request. Its body is known to be there before
+// anything is sent.
 type reply struct {
 	httpcache.Reply
 	entry *entry.Entry
@@ -55,8 +55,8 @@ func (r reply) span(p httpcache.Part) store.Span {
 	return store.Span{First: p.First - r.entry.Offset, End: p.Last + 1 - r.entry.Offset}
 }
 
-// answerHit answers from the store, and lets what is stale be refreshed behind the answer. lost is
-// not empty where the body cannot be sent; nothing is answered then.
+// answerHit answers from the store, and starts the refresh of a stale entry behind the answer. lost
+// is not empty where the body cannot be sent; nothing is answered then.
 func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) (
 	lost reason.Reason,
 ) {

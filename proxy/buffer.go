@@ -9,15 +9,14 @@ import (
 	"sidecar/internal/reason"
 )
 
-// errLeft is what a buffer's reader gets when its client has left.
+// errLeft is the error of a buffer's reader when its client has left.
 var errLeft = errors.New("the client left")
 
-// errLost is what it gets when the body cannot be taken in hand any more.
+// errLost is its error when the body cannot be taken in hand any more.
 var errLost = errors.New("the answer is lost")
 
-// maxInHand is how many bytes of answers a process has in hand at once: what has come from the
-// backend and has not been taken by a client. Over it an answer flows at its client's pace, and is
-// not stored.
+// maxInHand bounds the bytes of answers that a process has in hand: they came from the backend, and
+// no client has taken them yet. Over it an answer flows at its client's pace, and is not stored.
 const maxInHand = 64 << 20
 
 // A room counts the bytes in hand. One client has no more than half of it: it may take nothing for
@@ -40,7 +39,7 @@ func (r *room) give(client string, n int64) {
 	r.add(client, -n)
 }
 
-// add returns what the client has then.
+// add returns the client's new sum.
 func (r *room) add(client string, n int64) int64 {
 	if client == "" || n == 0 {
 		return 0
@@ -64,12 +63,12 @@ func (r *room) add(client string, n int64) int64 {
 type buffer struct {
 	room   *room
 	client string        // who reads it; "": it is not known
-	body   io.ReadCloser // the backend's; what overflow returned, once it is over
+	body   io.ReadCloser // the backend's, or the one that overflow returned
 	length int64         // as announced; -1 if unknown
 	limit  int64
 	came   func() // called for each piece that the backend sends
 	hand   int64  // how much is taken in hand at the most, where there is an overflow
-	// overflow takes over the body with what came so far; nil: all up to the limit is taken in
+	// overflow takes over the body with its bytes so far; nil: all up to the limit is taken in
 	// hand.
 	overflow func(content []byte, err error) (rest io.ReadCloser, why reason.Reason)
 
@@ -93,8 +92,8 @@ func newBuffer(r *room, body io.ReadCloser, length, limit int64, came func()) *b
 }
 
 // overflowAbove makes a body that is longer than hand go over to overflow. Call it before fill.
-// overflow is called once, with what came so far and the error that came with the last of it, and
-// returns what the reader reads from then on, or why nothing will be stored.
+// overflow is called once, with the bytes so far and the error that came with the last of them. It
+// returns the reader for the rest, or why nothing will be stored.
 func (b *buffer) overflowAbove(
 	hand int64, overflow func(content []byte, err error) (io.ReadCloser, reason.Reason),
 ) {
@@ -153,7 +152,7 @@ func (b *buffer) fill(complete func(content []byte)) reason.Reason {
 	}
 }
 
-// count counts what is in hand up to this size, and reports whether there is room for more of it.
+// count sets the size that is in hand, and reports whether there is room for more.
 func (b *buffer) count(size int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -150,8 +150,8 @@ func (m *miss) validatedVariant(fields httpfield.Header) *entry.Entry {
 	return held
 }
 
-// updateFromHEAD takes from the answer to a HEAD what it says of the stored answer to a GET
-// (RFC 9111 §4.3.5): that one is updated, or dropped.
+// updateFromHEAD updates the stored answer to a GET by the answer to a HEAD, or drops it (RFC 9111
+// §4.3.5).
 func (m *miss) updateFromHEAD(o outcome) {
 	held, fields := m.candidate.entry, httpfield.Header(o.resp.Header)
 	if o.resp.StatusCode != http.StatusOK || held.Status != http.StatusOK ||

@@ -36,8 +36,8 @@ type capture struct {
 // record, and is held whole.
 const maxPart = store.MaxWhole
 
-// store decides what becomes of the backend's answer: it is kept as it passes, which the capture
-// does; or what is stored already is updated by it; or nothing is kept.
+// store decides: the backend's answer is kept as it passes, by the capture; or it updates the
+// stored response; or nothing is kept.
 func (m *miss) store(o outcome) *capture {
 	switch {
 	case m.fill == nil, o.resp == nil, o.stale != nil:
@@ -58,7 +58,7 @@ func (m *miss) store(o outcome) *capture {
 	return c
 }
 
-// capture returns what stores the answer; nil if it may not be stored.
+// capture returns the capture that stores the answer; nil if it may not be stored.
 func (m *miss) capture(o outcome) *capture {
 	why := reason.Reason("")
 	switch resp := o.resp; {
@@ -161,8 +161,8 @@ func dropCookies(fields http.Header, rule policy.SetCookie) (dropped []string, w
 	return dropped, ""
 }
 
-// bringCookies adds the names of the cookies that were dropped from a stored response of which
-// something is kept.
+// bringCookies adds the names of the cookies that were dropped from a stored response that is kept
+// in part.
 func (c *capture) bringCookies(held *entry.Entry) {
 	for _, name := range held.Cookies {
 		if !slices.Contains(c.entry.Cookies, name) {
@@ -198,7 +198,7 @@ const (
 	bodyTime  = 10 * time.Second
 )
 
-// takeBody takes the body in hand, and puts what the client is to read in its place.
+// takeBody takes the body in hand, and puts the client's reader in its place.
 func (c *capture) takeBody(resp *http.Response) io.Closer {
 	end := time.Now().Add(bodyTime)
 	c.miss.fill.Begin()
@@ -247,7 +247,7 @@ func (c *capture) drop(why reason.Reason) {
 	c.kept(why)
 }
 
-// storePassed stores what has passed, if it is as long as it said.
+// storePassed stores the content that has passed, if its length is the announced one.
 func (c *capture) storePassed(content []byte) {
 	length := c.length
 	if c.contentRange.Total > 0 {

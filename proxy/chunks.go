@@ -11,8 +11,8 @@ import (
 )
 
 // A chunkWriter is the rest of a body that is too long to be held in memory. Its one reader takes
-// it from the backend at the client's pace, and what passes is stored in chunks meanwhile.
-// Whatever becomes of the chunks, the reader goes on.
+// it from the backend at the client's pace, and the bytes are stored in chunks meanwhile. A failure
+// of the chunks does not stop the reader.
 type chunkWriter struct {
 	body    io.ReadCloser // the backend's
 	resp    *http.Response
@@ -21,13 +21,13 @@ type chunkWriter struct {
 	stored  *store.ChunkWriter
 
 	mu   sync.Mutex // the reader may be closed while it reads
-	size int64      // of what has come
+	size int64      // of the bytes so far
 	over bool       // the answer is kept, or given up
 }
 
-// toChunks takes over from the buffer, with what has come so far and the error that came with the
-// last of it. why says why nothing is stored. Those who wait for the answer are let go: from now
-// on it comes at the pace of one client.
+// toChunks takes over from the buffer, with the bytes so far and the error that came with the last
+// of them. why says why nothing is stored. Those who wait for the answer are let go: from now on it
+// comes at the pace of one client.
 func (c *capture) toChunks(
 	resp *http.Response, body io.ReadCloser, content []byte, err error,
 ) (rest io.ReadCloser, why reason.Reason) {
@@ -120,7 +120,7 @@ func (w *chunkWriter) drop(why reason.Reason) {
 	}
 }
 
-// Close says that the reader is gone: what it has not read is not stored.
+// Close says that the reader is gone: a body that it has not read to its end is not stored.
 func (w *chunkWriter) Close() error {
 	w.mu.Lock()
 	w.drop(reason.Incomplete)

@@ -36,8 +36,8 @@ func copyHead(h http.Header, resp *http.Response) {
 	httpfield.HopOf(httpfield.Header(resp.Header)).Strip(h)
 }
 
-// finishHead adds what the sidecar says about the answer and keeps net/http from inventing fields
-// that the backend did not send.
+// finishHead adds the sidecar's own fields and keeps net/http from inventing fields that the
+// backend did not send.
 func (p *Proxy) finishHead(x *exchange, h http.Header) {
 	if s := x.out.CacheStatus(p.CacheStatus); s != "" {
 		h["Cache-Status"] = append(slices.Clip(h["Cache-Status"]), s)
@@ -54,8 +54,7 @@ func (p *Proxy) finishHead(x *exchange, h http.Header) {
 	}
 }
 
-// informational sends a 1xx answer on. The client has to speak HTTP/1.1 to know what that is (RFC
-// 9110 §15.2).
+// informational sends a 1xx answer on. A client of HTTP/1.0 does not know it (RFC 9110 §15.2).
 func (x *exchange) informational(status int, fields http.Header) {
 	if !x.r.ProtoAtLeast(1, 1) {
 		return

@@ -140,8 +140,9 @@ func (m *miss) collapsed(e *entry.Entry) (o outcome, shared bool) {
 	return outcome{shared: &usable{r, d.Reuse}}, lost == ""
 }
 
-// settle says what others have of an outcome that is not being stored: nothing of a response that
-// another request or the store has given, and of a failure; else that each has to fetch for itself.
+// settle tells the waiting requests about an outcome that is not stored. They get nothing of a
+// failure, or of a response that another request or the store has given. Otherwise each fetches for
+// itself.
 func (m *miss) settle(o outcome) {
 	switch {
 	case !m.asked, m.context().Err() != nil:

@@ -40,7 +40,7 @@ func (p *Proxy) bypass(x *exchange, why reason.Reason) {
 	p.send(x, resp)
 }
 
-// send forwards an answer of which nothing is kept.
+// send forwards an answer and keeps nothing of it.
 func (p *Proxy) send(x *exchange, resp *http.Response) {
 	p.head(x, resp)
 	abort(x.relay(resp, nil))
@@ -81,7 +81,7 @@ func (p *Proxy) job(x *exchange) {
 	p.write(x)
 }
 
-// outgoing is what is sent to the backend, or errTarget.
+// outgoing returns the request to the backend, or errTarget.
 func (p *Proxy) outgoing(x *exchange) (*http.Request, error) {
 	out, ok := p.Backend.Outgoing(x.r, x.plan.Query)
 	if !ok {

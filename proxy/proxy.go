@@ -1,6 +1,6 @@
 // Package proxy takes each request along its path: the plan for it (policy), the stored response
-// for it (store), the backend's answer (backend), what is stored of that answer and what the
-// request invalidates (httpcache, coherence).
+// for it (store), the backend's answer (backend), storing that answer (httpcache) and invalidating
+// (coherence).
 //
 // The path can be read from the file names. For all requests: proxy and view. A GET: read looks
 // up and decides, answer sends a stored response. Where none may be used, miss owns all that
@@ -10,8 +10,8 @@
 // changes something: write. All others: pass and upgrade. head and relay send the backend's
 // answers on.
 //
-// Nothing is decided here that a pure package could decide: the plan and httpcache.Evaluate say
-// what is to be done, the handlers do it.
+// Nothing is decided here that a pure package could decide: the plan and httpcache.Evaluate decide,
+// the handlers carry it out.
 package proxy
 
 import (
@@ -63,7 +63,7 @@ type Proxy struct {
 	RedisTimeout   time.Duration        // all Redis work of one request together
 	Bodies         *peek.Room           // bounds the request bodies that are held
 	MaxInspectBody int64                // bytes of a body that are read to fill templates
-	CacheStatus    telemetry.StatusMode // what Cache-Status says
+	CacheStatus    telemetry.StatusMode // how much Cache-Status says
 	// called for each answer of the backend; nil: nobody wants to know
 	Answered func()
 	// whether each connection's next answer is to be its last; nil: it never is
@@ -137,7 +137,7 @@ func (p *Proxy) plan(x *exchange) (refused reason.Reason) {
 	return ""
 }
 
-// serve does what the plan says.
+// serve carries out the plan.
 func (p *Proxy) serve(x *exchange) {
 	switch x.plan.Kind {
 	case policy.Read:

@@ -28,7 +28,7 @@ func (p *Proxy) read(x *exchange) {
 			if why = p.answerHit(x, found, decision); why == "" {
 				return
 			}
-			decision.Fits = false // it cannot be sent, whatever the backend says of it
+			decision.Fits = false // it cannot be sent, though the backend confirms it
 		}
 	}
 	x.out.Result, x.out.Reason = telemetry.ResultMiss, why
@@ -40,7 +40,7 @@ func (p *Proxy) read(x *exchange) {
 	p.begin(x, found, candidateOf(found, decision.Fits)).run()
 }
 
-// query is what is looked up for the request.
+// query is the look-up for the request.
 func (x *exchange) query() store.Query {
 	read := x.plan.Read
 	return store.Query{
@@ -50,7 +50,7 @@ func (x *exchange) query() store.Query {
 	}
 }
 
-// evaluate decides what an entry is good for, now and for this request; nil: for nothing.
+// evaluate decides how an entry serves this request now; nil: not at all.
 func (x *exchange) evaluate(e *entry.Entry) httpcache.Decision {
 	if e == nil {
 		return httpcache.Decision{}
@@ -59,7 +59,7 @@ func (x *exchange) evaluate(e *entry.Entry) httpcache.Decision {
 	return httpcache.Evaluate(read.Rules, &read.Demand, stored(e), time.Now())
 }
 
-// stored is what the rules see of an entry.
+// stored is the rules' view of an entry.
 func stored(e *entry.Entry) httpcache.Stored {
 	return httpcache.Stored{
 		Status: e.Status, Fields: e, Size: e.Size(), Cookies: e.Cookies,

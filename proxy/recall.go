@@ -26,5 +26,5 @@ func (p *Proxy) Recall(w http.ResponseWriter, r *http.Request) bool {
 		return false
 	}
 	defer p.finish(x)
-	return p.answerHit(x, found, decision) == "" // what is in memory is never lost
+	return p.answerHit(x, found, decision) == "" // an entry in memory is never lost
 }

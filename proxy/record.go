@@ -38,7 +38,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap is for http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// counting is r with a body that counts what is read of it. A request without a body keeps its
+// counting is r with a body that counts the bytes read. A request without a body keeps its
 // http.NoBody, which says so.
 func counting(r *http.Request, bytes *atomic.Int64) *http.Request {
 	if r.Body == nil || r.Body == http.NoBody {

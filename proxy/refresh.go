@@ -21,8 +21,8 @@ import (
 // maxRefreshes is how many refreshes a process has under way. One more is left to the next request.
 const maxRefreshes = 64
 
-// refreshes are the fetches that nobody waits for: of what was served stale meanwhile (RFC 5861
-// §3). The zero value has none.
+// refreshes are the fetches behind answers that were served stale (RFC 5861 §3). Nobody waits for
+// them. The zero value has none.
 type refreshes struct {
 	mu      sync.Mutex
 	keys    map[cachekeys.Digest]context.CancelFunc
@@ -69,8 +69,7 @@ func (r *refreshes) close() {
 // served.
 func (p *Proxy) Close() { p.refreshes.close() }
 
-// refresh fetches anew what x was answered with, behind that answer: e, the entry under key. It is
-// a miss like any other.
+// refresh fetches e, the entry under key, anew behind the answer to x. It is a miss like any other.
 func (p *Proxy) refresh(x *exchange, key cachekeys.Digest, e *entry.Entry) {
 	ctx, over, ok := p.refreshes.begin(key, x.r.Context())
 	if !ok {
@@ -85,8 +84,8 @@ func (p *Proxy) refresh(x *exchange, key cachekeys.Digest, e *entry.Entry) {
 	}()
 }
 
-// wishes are the fields by which a client says what it wants of a cache, and under which condition
-// it wants the content. A refresh is the sidecar's own request, and has none of them.
+// wishes are the fields by which a client instructs a cache, or sets conditions. A refresh is the
+// sidecar's own request, and has none of them.
 var wishes = []string{
 	"Cache-Control", "Pragma", "Range", "If-Range",
 	"If-None-Match", "If-Modified-Since", "If-Match", "If-Unmodified-Since",
@@ -121,7 +120,7 @@ func (p *Proxy) refreshing(ctx context.Context, x *exchange, e *entry.Entry) *ex
 }
 
 // fetchStale looks once more, for another refresh may have ended since, here or in another process,
-// and fetches what is still stale.
+// and fetches an entry that is still stale.
 func (p *Proxy) fetchStale(x *exchange) {
 	found := p.Store.Lookup(x.r.Context(), x.budget, x.query())
 	if found.Entry == nil || found.Entry.Fresh(time.Now()) > 0 {

@@ -27,7 +27,7 @@ func view(r *http.Request, sent httpfield.Fields) (v httpfield.Request, ok bool)
 	}, ok && r.Method != http.MethodConnect
 }
 
-// client is what the access log says of who asks.
+// client describes the client in the access log.
 func (x *exchange) client() telemetry.Client {
 	fields := httpfield.Header(x.r.Header)
 	return telemetry.Client{

@@ -38,8 +38,7 @@ func (p *Proxy) write(x *exchange) {
 	}
 	w := &writing{proxy: p, x: x, plan: plan, ctx: x.r.Context()}
 	if plan.Matched {
-		// What a policy matched as a write is carried through when its client leaves: the backend
-		// may have begun.
+		// A write of a route is carried through when its client leaves: the backend may have begun.
 		w.ctx = context.WithoutCancel(w.ctx)
 		w.steps = p.Keyspace.Write(x.table.Rules())
 		if !w.prepare(out) {
@@ -70,7 +69,7 @@ func (p *Proxy) write(x *exchange) {
 	p.head(x, resp)
 	err = x.relay(resp, func() {
 		if resp.ContentLength < 0 && body == nil || early {
-			// The backend went on working while it answered: what it changed since is invalidated
+			// The backend went on working while it answered: its later changes are invalidated
 			// before the end is seen.
 			w.invalidate(tags)
 		}
@@ -172,7 +171,7 @@ func (w *writing) announce() error {
 	return nil
 }
 
-// refuseWithheld answers for a write of which the backend has had nothing, or no content.
+// refuseWithheld answers a write that the backend has not had, or only without its content.
 func (w *writing) refuseWithheld() {
 	_, _ = w.steps.End(w.ctx, w.x.budget, coherence.Refused, nil, nil, 0)
 	w.proxy.refuse(w.x, http.StatusServiceUnavailable, reason.WriteNotAnnounced,
@@ -245,8 +244,7 @@ func (w *writing) invalidate(tags []cachekeys.Tag) {
 	p.Metrics.Invalidated(x.plan.Route, len(tags), err)
 }
 
-// outcomeOf is what a backend request that failed may have done: nothing if the connection was
-// refused.
+// outcomeOf is the possible outcome of a failed backend request: a refused connection did nothing.
 func outcomeOf(err error) coherence.Outcome {
 	if backend.IsUnsent(err) {
 		return coherence.Refused
@@ -254,8 +252,8 @@ func outcomeOf(err error) coherence.Outcome {
 	return coherence.Unknown
 }
 
-// outcomeOfStatus is what an answer says was done. tags are what it says was changed: nothing for
-// a refusal.
+// outcomeOfStatus reads the outcome from a status. tags are those of the answer: none for a
+// refusal.
 func outcomeOfStatus(status int, tags []cachekeys.Tag) coherence.Outcome {
 	switch {
 	case len(tags) == 0:
@@ -266,9 +264,9 @@ func outcomeOfStatus(status int, tags []cachekeys.Tag) coherence.Outcome {
 	return coherence.Done
 }
 
-// inspect reads the answer's body as far as templates may look, and puts it back. What comes as a
-// stream is not waited for, and what comes slowly no longer than the rest of a request. release
-// gives the room of the content back.
+// inspect reads the answer's body as far as templates may look, and puts it back. A stream is not
+// waited for, and a slow body no longer than the rest of a request. release gives the room of the
+// content back.
 func (p *Proxy) inspect(resp *http.Response) (body *policy.Body, release func()) {
 	fields := httpfield.Header(resp.Header)
 	if httpcache.IsStreamed(fields) || resp.ContentLength > p.MaxInspectBody {

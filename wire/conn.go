@@ -74,7 +74,7 @@ func (c *conn) Read(p []byte) (int, error) {
 	return 0, nil
 }
 
-// next reads what was left to be scanned, or from the client.
+// next reads the bytes left to scan, or from the client.
 func (c *conn) next(p []byte) (int, error) {
 	if len(c.rest) > 0 {
 		n := copy(p, c.rest)
@@ -86,11 +86,11 @@ func (c *conn) next(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// hold keeps the end of what the client sends from the server while it answers a request that may
-// change something, or the last one. The client may have ended only its own direction, and wait
-// for the answer; net/http would cancel the request. It is called in the one read of a single byte
-// that net/http makes beside a handler. That ends when the answer is out and the server gives the
-// read up, or when the client turns out to be gone.
+// hold keeps the end of the client's direction from the server while it answers a request that may
+// change something, or the last one. The client may have ended only its own direction, and wait for
+// the answer; net/http would cancel the request. It is called in the one read of a single byte that
+// net/http makes beside a handler. That ends when the answer is out and the server gives the read
+// up, or when the client turns out to be gone.
 func (c *conn) hold() error {
 	c.mu.Lock()
 	if c.aborted {
@@ -197,7 +197,7 @@ func (c *conn) close() error {
 	return c.Conn.Close()
 }
 
-// CloseWrite ends what is sent to the client.
+// CloseWrite ends the direction to the client.
 func (c *conn) CloseWrite() error {
 	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return half.CloseWrite()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Handler passes each request to h with what the server does not do by itself:
+// Handler passes each request to h, and adds to the server:
 //
 //   - an answer may begin before the request's content has ended: net/http would else take up to
 //     256 KiB of that from whoever is reading it;
@@ -20,7 +20,7 @@ import (
 func Handler(h http.Handler, log *slog.Logger) http.Handler {
 	var told sync.Once
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == "PRI" { // the beginning of HTTP/2 (RFC 9113 §3.4), and what followed was none
+		if r.Method == "PRI" { // the beginning of HTTP/2 (RFC 9113 §3.4), and the rest was none
 			w.Header().Set("Connection", "close")
 			w.WriteHeader(http.StatusBadRequest)
 			return
@@ -56,8 +56,8 @@ func Handler(h http.Handler, log *slog.Logger) http.Handler {
 const noWebSocket2 = "a WebSocket by HTTP/2 (RFC 8441) is not passed on: " +
 	"let the ingress speak HTTP/1.1 to the sidecar on the routes of WebSockets"
 
-// isWebSocket2 reports whether the request is a WebSocket of RFC 8441, or what an ingress makes of
-// one of HTTP/1.1 when it takes Connection and Upgrade out.
+// isWebSocket2 reports whether the request is a WebSocket of RFC 8441, or one of HTTP/1.1 from
+// which an ingress took Connection and Upgrade out.
 func isWebSocket2(r *http.Request) bool {
 	return r.Method == http.MethodConnect && len(r.Header[":protocol"]) > 0 || len(r.Header["Sec-Websocket-Version"]) > 0
 }

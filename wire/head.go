@@ -11,8 +11,8 @@ import (
 // number.
 //
 // It must never believe that a head begins where the server does not. It therefore knows fewer
-// framings than the server does: content that is counted, or chunked in the strict form. Whatever
-// else comes ends what it lets through, and the server with it. A scanner does no I/O.
+// framings than the server does: content that is counted, or chunked in the strict form. Anything
+// else ends the scan and the connection. A scanner does no I/O.
 type scanner struct {
 	state  state
 	first  bool // no request has begun yet
@@ -47,7 +47,7 @@ const (
 	chunks                // a chunk
 	breaks                // the line break after a chunk
 	trailers              // field lines after the last chunk
-	preface               // what follows the first line of HTTP/2
+	preface               // the rest of HTTP/2's preface behind its first line
 	raw                   // not HTTP/1.x, or no longer: all passes
 	over                  // nothing passes
 )
@@ -130,11 +130,11 @@ const (
 	http2Rest = "\r\nSM\r\n\r\n"
 )
 
-// refuse is what follows a byte that was replaced by NUL, which no head may hold: the end of the
-// head, so that the server answers 400 at once.
+// refuse ends a head behind a byte that was replaced by NUL, which no head may hold: the server
+// answers 400 at once.
 const refuse = "\r\n\r\n"
 
-// scanLine looks at bytes of a line, up to its end. refused: what follows them does not pass.
+// scanLine looks at bytes of a line, up to its end. refused: the bytes behind them do not pass.
 func (s *scanner) scanLine(p []byte) (n int, refused bool, insert string) {
 	if s.length == 0 && (s.state == fields || s.state == trailers) && (p[0] == ' ' || p[0] == '\t') { // obs-fold
 		return s.refuse(p, 0)
@@ -168,7 +168,7 @@ func (s *scanner) refuse(p []byte, i int) (n int, refused bool, insert string) {
 	return i + 1, true, refuse
 }
 
-// note remembers what is needed of a line.
+// note reads a line of the head.
 func (s *scanner) note(p []byte) {
 	if len(p) == 0 {
 		return
@@ -287,7 +287,7 @@ func (s *scanner) close() string {
 	return "Connection: close\r\n"
 }
 
-// endHead decides what follows the head.
+// endHead reads the framing of the content behind the head.
 func (s *scanner) endHead() {
 	switch {
 	case s.codings > 1 || s.codings == 1 && !s.chunked:

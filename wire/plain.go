@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// plainRequest reads a head, without its last empty line, as net/http does. ok is false for
-// whatever is not in the subset that is read here.
+// plainRequest reads a head, without its last empty line, as net/http does. ok is false outside the
+// subset that is read here.
 //
 // The subset: a method of GET or HEAD, a target that begins with '/', HTTP/1.1; field names that
 // are tokens, directly before the colon; values of visible ASCII, blanks and tabs; one Host; and no
@@ -83,8 +83,7 @@ func plainFields(lines string) (header http.Header, host string, ok bool) {
 	return header, host, host != ""
 }
 
-// isPlainField reports whether the field leaves alone what net/http does with the connection and
-// with the fields.
+// isPlainField reports whether net/http treats the field as any other, for the connection too.
 func isPlainField(name, value string) bool {
 	switch name {
 	case "Connection":

@@ -17,8 +17,8 @@ type Quick struct {
 	// May reports whether a request for this target may be answered. It is asked before more is
 	// read of the request, and only saves work.
 	May func(target string) bool
-	// Answer answers a request whole, or reports false and has done nothing. What is written is
-	// sent when it returns.
+	// Answer answers a request whole, or reports false and has done nothing. The answer is sent
+	// when it returns.
 	Answer func(w http.ResponseWriter, r *http.Request) bool
 	Idle   time.Duration // how long a connection may wait for its next request: IdleTimeout
 }
@@ -45,9 +45,8 @@ func (c *conn) atBoundary() bool {
 		c.scan.state == between && !c.scan.blank && c.insert == "" && len(c.rest) == 0
 }
 
-// answerAll answers the requests at the beginning of p, of which n bytes have been read, and those
-// that come behind them. It returns how much of p is left for net/http. An error ends the
-// connection.
+// answerAll answers the requests at the beginning of p, which has n bytes, and those that come
+// behind them. It returns how much of p is left for net/http. An error ends the connection.
 func (c *conn) answerAll(p []byte, n int) (left int, err error) {
 	var until time.Time // the read deadline, once it is ours
 	for {

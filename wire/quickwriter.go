@@ -78,7 +78,7 @@ func (w *quickWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// flush sends what is not sent yet.
+// flush sends the buffered bytes.
 func (w *quickWriter) flush() error {
 	if len(w.out) > 0 && w.err == nil {
 		_, w.err = w.conn.Write(w.out)

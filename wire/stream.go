@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// Bounds of what the streams of one connection of HTTP/2 hold while their client takes nothing.
+// Bounds of the memory that the streams of one connection of HTTP/2 hold while their client takes
+// nothing.
 const (
 	heldBytes   = 32 << 20        // beyond it,
 	heldTime    = 5 * time.Second // a stream may stand still no longer than this
@@ -18,7 +19,7 @@ const (
 type held struct{ bytes atomic.Int64 }
 
 // A stream is the ResponseWriter of a stream of HTTP/2. A client opens a window for each stream,
-// and may open none: what is to be written would then wait for good, and be held.
+// and may open none: the answer would then wait for good, in memory.
 type stream struct {
 	http.ResponseWriter
 	held  *held
@@ -102,7 +103,7 @@ func (s *stream) standsStill() {
 	_ = http.NewResponseController(s.ResponseWriter).SetWriteDeadline(time.Unix(1, 0))
 }
 
-// end is called when the handler has ended: the server still writes what it has buffered.
+// end is called when the handler has ended: the server still writes its buffer.
 func (s *stream) end() {
 	if s.wrote {
 		_ = http.NewResponseController(s.ResponseWriter).SetWriteDeadline(time.Now().Add(s.stall))

@@ -17,8 +17,8 @@ import (
 	"sidecar/internal/telemetry"
 )
 
-// demoCommand starts a small game API, an embedded Redis and the sidecar in front of it, and says
-// what to try.
+// demoCommand starts a small game API, an embedded Redis and the sidecar in front of it, and prints
+// requests to try.
 func demoCommand(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "demo [--listen ADDR] [--ops ADDR]",

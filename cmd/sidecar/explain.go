@@ -31,7 +31,7 @@ type question struct {
 	hasBody     bool
 }
 
-// explainCommand says what would be done with a request, and sends nothing.
+// explainCommand explains the way of a request, and sends nothing.
 func explainCommand(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain [-H 'NAME: VALUE']... [-d BODY] [--policies FILE] [--format text|json]" +

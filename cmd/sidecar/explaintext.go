@@ -30,7 +30,7 @@ func (p *page) line(label, text string) {
 	p.printf("  %-*s%s\n", labelWidth, label, text)
 }
 
-// does says in words what is done.
+// does has the words for policy.Explanation.Does.
 var does = map[string]string{
 	"cache":  "answered from the cache, or stored: a read of a cached route",
 	"bypass": "forwarded past the cache",

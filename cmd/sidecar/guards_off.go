@@ -12,7 +12,8 @@ import (
 )
 
 // guards are the parts of the protocol that GUARDS_OFF switches off, as JSON. Only the checker's
-// own binary is built with the tag that lets it: it has to see what breaks without each of them.
+// own binary is built with the tag that lets it: it has to find the fault that each of them
+// prevents.
 var guards = sync.OnceValue(func() (off coherence.Disabled) {
 	if text := os.Getenv("GUARDS_OFF"); text != "" {
 		if err := json.Unmarshal([]byte(text), &off); err != nil {

@@ -57,7 +57,8 @@ func jobsCommand(c console) *cobra.Command {
 	return cmd
 }
 
-// jobCommand asks the ops address, and prints its answer. what is the method and the endpoint.
+// jobCommand asks the ops address, and prints its answer. The first argument is the method and the
+// endpoint.
 func jobCommand(
 	c console, use, short string, args cobra.PositionalArgs, what func(args []string) (method, endpoint string),
 ) *cobra.Command {

@@ -21,8 +21,8 @@ func quietLibraries(to *slog.Logger) {
 // errorLog is a server's ErrorLog.
 func errorLog(to *slog.Logger) *log.Logger { return log.New(libraryLog{to, "net/http"}, "", 0) }
 
-// A libraryLog takes the lines of a library's logger. Only the words with which a line begins are
-// kept: what follows may quote a request, an answer or a credential.
+// A libraryLog takes the lines of a library's logger. Only the first words of a line are kept: the
+// rest may quote a request, an answer or a credential.
 type libraryLog struct {
 	to      *slog.Logger
 	library string

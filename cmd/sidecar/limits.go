@@ -9,7 +9,7 @@ import (
 )
 
 // memoryShare is the share of the container's memory that Go may use before it collects garbage at
-// any price. The rest is for the program itself and what the kernel holds for its sockets.
+// any price. The rest is for the program itself and for the kernel's socket buffers.
 const memoryShare = 0.9
 
 // limitMemory sets GOMEMLIMIT by the memory limit of the cgroup, unless it is set. GOMAXPROCS needs

@@ -13,7 +13,7 @@ import (
 	"sidecar/wire"
 )
 
-// listen opens a TCP listener; variable is what the user set to name the address.
+// listen opens a TCP listener; variable is the name of the variable with the address.
 func listen(addr, variable string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
@@ -40,8 +40,8 @@ func (s serving) serve() error {
 	return nil
 }
 
-// stop takes no new requests and waits for those in flight until ctx is done; what is then left is
-// cut off.
+// stop takes no new requests and waits for those in flight until ctx is done; the rest is cut off
+// then.
 func (s serving) stop(ctx context.Context, log *slog.Logger) {
 	if err := s.server.Shutdown(ctx); err != nil {
 		log.Warn("requests were still in flight at the end", "server", s.name, "error", err)

@@ -153,7 +153,7 @@ flags:
 {{- end}}
 `
 
-// flagError adds what was probably meant to an error about a flag.
+// flagError adds the nearest known flag to an error about a flag.
 func flagError(cmd *cobra.Command, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {

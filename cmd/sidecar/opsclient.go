@@ -18,7 +18,7 @@ import (
 // An opsClient talks to a running sidecar's ops address.
 type opsClient struct{ url, token string }
 
-// maxAnswer bounds what is read of an answer, in bytes.
+// maxAnswer bounds the length of an answer, in bytes.
 const maxAnswer = 4 << 20
 
 // opsFlag adds the flag for the ops address of a running sidecar.

@@ -73,7 +73,7 @@ func (s *sidecar) reporters() []ops.Reporter {
 	}
 }
 
-// breakers are the states of the breakers, and what Redis said last where it is away.
+// breakers are the states of the breakers, and the last error of a Redis that is away.
 func (s *sidecar) breakers() map[string]string {
 	states := map[string]string{}
 	for name, conn := range map[string]*redisconn.Conn{"cache": s.cache, "jobs": s.jobsConn} {

@@ -30,7 +30,7 @@ const (
 	maxHead         = 1 << 20 // bytes of an answer's heads, informational ones with it
 	continueTimeout = time.Second
 	tlsTimeout      = 10 * time.Second
-	bufferSize      = 16 << 10 // of what is read from a connection, and written to it
+	bufferSize      = 16 << 10 // of the read and of the write buffer of a connection
 )
 
 // Options of a Backend.
@@ -149,7 +149,7 @@ func (b *Backend) checkTarget(u *url.URL) error {
 	return nil
 }
 
-// dial connects to the backend, whatever the address of the request's URL is.
+// dial connects to the backend, and ignores the address of the request's URL.
 func (b *Backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	return b.dialer.DialContext(ctx, b.network, b.address)
 }

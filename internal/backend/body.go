@@ -12,7 +12,7 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// errBodyClosed is what reading a closed body gives.
+// errBodyClosed is the error of a read from a closed body.
 var errBodyClosed = errors.New("the answer's body is closed")
 
 // Suspect reports whether the answer's framing says two things, so that somebody on its way may
@@ -39,7 +39,7 @@ type body struct {
 	left     int64      // of counted content
 	chunks   io.Reader  // of chunked content
 	trailing bool       // chunks has ended, and the trailers are still to come
-	err      error      // what every Read gives from now on
+	err      error      // the error of every Read from now on
 }
 
 func newBody(x *exchange, f framing, resp *http.Response) *body {
@@ -104,7 +104,7 @@ func (b *body) readChunked(p []byte) (n int, err error) {
 		}
 		b.trailing = true
 		if n > 0 && b.conn.read.Buffered() < len("\r\n") {
-			return n, nil // what is there need not wait for the trailers
+			return n, nil // these bytes need not wait for the trailers
 		}
 	}
 	return n, b.readTrailers()

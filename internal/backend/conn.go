@@ -26,7 +26,7 @@ func newConn(raw net.Conn) *conn {
 	return c
 }
 
-// newTLSConn returns a connection over TLS, of which raw carries the records.
+// newTLSConn returns a connection over TLS; raw carries its records.
 func newTLSConn(c *tls.Conn, raw net.Conn) *conn {
 	quiet := quietOf(raw, new(bool)) // a record may be of TLS itself
 	return &conn{

@@ -175,8 +175,8 @@ func (x *exchange) head(request []byte, told Informational) (responseHead, error
 
 var errFlooded = malformed("more than %d informational answers", maxInformational)
 
-// unanswered is the error of a connection that broke before the answer began; one that was merely
-// silent stays what it is.
+// unanswered is the error of a connection that broke before the answer began; the error of a silent
+// connection stays as it is.
 func unanswered(err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return err

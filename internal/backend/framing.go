@@ -18,7 +18,7 @@ const (
 	untilClose             // by the end of the connection
 )
 
-// A framing is what the head of an answer says about its content and its connection.
+// A framing is how an answer's content ends, and whether its connection can be used again.
 type framing struct {
 	kind     contentKind
 	length   int64       // announced, also to a HEAD; -1: unknown
@@ -64,8 +64,8 @@ func frame(method string, h *responseHead) (framing, error) {
 	case isChunked: // rule 4
 		f.kind, f.trailer = chunked, announced(h.fields)
 	case coded:
-		// Rule 4 too: what there is to the end of the connection is the content, as far as anybody
-		// can tell. The field ends at this hop.
+		// Rule 4 too: the content reaches to the end of the connection, as far as anybody can tell.
+		// The field ends at this hop.
 		f.kind, f.reusable = untilClose, false
 	case length > 0: // rule 6
 		f.kind, f.length = counted, length
@@ -77,7 +77,7 @@ func frame(method string, h *responseHead) (framing, error) {
 	return f, nil
 }
 
-// isContentless reports whether the answer has no content, whatever its fields say.
+// isContentless reports whether the answer has no content, though its fields may announce some.
 func isContentless(method string, status int) bool {
 	return method == http.MethodHead || status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
 }

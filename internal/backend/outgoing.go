@@ -9,10 +9,10 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// Outgoing is what is sent on for r, a request as a server received it: the same method, target,
-// content and trailers, and the fields as Fields has them. Nothing that net/http would invent is
-// added. query is sent instead of r's own; of "/a?" the '?' stays. r is not changed, but its body
-// is handed over.
+// Outgoing returns the request to send on for r, a request as a server received it: the same
+// method, target, content and trailers, and the fields as Fields has them. Nothing that net/http
+// would invent is added. query is sent instead of r's own; of "/a?" the '?' stays. r is not
+// changed, but its body is handed over.
 //
 // ok is false for a target or a host that cannot be sent as it came.
 func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok bool) {
@@ -27,7 +27,7 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 	}
 	passTrailers(r, out)
 	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
-		out.Body = http.NoBody // over HTTP/2 it is another one that is empty, of which net/http would have to find out
+		out.Body = http.NoBody // over HTTP/2 it is another empty body, and net/http would have to probe it
 	}
 	fields := Fields{backend: b, request: r, from: peerOf(r.RemoteAddr)}
 	fields.all(func(name string, values []string) bool {

@@ -17,8 +17,8 @@ type pool struct {
 }
 
 // A backend that has said more than its answer held will do so again, and may do it when the next
-// request is already on its way: for waryTime none of its connections is used twice. What comes
-// later than surplusTime after an answer is no part of it, but the end of an idle connection,
+// request is already on its way: for waryTime none of its connections is used twice. Bytes that
+// come later than surplusTime after an answer are no part of it, but the end of an idle connection,
 // which some servers announce.
 const (
 	waryTime    = 10 * time.Minute
@@ -26,14 +26,14 @@ const (
 )
 
 // Of a backend that is not known yet, a connection is used again only when it has been silent for
-// trialTime, which is waited for: what it says beyond its answers is noticed before it can be taken
-// for another answer. After maxTrials it is trusted.
+// trialTime, which is waited for: surplus bytes are noticed before they can be taken for another
+// answer. After maxTrials it is trusted.
 const (
 	trialTime = 20 * time.Millisecond
 	maxTrials = 16
 )
 
-// beWary closes what is idle, and for a while what becomes idle.
+// beWary closes the idle connections, and for a while those that become idle.
 func (p *pool) beWary() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -41,8 +41,8 @@ func (p *pool) beWary() {
 	p.closeIdle()
 }
 
-// get takes the connection that was used last; nil if there is none. Those on which something has
-// come meanwhile are closed: the backend has ended them, or says what nobody asked for.
+// get takes the connection that was used last; nil if there is none. A connection that can be read
+// is closed: the backend has ended it, or sends something unasked.
 func (p *pool) get() *conn {
 	for {
 		c, onTrial := p.pop()
@@ -93,8 +93,8 @@ func (p *pool) put(c *conn) {
 	}
 }
 
-// expire closes what has waited too long, and comes again when the next one will have. It runs in
-// the timer's goroutine.
+// expire closes the connections that waited too long, and runs again when the next one will have.
+// It runs in the timer's goroutine.
 func (p *pool) expire() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

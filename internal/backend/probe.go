@@ -46,7 +46,7 @@ func probe(c *content) *content {
 	return c
 }
 
-// A probed is content of which the first byte is read by somebody else.
+// A probed is content whose first byte is read by another goroutine.
 type probed struct {
 	first chan firstRead // nil: it has been read
 	begin bytes.Reader

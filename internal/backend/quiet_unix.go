@@ -8,8 +8,8 @@ import (
 )
 
 // quietOf returns a function that reports whether nothing has come on an idle connection: neither
-// bytes, which nobody asked for, nor the end. It does not wait. What it finds is lost, with the
-// connection; where that is a byte, spoke is set.
+// unasked bytes nor the end. It does not wait. Bytes that it reads are lost, with the connection;
+// where that is a byte, spoke is set.
 func quietOf(c net.Conn, spoke *bool) func() bool {
 	system, ok := c.(syscall.Conn)
 	if !ok {

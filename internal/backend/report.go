@@ -41,7 +41,7 @@ func outcomeOf(ctx context.Context, resp *http.Response, err error) Outcome {
 	return Outcome(resp.StatusCode/100 - 1)
 }
 
-// A Report is what the requests to the backend have shown.
+// A Report is the state of the backend, as its requests have shown it.
 type Report struct {
 	// Reachable is nil before the first of them.
 	Reachable   *bool             `json:"reachable"`
@@ -99,7 +99,7 @@ func (r *record) took(d time.Duration) {
 	}
 }
 
-// Report returns what is known now.
+// Report returns the present state.
 func (b *Backend) Report() Report {
 	r := &b.record
 	out := Report{Answers: map[string]uint64{}}

@@ -99,8 +99,7 @@ func isWrittenApart(name string) bool {
 	return false
 }
 
-// checkField refuses what could be read as more than one field. Values are not told: they may be
-// secret.
+// checkField refuses a field that could be read as two. Values are not told: they may be secret.
 func checkField(name string, values []string) error {
 	if !httpfield.IsToken(name) {
 		return fmt.Errorf("the request has a field name that is no token: %.40q", name)
@@ -124,8 +123,8 @@ func hasControl(v string) bool {
 	return false
 }
 
-// isPlainHost reports whether the host can be sent as it is: it holds only what RFC 3986 §3.2
-// allows.
+// isPlainHost reports whether the host can be sent as it is: all its characters are allowed by RFC
+// 3986 §3.2.
 func isPlainHost(host string) bool {
 	for i := range len(host) {
 		c := host[i]

@@ -104,9 +104,9 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // parseFields reads field lines up to an empty line or the end. Names come out canonical, values
 // trimmed, in the order of their lines.
 //
-// White space between a name and its colon, which a proxy removes from an answer (§5.1), is none
-// of either; a line that is folded is put together with a space (§5.2). What else is not of the
-// form may hide a field or make one up: it is an error.
+// White space between a name and its colon, which a proxy removes from an answer (§5.1), is none of
+// either; a line that is folded is put together with a space (§5.2). Any other deviation may hide a
+// field or make one up: it is an error.
 func parseFields(text string) (http.Header, error) {
 	n := strings.Count(text, "\n")
 	fields := make(http.Header, n)

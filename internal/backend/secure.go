@@ -8,9 +8,9 @@ import (
 )
 
 // Over TLS the backend chooses between HTTP/1.1, which this package speaks itself, and HTTP/2,
-// which net/http's transport speaks, when a connection is made (ALPN, RFC 7301). What it chose
-// last is what the next request is made for; a connection on which it chooses otherwise is kept
-// for the other way, and the request goes there.
+// which net/http's transport speaks, when a connection is made (ALPN, RFC 7301). The next request
+// is made for the last choice; a connection on which it chooses otherwise is kept for the other
+// way, and the request goes there.
 var (
 	errHTTP1 = errors.New("the backend chose HTTP/1.1")
 	errHTTP2 = errors.New("the backend chose HTTP/2")

@@ -40,8 +40,8 @@ func has(list []string, member string) bool {
 	return false
 }
 
-// AskUpgrade puts back into out, which Outgoing made for a request that IsUpgrade, what makes it
-// one.
+// AskUpgrade puts the fields of an upgrade back into out, which Outgoing made for a request that
+// IsUpgrade.
 func AskUpgrade(out *http.Request) {
 	out.Header["Connection"] = []string{"Upgrade"}
 	out.Header["Upgrade"] = []string{"websocket"}
@@ -51,7 +51,7 @@ func AskUpgrade(out *http.Request) {
 const halfOpenTime = time.Minute
 
 // Switch completes an upgrade to which the backend has answered 101: it sends head, the answer as
-// the client is to see it, and then hands bytes to and fro. Where one side ends what it sends the
+// the client is to see it, and then hands bytes to and fro. When one side ends its direction, the
 // other side may still send: that ends in its own time, or when it is silent for halfOpenTime. All
 // ends when ctx is done. An error from before anything was sent to the client leaves the response
 // to the caller; hijacked says whether that is over.
@@ -75,8 +75,8 @@ func (b *Backend) Switch(ctx context.Context, w http.ResponseWriter, resp *http.
 	if err := writeHead(buffered.Writer, head); err != nil {
 		return true, err
 	}
-	// What the server has already read comes first. The rest is not read through it: at the
-	// client's end it would cancel ctx.
+	// The server's buffered bytes come first. The rest is not read through it: at the client's end
+	// it would cancel ctx.
 	early := io.LimitReader(buffered.Reader, int64(buffered.Reader.Buffered()))
 	t := &tunnel{client: client, backend: backend}
 	return true, t.run(io.MultiReader(early, client))
@@ -88,7 +88,7 @@ type tunnel struct {
 	silence         atomic.Pointer[time.Timer] // ends both; nil: both directions are open
 }
 
-// run returns when both directions have ended. sent is what the client sends.
+// run returns when both directions have ended. sent has the client's bytes.
 func (t *tunnel) run(sent io.Reader) error {
 	ended := make(chan error, 2)
 	go func() { ended <- t.pump(t.backend, sent) }()
@@ -109,8 +109,8 @@ func (t *tunnel) close() {
 	_ = t.backend.Close()
 }
 
-// pump sends what it reads until that ends, and then ends what it sends. It ends when either
-// connection is closed.
+// pump copies until from ends, and then ends the direction to. It ends when either connection is
+// closed.
 func (t *tunnel) pump(to io.WriteCloser, from io.Reader) error {
 	buffer := make([]byte, tunnelRoom)
 	for {
@@ -138,7 +138,7 @@ func (t *tunnel) pump(to io.WriteCloser, from io.Reader) error {
 // tunnelRoom is how many bytes a direction takes in hand.
 const tunnelRoom = 16 << 10
 
-// endWriting ends what is sent on c: both ways where one cannot be ended alone.
+// endWriting ends the write direction of c, or both where one cannot be ended alone.
 func endWriting(c io.Closer) error {
 	if half, ok := c.(interface{ CloseWrite() error }); ok {
 		if err := half.CloseWrite(); !errors.Is(err, errors.ErrUnsupported) {

@@ -21,7 +21,7 @@ const uploadGrace = 50 * time.Millisecond
 // errUnwanted ends an upload that the answer made needless: a final one came instead of a 100.
 var errUnwanted = errors.New("the backend did not want the request's content")
 
-// A content is what a request carries.
+// A content is the body of a request.
 type content struct {
 	body    io.Reader
 	length  int64       // -1: unknown, and sent in chunks

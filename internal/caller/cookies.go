@@ -59,8 +59,8 @@ func holds(value, name string) bool {
 }
 
 // rawLine is a credential of its own where a raw cookie is beside those that count: all of them, in
-// their order. What servers read from a line, also where they stop at a raw cookie, follows from
-// it. "" if no cookie is raw, or none counts.
+// their order. It determines every server's reading of the line, also where a server stops at a raw
+// cookie. "" if no cookie is raw, or none counts.
 func (i *Identifier) rawLine(jar []httpfield.Cookie) string {
 	raw, counted := false, false
 	var b strings.Builder

@@ -38,8 +38,8 @@ type verifier struct {
 	wanted           chan struct{}          // a token named an unknown key
 }
 
-// A keySet is what one read of the keys gave, with the tokens that it has verified: they are
-// forgotten with the keys.
+// A keySet is the keys of one read, with the tokens that they verified. The tokens are forgotten
+// with the keys.
 type keySet struct {
 	keys   []jose.JSONWebKey
 	tokens remembered
@@ -98,7 +98,7 @@ func (v *verifier) refresh(ctx context.Context) error {
 	return nil
 }
 
-// use replaces the keys. What the former ones verified is forgotten.
+// use replaces the keys. The tokens that the former ones verified are forgotten.
 func (v *verifier) use(keys []jose.JSONWebKey) {
 	if former := v.keys.Swap(&keySet{keys: keys}); former != nil {
 		former.tokens.end()

@@ -65,7 +65,7 @@ func (r Redactor) isSecretParameter(name string) bool {
 	})
 }
 
-// Field is the value of a field without what may be a credential.
+// Field is the value of a field without possible credentials.
 func (r Redactor) Field(name, value string) string {
 	if r.isSecret(name) {
 		return hidden

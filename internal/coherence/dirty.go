@@ -160,7 +160,7 @@ func (d *dirtyList) returned(id Token) {
 
 type repeater func(ctx context.Context, e ending) error
 
-// run repeats what is on the list as soon as Redis takes it, until ctx is done.
+// run repeats the listed invalidations as soon as Redis takes them, until ctx is done.
 func (d *dirtyList) run(ctx context.Context, repeat repeater, log *slog.Logger) {
 	for {
 		select {

@@ -40,7 +40,7 @@
 //	End         after the backend's answer, before the client's: guards, tags, own memory
 //	Invalidate  the same for purges and jobs, which never begin (invalidate.go)
 //
-// Each step says what every tag needs. One file (step.go) turns that into a script call on one
+// Each step names the work for every tag. One file (step.go) turns it into a script call on one
 // server, or into a pipeline of calls in Cluster.
 //
 // Tokens are opened before the fetch, so a store may come as late as it likes. A write is begun

@@ -15,9 +15,9 @@ import (
 )
 
 // An Incarnation knows which Redis servers this process has met, by their replication ids. A
-// restart, an older dump and a failover all bring a new id and new connections: before the first
-// of them is used, everything that was stored before is dropped, for what came back may be older
-// than an invalidation. It is safe for concurrent use.
+// restart, an older dump and a failover all bring a new id and new connections: before the first of
+// them is used, everything that was stored before is dropped, for the data that came back may be
+// older than an invalidation. It is safe for concurrent use.
 type Incarnation struct {
 	names cachekeys.Names
 	log   *slog.Logger
@@ -139,8 +139,8 @@ func (i *Incarnation) Generation() uint64 {
 	return i.generation.Load()
 }
 
-// withoutID drops everything on each new connection to a server that does not tell its id: nobody
-// knows what it holds.
+// withoutID drops everything on each new connection to a server that does not tell its id: its data
+// may be of any age.
 func (i *Incarnation) withoutID(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
 	if !i.untold.Swap(true) {
 		i.log.Warn("redis does not answer INFO replication (an ACL?): the cache is emptied at every new connection to it")

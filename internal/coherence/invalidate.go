@@ -31,16 +31,16 @@ type ending struct {
 	id     Token         // the writer; zero: nobody
 	settle time.Duration // how long the intents stay
 	rules  cachekeys.Tag // zero: tags of other rules are left alone
-	// what is deleted, guards first: a filler that finds a guard standing knows that no tag under
-	// it has been deleted yet
+	// the tags to delete, guards first: a filler that finds a guard standing knows that no tag
+	// under it has been deleted yet
 	tags     []cachekeys.Digest
 	guards   int                // how many of tags are guards
 	released []cachekeys.Digest // begun, and taken back
 	begun    []cachekeys.Digest // where intents of the writer may stand
 }
 
-// end carries e out, and tells this process's own memory before it returns, whatever Redis says.
-// What fails goes to the dirty list.
+// end carries e out, and tells this process's own memory before it returns, also when Redis fails.
+// Tags that fail go to the dirty list.
 func (k *Keyspace) end(ctx context.Context, b *redisconn.Budget, e ending) error {
 	others, err := k.send(ctx, b, e)
 	if redisconn.Uncertain(err) && !errors.Is(err, context.DeadlineExceeded) {

@@ -7,9 +7,9 @@ import (
 	"sidecar/cachekeys"
 )
 
-// An invalidationLog is what this process has heard of invalidations: its own, and those that
-// others pushed. A tag has one of 64 k slots, in which stands the count at which something in it
-// was last invalidated. Two tags that share a slot make the memory tier colder.
+// An invalidationLog has the invalidations that this process knows: its own, and those that others
+// pushed. A tag has one of 64 k slots, in which stands the count at which something in it was last
+// invalidated. Two tags that share a slot make the memory tier colder.
 type invalidationLog struct {
 	counter, floor atomic.Uint64
 	slots          [1 << 16]atomic.Uint64
@@ -43,8 +43,8 @@ func raiseTo(v *atomic.Uint64, now uint64) {
 // raiseAll notes that anything may have been invalidated.
 func (h *invalidationLog) raiseAll() { raiseTo(&h.floor, h.counter.Add(1)) }
 
-// A Position is a moment in what a process has heard. What was read from Redis or fetched after
-// it may be served from memory until something is heard of one of its tags.
+// A Position is a moment in an invalidationLog. A response that was read from Redis or fetched
+// after it may be served from memory until one of its tags is invalidated.
 type Position uint64
 
 // Position is the present one. Take it before Redis is touched.

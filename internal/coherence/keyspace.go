@@ -31,14 +31,14 @@ type Keyspace struct {
 type Options struct {
 	Conn  *redisconn.Conn
 	Names cachekeys.Names
-	// Incarnation is what greets Conn's connections; nil: the server cannot come back with older
-	// data (the embedded one).
+	// Incarnation greets Conn's connections; nil: the server cannot come back with older data (the
+	// embedded one).
 	Incarnation *Incarnation
 	Log         *slog.Logger // nil: slog.Default
 	// IntentTime is how long a tag stays closed when its writer was killed; 0: 10 s.
 	IntentTime time.Duration
-	// Disabled has the parts of the protocol that are switched off, so that a test can see what
-	// happens without them. The zero value is the protocol; nothing outside tests sets it.
+	// Disabled has the parts of the protocol that are switched off, so that a test can see the
+	// stale reads without them. The zero value is the protocol; nothing outside tests sets it.
 	Disabled Disabled
 }
 
@@ -53,7 +53,7 @@ type Disabled struct {
 	NoHello          bool // a Redis that nobody has met is used as it comes
 	JoinByKey        bool // share answers by key alone, without comparing tokens
 	GuardsAfterTags  bool // in Cluster
-	// ask by a time about what is stale, though it was written to between look-up and open
+	// validate a stale entry by a time, though it was written to between look-up and open
 	StaleUnproved bool
 	NoOwnEcho     bool // answer from memory without knowing whether all pushes were heard
 }
@@ -73,8 +73,8 @@ func New(o Options) *Keyspace {
 	return k
 }
 
-// Run makes good the invalidations that failed, greets the server again and again, and hears what
-// other processes invalidate, until ctx is done. One Run for each Keyspace.
+// Run makes good the invalidations that failed, greets the server again and again, and hears the
+// invalidations of other processes, until ctx is done. One Run for each Keyspace.
 func (k *Keyspace) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	running.Go(func() { k.dirty.run(ctx, k.makeGood, k.log) })
@@ -104,7 +104,7 @@ func (k *Keyspace) heartbeat(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		bounded, cancel := context.WithTimeout(ctx, time.Second)
-		_ = k.conn.Do(bounded, nil, "hello", k.beat) // what fails is seen by the probe, and said by it
+		_ = k.conn.Do(bounded, nil, "hello", k.beat) // a failure is seen and reported by the probe
 		cancel()
 		select {
 		case <-ctx.Done():
@@ -127,7 +127,7 @@ func (k *Keyspace) Readable() bool { return k.dirty.empty() }
 // Pending is how many tags wait to be invalidated.
 func (k *Keyspace) Pending() int { return k.dirty.size() }
 
-// Generation is that of the Incarnation. What was looked up while it changed counts as not found.
+// Generation is that of the Incarnation. A look-up during which it changed counts as not found.
 func (k *Keyspace) Generation() uint64 { return k.incarnation.Generation() }
 
 // JoinByKey reports whether Disabled says so.
@@ -148,7 +148,7 @@ func (k *Keyspace) MoreTokenKeys(keys []string, tags []cachekeys.Digest) []strin
 	return keys
 }
 
-// NewReading pairs what Redis answered for TokenKeys with the tags.
+// NewReading pairs Redis's answers for TokenKeys with the tags.
 func (k *Keyspace) NewReading(tags []cachekeys.Digest, values []any) Reading {
 	r := make(Reading, len(values))
 	r[allDigest] = parseToken(values[0])
@@ -162,7 +162,7 @@ func (k *Keyspace) NewReading(tags []cachekeys.Digest, values []any) Reading {
 // notCarried stands for All's token where Disabled says that it does not count.
 var notCarried = Token{1}
 
-// Add pairs what Redis answered for MoreTokenKeys with the tags.
+// Add pairs Redis's answers for MoreTokenKeys with the tags.
 func (r Reading) Add(tags []cachekeys.Digest, values []any) {
 	for i, t := range tags {
 		r[t] = parseToken(values[i])

@@ -34,14 +34,14 @@ type Sequel interface {
 	// one is absent. In Cluster, where its key lies on another slot, it follows in a round trip
 	// of its own; tokens are then the values, one after the other, and there are no witnesses.
 	Call(witnesses []string, tokens string) redisconn.Call
-	// Answer is given what the script has answered.
+	// Answer is given the script's answer.
 	Answer(v any)
 }
 
-// Opened is what a filler knows before its backend request: the tokens that its entry will carry,
+// Opened is a filler's knowledge before its backend request: the tokens that its entry will carry,
 // and the state of the guards of the names that the answer may give.
 type Opened struct {
-	Stamp      Stamp  // of All, the rules and what the entry carries in any case; Learn adds names
+	Stamp      Stamp  // of All, the rules and the tags that the entry carries in any case; Learn adds names
 	known      []Mark // names that an earlier answer gave, which this one may give again
 	guards     []Mark
 	unseen     []Mark

@@ -56,8 +56,8 @@ func message(tags []cachekeys.Digest) string {
 
 const digestText = 22 // bytes of a digest in base64
 
-// hear takes a push of another process, or one of our own. What cannot be read is an invalidation
-// of everything.
+// hear takes a push of another process, or one of our own. A push that cannot be read invalidates
+// everything.
 func (h *invalidationLog) hear(b []byte) {
 	n := 0
 	if len(b) >= 3 {
@@ -229,7 +229,7 @@ func (l *listener) echo(ctx context.Context) {
 	defer cancel()
 	_ = l.conn.Do(ctx, nil, "echo", func(ctx context.Context, c redis.UniversalClient) error {
 		err := publish(ctx, c, l.channel, b)
-		// an ACL: it says nothing against the cache. What is merely away is said elsewhere.
+		// an ACL: it says nothing against the cache. An outage is reported elsewhere.
 		if _, reply := errors.AsType[redis.Error](err); reply {
 			l.failed(ctx, err)
 			return nil

@@ -14,8 +14,8 @@ type Mark struct {
 	Token Token
 }
 
-// A Stamp is what an entry carries: the tokens, by tag, that its filler read before its backend
-// request. The tag All is always among them.
+// A Stamp has the tokens, by tag, that an entry's filler read before its backend request. The tag
+// All is always among them.
 type Stamp []Mark
 
 // maxMarks bounds a stamp that is read from Redis. A policy's tags, their families and 64 learned
@@ -34,7 +34,7 @@ func (s Stamp) Append(b []byte) []byte {
 	return b
 }
 
-// ParseStamp reads the stamp at the beginning of b and returns what follows it.
+// ParseStamp reads the stamp at the beginning of b and returns the rest.
 func ParseStamp(b []byte) (s Stamp, rest []byte, err error) {
 	const size = len(cachekeys.Digest{}) + len(Token{})
 	n, width := binary.Uvarint(b)

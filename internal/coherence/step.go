@@ -13,7 +13,7 @@ import (
 )
 
 // This file alone knows whether the tags lie on one server or, in Cluster, each on a slot of its
-// own. The steps of the protocol say what every tag needs; here that becomes one script call, or a
+// own. The steps of the protocol name the work for every tag; here it becomes one script call, or a
 // pipeline of calls.
 
 // A step is one action of the protocol on some tags.
@@ -26,7 +26,7 @@ type step struct {
 	// No tag of then is touched before all of first have been.
 	first, then []cachekeys.Digest
 	released    []cachekeys.Digest // tags whose intent is taken back, with those of then
-	// other processes are told of first, then, and what the rules added
+	// other processes are told of first, then, and the rules' tags
 	pushes bool
 	// call makes the script call of the step, or of a part of it.
 	call func(part step) redisconn.Call
@@ -38,8 +38,8 @@ type step struct {
 // stepBatch bounds how many tags one script touches.
 const stepBatch = 512
 
-// do does s, and returns what its script has answered, in one list: an answer for each tag of
-// first and then, in their order; or the digests of other rules' tags, if s spreads.
+// do does s, and returns the answers of its script in one list: an answer for each tag of first and
+// then, in their order; or the digests of other rules' tags, if s spreads.
 func (k *Keyspace) do(ctx context.Context, b *redisconn.Budget, s step) (answers []any, err error) {
 	if !k.conn.Cluster() {
 		return k.onOneServer(ctx, b, s)
@@ -97,8 +97,8 @@ func cut(tags []cachekeys.Digest) (part, rest []cachekeys.Digest) {
 	return tags[:n], tags[n:]
 }
 
-// inCluster does s with a call for each tag, in two pipelines: one for first, and for the rules;
-// a second one for then, and for what the rules have added. Nothing orders two nodes, so the
+// inCluster does s with a call for each tag, in two pipelines: one for first, and for the rules; a
+// second one for then, and for the tags that the rules have added. Nothing orders two nodes, so the
 // second is sent when all of the first has been answered.
 func (k *Keyspace) inCluster(ctx context.Context, c redis.UniversalClient, s step) ([]any, error) {
 	calls := k.callsFor(s, s.first)

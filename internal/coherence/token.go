@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// A Token is what a tag's key in Redis holds. Tokens are unique: no two calls of Tokens.Next, in
+// A Token is the value of a tag's key in Redis. Tokens are unique: no two calls of Tokens.Next, in
 // any process at any time, return the same one. The zero value stands for an absent key.
 type Token [16]byte
 
@@ -35,8 +35,8 @@ func (t *Tokens) Next() Token {
 	return token
 }
 
-// parseToken reads what Redis holds under a tag. Everything but a token reads as absent: it makes
-// an entry dead.
+// parseToken reads the value of a tag's key. Everything but a token reads as absent: it makes an
+// entry dead.
 func parseToken(v any) Token {
 	s, ok := v.(string)
 	var t Token

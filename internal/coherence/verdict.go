@@ -12,9 +12,8 @@ const (
 	Unread                // some token has not been read yet
 )
 
-// A Reading is what Redis held under tags, read after the request that is to be answered came. An
-// earlier reading must never be used: a write may have been acknowledged to that very client in
-// between.
+// A Reading has the tokens of tags, read from Redis after the request to answer came. An earlier
+// reading must never be used: a write may have been acknowledged to that very client in between.
 type Reading map[cachekeys.Digest]Token
 
 // Judge compares a stamp with a reading. Where tokens are missing from the reading it returns

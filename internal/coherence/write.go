@@ -22,7 +22,7 @@ type Write struct {
 	id       Token
 	rules    cachekeys.Tag
 
-	steps sync.Mutex         // held during Begin, and by End until it knows what was begun
+	steps sync.Mutex         // held during Begin, and by End until it knows the intents
 	over  bool               // it has ended: nothing is begun any more
 	begun []cachekeys.Digest // guards and tags
 	// the last answer to begin is missing, so it may be executed late
@@ -31,7 +31,7 @@ type Write struct {
 	stop       context.CancelFunc
 	renewed    chan struct{} // closed when nothing is renewed any more; nil: nothing ever was
 
-	mu     sync.Mutex         // guards what renewals change
+	mu     sync.Mutex         // guards the fields that renewals change
 	others []cachekeys.Digest // tags of other rules, begun too
 	// before the last begin that was acknowledged was sent; zero: none was
 	since time.Time
@@ -160,15 +160,15 @@ type Outcome int
 
 // The outcomes.
 const (
-	Done    Outcome = iota // it changed what its tags name
+	Done    Outcome = iota // it changed the resources that its tags name
 	Refused                // it changed nothing
 	// it may still change something: intents stay for UnknownSettle, or longer if the route says so
 	Unknown
 )
 
 // End ends w, before its response is sent to the client, and is called once. tags and guards are
-// what changed; everything else that was begun is taken back. settle is how long they stay closed,
-// for database replicas that lag; 0: they open at once.
+// the changed ones; all other intents are taken back. settle is how long they stay closed, for
+// database replicas that lag; 0: they open at once.
 //
 // When End returns, this process reads nothing that carries one of the tags, from memory or from
 // Redis. After an error other processes may read it until this process has made the end good, and

@@ -17,8 +17,8 @@
 //
 // A result that has begun to come is waited for until its fetch ends or yields.
 //
-// The package knows neither requests nor Redis. Which members want the same is the caller's to
-// say, by the key; so is what a result is worth to each of them.
+// The package knows neither requests nor Redis. The caller says by the key which members want the
+// same, and judges the result for each of them.
 package collapse
 
 import (
@@ -28,8 +28,8 @@ import (
 	"time"
 )
 
-// A Group is the flights under way, by key. The zero value has none. It is safe for concurrent
-// use. K says what is wanted, M is what each member brings, R is a result.
+// A Group is the flights under way, by key. The zero value has none. It is safe for concurrent use.
+// K names the wish, M is the value of a member, R is a result.
 type Group[K comparable, M, R any] struct {
 	mu   sync.Mutex
 	open map[K]*flight[K, M, R] // those that can be joined
@@ -70,9 +70,9 @@ type Member[K comparable, M, R any] struct {
 	left, ended bool
 }
 
-// Join joins the flight of key, or begins one that this member leads. value is what others see of
-// it while it leads; patience is how long it waits for a result that has not begun to come. The
-// flight's context has the values of the ctx of the member that began it.
+// Join joins the flight of key, or begins one that this member leads. others see value while it
+// leads; patience is how long it waits for a result that has not begun to come. The flight's
+// context has the values of the ctx of the member that began it.
 func (g *Group[K, M, R]) Join(ctx context.Context, key K, value M,
 	patience time.Duration) *Member[K, M, R] {
 	g.mu.Lock()
@@ -106,7 +106,7 @@ func (m *Member[K, M, R]) Leads() bool {
 	return m.leads
 }
 
-// Leader is what the flight's leader has brought; the zero value if there is none.
+// Leader returns the value of the flight's leader; the zero value if there is none.
 func (m *Member[K, M, R]) Leader() (value M) {
 	m.flight.group.mu.Lock()
 	defer m.flight.group.mu.Unlock()
@@ -116,7 +116,7 @@ func (m *Member[K, M, R]) Leader() (value M) {
 	return value
 }
 
-// Predecessor is what the leader has brought that m replaced; the zero value if there was none.
+// Predecessor returns the value of the leader that m replaced; the zero value if there was none.
 func (m *Member[K, M, R]) Predecessor() (value M) {
 	m.flight.group.mu.Lock()
 	defer m.flight.group.mu.Unlock()
@@ -136,7 +136,7 @@ func (m *Member[K, M, R]) Fetch() {
 	f.announce()
 }
 
-// Begin says that m's result has begun to come: whoever waits goes on waiting for it, until m
+// Begin says that m's result has begun to come: the waiting members go on waiting for it, until m
 // completes the flight, fails, yields or ends.
 func (m *Member[K, M, R]) Begin() {
 	f := m.flight

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// An Event is what ends a wait.
+// An Event ends a wait.
 type Event int
 
 // The events.
@@ -39,7 +39,7 @@ func (m *Member[K, M, R]) Wait(ctx context.Context) (result R, e Event) {
 // longest is how long a member sleeps where only a change can wake it.
 const longest = time.Hour
 
-// A sight is what a member sees of its flight: an event, or what it is to wait for.
+// A sight is a member's view of its flight: an event, or the channels to wait for.
 type sight[R any] struct {
 	event  Event
 	result R
@@ -48,7 +48,7 @@ type sight[R any] struct {
 	again   time.Duration   // when to look again if nothing changes
 }
 
-// look is what m sees now.
+// look is m's view now.
 func (m *Member[K, M, R]) look(now time.Time) sight[R] {
 	f := m.flight
 	f.group.mu.Lock()

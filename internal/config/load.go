@@ -100,8 +100,8 @@ func malformed(vars map[string]string) Faults {
 	return faults
 }
 
-// wrong says what is wrong with a value. What looks like a URL, or like credentials before a host,
-// is not quoted; why, which may quote it too, neither.
+// wrong is the error for a value. A value that looks like a URL, or like credentials before a host,
+// is not quoted, and neither is why, which may quote it too.
 func wrong(value, why string) string {
 	if strings.Contains(value, "@") || strings.Contains(value, "://") {
 		return "its value is wrong; it looks like a URL, and is not shown"

@@ -6,9 +6,9 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// initialAge is corrected_initial_age (§4.2.3): the greater of what Date and the clock say, and
-// what Age says and the way took. A clock that went back counts as one that stood still. Date has
-// whole seconds, so the time that it is compared with has too.
+// initialAge is corrected_initial_age (§4.2.3): the greater of the age by Date and the clock, and
+// of Age with the time of the request. A clock that went back counts as one that stood still. Date
+// has whole seconds, so the time that it is compared with has too.
 func initialAge(resp Response) time.Duration {
 	apparent := saturate(resp.ResponseTime.Truncate(time.Second).Sub(dateOf(resp)))
 	stated, _ := httpfield.ParseAge(resp.Fields.Values("Age"))

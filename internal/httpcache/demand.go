@@ -10,8 +10,8 @@ import (
 	"sidecar/internal/reason"
 )
 
-// A Demand is what a request says to a cache, read once, before anything is looked up. It refers to
-// the request's field section, which must not change while it is in use.
+// A Demand has the instructions of a request to a cache, read once, before anything is looked up.
+// It refers to the request's field section, which must not change while it is in use.
 type Demand struct {
 	// Bypass says why the request goes past the cache: nothing is served to it from the store, and
 	// nothing is stored of its answer. "" if it does not.
@@ -27,7 +27,7 @@ type Demand struct {
 	objection  reason.Reason // why no stored response may be served, however fresh; "" if one may
 }
 
-// Read reads what the request says to the cache, as far as the rules let it count.
+// Read reads the request's instructions to the cache, as far as the rules let them count.
 func Read(r Rules, req httpfield.Request) Demand {
 	d := Demand{request: req, directives: r.requestDirectives(req), Range: has(req.Fields, "Range")}
 	d.OnlyIfCached = d.directives.OnlyIfCached
@@ -67,7 +67,7 @@ func (d *Demand) Joins(lifetime time.Duration) bool {
 // bypass says why the request goes past the cache.
 //
 // A Connection that names an end-to-end field is among the reasons: the field would be in the key
-// and not in what the backend sees, so that one client could fill another's entry with an answer
+// and not in the backend's request, so that one client could fill another's entry with an answer
 // made without it.
 func (d *Demand) bypass() reason.Reason {
 	f := d.request.Fields

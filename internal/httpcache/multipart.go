@@ -13,9 +13,9 @@ import "fmt"
 // MultipartType is the Content-Type of the response.
 func MultipartType(boundary string) string { return "multipart/byteranges; boundary=" + boundary }
 
-// MultipartHead is what goes before the bytes of a part of a body of size bytes; first says that
-// it is the first one sent. contentType is the Content-Type of the stored response, as it came;
-// "" if it has none.
+// MultipartHead precedes the bytes of a part of a body of size bytes; first says that it is the
+// first one sent. contentType is the Content-Type of the stored response, as it came; "" if it has
+// none.
 func MultipartHead(boundary, contentType string, p Part, size int64, first bool) []byte {
 	var head []byte
 	if !first {
@@ -28,7 +28,7 @@ func MultipartHead(boundary, contentType string, p Part, size int64, first bool)
 	return fmt.Appendf(head, "Content-Range: %s\r\n\r\n", ContentRange(p, size))
 }
 
-// MultipartTail is what goes after the bytes of the last part.
+// MultipartTail follows the bytes of the last part.
 func MultipartTail(boundary string) []byte { return fmt.Appendf(nil, "\r\n--%s--\r\n", boundary) }
 
 // MultipartLength is the Content-Length of the response: all heads, parts and the tail.

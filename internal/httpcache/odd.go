@@ -40,8 +40,8 @@ func isOdd(req httpfield.Request) bool {
 // maxField is how long a field is that no server refuses, in bytes.
 const maxField = 4 << 10
 
-// hasGrammar reports whether the field lines of a GET are what the specification of the name
-// allows. Of a name that is not known here, that is anything without controls.
+// hasGrammar reports whether the field lines of a GET keep to the specification of the name. For a
+// name that is not known here, only controls are refused.
 func hasGrammar(name string, values []string) bool {
 	if slices.ContainsFunc(values, hasControl) {
 		return false

@@ -24,7 +24,7 @@ type Part struct{ First, Last int64 }
 // Len is how many bytes the part has.
 func (p Part) Len() int64 { return p.Last - p.First + 1 }
 
-// A RangeAnswer says what is sent to a request that may have a Range field.
+// A RangeAnswer is the kind of the answer to a request that may have a Range field.
 type RangeAnswer int
 
 // The answers.
@@ -46,9 +46,9 @@ type RangeDecision struct {
 // Ranges decides how the request's Range is answered from the stored response, whose body has size
 // bytes (RFC 9110 §14.2). It counts where Conditional has no 304 to send (RFC 9110 §13.2.2).
 //
-// Whatever is not certain sends the whole body, which is always right: a Range that comes twice
-// or is no valid set of byte ranges, an If-Range that cannot be read, too many ranges. The order
-// of the ranges is the client's choice.
+// Every doubt sends the whole body, which is always right: a Range that comes twice or is no valid
+// set of byte ranges, an If-Range that cannot be read, too many ranges. The order of the ranges is
+// the client's choice.
 //
 // Of a response that is itself a part, RangeIgnored says that it cannot answer the request at all.
 func Ranges(req httpfield.Request, s Stored, size int64) RangeDecision {
@@ -127,9 +127,8 @@ func strongModified(s Stored) (modified time.Time, ok bool) {
 	return modified, ok && date.Sub(modified) >= time.Second
 }
 
-// parseRange reads a ranges-specifier in bytes (RFC 9110 §14.1.1), of which it returns the
-// satisfiable ranges. ok is false for another unit, for a set with a bad member or with none, and
-// for too many.
+// parseRange reads a ranges-specifier in bytes (RFC 9110 §14.1.1), and returns the satisfiable
+// ranges. ok is false for another unit, for a set with a bad member or with none, and for too many.
 func parseRange(line string, size int64) (parts []Part, ok bool) {
 	unit, set, found := strings.Cut(line, "=")
 	if !found || !httpfield.IsToken(unit) || !strings.EqualFold(unit, "bytes") { // a token is ASCII: EqualFold folds more

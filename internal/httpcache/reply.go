@@ -9,7 +9,7 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// A Reply is what is sent of a stored response to one request (RFC 9110 §13.2.2, §14.2, §9.3.2).
+// A Reply is the part of a stored response that one request gets (RFC 9110 §13.2.2, §14.2, §9.3.2).
 type Reply struct {
 	// Status is that of the stored response; or 304 where the client has its content, 206 for parts
 	// of it, and 416 where none of the parts is there.
@@ -23,8 +23,8 @@ type Reply struct {
 	size int64 // of the whole representation
 }
 
-// Reply decides what is sent of a stored response. fits is false where the response cannot answer
-// the request, whatever its age: a part does not hold the bytes, or a cookie is missing that only
+// Reply decides which part of a stored response is sent. fits is false where the response cannot
+// answer the request at any age: a part does not hold the bytes, or a cookie is missing that only
 // the backend sets.
 func (d *Demand) Reply(s Stored) (r Reply, fits bool) {
 	r = Reply{Status: s.Status, size: s.wholeSize()}
@@ -47,7 +47,7 @@ func (d *Demand) Reply(s Stored) (r Reply, fits bool) {
 // NotModified reports whether the request's condition lets a response be answered with 304.
 func (d *Demand) NotModified(s Stored) bool { return Conditional(d.request, s) }
 
-// wholeSize is how many bytes the representation has of which the response may be a part.
+// wholeSize is the length in bytes of the whole representation, also where the response is a part.
 func (s Stored) wholeSize() int64 {
 	if s.Total > 0 {
 		return s.Total
@@ -86,8 +86,8 @@ func (r Reply) writePartialHead(h http.Header, boundary string) {
 	h["Content-Length"] = []string{strconv.FormatInt(MultipartLength(boundary, inner, r.Parts, r.size), 10)}
 }
 
-// PartHead is what goes before the bytes of the nth part of a multipart body. contentType is that
-// of the stored response.
+// PartHead precedes the bytes of the nth part of a multipart body. contentType is that of the
+// stored response.
 func (r Reply) PartHead(boundary, contentType string, nth int) []byte {
 	return MultipartHead(boundary, contentType, r.Parts[nth], r.size, nth == 0)
 }
@@ -102,8 +102,8 @@ func DropRepresentation(h http.Header) {
 	}
 }
 
-// DropDigests takes out of h what is said of the bytes of all the content, where others are sent or
-// stored (RFC 9530 §2).
+// DropDigests takes digests of all the content out of h, where other bytes are sent or stored (RFC
+// 9530 §2).
 func DropDigests(h http.Header) {
 	delete(h, "Content-Digest")
 	delete(h, "Content-Md5")

@@ -7,7 +7,7 @@ import (
 )
 
 // A Decision is all that follows from a demand, a stored response and a time: whether the response
-// may be served, and what is sent of it.
+// may be served, and which part of it.
 type Decision struct {
 	Reuse
 	// Fits: the response can answer the request as far as its bytes and its cookies go, however old
@@ -21,7 +21,7 @@ type Reuse struct {
 	Serve bool
 	Why   reason.Reason // why not, or why Refresh; "" if it is fresh
 	Age   time.Duration // current_age (§4.2.3): the Age field, in whole seconds rounded down
-	TTL   time.Duration // what is left of its lifetime; negative if it is stale
+	TTL   time.Duration // the rest of its lifetime; negative if it is stale
 
 	// Refresh: it is stale, is served all the same, and has to be validated behind the answer
 	// (RFC 5861 §3).
@@ -31,10 +31,10 @@ type Reuse struct {
 	IfError, IfUnreachable bool
 }
 
-// Evaluate decides what the stored response, which the request's key and Vary selected, is good for
-// at now. A HEAD is served from a stored GET (RFC 9110 §9.3.2). What Store refused is not judged
-// again. max-stale in a request allows nothing that the policy and the response do not (§5.2.1.2),
-// and narrows what they do.
+// Evaluate decides how the stored response, which the request's key and Vary selected, may be used
+// at now. A HEAD is served from a stored GET (RFC 9110 §9.3.2). Store's refusals are not judged
+// again. max-stale in a request allows no more than the policy and the response do (§5.2.1.2), and
+// may allow less.
 func Evaluate(r Rules, d *Demand, s Stored, now time.Time) Decision {
 	decision := Decision{Reuse: reuse(r, d, s, now)}
 	decision.Reply, decision.Fits = d.Reply(s)

@@ -1,5 +1,5 @@
-// Package httpcache decides, by RFC 9111 and the conditional requests of RFC 9110, what may be
-// stored, what may be served and for how long. Each decision comes with its reason, and each rule
+// Package httpcache decides, by RFC 9111 and the conditional requests of RFC 9110, which response
+// may be stored or served, and for how long. Each decision comes with its reason, and each rule
 // names its section.
 //
 // Everything here is pure: views of messages and a time go in, a decision comes out. Where a
@@ -12,7 +12,7 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// Rules are what a cache block of the policies changes. The zero value is a private cache (§1)
+// Rules are the settings of a cache block of the policies. The zero value is a private cache (§1)
 // that goes by the response's own fields. Rules are values; Status must not be changed once they
 // are in use.
 type Rules struct {
@@ -35,10 +35,10 @@ type Rules struct {
 	// StaleIfUnreachable is the same where the backend does not answer: "disconnected" in the
 	// words of §4.2.4.
 	StaleIfUnreachable time.Duration
-	// Authorized says what a shared cache may store of answers to requests with credentials.
+	// Authorized says which answers to requests with credentials a shared cache may store.
 	Authorized Authorized
-	// IgnoreDirectives lets the request's own Cache-Control and Pragma count for nothing: what
-	// clients send must not cost the backend.
+	// IgnoreDirectives lets the request's own Cache-Control and Pragma count for nothing: clients
+	// must not make the backend work by them.
 	IgnoreDirectives bool
 	// IgnoreResponse lets the response's own Cache-Control, Expires and Pragma count for nothing:
 	// TTL and Status alone decide. Fields for this cache (RFC 9213) still count. It needs a TTL.
@@ -56,9 +56,9 @@ const (
 	AuthorizedPublic                     // always
 )
 
-// A Requester is what the rules have to know of who asks.
+// A Requester is the rules' view of the caller.
 type Requester struct {
-	// the request carries some, in whatever field the policy says. An Authorization field always
+	// the request carries some, in a field that the policy names. An Authorization field always
 	// counts.
 	Credentials bool
 	Verified    bool // they are a token that verifies

@@ -7,8 +7,8 @@ import (
 	"sidecar/internal/reason"
 )
 
-// stale decides what may be done with a response whose lifetime is over (§4.2.4): nothing unless
-// the response or the policy allows it, and nothing that the response or the client forbids.
+// stale decides how a response may be used whose lifetime is over (§4.2.4): only as the response or
+// the policy allows, and never as the response or the client forbids.
 func stale(use *Reuse, r Rules, asked *httpfield.Directives, f httpfield.Fields) {
 	cc, _ := responseDirectives(r, f)
 	if needsValidation(&cc) {
@@ -26,7 +26,7 @@ func stale(use *Reuse, r Rules, asked *httpfield.Directives, f httpfield.Fields)
 	use.IfUnreachable = use.IfError || over < r.StaleIfUnreachable
 }
 
-// staleness is for how long beyond its lifetime a response may be served in whatever case.
+// staleness is for how long beyond its lifetime a response may always be served.
 func (r Rules) staleness(cc *httpfield.Directives) time.Duration {
 	if neverStale(r, cc) {
 		return 0
@@ -70,6 +70,5 @@ func (r Rules) ifError(cc *httpfield.Directives) time.Duration {
 	return r.StaleIfError
 }
 
-// IsError reports whether a status is one in place of which something stale may be served (RFC
-// 5861 §4).
+// IsError reports whether a stale response may be served instead of this status (RFC 5861 §4).
 func IsError(status int) bool { return status >= 500 && status <= 599 }

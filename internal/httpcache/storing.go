@@ -88,7 +88,7 @@ func responseDirectives(r Rules, f httpfield.Fields) (cc httpfield.Directives, t
 	return httpfield.ParseCacheControl(f.Values("Cache-Control")), false
 }
 
-// refusal is the first rule of §3 that forbids storing, whatever the lifetime; "" if there is none.
+// refusal is the first rule of §3 that forbids storing at any lifetime; "" if there is none.
 func refusal(r Rules, d *Demand, who Requester, resp Response,
 	cc *httpfield.Directives) reason.Reason {
 	if d.request.Method != http.MethodGet {
@@ -129,8 +129,8 @@ func refusal(r Rules, d *Demand, who Requester, resp Response,
 	return ""
 }
 
-// IsStreamed reports whether a response is one to be passed on as it comes: what is held back for a
-// store, or for others, comes too late.
+// IsStreamed reports whether a response is to be passed on as it comes: bytes that are held back
+// for a store, or for others, come too late.
 func IsStreamed(f httpfield.Fields) bool {
 	return httpfield.Incremental(f.Values("Incremental")) ||
 		IsEventStream(f)

@@ -6,8 +6,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// MaySupersede reports whether a response of this status may be stored whatever lies under its key:
-// only of an error and of a part that depends, see Supersedes.
+// MaySupersede reports whether a response of this status may replace any entry under its key. For
+// an error and a part that depends, see Supersedes.
 func MaySupersede(status int) bool { return status < 400 && status != http.StatusPartialContent }
 
 // Supersedes reports whether a response may be stored in the place of a fresh one that is held: no

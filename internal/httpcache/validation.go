@@ -9,9 +9,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// validates reports whether the backend can be asked whether the response still holds (§4.3.1):
-// it was successful, as others are not asked about (RFC 9110 §13.2.1), and says by what it is
-// known.
+// validates reports whether the response can be validated (§4.3.1): it was successful (RFC 9110
+// §13.2.1), and has a validator.
 func validates(resp Response) bool {
 	if resp.Status < 200 || resp.Status > 299 {
 		return false
@@ -125,7 +124,7 @@ func unitedVary(stored, update []string) []string {
 	return append(slices.Clone(update), strings.Join(forgotten, ", "))
 }
 
-// An Agreement is what the answer to a HEAD says of a stored response.
+// An Agreement is the relation of an answer to HEAD and a stored response.
 type Agreement int
 
 // The agreements.
@@ -135,11 +134,11 @@ const (
 	Other                   // it is old
 )
 
-// Agrees says what the answer to a HEAD says of the stored response, whose body has size bytes
-// (§4.3.5). That one is old if a validator or Content-Length is not its own, and the same if one
-// of them says so at the least; of one that is dead, a strong ETag. An answer that names none of
-// them could be about anything: to update by it would keep an old body fresh for as long as
-// somebody asks.
+// Agrees compares the answer to a HEAD with the stored response, whose body has size bytes
+// (§4.3.5). That one is old if a validator or Content-Length is not its own, and the same if one of
+// them says so at the least; of one that is dead, a strong ETag. An answer that names none of them
+// could be about anything: to update by it would keep an old body fresh for as long as somebody
+// asks.
 func Agrees(s Stored, size int64, f httpfield.Fields, dead bool) Agreement {
 	named := 0
 	for _, name := range [...]string{"Etag", "Last-Modified"} {

@@ -7,11 +7,11 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// VaryNames are the request fields by which a response was selected (§4.1): canonical, sorted,
-// each once. Besides what Vary lists, a response that names an origin in
-// Access-Control-Allow-Origin varies on Origin, and one whose content is coded on
-// Accept-Encoding, though many a backend forgets to say so. any is true if no set of fields
-// tells: for "*", and for a Vary that cannot be read.
+// VaryNames are the request fields by which a response was selected (§4.1): canonical, sorted, each
+// once. Besides the names in Vary, a response that names an origin in Access-Control-Allow-Origin
+// varies on Origin, and one whose content is coded on Accept-Encoding, though many a backend
+// forgets to say so. any is true if no set of fields tells: for "*", and for a Vary that cannot be
+// read.
 func VaryNames(f httpfield.Fields) (names []string, any bool) {
 	names, ok := httpfield.FieldNames(f.Values("Vary"))
 	if !ok || slices.Contains(names, "*") {

@@ -58,7 +58,7 @@ func ParseCacheControl(values []string) Directives {
 }
 
 // member reads one directive: token [ "=" ( token / quoted-string ) ]. A malformed one still
-// forbids what its name forbids.
+// forbids as its name does.
 func (d *Directives) member(s string) {
 	n := tokenLen(s)
 	name, rest := s[:n], s[n:]

@@ -9,7 +9,8 @@ import (
 type Cookie struct {
 	Name, Value string
 	// Raw: the value is not in the form of RFC 6265, as raw JSON is not, or the first cookie has
-	// the name of an attribute. Some servers end it earlier, and some drop it and what follows.
+	// the name of an attribute. Some servers end it earlier, and some drop it and the cookies
+	// behind it.
 	Raw bool
 }
 

@@ -36,9 +36,9 @@ func (f Forwarded) String() string {
 	return b.String()
 }
 
-// ForwardedTarget is what the lines of a Forwarded field say of the target of the request: each
-// element without `for` and `by`, and otherwise as it was sent. An element that says nothing else
-// stays as an empty one if others say more. Lines that cannot be split for certain stay whole.
+// ForwardedTarget is the part of a Forwarded field that concerns the request's target: each element
+// without `for` and `by`, and otherwise as it was sent. An element that says nothing else stays as
+// an empty one if others say more. Lines that cannot be split for certain stay whole.
 func ForwardedTarget(lines []string) string {
 	members, ok := Members(lines)
 	if !ok {

@@ -58,7 +58,7 @@ func hasPreferences(name string) bool {
 // (§5.6.1.2); without any other, the result is one empty value, which no preference is.
 //
 // ok is false if the field is not certain: a member is malformed, there are more than 64, or one
-// name has two weights, of which servers take the first, the last or the greatest. Members are then
+// name has two weights, and servers take the first, the last or the greatest. Members are then
 // compared as they are. They never equal the normal form of a valid list, since they would be
 // invalid there too.
 func preferences(name string, members []string) (out []string, ok bool) {

@@ -12,8 +12,8 @@ import (
 //
 // It is a Dictionary (RFC 9651 §3.2), stricter than Cache-Control: names are lower case, and one
 // fault makes the whole field invalid. A directive with a value of the wrong type is ignored
-// (§2.1), as are unknown directives (§2.2) and parameters (§2.1). Of a repeated directive the last
-// counts, whatever its type.
+// (§2.1), as are unknown directives (§2.2) and parameters (§2.1). The last of a repeated directive
+// counts, of any type.
 func TargetedCacheControl(values []string) (d Directives, ok bool) {
 	dict, ok := parseDictionary(values)
 	if !ok {

@@ -28,7 +28,7 @@ func MayBeTrailer(name string) bool {
 	return true
 }
 
-// notInTrailers are the fields that no trailer section may hold, by what they do.
+// notInTrailers are the fields that no trailer section may hold, by their purpose.
 var notInTrailers = setOf(
 	// framing and routing
 	"content-length", "trailer", "host", "max-forwards", "via", "forwarded", "x-real-ip", "alt-used",

@@ -1,5 +1,5 @@
 // Package invalidation drops entries for everybody who is not a client's write: a purge, an attempt
-// of a job. It has the two ways to do so and the form in which others name what is to be dropped;
+// of a job. It has the two ways to do so and the form in which others name the tags;
 // internal/coherence has the protocol.
 package invalidation
 

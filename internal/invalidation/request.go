@@ -9,7 +9,7 @@ import (
 	"sidecar/policy/pattern"
 )
 
-// A Request names what is to be dropped, as JSON from outside does.
+// A Request names the tags to drop, in the JSON form of the ops address.
 type Request struct {
 	Tags []string `json:"tags"` // like character:42, or character:* for a family
 	URLs []string `json:"urls"` // paths or whole URLs; each is dropped for every query and authority
@@ -17,7 +17,7 @@ type Request struct {
 }
 
 // Parse reads the tags of a request. A fault anywhere refuses the whole request; it is a sentence
-// for whoever sent it. Parse changes nothing.
+// for its sender. Parse changes nothing.
 func (i *Invalidator) Parse(r Request) (tags []cachekeys.Tag, fault string) {
 	for _, text := range r.Tags {
 		tag, ok := cachekeys.ParseTag(text)

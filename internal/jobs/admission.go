@@ -15,7 +15,7 @@ import (
 // and those of one caller, in number and in bytes. A place is taken before the job's first step and
 // given back when it is final. One whose sidecar died in between is found when there is no room.
 
-// Bounds in bytes, of which four of the largest requests fit in any case.
+// Bounds in bytes. Four of the largest requests always fit.
 const (
 	maxPendingBytes       = 256 << 20 // of a route
 	maxPendingCallerBytes = 32 << 20  // of a caller's, in a route

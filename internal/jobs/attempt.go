@@ -297,7 +297,7 @@ func (j *Jobs) insist(try func(ctx context.Context, via Redis) error) error {
 	}
 }
 
-// note changes the record after attempt n, and returns what settleScript does.
+// note changes the record after attempt n, and returns settleScript's answer.
 func (j *Jobs) note(ctx context.Context, via Redis, r Record, n int, life time.Duration, fields ...any) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()

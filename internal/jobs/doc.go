@@ -16,8 +16,8 @@
 // A job begins in two steps: the task is enqueued, then the record is created if there is none. A
 // worker runs no task without a record. To give a job up is to create a record that says
 // "withdrawn". Only one of the two records can be created, so "it runs" and "it does not run"
-// exclude each other, in whatever order a frozen Redis executes the commands later. The outcomes of
-// the two steps, and the consequence for the request:
+// exclude each other, in any order in which a frozen Redis executes the commands later. The
+// outcomes of the two steps, and the consequence for the request:
 //
 //	the task      the record     the request
 //	is enqueued   is created     becomes a job
@@ -31,7 +31,7 @@
 //
 // # Whose it is
 //
-// Tasks and records carry MACs under KEY_SECRET (proof.go). A record's covers what was accepted:
+// Tasks and records carry MACs under KEY_SECRET (proof.go). A record's MAC covers the accepted job:
 // the owner, the route, the request; that of a final record also its status, error and result. A
 // task or record without one belongs to another application, or was forged: it is given back, and
 // neither run, shown nor deleted. A job whose route the policies of this sidecar do not have waits
@@ -51,7 +51,7 @@
 // A process holds a job (held.go) until the outcome is recorded. Its attempts do not end with
 // asynq's lease: while Redis is away they go on, and their outcome is recorded afterwards. It never
 // begins a job that it holds, though asynq may give it the task again. recover.go renews the leases
-// of what is held, and gives what nobody holds to others.
+// of the held jobs, and gives jobs without a holder to others.
 //
 // # An attempt that the submission makes
 //

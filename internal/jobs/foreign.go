@@ -18,8 +18,8 @@ const (
 	strandedLife = time.Minute      // of a name since it was last seen
 )
 
-// stranded remembers what this sidecar gave back lately, for log and status: jobs of routes that
-// its policies do not have, and tasks of other applications. The zero value is empty.
+// stranded remembers the tasks that this sidecar gave back lately, for log and status: jobs of
+// routes that its policies do not have, and tasks of other applications. The zero value is empty.
 type stranded struct {
 	mu   sync.Mutex
 	seen map[string]time.Time

@@ -5,8 +5,8 @@ import (
 	"encoding/base64"
 )
 
-// idBytes is the length of a job id before it is encoded. Whoever holds the id of a job that was
-// submitted without credentials holds the job.
+// idBytes is the length of a job id before it is encoded. The id of a job that was submitted
+// without credentials is all that one needs to read it.
 const idBytes = 16
 
 // newID returns 128 random bits in URL-safe base64.

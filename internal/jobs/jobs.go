@@ -76,7 +76,7 @@ type Options struct {
 	Concurrency    int            // attempts at once in this process; 0: none, only enqueue
 	MaxInspectBody int64          // bytes of a body that are looked at to fill templates; 0: 1 MiB
 	DrainTimeout   time.Duration  // how long running attempts may go on when the workers end; 0: 20s
-	EndTimeout     time.Duration  // for Run, at its end, to make certain what was promised; 0: 1s
+	EndTimeout     time.Duration  // for Run, at its end, to make promised jobs certain; 0: 1s
 	RetryBase      time.Duration  // before the first retry; 0: 1s
 	CutOffGrace    time.Duration  // before a job runs again that was cut off once; 0: 5s
 

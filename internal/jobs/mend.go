@@ -53,7 +53,7 @@ func (m *mender) add(what mending) bool {
 	return true
 }
 
-// pass tries everything that waits, in order, and keeps what fails. It stops at the first failure:
+// pass tries everything that waits, in order, and keeps the failed. It stops at the first failure:
 // the rest would only wait for the same Redis. It reports whether nothing is left.
 func (m *mender) pass(ctx context.Context, via Redis) bool {
 	for {
@@ -101,8 +101,8 @@ func (j *Jobs) mend(ctx context.Context) {
 	}
 }
 
-// finish goes past the breaker, which may be open though Redis is back: what was promised to a
-// client is made certain, if there is time.
+// finish goes past the breaker, which may be open though Redis is back: a promised job is made
+// certain, if there is time.
 func (m *mender) finish(via Redis, most time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), most)
 	defer cancel()

@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Changes are published on one channel of the prefix. A message says what to look at, and never
-// what to find there: one that is lost costs time alone, since everybody who waits for one also
-// looks by itself, less often.
+// Changes are published on one channel of the prefix. A message names the key to look at, and never
+// its value: one that is lost costs time alone, since everybody who waits for one also looks by
+// itself, less often.
 //
 //	q:QUEUE  a task can be taken off the queue, by its name in asynq
 //	j:ID     the record of the job has changed

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// MACs tell what a sidecar with the same KEY_SECRET wrote from what anybody else with access to the
-// job store wrote there. A task or a record without one is never run, shown or deleted.
+// MACs tell the writes of a sidecar with the same KEY_SECRET from those of anybody else with access
+// to the job store. A task or a record without one is never run, shown or deleted.
 
 // mac is a MAC over parts, for one purpose under this prefix. ok is false while the key is not
 // known.

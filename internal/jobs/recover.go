@@ -70,7 +70,7 @@ for _, id in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
 end
 return n`)
 
-// tend keeps the leases of what this process holds, and recovers what nobody holds, until ctx is
+// tend keeps the leases of this process's jobs, and recovers jobs without a holder, until ctx is
 // done.
 func (j *Jobs) tend(ctx context.Context) {
 	steady := time.Now() // since when Redis has answered

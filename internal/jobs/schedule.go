@@ -17,8 +17,8 @@ import (
 
 // One sidecar, the holder of a lease, submits the jobs of schedules. It has no more to do with how
 // they run. A tick has one job however many sidecars take themselves for the leader: the job's id
-// is made of the schedule and the tick, and only one task and one record of an id can be created.
-// What a former leader writes about a tick is refused by its fencing number.
+// is made of the schedule and the tick, and only one task and one record of an id can be created. A
+// former leader's writes about a tick are refused by its fencing number.
 const (
 	scheduleLook   = 500 * time.Millisecond // between two looks for ticks, or for the lease
 	scheduleLate   = time.Minute            // a tick that comes no later is on time

@@ -3,8 +3,8 @@ package jobs
 import "github.com/redis/go-redis/v9"
 
 // The scripts of a job's record. Each works on one key, KEYS[1], and decides atomically. Numbers
-// are decimal, times in milliseconds. What changes is published, see news.go; an ACL may forbid
-// that, and then nothing is lost but time.
+// are decimal, times in milliseconds. Changes are published, see news.go; an ACL may forbid that,
+// and then only time is lost.
 
 const tell = `
 local function tell(channel, message)

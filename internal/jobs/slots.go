@@ -58,7 +58,7 @@ redis.call('LPUSH', KEYS[2], ARGV[1])
 redis.call('HSET', KEYS[3], 'state', 'pending', 'pending_since', ARGV[2])
 return 1`)
 
-// A slot is one bound of what runs at once.
+// A slot is one bound on the jobs that run at once.
 type slot struct {
 	key  string
 	most int

@@ -81,7 +81,7 @@ func (j *Jobs) RunWorkers(ctx context.Context) error {
 }
 
 // drain waits for ctx, and then for the attempts that are under way, until they are cut off and
-// what became of them is recorded.
+// their outcome is recorded.
 func (j *Jobs) drain(ctx context.Context) {
 	<-ctx.Done()
 	idle := j.held.close()
@@ -152,7 +152,7 @@ func (j *Jobs) process(ctx context.Context, t *asynq.Task) error {
 		return &again{after: time.Second, why: "the job store is away"}
 	case r.Status.Final():
 		return nil
-	case r.Canceling: // its worker died before it could do so, and what it had begun is over
+	case r.Canceling: // its worker died before it could do so, and the attempt is over
 		return j.withoutAttempt(ctx, r, Canceled, j.canceled(r))
 	}
 	req, err := j.openRequest(r)

@@ -23,8 +23,8 @@ func IsJSON(contentType string) bool {
 	return isUTF8 && (media == "application/json" || strings.HasSuffix(media, "+json"))
 }
 
-// maxWindow bounds the memory of a brotli decoder, as the logarithm of its bytes: 4 MiB, which is
-// what encoders take by default.
+// maxWindow bounds the memory of a brotli decoder, as the logarithm of its bytes: 4 MiB, the
+// default of encoders.
 const maxWindow = 22
 
 // brotliWindow is the logarithm of the window that a brotli stream asks for (RFC 7932 §9.1).

@@ -7,8 +7,8 @@
 // Redis gives a key's lease to one taker at a time, and renews and ends it for its holder alone. A
 // process that is frozen for longer than the term still believes that it holds the lease until it
 // looks at its clock again. Where two workers at once would do harm, the resource itself has to
-// refuse the older one: that is what the fencing number is for. Each taker gets a greater number
-// than all before it. Where two workers at once only cost time, no number is needed.
+// refuse the older one, by the fencing number. Each taker gets a greater number than all before it.
+// Where two workers at once only cost time, no number is needed.
 //
 // # States
 //
@@ -23,7 +23,6 @@
 //
 // # Notes
 //
-// A holder may leave a note with the lease, which says what it is doing. Another taker that finds
-// the lease Elsewhere learns whether the holder's note is the same as its own. Redis has its
-// digest only.
+// A holder may leave a note about its work with the lease. Another taker that finds the lease
+// Elsewhere learns whether the holder's note is the same as its own. Redis has its digest only.
 package lease

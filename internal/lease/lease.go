@@ -90,7 +90,7 @@ func (l *Lease) State() State {
 	return l.state
 }
 
-// holds reports whether l holds the lease for certain. What has run out is lost for good.
+// holds reports whether l holds the lease for certain. A lease that has run out is lost for good.
 // leases.mu is held.
 func (l *Lease) holds() bool {
 	if l.state == Held && !time.Now().Before(l.until) {

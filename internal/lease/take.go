@@ -12,9 +12,8 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// Take asks Redis for a lease, within b. What it came to is the State of the lease it returns.
-// After an error it is None; if Redis has given the lease all the same, it runs out after its
-// term.
+// Take asks Redis for a lease, within b. The State of the returned lease tells the outcome. After
+// an error it is None; if Redis has given the lease all the same, it runs out after its term.
 func (l *Leases) Take(ctx context.Context, b *redisconn.Budget, r Request, note string) (*Lease, error) {
 	taken := l.New(r)
 	return taken, taken.Retry(ctx, b, note)
@@ -50,7 +49,7 @@ func (l *Lease) Call(witnesses []string, note string) redisconn.Call {
 	}}
 }
 
-// Answer takes what Redis has answered to Call.
+// Answer takes Redis's answer to Call.
 func (l *Lease) Answer(v any) {
 	fields, _ := v.([]any)
 	if len(fields) == 0 {

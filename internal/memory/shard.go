@@ -133,8 +133,7 @@ func (s *shard[V]) stepMain(n *node[V]) {
 	s.queues[main].push(n)
 }
 
-// trimGhost bounds the ghost by the number of entries, each of which has a digest there in its
-// Overhead.
+// trimGhost bounds the ghost by the number of entries: the Overhead of each counts a digest there.
 func (s *shard[V]) trimGhost() {
 	for s.queues[ghost].nodes > s.entries() {
 		s.forget(s.queues[ghost].oldest)

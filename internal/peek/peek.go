@@ -21,7 +21,7 @@ type putBack struct {
 	io.Closer
 }
 
-// rest is what follows the beginning, or the error that ended it.
+// rest is the body behind the beginning, or the error that ended it.
 type rest struct {
 	body io.Reader
 	err  error

@@ -8,8 +8,8 @@ import (
 // A Meaning explains one reason to the operator.
 type Meaning struct {
 	Reason Reason
-	Says   string // what it means, without a full stop
-	Remedy string // what to do about it, as sentences; "" if there is nothing to do
+	Says   string // its meaning, without a full stop
+	Remedy string // the remedy, as sentences; "" if there is nothing to do
 }
 
 // A Group is a part of the list.

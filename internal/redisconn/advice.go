@@ -11,7 +11,7 @@ import (
 )
 
 // Advice names settings of the two servers that work and could be better, each with its remedy.
-// What only the servers can tell is missing until they have been asked. withJobs: there are job
+// Advice that depends on a server is missing until it has been asked. withJobs: there are job
 // routes.
 func Advice(cache, jobs *Conn, withJobs bool) []string {
 	var lines []string

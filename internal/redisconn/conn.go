@@ -123,10 +123,10 @@ func (c *Conn) Node(addr string) *redis.Client { return c.fresh(addr, nil) }
 // Client is the client itself, without bound and breaker: for asynq and for subscriptions.
 func (c *Conn) Client() redis.UniversalClient { return c.client }
 
-// Do calls f with the client, and a context that ends with what is left of b; where b is nil, ctx's
-// own deadline is the bound. It gives ErrAway without calling f while the breaker is open,
-// ErrBudget where nothing is left, and else f's error. redis.Nil is no error. That the caller left
-// (ctx was cancelled) does not count against Redis.
+// Do calls f with the client, and a context that ends with the rest of b; where b is nil, ctx's own
+// deadline is the bound. It gives ErrAway without calling f while the breaker is open, ErrBudget
+// where nothing is left, and else f's error. redis.Nil is no error. That the caller left (ctx was
+// cancelled) does not count against Redis.
 func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Context, redis.UniversalClient) error) error {
 	if c.breaker.State() != gobreaker.StateClosed {
 		return ErrAway // half-open too: trials are the probe's

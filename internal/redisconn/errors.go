@@ -36,8 +36,7 @@ func outcome(caller context.Context, err error) error {
 	return err
 }
 
-// away are the beginnings of error replies that say that this Redis cannot serve, whatever is
-// asked.
+// away are the beginnings of error replies that say that this Redis cannot serve any command.
 var away = []string{
 	"READONLY", "LOADING", "OOM", "NOAUTH", "WRONGPASS", "NOPERM", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN",
 	"UNBLOCKED", "ERR max number of clients", "ERR AUTH", "ERR invalid password",

@@ -60,9 +60,9 @@ func pipeline(ctx context.Context, c redis.UniversalClient, which []int, answers
 	return unknown, err
 }
 
-// Exec sends a pipeline, each command of which has an error of its own then. The error is one that
-// no command has: nothing was sent. The library keeps from the commands what a server that refuses
-// a new connection says.
+// Exec sends a pipeline. Each command has an error of its own then. Exec's error is one that no
+// command has: nothing was sent. The library does not tell the commands the error reply of a server
+// that refuses a new connection.
 func Exec(ctx context.Context, p redis.Pipeliner) error {
 	commands, err := p.Exec(ctx)
 	for _, c := range commands {

@@ -185,7 +185,7 @@ func (b *Body) take(nth int, got *redis.StringCmd) error {
 		return ErrBodyLost
 	}
 	b.held = &entry.Entry{Body: content}
-	if b.store.bodies.share(b.held) { // else others may hold what lies there
+	if b.store.bodies.share(b.held) { // else others may hold these bytes
 		rooms.Put(room)
 	}
 	b.nth, b.content = nth, b.held.Body

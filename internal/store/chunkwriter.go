@@ -26,16 +26,16 @@ const (
 	maxChunkWriters = 16
 	// chunkTime is how long a body may take: a slow reader holds one of the places for no longer.
 	chunkTime = 2 * time.Minute
-	// fillingTTL is how long a chunk lives unless the record comes that refers to it: what a
-	// sidecar leaves behind that dies in mid-body goes with it. It is longer than chunkTime by
-	// far.
+	// fillingTTL is how long a chunk lives unless the record that refers to it comes. A sidecar
+	// that dies in mid-body leaves chunks behind, and they end with this time. It is longer than
+	// chunkTime by far.
 	fillingTTL = 10 * time.Minute
 )
 
 // A ChunkWriter is a body on its way into the store chunk by chunk, at its reader's pace, while
-// nobody holds it whole. Run writes what Write takes, until Finish, Discard or a failure; in the
-// end the answer is kept, or Discard is called. Write and Finish are for one goroutine at a time;
-// Run, Wait and Discard may be called by others meanwhile.
+// nobody holds it whole. Run writes the bytes that Write takes, until Finish, Discard or a failure;
+// in the end the answer is kept, or Discard is called. Write and Finish are for one goroutine at a
+// time; Run, Wait and Discard may be called by others meanwhile.
 type ChunkWriter struct {
 	store    *Store
 	entry    *entry.Entry // for its fields
@@ -58,10 +58,10 @@ type ChunkWriter struct {
 	discard sync.Once
 }
 
-// NewChunkWriter begins to store the body of e in chunks, with what is in hand of it: that is not
-// changed any more, and at least one byte. patience is how long Write may wait for Redis. It
-// returns nil where too many bodies are being stored so, or one under the same key: nothing is to
-// be stored then.
+// NewChunkWriter begins to store the body of e in chunks, beginning with inHand, which does not
+// change any more and is not empty. patience is how long Write may wait for Redis. It returns nil
+// where too many bodies are being stored so, or one under the same key: nothing is to be stored
+// then.
 func (f *Fill) NewChunkWriter(e *entry.Entry, inHand []byte, patience time.Duration) *ChunkWriter {
 	release := f.store.chunkWriters.begin(f.key)
 	if release == nil {
@@ -212,8 +212,7 @@ func (s *ChunkWriter) Wait() (why reason.Reason) {
 	}
 }
 
-// Discard gives the body up, if it was not yet, and deletes what is written of it. It waits for
-// nothing.
+// Discard gives the body up, if it was not yet, and deletes its chunks. It waits for nothing.
 func (s *ChunkWriter) Discard(why reason.Reason) {
 	s.giveUp(why)
 	s.discard.Do(func() {

@@ -9,14 +9,13 @@ import (
 	"sidecar/internal/entry"
 )
 
-// FormatVersion is the version of what stands under an entry's key: this package's record and
-// entry's own format. It is part of every key, so that two versions never read each other's
-// records.
+// FormatVersion is the version of the value under an entry's key: this package's record and entry's
+// own format. It is part of every key, so that two versions never read each other's records.
 const FormatVersion = "2." + entry.Version
 
-// An envelope is what stands under an entry's key: the stamp that says how long it may be used,
-// the names that the answer gave (what the next fill opens first), and an entry or an index.
-// Payload is empty in a record that only remembers names.
+// An envelope is the value under an entry's key: the stamp that says how long it may be used, the
+// names that the answer gave (the next fill opens them first), and an entry or an index. Payload is
+// empty in a record that only remembers names.
 type envelope struct {
 	stamp   coherence.Stamp
 	names   []cachekeys.Tag

@@ -89,16 +89,16 @@ func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, want Opening) (*
 // it may not.
 func (f *Fill) Storable() bool { return f.opened.Storable() }
 
-// Holds reports whether nothing was written to what was found before f began. Otherwise it counts
-// as dead.
+// Holds reports whether no tag of the found entry was written to before f began. Otherwise the
+// entry counts as dead.
 func (f *Fill) Holds(found Found) bool { return found.Entry != nil && f.opened.Holds(found.stamp) }
 
-// Guards reports whether guard is part of what members of a flight have in common.
+// Guards reports whether guard is among the tags that members of a flight share.
 func (f *Fill) Guards(guard cachekeys.Tag) bool { return f.opened.Guards(guard.Digest()) }
 
 // Unshareable remembers that answers under f's key are not shared, so that requests that miss it
-// next do not wait for one another in vain: for this URL, and for those of its route of which
-// nothing is known, if no answer of the route was shareable for long.
+// next do not wait for one another in vain: for this URL, and for the unknown URLs of its route if
+// no answer of the route was shareable for long.
 func (f *Fill) Unshareable() {
 	if f != nil {
 		f.store.hints.setUnshareable(f.query.Route, f.query.Primary, time.Now())
@@ -115,7 +115,7 @@ func (f *Fill) renew() {
 	f.store.stores.Go(func() { f.lease.Keep(held) }) // Close waits for it, release ends it
 }
 
-// stopRenewing ends what renew began.
+// stopRenewing ends the renewal.
 func (f *Fill) stopRenewing() {
 	if f.release != nil {
 		f.release()

@@ -12,8 +12,8 @@ import (
 // maxHints and maxHintNames bound each of the two generations of hints, in keys and in names.
 const maxHints, maxHintNames = 32 << 10, 64 << 10
 
-// A hint is what this process remembers of a primary key, so that one round trip asks for
-// everything at once. It is only ever a guess of what to read: what is read decides.
+// A hint is this process's memory of a primary key, so that one round trip asks for everything at
+// once. It only guesses the keys to read: the values decide.
 type hint struct {
 	vary        []string        // the fields by which the variants are told apart
 	names       []cachekeys.Tag // the names that the answer gave
@@ -21,11 +21,11 @@ type hint struct {
 
 	variants []entry.Variant // that the backend can be asked about
 
-	search httpfield.SearchVariance // under the bare key of a path: by what its answers vary
+	search httpfield.SearchVariance // under the bare key of a path: how its answers vary
 }
 
 // hints is a bounded memory with two generations: when the young one is full it becomes the old
-// one, and what was not asked for meanwhile is forgotten.
+// one, and hints that nobody asked for meanwhile are forgotten.
 type hints struct {
 	mu         sync.Mutex
 	young, old map[cachekeys.Digest]hint
@@ -33,8 +33,7 @@ type hints struct {
 	routes     map[string]routeHint
 }
 
-// A routeHint is what this process remembers of a route's answers, for URLs that it knows nothing
-// of.
+// A routeHint is this process's memory of a route's answers, for URLs without a hint.
 type routeHint struct {
 	vary                   []string  // of the last one that was shareable
 	shareable, unshareable time.Time // when one last was, and was not
@@ -113,7 +112,7 @@ func (h *hints) setShareable(route string, primary cachekeys.Digest, vary []stri
 	h.putRoute(route, of)
 }
 
-// putRoute sets what is remembered of a route; nothing of one without a name. mu is held.
+// putRoute remembers a hint for a route that has a name. mu is held.
 func (h *hints) putRoute(route string, of routeHint) {
 	if route == "" {
 		return

@@ -16,7 +16,7 @@ import (
 	"sidecar/internal/redisconn"
 )
 
-// Names reads what an answer names, once it is complete. Why is not empty if the answer cannot be
+// Names reads the surrogate keys of a complete answer. Why is not empty if the answer cannot be
 // kept for its names.
 type Names func() (names []cachekeys.Tag, why reason.Reason)
 

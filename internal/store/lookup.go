@@ -16,7 +16,7 @@ import (
 // A Query is the object of a look-up: a primary key, the tags that its request is known to depend
 // on, and the request's fields, which select the variant.
 type Query struct {
-	Route   string // its name: what its answers have in common is remembered under it
+	Route   string // its name: hints of its answers are remembered under it
 	Primary cachekeys.Digest
 	Rules   cachekeys.Tag // of the policies in force
 	Carried []cachekeys.Tag
@@ -30,7 +30,7 @@ type Query struct {
 
 	// Primary as it was given: the key where No-Vary-Search says nothing
 	exact  cachekeys.Digest
-	search httpfield.SearchVariance // what Primary is a key under
+	search httpfield.SearchVariance // the No-Vary-Search under which Primary was made
 }
 
 func (q Query) maxBody() int64 {
@@ -42,7 +42,7 @@ func (q Query) maxBody() int64 {
 
 // Found is the result of a look-up.
 type Found struct {
-	// what was looked up, under the key where it is to be looked for: Begin a fill with it
+	// the query under its final key: Begin a fill with it
 	Query  Query
 	Entry  *entry.Entry // alive, though it may be stale; nil if there is none
 	Memory bool         // it comes from this process's memory
@@ -102,8 +102,7 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	return found
 }
 
-// Recall is a Lookup that finds what this process's memory has, and nothing else. It does no I/O,
-// and waits for nothing.
+// Recall is a Lookup in this process's memory alone. It does no I/O, and waits for nothing.
 func (s *Store) Recall(q Query) (found Found, ok bool) {
 	if q.Memory <= 0 || s.memory == nil || !s.keyspace.Readable() {
 		return Found{}, false
@@ -151,7 +150,7 @@ type lookup struct {
 	said    httpfield.SearchVariance // of the path, as Redis has it
 }
 
-// newLookup is a look-up of q with what this process remembers of its key.
+// newLookup is a look-up of q with this process's hint of its key.
 func (s *Store) newLookup(ctx context.Context, b *redisconn.Budget, q Query) lookup {
 	return lookup{store: s, ctx: ctx, budget: b, query: q, hint: s.hints.get(q.Primary)}
 }
@@ -215,8 +214,8 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	return Found{Entry: e, Names: rec.names}, rec.stamp, nil
 }
 
-// otherVariants is what there is for a request that selects nothing that is stored: what other
-// requests do. It takes a round trip, and the whole answer of the backend may be spared for it.
+// otherVariants returns the variants that other requests select, for a request that selects none.
+// It takes a round trip, and the whole answer of the backend may be spared for it.
 func (l *lookup) otherVariants() (Found, coherence.Stamp, error) {
 	found := Found{Why: reason.VaryMiss, Names: l.hint.names}
 	rec, err := l.readEntry(l.query.Primary)
@@ -230,8 +229,8 @@ func (l *lookup) otherVariants() (Found, coherence.Stamp, error) {
 	return found, nil, nil
 }
 
-// Variant reads one of Found.Variants, whatever became of what it depends on: the backend has
-// just said that it still holds. nil if it is there no more. q is the query that found it.
+// Variant reads one of Found.Variants, alive or not: the backend has just confirmed it. nil if it
+// is there no more. q is the query that found it.
 func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, q Query, v entry.Variant) *entry.Entry {
 	l := lookup{store: s, ctx: ctx, budget: b}
 	rec, err := l.readEntry(v.Key)

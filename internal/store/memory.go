@@ -18,15 +18,15 @@ type readAt struct {
 
 func (s *Store) now() readAt { return readAt{s.keyspace.Position(), time.Now()} }
 
-// held is what stands in memory. It is served for as long as nothing was heard of its tags since
-// it began, and the route allows.
+// held is an entry in memory. It is served while no invalidation of its tags was heard since it
+// began, and for as long as the route allows.
 type held struct {
 	began readAt
 	stamp coherence.Stamp
 	entry *entry.Entry
 }
 
-// fromMemory is what may be answered without touching Redis; nil if there is nothing.
+// fromMemory returns an entry that may be served without asking Redis, or nil.
 func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 	if q.Memory <= 0 || s.memory == nil || !s.keyspace.Current() {
 		return nil
@@ -42,8 +42,8 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 	return h
 }
 
-// toMemory holds e, which must not be changed any more, while it is fresh: what is to be
-// validated is looked for where another process may have done so. A body in chunks is not held.
+// toMemory holds e, which must not be changed any more, while it is fresh: a stale entry is looked
+// up in Redis, where another process may have validated it. A body in chunks is not held.
 func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *entry.Entry, stamp coherence.Stamp) {
 	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.position, stamp) {
 		return
@@ -51,7 +51,7 @@ func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *ent
 	s.memory.Put(variant, &held{began, stamp, e}, weight(e, stamp))
 }
 
-// weight is about how many bytes of memory an entry takes, beside what the cache counts itself.
+// weight is about how many bytes of memory an entry takes, without the cache's own overhead.
 func weight(e *entry.Entry, stamp coherence.Stamp) int64 {
 	const structs = 400 // entry and held; the parsed head takes about as much as the head again
 	return int64(structs + 2*len(e.Head()) + cap(e.Body) + 32*cap(stamp))

@@ -14,17 +14,17 @@ import (
 
 // Requests that miss the same answer share one backend request if they opened the same tokens:
 // equal tokens prove that no write was acknowledged between the one that fetches and the one that
-// joins. In this process they are the members of a flight (package collapse), of which one leads.
-// The leaders of several processes find each other by a lease.
+// joins. In this process they are the members of a flight (package collapse), and one of them
+// leads. The leaders of several processes find each other by a lease.
 
-// A flightID is the key of a flight: what is fetched, and the proof. The proof is zero with
+// A flightID is the key of a flight: the resource to fetch, and the proof. The proof is zero with
 // coherence.Disabled.JoinByKey.
 type flightID struct {
 	key   cachekeys.Digest
 	proof [sha1.Size]byte
 }
 
-// A Result is what a flight came to. The zero value: there is nothing to share, and each member
+// A Result is the outcome of a flight. The zero value: there is nothing to share, and each member
 // fetches for itself.
 type Result struct {
 	Entry *entry.Entry // complete, and shared with the requests that its Vary selects it for
@@ -48,7 +48,7 @@ const (
 	Unreachable         // it did not answer
 )
 
-// An Event is what ends a wait.
+// An Event ends a wait.
 type Event int
 
 // The events.
@@ -144,9 +144,9 @@ func (f *Fill) Wait(ctx context.Context, b *redisconn.Budget) (Result, Event) {
 // was there before.
 func fresh(found Found) bool { return found.Entry != nil && found.Entry.Fresh(time.Now()) > 0 }
 
-// selected is what a flight's result is worth to f: its entry only if it is the answer to f's
-// request too. It says itself that it does not vary by what the two requests differ in, neither in
-// their fields (RFC 9111 §4.1) nor in their queries (No-Vary-Search).
+// selected is the part of a flight's result that f may use: the entry only if it answers f's
+// request too. The entry says that it does not vary where the two requests differ, neither in their
+// fields (RFC 9111 §4.1) nor in their queries (No-Vary-Search).
 func (f *Fill) selected(ctx context.Context, b *redisconn.Budget, r Result) Result {
 	switch s := f.store; {
 	case r.stored:
@@ -185,9 +185,9 @@ const awaitFirst, awaitMost = 2 * time.Millisecond, 50 * time.Millisecond
 // awaitBound bounds one look of awaitLease.
 const awaitBound = time.Second
 
-// awaitLease waits until the lease is given back elsewhere, and returns what there is then, as a
-// look-up would. over is false where it stopped waiting for another reason: ctx is done, Redis is
-// away, or another member had the lease and has handed it over.
+// awaitLease waits until the lease is given back elsewhere, and then looks up. over is false where
+// it stopped waiting for another reason: ctx is done, Redis is away, or another member had the
+// lease and has handed it over.
 func (f *Fill) awaitLease(ctx context.Context) (found Found, over bool) {
 	s := f.store
 	for pause := awaitFirst; ; pause = min(pause*3/2, awaitMost) {
@@ -274,8 +274,8 @@ func (f *Fill) GiveUp() {
 	}
 }
 
-// End is the end of f. What is not kept by now never is. Where f leads and there is no result, the
-// next member leads, with f's lease.
+// End is the end of f. Nothing is kept afterwards. Where f leads and there is no result, the next
+// member leads, with f's lease.
 func (f *Fill) End() {
 	if f == nil {
 		return

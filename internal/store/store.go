@@ -1,6 +1,6 @@
 // Package store finds and keeps entries: tier by tier on the way in, behind the answer on the way
-// out. Which entry may still be used is coherence's to judge, what it says is entry's, and
-// whether it is fresh is httpcache's.
+// out. Package coherence judges whether an entry may still be used, package entry has its format,
+// and httpcache judges freshness.
 package store
 
 import (

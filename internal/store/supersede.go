@@ -21,8 +21,8 @@ func (s *Store) supersedes(ctx context.Context, f *Fill, placed Query, e *entry.
 		(placed.Primary == f.query.Primary || s.supersedesAt(ctx, f.query, e))
 }
 
-// supersedesAt is supersedes for the entries under one primary key. Of variants of which e's
-// request selects none it is not known whether they are fresh: e may not replace their index.
+// supersedesAt is supersedes for the entries under one primary key. If e's request selects none of
+// the variants, their freshness is unknown: e may not replace their index.
 func (s *Store) supersedesAt(ctx context.Context, q Query, e *entry.Entry) bool {
 	l := s.newLookup(ctx, nil, q)
 	found, err := l.run()

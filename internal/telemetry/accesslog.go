@@ -66,7 +66,7 @@ func (o *Outcome) isError() bool {
 	return o.Status >= 500
 }
 
-// A Client is what the log says of who asked. Its texts are the client's own.
+// A Client describes the client in the log. Its texts are the client's own.
 type Client struct {
 	Address   string // "" if unknown
 	Host      string // that was asked

@@ -20,8 +20,8 @@ const (
 // An ordinary path has one or two.
 type Forms struct {
 	list []form
-	// Overflow: there are more than the bounds allow, and the list is not complete. Whatever a
-	// server may read has to be expected.
+	// Overflow: there are more than the bounds allow, and the list is not complete. Any reading of
+	// a server has to be expected.
 	Overflow bool
 	// Malformed: the path has an escape that is none, or is not UTF-8 when it is decoded.
 	Malformed bool

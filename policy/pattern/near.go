@@ -12,8 +12,8 @@ func (p *Pattern) MatchesPath(path string) bool {
 	return p.matches(split{parts: parts(path, len(p.segments)+1)}, exactly)
 }
 
-// Near says by what a path, as it was sent, misses the pattern, if that is a single thing: case, a
-// slash at the end, one segment that is spelled nearly so or is missing. ok is false if the path
+// Near says how a path, as it was sent, misses the pattern, if there is a single difference: case,
+// a slash at the end, one segment that is spelled nearly so or is missing. ok is false if the path
 // matches, or is something else.
 func (p *Pattern) Near(path string) (why string, ok bool) {
 	s := split{parts: parts(path, len(p.segments)+2)}

@@ -58,7 +58,7 @@ func Parse(s string) (*Pattern, error) {
 	return p, nil
 }
 
-// methodFault says what is wrong with a method. path is the rest of the pattern.
+// methodFault is the error about a method. path is the rest of the pattern.
 func methodFault(method, path string) error {
 	if method == http.MethodConnect || method == "PRI" {
 		return fmt.Errorf("no request with %s comes to a path", method)

@@ -56,7 +56,7 @@ func beyond(content []byte) (why string, line int) {
 	}
 }
 
-// next reads one byte, or what belongs to it.
+// next reads one byte.
 func (b *bounded) next(c byte) {
 	b.at++
 	switch {

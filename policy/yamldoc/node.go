@@ -34,7 +34,7 @@ func (n Node) IsEmptyList() bool {
 	return ok && len(s.Values) == 0
 }
 
-// Raw is a scalar as it is written, whatever type YAML gives it; "" for a mapping or a list.
+// Raw is a scalar as it is written, of any YAML type; "" for a mapping or a list.
 func (n Node) Raw() string {
 	if s, ok := n.tree.(*ast.StringNode); ok {
 		return s.Value
