@@ -19,13 +19,13 @@ type Tag struct {
 }
 
 const (
-	kindName   = 't' // character:42
-	kindFamily = 'f' // character:*
-	kindGuard  = 'g' // character:#
-	kindURI    = 'u' // an own URI
-	kindAll    = 'a'
-	kindRules  = 'r' // invalidation rules
-	kindGiven  = 'n' // a name that a response's fields give
+	kindName      = 't' // character:42
+	kindFamily    = 'f' // character:*
+	kindGuard     = 'g' // character:#
+	kindURI       = 'u' // an own URI
+	kindAll       = 'a'
+	kindRules     = 'r' // invalidation rules
+	kindSurrogate = 'n' // a name that a response's fields give
 )
 
 // All is carried by every entry; to invalidate it is to invalidate everything.
@@ -55,12 +55,12 @@ func OwnURI(canonicalPath string) Tag { return Tag{kindURI, canonicalPath} }
 // write under other rules invalidates it, since it does not know these rules.
 func Rules(digest string) Tag { return Tag{kindRules, digest} }
 
-// Given is the tag of a name that fields of a response give it (Cache-Groups of RFC 9875,
+// Surrogate is the tag of a name that fields of a response give it (Cache-Groups of RFC 9875,
 // Surrogate-Key and its like), for one authority. It is never one of the policy's tags.
-func Given(authority, name string) Tag { return Tag{kindGiven, authority + "\x00" + name} }
+func Surrogate(authority, name string) Tag { return Tag{kindSurrogate, authority + "\x00" + name} }
 
-// IsGiven reports whether a response's fields gave t.
-func (t Tag) IsGiven() bool { return t.kind == kindGiven }
+// IsSurrogate reports whether a response's fields gave t as a surrogate key.
+func (t Tag) IsSurrogate() bool { return t.kind == kindSurrogate }
 
 // IsZero reports whether t names nothing.
 func (t Tag) IsZero() bool { return t.kind == 0 }
@@ -174,7 +174,7 @@ func UnmarshalTag(s string) (t Tag, ok bool) {
 		return t, false
 	}
 	switch kind := s[0]; {
-	case kind == kindFamily, kind == kindGuard, len(s) > 1 && (kind == kindName || kind == kindGiven):
+	case kind == kindFamily, kind == kindGuard, len(s) > 1 && (kind == kindName || kind == kindSurrogate):
 		return Tag{kind, s[1:]}, true
 	}
 	return t, false

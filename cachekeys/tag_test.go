@@ -66,7 +66,7 @@ func TestATagIsReadAsPeopleWriteIt(t *testing.T) {
 }
 
 func TestARememberedTagIsReadBack(t *testing.T) {
-	for _, tag := range []cachekeys.Tag{cachekeys.Named("a:1"), cachekeys.Family("a:"), cachekeys.Guard("a:"), cachekeys.Guard(""), cachekeys.Given("api.example", "a")} {
+	for _, tag := range []cachekeys.Tag{cachekeys.Named("a:1"), cachekeys.Family("a:"), cachekeys.Guard("a:"), cachekeys.Guard(""), cachekeys.Surrogate("api.example", "a")} {
 		if got, ok := cachekeys.UnmarshalTag(tag.Marshal()); !ok || got != tag {
 			t.Errorf("%v comes back as %v, %t", tag, got, ok)
 		}

@@ -292,9 +292,9 @@ func (r *ReadPlan) NamesFromBody() bool {
 	return slices.ContainsFunc(r.Cache.Tags, func(t *cachekeys.Template) bool { return t.Has(cachekeys.FromResponseBody) })
 }
 
-// Given are the tags that the answer's own fields give it: Cache-Groups (RFC 9875), Surrogate-Key,
+// Surrogates are the tags that the answer's own fields give it: Cache-Groups (RFC 9875), Surrogate-Key,
 // xkey and Cache-Tag. An answer with too many names carries the guard of all of them.
-func (r *ReadPlan) Given(fields httpfield.Fields) []cachekeys.Tag {
+func (r *ReadPlan) Surrogates(fields httpfield.Fields) []cachekeys.Tag {
 	return givenBy(r.Key.Authority, r.values.fields, fields, "Cache-Groups", true)
 }
 
@@ -315,7 +315,7 @@ func givenBy(authority string, sent, fields httpfield.Fields, groupsField string
 	}
 	for _, host := range hosts {
 		for _, name := range groups {
-			tags = append(tags, cachekeys.Given(host, name))
+			tags = append(tags, cachekeys.Surrogate(host, name))
 		}
 	}
 	return distinct(tags)

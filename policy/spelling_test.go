@@ -220,7 +220,7 @@ func TestTooManyInvalidatedGroupsInvalidateEverything(t *testing.T) {
 func TestGroupsBelongToAnAuthorityHoweverItIsWritten(t *testing.T) {
 	table := table(t, "", `{name: c, match: "GET /c", cache: {scope: shared}}`)
 	groups := httpfield.Header{"Cache-Groups": {`"g"`}, "Cache-Group-Invalidation": {`"g"`}}
-	read := table.Plan(request("GET", "/c"), now).Read.Given(groups)
+	read := table.Plan(request("GET", "/c"), now).Read.Surrogates(groups)
 	if len(read) != 1 {
 		t.Fatal(read)
 	}

@@ -103,7 +103,7 @@ func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
 			case c.finder.InFields(c.entry):
 				why = reason.RepeatsCookie
 			case m.candidate.yields(c.entry):
-				m.x.out.Stored, c.surrogate = true, read.Given(answer.Fields)
+				m.x.out.Stored, c.surrogate = true, read.Surrogates(answer.Fields)
 				return c
 			default:
 				why = reason.FreshSuccess

@@ -44,7 +44,7 @@ func (p *Proxy) begin(x *exchange, found store.Found, c candidate) *miss {
 	// The guard of names that only fields of answers give: where none has named anything yet, it
 	// forbids nothing until one does.
 	guards, unseen := x.plan.Read.Guards, []cachekeys.Tag{cachekeys.Guard("")}
-	if slices.ContainsFunc(found.Names, cachekeys.Tag.IsGiven) {
+	if slices.ContainsFunc(found.Names, cachekeys.Tag.IsSurrogate) {
 		guards, unseen = slices.Concat(guards, unseen), nil
 	}
 	fill, err := p.Store.Begin(x.r.Context(), x.budget, store.Opening{

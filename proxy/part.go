@@ -38,7 +38,7 @@ func (c *capture) joined(held *entry.Entry, content []byte) (body []byte, ok boo
 		return nil, false
 	}
 	e.Vary, e.Cookies = c.entry.Vary, c.entry.Cookies
-	c.surrogate = c.miss.x.plan.Read.Given(e) // of the stored part, too
+	c.surrogate = c.miss.x.plan.Read.Surrogates(e) // of the stored part, too
 	e.ResponseTime, e.InitialAge = c.entry.ResponseTime, c.entry.InitialAge
 	e.Lifetime, e.Until = c.entry.Lifetime, c.entry.Until
 	e.Offset, e.Total = min(held.Offset, c.contentRange.First), c.contentRange.Total

@@ -48,7 +48,7 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 			o.Stamp = append(o.Stamp, early[i])
 		default:
 			fresh = append(fresh, name)
-			if tag.IsGiven() {
+			if tag.IsSurrogate() {
 				guards = slices.Concat(o.guards, o.unseen)
 			}
 		}
