@@ -32,7 +32,9 @@ const policies = `{version: 1, caller: {credentials: ["header:Authorization"]}, 
   {match: "POST /asked", job: {mode: prefer}},
   {name: open, match: "POST /open", job: {mode: always, access: link, idempotency_field: X-Hook-Id, max_body: 32B,
    over_body: refuse, cors: {origins: ["https://game.example"], credentials: true}}},
-  {match: "POST /once", job: {mode: always, unique_for: 1h}}]}`
+  {match: "POST /once", job: {mode: always, unique_for: 1h}},
+  {match: "POST /single", job: {mode: always, max_pending: 1}},
+  {match: "POST /own", job: {mode: always, max_pending_per_caller: 1}}]}`
 
 // A front is a server with the hook on it, and the queue and the API behind it.
 type front struct {
