@@ -292,7 +292,7 @@ func (r *ReadPlan) NamesFromBody() bool {
 	return slices.ContainsFunc(r.Cache.Tags, func(t *cachekeys.Template) bool { return t.Has(cachekeys.FromResponseBody) })
 }
 
-// Surrogates are the tags that the answer's own fields give it: Cache-Groups (RFC 9875), Surrogate-Key,
+// Surrogates are the tags from the answer's own fields: Cache-Groups (RFC 9875), Surrogate-Key,
 // xkey and Cache-Tag. An answer with too many names carries the guard of all of them.
 func (r *ReadPlan) Surrogates(fields httpfield.Fields) []cachekeys.Tag {
 	return givenBy(r.Key.Authority, r.values.fields, fields, "Cache-Groups", true)
