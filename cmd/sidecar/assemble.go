@@ -240,6 +240,7 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 	}
 	s.jobs, err = jobs.New(jobs.Options{
 		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer, Secret: s.secret.Value,
+		OwnSecret: s.cfg.KeySecret.IsSet(),
 		Plan:      s.policies.Plan,
 		Schedules: func() []*policy.Schedule { return s.policies.Table().Schedules() },
 		Leases:    lease.New(lease.Options{Conn: s.jobsConn, Term: scheduleTerm}),

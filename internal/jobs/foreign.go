@@ -60,6 +60,15 @@ func (j *Jobs) unknownRoute(ctx context.Context, r Record) error {
 	return &again{after: routePause, why: "its route is not in the policies of the sidecar that took it"}
 }
 
+// unknownKey gives a job back to a sidecar that has its sealing key.
+func (j *Jobs) unknownKey(r Record, err error) error {
+	if j.keyless.see(r.Type, time.Now()) {
+		j.Log.Error("a job waits for its key: put it back into JOBS_ENCRYPTION_KEY, behind the first",
+			"job_type", r.Type)
+	}
+	return &again{after: keyPause, why: err.Error()}
+}
+
 // foreignTask gives a task back to the application that it belongs to. asynq does not count that as
 // a retry. A task without any retry left is archived, where its application can run it again.
 func (j *Jobs) foreignTask() error {

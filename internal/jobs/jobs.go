@@ -61,6 +61,9 @@ type Options struct {
 	// Secret is the key of the MACs of tasks and records; nil while it is not known. The field may
 	// be nil in tests: an empty key.
 	Secret func() []byte
+	// OwnSecret says that the operator has set the key: it is not in the job store, and nobody who
+	// writes there can make a MAC.
+	OwnSecret bool
 
 	// Plan matches by the policies in force. It is asked for the time at which the request came, so
 	// that a token which held then still names its claims.
@@ -98,6 +101,7 @@ type Jobs struct {
 	watchers watchers
 	held     *held
 	unknown  stranded // routes
+	keyless  stranded // routes whose jobs are sealed with a key that is not ours
 	foreign  stranded // tasks
 
 	attempts context.Context // of all attempts: they are cut off when it is done

@@ -18,7 +18,8 @@ const (
 	awaitRecord     = 300 * time.Millisecond // for a record that is created right after its task
 	recordTimeout   = 2 * time.Second        // of one operation on a record
 	orderlyEnd      = 5 * time.Second        // for attempts that were cut off to be written down
-	keyPatience     = time.Hour              // for a sealing key that others have been given already
+	keyPatience     = time.Hour              // at least, for a sealing key that others have
+	keyPause        = 15 * time.Second       // until a job is looked at again whose key is missing
 	heldPause       = 2 * time.Second        // until a task is looked at again whose job is held
 	forever         = 24 * time.Hour         // beyond the attempt, asynq lets a task go on: it is never over it
 )
@@ -157,8 +158,8 @@ func (j *Jobs) process(ctx context.Context, t *asynq.Task) error {
 	}
 	req, err := j.openRequest(r)
 	switch {
-	case errors.Is(err, errUnknownKey) && time.Since(r.Queued) < keyPatience:
-		return &again{after: 15 * time.Second, why: err.Error()}
+	case errors.Is(err, errUnknownKey) && time.Since(r.Queued) < max(keyPatience, r.retention):
+		return j.unknownKey(r, err)
 	case err != nil:
 		return j.reject(ctx, r, "the stored request cannot be opened: "+err.Error())
 	}
@@ -207,7 +208,7 @@ func (j *Jobs) openRequest(r Record) (*Request, error) {
 	if sumOf(r.request) != r.requestSum {
 		return nil, errForged
 	}
-	value, err := j.Sealer.open(j.binding("request", r.ID, r.Owner), r.request)
+	value, err := j.unseal("request", r, r.request)
 	if err != nil {
 		return nil, err
 	}
