@@ -115,7 +115,7 @@ func TestFindingsAsJSONAreAnArrayOfObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []object{
-		{"a.yaml", "warning", `nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route`, 3, 5},
+		{"a.yaml", "warning", `nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route, or say nobody_writes: true`, 3, 5},
 		{"a.yaml", "error", `"GET /%zz" is no pattern: "%zz" is not well escaped`, 6, 12},
 	}
 	if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {
@@ -135,7 +135,7 @@ func TestFindingsForGitHubAreEscapedWorkflowCommands(t *testing.T) {
 	if err := findings(t, "a,b:c%.yaml", mixed).Write(&b, yamldoc.GitHub); err != nil {
 		t.Fatal(err)
 	}
-	want := `::warning file=a%2Cb%3Ac%25.yaml,line=3,col=5::nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route
+	want := `::warning file=a%2Cb%3Ac%25.yaml,line=3,col=5::nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route, or say nobody_writes: true
 ::error file=a%2Cb%3Ac%25.yaml,line=6,col=12::"GET /%25zz" is no pattern: "%25zz" is not well escaped
 `
 	if b.String() != want {

@@ -43,17 +43,22 @@ type draft struct {
 	writesAt []yamldoc.Place
 	tagsAt   []yamldoc.Place
 	memoryAt yamldoc.Place
+	derived  bool // the name is made from the pattern
+	static   bool // nobody_writes: no write changes its answers
 }
 
 func (l *loader) route(n yamldoc.Node) {
 	r := &draft{route: &route{kind: Pass, line: n.At().Line}, at: n.At()}
 	before := l.Count()
-	var match, cache, invalidate, job, deny, consistency, settle yamldoc.Node
+	var match, cache, invalidate, job, deny, consistency, settle, static yamldoc.Node
 	if !l.Mapping(n, "a route",
 		field("name", func(n yamldoc.Node) { r.name = l.routeName(n) }),
 		field("match", yamldoc.Keep(&match)), field("cache", yamldoc.Keep(&cache)), field("invalidate", yamldoc.Keep(&invalidate)),
 		field("job", yamldoc.Keep(&job)), field("deny", yamldoc.Keep(&deny)),
 		field("invalidate_on_refusal", func(n yamldoc.Node) { r.refusal = l.Boolean(n, "invalidate_on_refusal") }),
+		field("nobody_writes", func(n yamldoc.Node) {
+			static, r.static = n, l.Boolean(n, "nobody_writes")
+		}),
 		field("consistency", func(n yamldoc.Node) {
 			consistency, r.strict = n, l.Choice(n, "consistency", "available", "strict") == "strict"
 		}),
@@ -84,15 +89,18 @@ func (l *loader) route(n yamldoc.Node) {
 			}
 		}
 	}
+	if !static.Absent() && r.kind != Read {
+		l.Fault(static, "nobody_writes is about answers: it belongs to a route with cache")
+	}
 	l.patterns(r, match)
 	if len(r.patterns) == 0 {
 		return
 	}
 	if r.name == "" {
-		r.name = nameOf(r.patterns[0])
+		r.name, r.derived = nameOf(r.patterns[0]), true
 	}
 	if i := slices.IndexFunc(l.routes, func(o *draft) bool { return o.name == r.name }); i >= 0 {
-		l.Fault(n, "the name %q is taken by the route in line %d: give this one another name", r.name, l.routes[i].at.Line)
+		l.sameName(n, r, l.routes[i])
 	}
 	if !cache.Absent() {
 		block := l.cache
@@ -158,8 +166,7 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 			l.Smell(s, "%q matches the segment %q alone, letter by letter: a wildcard is like {id}", s.Text, suspect)
 		}
 		if other, target := l.matcher.Conflict(p); other != nil {
-			l.Fault(s, "%q and %q (the route in line %d) match the same requests, and neither is more specific: make one of them so",
-				s.Text, other, target.at.Line)
+			l.conflict(s, p, other, target)
 			continue
 		}
 		if l.patternCount++; l.patternCount > maxPatterns {
@@ -171,6 +178,15 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 	}
 }
 
+func (l *loader) conflict(at yamldoc.Located, p, other *pattern.Pattern, target *draft) {
+	remedy := p.Parting(other)
+	if remedy == "" {
+		remedy = "make one route of them"
+	}
+	l.Fault(at, "%q and %q (the route in line %d) match the same requests, and neither is more specific: %s",
+		at.Text, other, target.at.Line, remedy)
+}
+
 // methodFault says why a pattern's method does not fit the kind of its route.
 func methodFault(kind Kind, p *pattern.Pattern) string {
 	switch {
@@ -180,6 +196,20 @@ func methodFault(kind Kind, p *pattern.Pattern) string {
 		return fmt.Sprintf("%q: a job route matches POST", p.String())
 	}
 	return ""
+}
+
+// sameName tells of two routes with one name, either of which may be made from a pattern.
+func (l *loader) sameName(n yamldoc.Node, r, other *draft) {
+	which, remedy := "", "give this one another name"
+	switch {
+	case r.derived:
+		which, remedy = ", which is made from this route's pattern,", "give this one a name"
+	case other.derived:
+		which = ", made from its pattern,"
+		l.Fault(n, "the route in line %d has the name %q%s already: %s", other.at.Line, r.name, which, remedy)
+		return
+	}
+	l.Fault(n, "the name %q%s is taken by the route in line %d: %s", r.name, which, other.at.Line, remedy)
 }
 
 // routeName reads a name that can be a metric's label.

@@ -19,8 +19,8 @@ func (l *loader) smells() {
 				l.smellOfSpelling(t, r.tagsAt[i])
 			}
 		}
-		if r.cache != nil && !l.invalidated(r) {
-			l.Smell(r.at, "nothing invalidates %q: after a write its answers are old until they expire. Name its tags in the invalidate of a route", r.name)
+		if r.cache != nil && !r.static && !l.invalidated(r) {
+			l.Smell(r.at, "nothing invalidates %q: after a write its answers are old until they expire. Name its tags in the invalidate of a route, or say nobody_writes: true", r.name)
 		}
 		if r.cache != nil && r.cache.Memory > 0 && l.invalidated(r) {
 			l.Smell(r.memoryAt, "after a write another sidecar answers %q from its memory until it hears of it: milliseconds, and at most %v. memory: off waits for nobody", r.name, r.cache.Memory)

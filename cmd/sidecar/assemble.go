@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -206,7 +205,7 @@ func (s *sidecar) makeSecret(names cachekeys.Names) error {
 	}
 	value, err := s.cfg.KeySecret.Value()
 	if err != nil {
-		return fmt.Errorf("KEY_SECRET: %w", err)
+		return err
 	}
 	if value == "" {
 		return errors.New("KEY_SECRET_FILE: the file is empty")
@@ -229,7 +228,7 @@ func (s *sidecar) loadPolicies(env func(string) (string, bool)) (err error) {
 func (s *sidecar) makeJobs(names cachekeys.Names) error {
 	keys, err := s.cfg.JobsKeys.Value()
 	if err != nil {
-		return fmt.Errorf("JOBS_ENCRYPTION_KEY: %w", err)
+		return err
 	}
 	sealer, err := jobs.ParseSealer(keys)
 	if err != nil {

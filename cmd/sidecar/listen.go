@@ -19,6 +19,9 @@ func listen(addr, variable string) (net.Listener, error) {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s: %s is in use by another process: stop it, or set %s to a free address", variable, addr, variable)
 	}
+	if missing, ok := errors.AsType[*net.AddrError](err); ok && missing.Err == "missing port in address" {
+		return nil, fmt.Errorf("%s: %q is no address with a port, like :8080 or 127.0.0.1:8080", variable, addr)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variable, err)
 	}

@@ -59,3 +59,11 @@ func TestTheDataServerBoundsItsClients(t *testing.T) {
 		})
 	}
 }
+
+func TestAnAddressWithoutAPortIsToldWithOneThatHasIt(t *testing.T) {
+	_, err := listen("18999", "LISTEN_ADDR")
+	const want = `LISTEN_ADDR: "18999" is no address with a port, like :8080 or 127.0.0.1:8080`
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sidecar/internal/config"
 	"sidecar/policy"
 	"sidecar/policy/yamldoc"
 )
@@ -65,7 +66,11 @@ func validate(c console, file string, format yamldoc.Format) error {
 	if err != nil {
 		return err
 	}
-	_, found, err := policy.Load(content, policy.Options{File: file})
+	queues, err := config.QueueNames(environment(c.env))
+	if err != nil {
+		return failed(err)
+	}
+	_, found, err := policy.Load(content, policy.Options{File: file, Queues: queues})
 	if werr := found.Write(c.stdout, format); werr != nil || err != nil {
 		return failed(nil)
 	}

@@ -284,3 +284,40 @@ func TestTheAccessLogHasAMode(t *testing.T) {
 		}
 	}
 }
+
+// A value in the wrong form is told with the right form, and not with Go's own words for it.
+func TestAValueInTheWrongFormIsToldWithTheRightOne(t *testing.T) {
+	for set, want := range map[string]string{
+		"VIA=yes":                 `VIA: "yes" is wrong: it is true or false`,
+		"REDIS_TIMEOUT=5":         `REDIS_TIMEOUT: "5" is wrong: it is a time with a unit, like 500ms, 5s or 2m`,
+		"JOBS_CONCURRENCY=many":   `JOBS_CONCURRENCY: "many" is wrong: it is a number in its range`,
+		"BREAKER_FAILURE_RATIO=a": `BREAKER_FAILURE_RATIO: "a" is wrong: it is a number in its range`,
+	} {
+		if got := faults(t, "REDIS_HOST=redis", set); len(got) != 1 || got.Error() != want {
+			t.Errorf("%s: %v, want %s", set, got, want)
+		}
+	}
+}
+
+func TestTheFileOfASecretIsToldWithItsVariable(t *testing.T) {
+	c := load(t, "REDIS_HOST=redis", "KEY_SECRET_FILE=/nowhere")
+	if _, err := c.KeySecret.Value(); err == nil ||
+		err.Error() != "KEY_SECRET_FILE: open /nowhere: no such file or directory" {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestTheQueuesAreThoseOfTheVariableOrItsDefault(t *testing.T) {
+	for _, tt := range []struct {
+		value, want string
+		set         bool
+	}{{"", "critical default low", false}, {"b=1,a=2", "a b", true}} {
+		got, err := config.QueueNames(func(string) (string, bool) { return tt.value, tt.set })
+		if err != nil || strings.Join(got, " ") != tt.want {
+			t.Errorf("%+v: %q, %v", tt, got, err)
+		}
+	}
+	if _, err := config.QueueNames(func(string) (string, bool) { return "a", true }); err == nil {
+		t.Error("a queue without a weight is none")
+	}
+}

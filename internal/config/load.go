@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
@@ -119,6 +120,15 @@ func cause(err error) string {
 	if errors.As(err, &parse) {
 		err = parse.Err
 	}
+	if number, ok := errors.AsType[*strconv.NumError](err); ok {
+		if number.Func == "ParseBool" {
+			return "it is true or false"
+		}
+		return "it is a number in its range"
+	}
+	if strings.Contains(err.Error(), "parse duration") {
+		return "it is a time with a unit, like 500ms, 5s or 2m"
+	}
 	return err.Error()
 }
 
@@ -214,7 +224,7 @@ func schemeOf(address string) string {
 func (c *Config) files(vars map[string]string) {
 	for name, secret := range c.secrets() {
 		if file := vars[name+"_FILE"]; file != "" {
-			secret.file = file
+			secret.file, secret.variable = file, name+"_FILE"
 		}
 	}
 }

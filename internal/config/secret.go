@@ -12,8 +12,9 @@ import (
 // file that each call of Value reads, so that a rotated secret needs no restart. The zero value is
 // no secret.
 type Secret struct {
-	value string
-	file  string
+	value    string
+	file     string
+	variable string // which names the file
 }
 
 // NewSecret returns the secret with this value.
@@ -25,19 +26,20 @@ func (s Secret) IsSet() bool { return s.value != "" || s.file != "" }
 // IsFile reports whether the secret is read from a file, and so may change.
 func (s Secret) IsFile() bool { return s.file != "" }
 
-// Value is the secret, without a line end after it. An error names the file and its fault.
+// Value is the secret, without a line end after it. An error names the
+// variable, the file and its fault.
 func (s Secret) Value() (string, error) {
 	if s.file == "" {
 		return s.value, nil
 	}
 	f, err := os.Open(s.file)
 	if err != nil {
-		return "", fmt.Errorf("secret: %w", err)
+		return "", fmt.Errorf("%s: %w", s.variable, err)
 	}
 	defer f.Close()
 	content, err := io.ReadAll(io.LimitReader(f, 1<<16))
 	if err != nil {
-		return "", fmt.Errorf("secret: %w", err)
+		return "", fmt.Errorf("%s: %w", s.variable, err)
 	}
 	return strings.TrimRight(string(content), "\r\n"), nil
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -54,6 +56,21 @@ func (q *Queues) UnmarshalText(text []byte) error {
 		(*q)[name] = n
 	}
 	return nil
+}
+
+// QueueNames are the queues of JOBS_QUEUES, or of its default, in the order of their names.
+func QueueNames(env func(string) (string, bool)) ([]string, error) {
+	const name = "JOBS_QUEUES"
+	value, set := env(name)
+	if !set {
+		known := Variables()
+		value = known[slices.IndexFunc(known, func(v Variable) bool { return v.Name == name })].Default
+	}
+	var q Queues
+	if err := q.UnmarshalText([]byte(value)); err != nil {
+		return nil, Faults{{name, wrong(value, err.Error())}}
+	}
+	return slices.Sorted(maps.Keys(q)), nil
 }
 
 // Prefixes are networks, written as CIDRs, addresses, or the words loopback and private.

@@ -140,7 +140,7 @@ func secret(variable string, s config.Secret) (string, error) {
 	value, err := s.Value()
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("%s_FILE: %w", variable, err)
+		return "", err
 	case value == "" && s.IsSet():
 		return "", fmt.Errorf("%s_FILE: the file is empty: write the password into it", variable)
 	}
@@ -221,7 +221,7 @@ func parseURL(r config.Redis) (*redis.Options, error) {
 	variable := r.Variable("URL")
 	text, err := r.URL.Value()
 	if err != nil {
-		return nil, fmt.Errorf("%s_FILE: %w", variable, err)
+		return nil, err
 	}
 	o, err := redis.ParseURL(text)
 	// An unescaped # ends the URL, and without // there is no host: a part of the password would be

@@ -97,7 +97,7 @@ func TestAFaultOfAccessIsNamedAndRecovers(t *testing.T) {
 		{"no password", "set REDIS_PASSWORD", func() config.Redis { r := plain.Redis(); r.Password = config.Secret{}; return r }()},
 		{"a name that is not in the certificate", "REDIS_TLS_SERVER_NAME", func() config.Redis { r := secure.Redis(); r.ServerName = "redis.example"; return r }()},
 		{"a closed port", "refused", config.Redis{Host: "127.0.0.1", Port: "1"}},
-		{"no file of the password", "REDIS_PASSWORD_FILE: secret: open /nowhere", load(t, "REDIS_HOST=127.0.0.1", "REDIS_PASSWORD_FILE=/nowhere").Redis},
+		{"no file of the password", "REDIS_PASSWORD_FILE: open /nowhere", load(t, "REDIS_HOST=127.0.0.1", "REDIS_PASSWORD_FILE=/nowhere").Redis},
 		{"an empty file of the password", "REDIS_PASSWORD_FILE: the file is empty", load(t, "REDIS_HOST=127.0.0.1", "REDIS_PASSWORD_FILE=/dev/null").Redis},
 		{"no such database", "REDIS_DB", func() config.Redis { r := plain.Redis(); r.DB = 99; return r }()},
 		{"no Cluster", "REDIS_HOST", config.Redis{Cluster: config.Hosts(redisd.Start(t).Addr())}},

@@ -1,6 +1,9 @@
 package pattern
 
-import "net/http"
+import (
+	"fmt"
+	"net/http"
+)
 
 // covers reports whether p matches every request that q matches.
 func (p *Pattern) covers(q *Pattern) bool {
@@ -54,4 +57,27 @@ func (p *Pattern) MeetsPath(q *Pattern) bool { return meetsPath(p.segments, q.se
 // other: then it is not certain which one applies.
 func (p *Pattern) conflicts(q *Pattern) bool {
 	return p.meets(q) && p.covers(q) == q.covers(p)
+}
+
+// Parting says how to end a conflict of p and q: which wildcard to replace by a literal. It is ""
+// where they match the very same requests.
+func (p *Pattern) Parting(q *Pattern) string {
+	for i := range min(len(p.segments), len(q.segments)) {
+		a, b := p.segments[i], q.segments[i]
+		switch {
+		case a.kind != literal && b.kind == literal:
+			return replacing(p, a, b)
+		case a.kind == literal && b.kind != literal:
+			return replacing(q, b, a)
+		}
+	}
+	return ""
+}
+
+func replacing(p *Pattern, open, fixed segment) string {
+	name := "{" + open.text + "}"
+	if open.kind == rest {
+		name = "{" + open.text + "...}"
+	}
+	return fmt.Sprintf("a literal in the place of %s in %q parts them, like %q", name, p, fixed.text)
 }

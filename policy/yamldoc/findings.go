@@ -89,10 +89,17 @@ func severity(x Finding) string {
 
 func (f *Findings) writeText(w io.Writer) error {
 	lines := strings.Split(string(f.Source), "\n")
+	alike := f.alike()
 	for _, x := range f.List {
 		mark := ""
 		if x.Smell {
 			mark = "warning: "
+			others, told := alike[unquoted(x.Msg)]
+			if !told {
+				continue
+			}
+			delete(alike, unquoted(x.Msg))
+			x.Msg += others.String()
 		}
 		if _, err := fmt.Fprintf(w, "%s:%d:%d: %s%s\n", f.File, x.Line, x.Column, mark, x.Msg); err != nil {
 			return err
@@ -106,6 +113,55 @@ func (f *Findings) writeText(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// likeness has the lines of smells that differ in nothing but the names that they quote.
+type likeness []int
+
+// alike are the lines of the smells, by their message without names.
+func (f *Findings) alike() map[string]likeness {
+	lines := map[string]likeness{}
+	for _, x := range f.List {
+		if x.Smell {
+			lines[unquoted(x.Msg)] = append(lines[unquoted(x.Msg)], x.Line)
+		}
+	}
+	return lines
+}
+
+// String names the lines beside the first one, at most ten of them.
+func (l likeness) String() string {
+	if len(l) < 2 {
+		return ""
+	}
+	var b strings.Builder
+	lines := "lines"
+	if len(l) == 2 {
+		lines = "line"
+	}
+	fmt.Fprintf(&b, " (%d more like this, in %s", len(l)-1, lines)
+	for i, line := range l[1:] {
+		if i == 10 {
+			b.WriteString(" …")
+			break
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, " %d", line)
+	}
+	return b.String() + ")"
+}
+
+// unquoted is a message without the texts in quotes.
+func unquoted(msg string) string {
+	var b strings.Builder
+	for i, part := range strings.Split(msg, `"`) {
+		if i%2 == 0 {
+			b.WriteString(part)
+		}
+	}
+	return b.String()
 }
 
 // indent is blank space as wide as the text before the column.

@@ -51,14 +51,14 @@ func (r *Reader) document() ast.Node {
 	}
 	file, err := parse(r.findings.Source)
 	if err != nil {
-		place, msg := Place{1, 1}, err.Error()
+		place, msg := Place{1, 1}, "no YAML: "+err.Error()
 		if syntax, ok := errors.AsType[*yaml.SyntaxError](err); ok {
-			msg = syntax.Message
 			if syntax.Token != nil {
 				place = Place{syntax.Token.Position.Line, syntax.Token.Position.Column}
 			}
+			msg = syntaxFault(syntax.Message, place, r.findings.Source)
 		}
-		r.Fault(place, "no YAML: %s", msg)
+		r.Fault(place, "%s", msg)
 		return nil
 	}
 	var docs []ast.Node

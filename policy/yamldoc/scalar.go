@@ -20,6 +20,11 @@ func (r *Reader) Text(n Node, what string) (string, bool) {
 	case *ast.LiteralNode:
 		return strings.TrimSpace(tree.Value.Value), true
 	}
+	switch n.tree.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		r.Fault(n, "%s is a text: one with { in it, or a colon and a space, has to be in quotes", what)
+		return "", false
+	}
 	if _, scalar := n.tree.(ast.ScalarNode); !scalar || n.tree.Type() == ast.NullType {
 		r.Fault(n, "%s is a text", what)
 		return "", false
