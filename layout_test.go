@@ -17,9 +17,9 @@ import (
 // package imports only from rows below its own.
 var rows = [][]string{
 	{"cmd/sidecar"},
-	{"wire", "proxy", "jobhook", "internal/ops", "internal/demo"},
+	{"wire", "proxy", "jobhook", "internal/ops", "internal/demo", "internal/openapi"},
 	{"internal/store", "internal/jobs", "internal/invalidation"},
-	{"internal/coherence", "internal/lease", "internal/collapse", "internal/keysecret", "internal/entry", "internal/backend", "policy"},
+	{"internal/coherence", "internal/lease", "internal/collapse", "internal/keysecret", "internal/entry", "internal/backend", "internal/propose", "policy"},
 	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory", "policy/yamldoc"},
 	{"policy/pattern", "internal/jsonbody", "cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
 	{"internal/httpfield"},

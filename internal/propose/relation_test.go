@@ -1,0 +1,115 @@
+package propose
+
+import (
+	"strings"
+	"testing"
+)
+
+func relationsOf(t *testing.T, reads, writes string) (*Relations, func(string) Path) {
+	t.Helper()
+	parse := func(text string) Path {
+		p, ok := ParsePath(text)
+		if !ok {
+			t.Fatalf("%s is no path", text)
+		}
+		return p
+	}
+	var lists [2][]Path
+	for i, list := range []string{reads, writes} {
+		for _, text := range strings.Fields(list) {
+			lists[i] = append(lists[i], parse(text))
+		}
+	}
+	return NewRelations(lists[0], lists[1], func(Path, int) string { return "" }), parse
+}
+
+func joined(tags []Tag) string {
+	out := make([]string, len(tags))
+	for i, t := range tags {
+		out[i] = t.String()
+	}
+	return strings.Join(out, " ")
+}
+
+func TestRelationsFromPaths(t *testing.T) {
+	const reads = "/v1/items /v1/items/{id} /v1/items/{id}/notes /v1/items/search /v1/users/me /v1/users/{id}/items " +
+		"/v1/cart /v1/repos/{owner} /v1/repos/{owner}/{repo}/issues /v1/npcs /v1/entries/{id}"
+	r, parse := relationsOf(t, reads, "/v1/npc/generate /v1/items/{id} /v1/other")
+	for path, want := range map[string]string{
+		"/v1/items":                       "items",
+		"/v1/items/{id}":                  "items:{id}",
+		"/v1/items/{id}/notes":            "items:{id}",
+		"/v1/items/{x}/":                  "items:{x}",
+		"/v1/users/{id}/items":            "users:{id} items",
+		"/v1/repos/{owner}/{repo}/issues": "repos:{owner}:{repo}",
+	} {
+		if got := joined(r.Tags(parse(path))); got != want {
+			t.Errorf("%s carries %q, want %q", path, got, want)
+		}
+	}
+	for write, want := range map[string]string{
+		"POST /v1/items":                  "items search",
+		"PUT /v1/items":                   "items items:* search",
+		"POST /v1/items/import":           "items items:* search",
+		"PUT /v1/items/{x}":               "items items:{x} search",
+		"POST /v1/items/{id}/notes":       "items items:{id} search",
+		"DELETE /v1/users/{id}/items/{n}": "items items:* users:{id} me",
+		"PUT /v1/users/me":                "users:* me",
+		"POST /v1/cart/add":               "cart",
+		"PATCH /v1/repos/{a}/{b}":         "repos:{a} repos:{a}:{b}",
+		"PATCH /v1/repos/{a}":             "repos:{a} repos:*",
+		"POST /v1/npc/generate":           "npcs",
+		"POST /v1/entries":                "",
+		"POST /v1/entry/{id}/publish":     "entries:*",
+		"POST /v1/other":                  "",
+		"POST /v1":                        "cart entries:* items items:* search npcs repos:* users:* me",
+	} {
+		method, path, _ := strings.Cut(write, " ")
+		if got := joined(r.Invalidated(method, parse(path))); got != want {
+			t.Errorf("%s invalidates %q, want %q", write, got, want)
+		}
+	}
+}
+
+// A resource that two places have has two names.
+func TestNamesOfResources(t *testing.T) {
+	r, parse := relationsOf(t, "/v1/items/{id} /v2/items/{id} /items", "")
+	got := map[string]bool{}
+	for _, path := range []string{"/v1/items/{id}", "/v2/items/{id}", "/items"} {
+		got[joined(r.Tags(parse(path)))] = true
+	}
+	if len(got) != 3 {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestWhatIsCommentedOutHasNoTagThatALiveWriteNames(t *testing.T) {
+	f := File{Routes: []Route{
+		{Live: true, Name: "a", Match: []string{"GET /a/{id}"}, Cache: &Cache{Scope: "private", Tags: []Tag{{Name: "a", Holes: []string{"id"}}}}},
+		{Name: "b", Match: []string{"GET /b"}, Cache: &Cache{Scope: "private", Tags: []Tag{{Name: "b"}}}},
+		{Live: true, Name: "w", Match: []string{"PUT /a/{x}"}, Invalidate: []Tag{{Name: "a", Holes: []string{"x"}}, {Name: "b"}}},
+		{Live: true, Name: "w", Match: []string{"PUT /b"}, Invalidate: []Tag{{Name: "b"}}},
+	}}
+	got := string(f.Bytes())
+	for _, want := range []string{
+		"      - \"a:{x}\"\n    #- \"b\"\n", "  #- name: w_2\n  #  match: PUT /b\n  #  invalidate:\n  #    - \"b\"\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nhas no %s", got, want)
+		}
+	}
+	if live, suggested := f.Count(); live != 2 || suggested != 2 {
+		t.Errorf("%d live, %d suggested", live, suggested)
+	}
+}
+
+func TestAFileOverTheBoundsHasTheRestAsSuggestions(t *testing.T) {
+	var f File
+	for i := range maxPatterns + 5 {
+		f.Routes = append(f.Routes, Route{Live: true, Name: "r", Match: []string{"GET /r" + itoa(i)}, Cache: &Cache{Scope: "private"}})
+	}
+	f.settle()
+	if live, suggested := f.Count(); live != maxPatterns || suggested != 5 {
+		t.Errorf("%d live, %d suggested", live, suggested)
+	}
+}
