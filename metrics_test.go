@@ -171,3 +171,22 @@ func TestTheAlertsNameOnlyMetricsThatExist(t *testing.T) {
 		}
 	}
 }
+
+// Each alert names its section of the runbook, and the runbook has no section of another one.
+func TestEveryAlertHasItsSectionInTheRunbook(t *testing.T) {
+	const page = "docs/runbook.md"
+	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(read(t, "monitoring/rules.yaml"), -1)
+	sections := regexp.MustCompile(`(?m)^### (Sidecar\w+)$`).FindAllStringSubmatch(read(t, page), -1)
+	if len(alerts) < 11 || len(alerts) != len(sections) {
+		t.Fatalf("%d alerts, %d sections", len(alerts), len(sections))
+	}
+	rules := read(t, "monitoring/rules.yaml")
+	for i, alert := range alerts {
+		if sections[i][1] != alert[1] {
+			t.Errorf("the section of %s is that of %s", alert[1], sections[i][1])
+		}
+		if link := fmt.Sprintf("runbook: \"%s#%s\"\n", page, strings.ToLower(alert[1])); strings.Count(rules, link) != 1 {
+			t.Errorf("%s has no annotation %s", alert[1], link)
+		}
+	}
+}
