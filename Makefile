@@ -6,9 +6,10 @@ MODULES     = . examples/gameapi examples/compose k8s coherence-model test/regis
 FUZZTIME   ?= 10s
 CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
+CHECK_JOBS ?= 250
 REDIS_RUNS ?= 10
 
-.PHONY: test tidy tools check unit modules fuzz check-rfc check-coherence check-redis check-model check-image check-alerts build cross demo clean
+.PHONY: test tidy tools check unit modules fuzz check-rfc check-coherence check-jobs check-redis check-model check-image check-alerts build cross demo clean
 
 test: tools check unit modules
 
@@ -30,13 +31,13 @@ check:
 	  || exit 1; done
 
 # The end-to-end tests come first, since they wait most of the time: the other packages are tested
-# beside them. The checker runs without the race detector: it wants many operations, and the
+# beside them. The checkers run without the race detector: they want many operations, and the
 # end-to-end tests have raced the same code. Both run programs that they build, which go test's
 # cache does not know: hence -count=1. make check has vetted all packages.
 unit:
 	go test -vet=off -count=1 -race -timeout 14m ./test/e2e \
-	  $$(go list ./... | grep -v -e /test/e2e$$ -e /test/check$$)
-	go test -vet=off -count=1 -timeout 14m ./test/check
+	  $$(go list ./... | grep -v -e /test/e2e$$ -e /test/check$$ -e /test/jobscheck$$)
+	go test -vet=off -count=1 -timeout 14m ./test/check ./test/jobscheck
 
 modules:
 	cd examples/gameapi && go test -vet=off -race -timeout 5m ./...
@@ -61,6 +62,11 @@ check-rfc:
 # every guard switched off once. make test runs a short form.
 check-coherence:
 	go test -count=1 -timeout 60m -v ./test/check -check.ops $(CHECK_OPS) -check.seed $(CHECK_SEED)
+
+# What jobs promise, long: CHECK_JOBS requests under every class of faults, and nothing is hurried.
+# make test runs a short form.
+check-jobs:
+	go test -count=1 -timeout 30m -v ./test/jobscheck -jobs.patient -jobs.count $(CHECK_JOBS) -jobs.seed $(CHECK_SEED)
 
 # Every kind of Redis, REDIS_RUNS times: failovers, moving slots, rotation, faults of access.
 check-redis:

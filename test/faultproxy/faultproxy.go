@@ -3,7 +3,6 @@
 package faultproxy
 
 import (
-	"io"
 	"net"
 	"sync"
 	"testing"
@@ -19,8 +18,14 @@ type Proxy struct {
 	target string
 	cut    bool
 	stall  time.Duration // of each piece on its way back
+	meddle Meddler
 	conns  map[net.Conn]bool
 }
+
+// A Meddler decides on one piece that passes, towards the client (back) or towards the server: how
+// long it is held up, and whether the connection breaks in its place. It is called by many
+// goroutines.
+type Meddler func(back bool) (hold time.Duration, lose bool)
 
 // Start starts a proxy to target, host:port. It is stopped when the test ends.
 func Start(t testing.TB, target string) *Proxy {
@@ -37,6 +42,7 @@ func Start(t testing.TB, target string) *Proxy {
 	})
 	t.Cleanup(func() {
 		_ = l.Close()
+		p.SetMeddler(nil)
 		p.SetCut(true)
 		p.running.Wait()
 	})
@@ -63,24 +69,40 @@ func (p *Proxy) carry(c net.Conn) {
 	p.conns[c], p.conns[far] = true, true
 	p.mu.Unlock()
 	var both sync.WaitGroup
-	both.Go(func() { _, _ = io.Copy(far, c); _ = far.Close() })
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := far.Read(buf)
-		p.mu.Lock()
-		stall := p.stall
-		p.mu.Unlock()
-		time.Sleep(stall) // the delay of the network
-		if _, werr := c.Write(buf[:n]); err != nil || werr != nil {
-			break
-		}
-	}
+	both.Go(func() { p.pass(far, c, false); _ = far.Close() })
+	p.pass(c, far, true)
 	_ = c.Close()
 	both.Wait()
 	p.mu.Lock()
 	delete(p.conns, c)
 	delete(p.conns, far)
 	p.mu.Unlock()
+}
+
+// pass carries one direction until it ends. A piece that is held up still arrives when its sender
+// has gone.
+func (p *Proxy) pass(to, from net.Conn, back bool) {
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := from.Read(buf)
+		p.mu.Lock()
+		stall, meddle := p.stall, p.meddle
+		p.mu.Unlock()
+		if !back {
+			stall = 0
+		}
+		if meddle != nil && n > 0 {
+			hold, lose := meddle(back)
+			if lose {
+				return
+			}
+			stall += hold
+		}
+		time.Sleep(stall) // the delay of the network
+		if _, werr := to.Write(buf[:n]); err != nil || werr != nil {
+			return
+		}
+	}
 }
 
 // breakAll ends all connections. p.mu is held.
@@ -104,6 +126,13 @@ func (p *Proxy) SetStall(d time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stall = d
+}
+
+// SetMeddler lets m decide on each piece; nil ends that.
+func (p *Proxy) SetMeddler(m Meddler) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.meddle = m
 }
 
 // Lead ends all connections; new ones go to target.

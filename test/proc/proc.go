@@ -204,6 +204,20 @@ func (p *Proc) RSS() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
+// CPU is the time that the process has used processors.
+func (p *Proc) CPU() time.Duration {
+	p.t.Helper()
+	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(content), ") ") // the name may hold anything
+	fields := strings.Fields(rest)
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * time.Second / 100 // a tick of Linux
+}
+
 // PeakRSS is the most resident memory, in bytes, that the process has had since it began, or since
 // ResetPeak.
 func (p *Proc) PeakRSS() int64 {

@@ -316,3 +316,13 @@ func (s *Server) Calls() map[string]int {
 	}
 	return calls
 }
+
+// Commands is how many commands the server has executed since it started.
+func (s *Server) Commands() int {
+	s.t.Helper()
+	total := 0
+	for _, n := range s.Calls() {
+		total += n
+	}
+	return total
+}
