@@ -162,6 +162,9 @@ func (j *Jobs) recover(ctx context.Context, steady time.Duration) error {
 			j.Log.Warn("jobs whose worker died go back to their queue", "queue", name, "jobs", n)
 			j.wakes.wake(queue)
 		}
+		if err := j.revive(ctx, name); err != nil {
+			return err
+		}
 	}
 	return nil
 }
