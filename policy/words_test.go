@@ -45,8 +45,10 @@ func TestCommonMistakesAreToldInPlainWords(t *testing.T) {
 		{"a text that begins with a brace", head + route + "    invalidate: {id}:b\n",
 			"4:21: a text that begins with { or [ has to be in quotes"},
 		{"a template without quotes", head + route + "    cache: {scope: shared, tags: [a:{id}]}\n",
-			"4:35: an element of tags is a text: one with { in it, or a colon and a space, has to be" +
-				" in quotes"},
+			"4:35: an element of tags is a text: put it in quotes, since it has a brace or a colon"},
+		{"a colon within braces", "version: 1\ncaller: {credentials: [header:Authorization]}\n",
+			"2:24: an element of credentials is a text: put it in quotes, since it has a brace or a" +
+				" colon"},
 		{"a method in small letters", head + "  - {match: get /a, cache: {scope: shared}}\n",
 			`3:13: "get /a" is no pattern: methods are written in capitals: GET /a`},
 		{"a wildcard of another framework", head + "  - {match: \"GET /:id\", deny: true}\n",

@@ -22,7 +22,7 @@ func (r *Reader) Text(n Node, what string) (string, bool) {
 	}
 	switch n.tree.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
-		r.Fault(n, "%s is a text: one with { in it, or a colon and a space, has to be in quotes", what)
+		r.Fault(n, "%s is a text: put it in quotes, since it has a brace or a colon", what)
 		return "", false
 	}
 	if _, scalar := n.tree.(ast.ScalarNode); !scalar || n.tree.Type() == ast.NullType {
