@@ -180,13 +180,13 @@ func list(v any) []any {
 	return l
 }
 
-// Read reads keys at once: with one MGET, or in Cluster with a GET for each.
+// Read reads keys at once: with one MGET, which concurrent calls share, or in Cluster with a GET
+// for each.
 func (k *Keyspace) Read(ctx context.Context, b *redisconn.Budget, op string, keys []string) (values []any, err error) {
+	if !k.conn.Cluster() {
+		return k.conn.Read(ctx, b, op, keys)
+	}
 	err = k.conn.Do(ctx, b, op, func(ctx context.Context, c redis.UniversalClient) (err error) {
-		if !k.conn.Cluster() {
-			values, err = c.MGet(ctx, keys...).Result()
-			return err
-		}
 		values, err = getEach(ctx, c, keys)
 		return err
 	})

@@ -27,6 +27,7 @@ type Conn struct {
 	prefix string // of all keys of the cache
 	db     int
 	client redis.UniversalClient
+	reads  *batcher
 	keeper *keeper
 	open   *connections
 	addrs  func(ctx context.Context) ([]string, error) // of all primaries, as the pool knows them
@@ -107,6 +108,7 @@ func New(o Options) (*Conn, error) {
 		}
 	}
 	c.client.AddHook(signs{c})
+	c.reads = &batcher{client: c.client}
 	c.breaker = newBreaker(o, c.stateChanged(o.Changed))
 	return c, nil
 }
@@ -175,6 +177,7 @@ func (c *Conn) newWatch(g Greeter) *watch {
 // Close closes all connections. Operations under way fail.
 func (c *Conn) Close() error {
 	err := c.client.Close()
+	c.reads.close()
 	if c.sentinels != nil {
 		err = errors.Join(err, c.sentinels.close())
 	}
