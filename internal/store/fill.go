@@ -105,7 +105,8 @@ func (f *Fill) Unshareable() {
 	}
 }
 
-// renew keeps the lease until it is given back.
+// renew keeps the lease, or the one that is handed to f, until it is given back. It ends by itself
+// where f has none.
 func (f *Fill) renew() {
 	if f.release != nil {
 		return

@@ -137,7 +137,9 @@ func TestAnAnswerThatIsNotStoredGivesTheLeaseBack(t *testing.T) {
 		{"stale", func(f *store.Fill) reason.Reason { return w.keep(f, stale, noNames) }},
 		{"beyond the caller's token", func(f *store.Fill) reason.Reason { return w.keep(f, ended, noNames) }},
 	} {
-		if why := e.entry(w.join(q)); why != reason.AgeExceedsLife {
+		fill := w.join(q)
+		w.persist(names.Lease(q.Primary)) // it does not run out
+		if why := e.entry(fill); why != reason.AgeExceedsLife {
 			t.Errorf("%s: %q", e.name, why)
 		}
 		w.awaitNoLease(q)

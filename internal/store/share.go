@@ -8,7 +8,6 @@ import (
 	"sidecar/cachekeys"
 	"sidecar/internal/collapse"
 	"sidecar/internal/entry"
-	"sidecar/internal/lease"
 	"sidecar/internal/redisconn"
 )
 
@@ -72,20 +71,13 @@ func (f *Fill) Join(ctx context.Context) bool {
 	}
 	f.member = f.store.flights.Join(ctx, id, f, f.store.collapseWait)
 	if f.Leads() {
-		f.lead()
+		f.renew()
 		return true
 	}
 	// Two came at once, and the one that got the lease is not the one that joined first. That one
 	// has found the lease elsewhere, and would wait for its end.
 	f.handOn()
 	return true
-}
-
-// lead makes f ready for a lease that was or may be handed to it.
-func (f *Fill) lead() {
-	if f.lease.State() != lease.None {
-		f.renew()
-	}
 }
 
 // handOn hands the lease to the leader, if f holds it and the leader is another member.
@@ -127,7 +119,7 @@ func (f *Fill) Wait(ctx context.Context, b *redisconn.Budget) (Result, Event) {
 	if before := f.member.Predecessor(); before != nil {
 		before.lease.HandTo(f.lease)
 	}
-	f.lead()
+	f.renew()
 	found := f.awaitProcesses()
 	switch {
 	case fresh(found):
@@ -277,16 +269,7 @@ func (f *Fill) GiveUp() {
 // End is the end of f. Nothing is kept afterwards. Where f leads and there is no result, the next
 // member leads, with f's lease.
 func (f *Fill) End() {
-	if f == nil {
-		return
-	}
 	f.GiveUp()
-	if f.isKept() { // its lease is given back with the store
-		if f.member != nil {
-			f.member.End()
-		}
-		return
-	}
 	f.step(func() { f.member.End() })
 }
 

@@ -12,6 +12,7 @@ import (
 	"sidecar/cachekeys"
 	"sidecar/internal/coherence"
 	"sidecar/internal/config"
+	"sidecar/internal/reason"
 	"sidecar/internal/redisconn"
 	"sidecar/internal/store"
 	"sidecar/test/redisd"
@@ -72,7 +73,7 @@ func TestAFillJoinsOnlyWhereItsTokensProveThatItMay(t *testing.T) {
 	if _, err := write.End(t.Context(), nil, coherence.Done, nil, guards, 0); err != nil {
 		t.Fatal(err)
 	}
-	fill, before := w.shared(q), w.keyspace.Generation()
+	fill, late, before := w.shared(q), w.begin(q), w.keyspace.Generation()
 	w.redis.Kill()
 	w.redis.Restart()
 	w.await("the new server is met", func() bool {
@@ -81,6 +82,9 @@ func TestAFillJoinsOnlyWhereItsTokensProveThatItMay(t *testing.T) {
 	})
 	if joins(fill) {
 		t.Error("a fill joined with tokens of another server")
+	}
+	if why := w.keep(late, answer("one"), noNames); why != reason.RedisChanged {
+		t.Errorf("an answer under tokens of another server is kept for %q", why)
 	}
 }
 
@@ -145,6 +149,8 @@ func TestALeaseThatAMemberGotIsHandedToTheLeader(t *testing.T) {
 		_, e := leader.Wait(t.Context(), nil)
 		waited <- e == store.Answered
 	}()
+	for before := w.looks(); w.looks() < before+2; { // it waits for another process
+	}
 	if !holder.Join(t.Context()) || holder.Leads() {
 		t.Fatal("the holder of the lease is to be a member that waits")
 	}

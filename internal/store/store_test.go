@@ -43,9 +43,15 @@ func another(t *testing.T, server *redisd.Server) *world {
 	return on(t, server, connect(t, server))
 }
 
-func on(t *testing.T, server *redisd.Server, conn *redisconn.Conn) *world {
+func on(t *testing.T, server *redisd.Server, conn *redisconn.Conn,
+	change ...func(*store.Options)) *world {
 	keyspace := coherence.New(coherence.Options{Conn: conn, Names: names})
-	s := store.New(store.Options{Conn: conn, Keyspace: keyspace, Names: names, Secret: func() []byte { return secret }, Memory: 64 << 20, CollapseWait: 10 * time.Second})
+	o := store.Options{Conn: conn, Keyspace: keyspace, Names: names,
+		Secret: func() []byte { return secret }, Memory: 64 << 20, CollapseWait: 10 * time.Second}
+	for _, f := range change {
+		f(&o)
+	}
+	s := store.New(o)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
