@@ -84,6 +84,7 @@ func exercise(m *telemetry.Metrics) {
 	}
 	m.Stored("a")
 	m.NotStored("a", reason.SetCookie)
+	m.Verified("a", telemetry.VerifiedMatch)
 	m.Invalidated("a", 1, nil)
 	m.JobQueued("a", "default")
 	m.JobProcessed("a", "succeeded")

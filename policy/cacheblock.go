@@ -2,10 +2,13 @@ package policy
 
 import (
 	"net/http"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"sidecar/internal/httpfield"
+	"sidecar/internal/jsonbody"
 	"sidecar/policy/yamldoc"
 )
 
@@ -36,6 +39,7 @@ type cacheBlock struct {
 	// These decide how a stored response is used, and not which one is stored.
 	memory           time.Duration `digest:"-"`
 	ignoreDirectives bool          `digest:"-"`
+	verify           *Verify       `digest:"-"`
 
 	at blockPlaces `digest:"-"`
 }
@@ -87,7 +91,7 @@ func (l *loader) cacheFields(n yamldoc.Node, b *cacheBlock, defaults bool) {
 		field("stale_if_unreachable", func(n yamldoc.Node) {
 			b.staleIfUnreachable, b.hasUnreachable = l.Duration(n, "stale_if_unreachable"), true
 		}),
-		field("verify", l.verify),
+		field("verify", func(n yamldoc.Node) { b.verify = l.verify(n) }),
 	}
 	isMapping := l.Mapping(n, "cache", fields...)
 	if isMapping && !defaults && b.scope == "" && (b.at.scope == yamldoc.Place{} || !l.Faulty(b.at.scope)) {
@@ -118,12 +122,53 @@ func (l *loader) memory(n yamldoc.Node) time.Duration {
 	return l.Positive(n, "memory")
 }
 
-func (l *loader) verify(n yamldoc.Node) {
-	share := ""
+// verify reads which hits are compared with the backend; nil: none are.
+func (l *loader) verify(n yamldoc.Node) *Verify {
+	v := &Verify{}
 	l.Mapping(n, "verify",
-		field("share", func(n yamldoc.Node) { share = n.Raw() }),
-		field("ignore", func(n yamldoc.Node) { l.Texts(n, "ignore") }))
-	l.NotBuilt(n, "verify", share == "" || share == "0%" || share == "0")
+		field("share", func(n yamldoc.Node) { v.Share = l.share(n) }),
+		field("ignore", func(n yamldoc.Node) { l.ignored(n, v) }))
+	if v.Share == 0 {
+		return nil
+	}
+	return v
+}
+
+// share reads a share like 1%.
+func (l *loader) share(n yamldoc.Node) float64 {
+	text := n.Raw()
+	if text == "0" {
+		return 0
+	}
+	share, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
+	if err != nil || !isShare.MatchString(text) {
+		l.Fault(n, "share is a share of the hits, from 0%% to 100%%, like 1%%")
+		return 0
+	}
+	return share / 100
+}
+
+// isShare is a share from 0 to 100 %.
+var isShare = regexp.MustCompile(`^([0-9]{1,2}(\.[0-9]{1,6})?|100)%$`)
+
+// ignored reads the parts of a response that are not compared.
+func (l *loader) ignored(n yamldoc.Node, v *Verify) {
+	for _, s := range l.Texts(n, "ignore") {
+		if name, isField := strings.CutPrefix(s.Text, "header:"); isField {
+			if !httpfield.IsToken(name) {
+				l.Fault(s, "%q is no field name", name)
+				continue
+			}
+			v.Fields = append(v.Fields, http.CanonicalHeaderKey(name))
+			continue
+		}
+		p, err := jsonbody.ParsePattern(s.Text)
+		if err != nil {
+			l.Fault(s, "%q is no path into JSON, like items.#.updated_at: %v", s.Text, err)
+			continue
+		}
+		v.Paths = append(v.Paths, p)
+	}
 }
 
 // statuses reads lifetimes by status.

@@ -21,6 +21,7 @@ func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 		},
 		MaxBody:   b.maxBody,
 		Memory:    b.memory,
+		Verify:    b.verify,
 		SetCookie: b.setCookie,
 		Vary:      slices.Clone(b.vary),
 		query:     queryRule{listed: b.listed, names: b.query, ignored: b.ignoreQuery},

@@ -53,6 +53,8 @@ func fill(t *testing.T, v reflect.Value) {
 		v.SetInt(v.Int() + 1)
 	case reflect.Uint8:
 		v.SetUint(v.Uint() + 1)
+	case reflect.Float64:
+		v.SetFloat(v.Float() + 1)
 	case reflect.Slice:
 		v.Set(reflect.Append(v, reflect.Zero(v.Type().Elem())))
 	case reflect.Map:
@@ -71,16 +73,16 @@ func TestADigestChangesWithEveryField(t *testing.T) {
 		exempt []string
 	}{
 		{cacheBlock{}, []string{
-			"memory", "ignoreDirectives", // how a stored response is used
+			"memory", "ignoreDirectives", "verify", // how a stored response is used
 			"at.scope.Line", "at.scope.Column", "at.ttl.Line", "at.ttl.Column", "at.authorized.Line", "at.authorized.Column",
 			"at.override.Line", "at.override.Column", "at.memory.Line", "at.memory.Column", "at.directives.Line", "at.directives.Column", "at.tags", // places in the file
 		}},
 		{caller.Config{}, []string{"JWT.Secret"}}, // a secret is in no key and no record
 		{route{}, []string{
-			"name",                                                                                                        // a label
-			"line",                                                                                                        // in the file
-			"job",                                                                                                         // how a job runs
-			"cache.Rules", "cache.Scope", "cache.MaxBody", "cache.Strip", "cache.SetCookie", "cache.Memory", "cache.Vary", // how an
+			"name",                                                                                                                        // a label
+			"line",                                                                                                                        // in the file
+			"job",                                                                                                                         // how a job runs
+			"cache.Rules", "cache.Scope", "cache.MaxBody", "cache.Strip", "cache.SetCookie", "cache.Memory", "cache.Vary", "cache.Verify", // how an
 			"cache.Digest", "cache.StrippedTargets", "cache.partition", "cache.query", "cache.tagFields", "cache.tagParams", // entry is made
 		}},
 	} {

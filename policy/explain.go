@@ -277,6 +277,7 @@ type ReadAnswer struct {
 	Families  []string  `json:"families,omitempty"`
 	FromBody  []string  `json:"tags_from_response,omitempty"` // templates
 	Memory    string    `json:"memory,omitempty"`
+	Verify    string    `json:"verify,omitempty"` // the share of hits that is compared, like 1%
 	MaxBody   int64     `json:"max_body"`
 	Lifetime  Lifetime  `json:"lifetime"`
 	DroppedBy []Dropper `json:"dropped_by"`

@@ -18,6 +18,9 @@ func (t *Table) explainRead(r Request, plan *Plan, hide redactor) *ReadAnswer {
 	if read.Cache.Memory > 0 {
 		a.Memory = read.Cache.Memory.String()
 	}
+	if read.Cache.Verify != nil {
+		a.Verify = read.Cache.Verify.share()
+	}
 	for _, tag := range read.Carried {
 		if _, ok := tag.IsFamily(); ok {
 			a.Families = append(a.Families, hide.Text(tag.String()))

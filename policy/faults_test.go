@@ -149,8 +149,8 @@ func TestTheErrorHoldsFaultsAndNoSmells(t *testing.T) {
 	}
 }
 
-// What is not built may be written with the value that holds anyway.
-func TestDefaultsOfWhatIsNotBuiltAreAccepted(t *testing.T) {
+// What holds anyway may be written.
+func TestDefaultsMayBeWritten(t *testing.T) {
 	const file = `version: 1
 routes:
   - name: cached

@@ -8,6 +8,7 @@ import (
 	"sidecar/internal/caller"
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/jsonbody"
 	"sidecar/internal/reason"
 	"sidecar/policy/pattern"
 )
@@ -105,6 +106,7 @@ type Cache struct {
 	Tags      []*cachekeys.Template
 	Vary      []string `digest:"-"` // canonical
 	Digest    string   `digest:"-"` // of the block as it is in force: part of every key
+	Verify    *Verify  `digest:"-"` // nil: hits are not compared with the backend
 	// StrippedTargets are fields that speak to this cache alone (RFC 9213) and that Strip matches:
 	// stored, because they are needed again, and left out of answers.
 	StrippedTargets []string `digest:"-"`
@@ -131,6 +133,13 @@ type SetCookie struct {
 	Store bool
 	// cookie names; entries that had one are served only to requests that bring such a cookie
 	Drop []string
+}
+
+// Verify says which hits are compared with the backend.
+type Verify struct {
+	Share  float64            // of the hits: over 0, at most 1
+	Paths  []jsonbody.Pattern // of JSON bodies, that are not compared
+	Fields []string           // canonical, that are not compared
 }
 
 // A WritePlan has the tags that a request invalidates.

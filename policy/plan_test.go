@@ -418,14 +418,14 @@ routes:
 
 func TestATableTellsWhatIsInForce(t *testing.T) {
 	table := table(t, "",
-		`{name: a, match: "GET /a/{id}", cache: {scope: shared, ttl: 90s, tags: ["a:{id}"]}}`,
+		`{name: a, match: "GET /a/{id}", cache: {scope: shared, ttl: 90s, tags: ["a:{id}"], verify: {share: 0.5%}}}`,
 		`{match: ["PUT /a/{id}", "DELETE /a/{id}"], invalidate: ["a:{id}", "a:*"]}`,
 		`{match: /internal/, deny: true}`,
 	)
 	got := fmt.Sprintf("%+v", table.Routes())
-	want := "[{Name:a Match:[GET /a/{id}] Kind:cache Tags:[a:{id}] Invalidate:[] TTL:1m30s Queue:}" +
-		" {Name:put_a_id Match:[PUT /a/{id} DELETE /a/{id}] Kind:invalidate Tags:[] Invalidate:[a:{id} a:*] TTL: Queue:}" +
-		" {Name:internal Match:[/internal/] Kind:deny Tags:[] Invalidate:[] TTL: Queue:}]"
+	want := "[{Name:a Match:[GET /a/{id}] Kind:cache Tags:[a:{id}] Invalidate:[] TTL:1m30s Verify:0.5% Queue:}" +
+		" {Name:put_a_id Match:[PUT /a/{id} DELETE /a/{id}] Kind:invalidate Tags:[] Invalidate:[a:{id} a:*] TTL: Verify: Queue:}" +
+		" {Name:internal Match:[/internal/] Kind:deny Tags:[] Invalidate:[] TTL: Verify: Queue:}]"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

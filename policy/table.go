@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -135,6 +136,7 @@ type RouteInfo struct {
 	Tags       []string `json:"tags,omitempty"`
 	Invalidate []string `json:"invalidate,omitempty"`
 	TTL        string   `json:"ttl,omitempty"`
+	Verify     string   `json:"verify,omitempty"` // the share of hits, like 1%
 	Queue      string   `json:"queue,omitempty"`
 }
 
@@ -153,6 +155,9 @@ func (t *Table) Routes() []RouteInfo {
 			if r.cache.Rules.HasTTL {
 				info.TTL = r.cache.Rules.TTL.String()
 			}
+			if r.cache.Verify != nil {
+				info.Verify = r.cache.Verify.share()
+			}
 		}
 		if r.job != nil {
 			info.Queue = r.job.Queue
@@ -161,6 +166,9 @@ func (t *Table) Routes() []RouteInfo {
 	}
 	return out
 }
+
+// share is the share as people write it.
+func (v *Verify) share() string { return strconv.FormatFloat(100*v.Share, 'g', 6, 64) + "%" }
 
 func sources(r *route) []string {
 	out := make([]string, len(r.patterns))

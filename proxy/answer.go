@@ -72,8 +72,11 @@ func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) 
 		x.out.Detail = reason.InMemory
 	}
 	p.answerEntry(x, r, age(d.Reuse))
-	if d.Refresh {
+	switch {
+	case d.Refresh:
 		p.refresh(x, found.Key, found.Entry)
+	case x.plan.Read.Cache.Verify != nil:
+		p.verify(x, found)
 	}
 	return ""
 }

@@ -17,3 +17,9 @@ func GiveUp(fill *store.Fill, why reason.Reason) { (&miss{fill: fill}).giveUp(wh
 
 // InHand is how many bytes of answers are in hand.
 func InHand(p *Proxy) int64 { return p.inHand.used.Load() }
+
+// Sampler samples a share of hits.
+func Sampler(share float64, seed uint64) func() bool {
+	t := &tally{seed: seed}
+	return func() bool { return t.sample(share) }
+}

@@ -64,6 +64,7 @@ type setup struct {
 	intents  time.Duration // how long an intent stays that nobody takes back; 0: the default
 	backend  backend.Options
 	wrap     func(http.Handler) http.Handler
+	log      *slog.Logger
 }
 
 // start serves the routes, one a line, before the backend. It ends with the test.
@@ -103,6 +104,7 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 		Backend: transport,
 		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, telemetry.AccessMode{}, ""),
 		RedisTimeout: o.budget, Bodies: o.bodies, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
+		Log: o.log,
 	}
 	s.proxy = p
 	handler := http.Handler(p)

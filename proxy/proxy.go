@@ -6,9 +6,9 @@
 // up and decides, answer sends a stored response. Where none may be used, miss owns all that
 // follows: it waits for another request that fetches the same, or asks the backend (ask), by a
 // conditional request if there is a candidate; capture stores the answer as it passes, through a
-// buffer or, if it is long, in chunks. refresh is a miss behind a stale answer. A request that
-// changes something: write. All others: pass and upgrade. head and relay send the backend's
-// answers on.
+// buffer or, if it is long, in chunks. refresh is a miss behind a stale answer; verify compares a
+// hit with the backend's answer, behind it. A request that changes something: write. All others:
+// pass and upgrade. head and relay send the backend's answers on.
 //
 // Nothing is decided here that a pure package could decide: the plan and httpcache.Evaluate decide,
 // the handlers carry it out.
@@ -16,6 +16,7 @@ package proxy
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -70,8 +71,12 @@ type Proxy struct {
 	Draining func() bool
 	Streams  context.Context // ends WebSockets and event streams; nil: nothing does
 
-	refreshes refreshes
-	inHand    room // of answers that are being stored
+	Log *slog.Logger // nil: slog.Default
+
+	refreshes   refreshes
+	comparisons comparisons
+	verified    verified
+	inHand      room // of answers that are being stored
 }
 
 // exchange is one request on its way through the proxy.
@@ -167,4 +172,11 @@ func (p *Proxy) finish(x *exchange) {
 	if level, ok := p.Access.Level(x.r.Context(), &x.out, now); ok {
 		p.Access.Write(x.r.Context(), level, &x.out, x.client(), now)
 	}
+}
+
+func (p *Proxy) log() *slog.Logger {
+	if p.Log == nil {
+		return slog.Default()
+	}
+	return p.Log
 }

@@ -65,9 +65,12 @@ func (r *refreshes) close() {
 	r.running.Wait()
 }
 
-// Close ends the refreshes under way, and begins none any more. Call it when no more requests are
-// served.
-func (p *Proxy) Close() { p.refreshes.close() }
+// Close ends the refreshes and the comparisons under way, and begins none any more. Call it when no
+// more requests are served.
+func (p *Proxy) Close() {
+	p.refreshes.close()
+	p.comparisons.close()
+}
 
 // refresh fetches e, the entry under key, anew behind the answer to x. It is a miss like any other.
 func (p *Proxy) refresh(x *exchange, key cachekeys.Digest, e *entry.Entry) {

@@ -311,7 +311,7 @@ func (s *sidecar) listen() (err error) {
 		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, telemetry.AccessMode(s.cfg.AccessLog), s.cfg.JobsPath),
 		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
 		Answered: func() { s.answered.Store(true) },
-		Draining: s.leaving.Load, Streams: s.streams,
+		Draining: s.leaving.Load, Streams: s.streams, Log: s.log,
 	}
 	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}
 	s.data = serving{name: "data", server: dataServer(s.proxy, s.base, limits, s.log)}

@@ -20,7 +20,7 @@ caller: {credentials: ["header:Authorization", "cookie:session", "query:token"]}
 routes:
   - name: item
     match: GET /items/{id}
-    cache: {scope: shared, ttl: 1h, authorized: public, tags: ["item:{id}"]}
+    cache: {scope: shared, ttl: 1h, authorized: public, tags: ["item:{id}"], verify: {share: 1%}}
   - name: listed
     match: GET /listed
     cache: {scope: shared, ttl: 1h, query: [page], vary: [Accept-Language, Authorization]}
@@ -175,6 +175,7 @@ func TestWhatExplainSays(t *testing.T) {
 		{"a read", []string{"GET", "https://shop.example/items/7"}, []string{
 			"route item: GET /items/{id} (cache,", "scope shared", "authority shop.example",
 			"X-Forwarded-Proto https", "path /items/7", "tags item:7", "lifetime 1h0m0s where the response states none",
+			"verified 1% of the hits are compared",
 			"dropped by put_item: PUT /items/{id}", "item:{id}", "craft: POST /craft/{id}", "item:{request.body.items}",
 			"any other unsafe request"}},
 		{"a lifetime that only the response gives", []string{"GET", "/silent"},

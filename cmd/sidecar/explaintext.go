@@ -115,6 +115,9 @@ func (p *page) read(r policy.ReadAnswer) {
 	if r.Memory != "" {
 		p.line("memory", r.Memory+" in this process")
 	}
+	if r.Verify != "" {
+		p.line("verified", r.Verify+" of the hits are compared with the API's answer")
+	}
 	for i, d := range r.DroppedBy {
 		by := "it writes to this path"
 		if len(d.Templates) > 0 {

@@ -66,6 +66,7 @@ func (s *sidecar) reporters() []ops.Reporter {
 		report(s.reportMemory),
 		report(s.reportIncarnation),
 		report(s.reportPolicies),
+		report(s.reportVerified),
 		report(s.reportAdvice),
 		s.secret,
 		s.jobs,
@@ -136,6 +137,11 @@ func (s *sidecar) reportPolicies(context.Context) (string, any, []string) {
 		return "policies", value, []string{"the policies file is refused, the old policies are in force: " + fault}
 	}
 	return "policies", value, nil
+}
+
+// reportVerified says what the comparisons of hits with the API's answers prove.
+func (s *sidecar) reportVerified(context.Context) (string, any, []string) {
+	return "verified", s.proxy.Verified(), nil
 }
 
 // reportAdvice names settings that work and could be better.

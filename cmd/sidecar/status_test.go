@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"sidecar/proxy"
 	"sidecar/test/proc"
 )
 
@@ -86,5 +87,32 @@ func TestABackendThatIsAwayIsNamed(t *testing.T) {
 	}
 	if strings.Contains(log, "tiger") {
 		t.Errorf("the query is in the log: %s", log)
+	}
+}
+
+// The API of these tests never answers the same twice.
+func TestAHitThatDiffersIsInStatusMetricsAndLog(t *testing.T) {
+	t.Parallel()
+	e := embed(t, "POLICIES_FILE="+written(t, "verified.yaml", `version: 1
+routes:
+  - {name: it, match: "GET /it", cache: {scope: shared, ttl: 1h, verify: {share: 100%}}}
+`))
+	proc.Await(t, 20*time.Second, func() error {
+		e.ask("GET", e.data+"/it", "")
+		if !strings.Contains(e.log.String(), "a hit differs from the API's answer") {
+			return errNoLine
+		}
+		return nil
+	})
+	_, _, body := e.ask("GET", e.ops+"/status", "")
+	var s struct{ Verified proxy.Verified }
+	if err := json.Unmarshal([]byte(body), &s); err != nil || len(s.Verified.Routes) != 1 || s.Verified.Since.IsZero() {
+		t.Fatalf("%v %s", err, body)
+	}
+	if r := s.Verified.Routes[0]; r.Route != "it" || r.Share != "100%" || r.Differed == 0 || !strings.Contains(r.Proves, "differed from the API's answer") {
+		t.Errorf("%+v", r)
+	}
+	if _, _, metrics := e.ask("GET", e.ops+"/metrics", ""); !strings.Contains(metrics, `sidecar_verified_hits_total{result="mismatch",route="it"}`) {
+		t.Error("no metric counts it")
 	}
 }

@@ -214,6 +214,25 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	return Found{Entry: e, Names: rec.names}, rec.stamp, nil
 }
 
+// Stands reports whether the entry that was found is alive in Redis now: no write to one of its
+// tags was acknowledged since it was stored, and none that was announced is under way.
+func (s *Store) Stands(ctx context.Context, b *redisconn.Budget, found Found) (bool, error) {
+	if !s.keyspace.Readable() || len(found.stamp) == 0 {
+		return false, nil
+	}
+	generation := s.keyspace.Generation()
+	tags := make([]cachekeys.Digest, len(found.stamp))
+	for i, mark := range found.stamp {
+		tags[i] = mark.Tag
+	}
+	values, err := s.mget(ctx, b, s.keyspace.TokenKeys(nil, tags))
+	if err != nil {
+		return false, err
+	}
+	verdict, _ := coherence.Judge(found.stamp, s.keyspace.NewReading(tags, values))
+	return verdict == coherence.Alive && s.keyspace.Generation() == generation, nil
+}
+
 // otherVariants returns the variants that other requests select, for a request that selects none.
 // It takes a round trip, and the whole answer of the backend may be spared for it.
 func (l *lookup) otherVariants() (Found, coherence.Stamp, error) {

@@ -29,6 +29,7 @@ type Metrics struct {
 	stored          *prometheus.CounterVec // route
 	notStored       *prometheus.CounterVec // route, reason
 	bypasses        *prometheus.CounterVec // route, reason
+	verified        *prometheus.CounterVec // route, result
 	authFailures    *prometheus.CounterVec // kind
 	policyReloads   *prometheus.CounterVec // result
 	buildInfo       *prometheus.GaugeVec   // version, revision, goversion
@@ -83,6 +84,9 @@ func New(registry prometheus.Registerer) *Metrics {
 			"Responses of cached routes that were not stored, and why.", "route", "reason"),
 		bypasses: counter("sidecar_bypasses_total",
 			"Requests that went past the cache, and why.", "route", "reason"),
+		verified: counter("sidecar_verified_hits_total",
+			"Hits that were compared with the API's answer: match, mismatch, inconclusive, or dropped.",
+			"route", "result"),
 		authFailures: counter("sidecar_auth_failures_total",
 			"Requests whose caller was not authorized, by kind.", "kind"),
 		policyReloads: counter("sidecar_policy_reloads_total",
@@ -157,6 +161,25 @@ func (m *Metrics) Stored(route string) { m.stored.WithLabelValues(label(route)).
 // NotStored counts a response of this route that is not stored.
 func (m *Metrics) NotStored(route string, why reason.Reason) {
 	m.notStored.WithLabelValues(label(route), label(string(why))).Inc()
+}
+
+// A Verified is what came of the comparison of a hit with the API's answer.
+type Verified string
+
+// The results.
+const (
+	VerifiedMatch        Verified = "match"
+	VerifiedMismatch     Verified = "mismatch"
+	VerifiedInconclusive Verified = "inconclusive" // as if it had not been tried
+	VerifiedDropped      Verified = "dropped"      // too many wait
+)
+
+// Verified counts the comparison of a hit with the API's answer.
+func (m *Metrics) Verified(route string, result Verified) {
+	if result != VerifiedMismatch { // so that the first mismatch is an increase
+		m.verified.WithLabelValues(label(route), string(VerifiedMismatch)).Add(0)
+	}
+	m.verified.WithLabelValues(label(route), string(result)).Inc()
 }
 
 // Invalidated counts an invalidation of this number of tags for a write of this route. With an

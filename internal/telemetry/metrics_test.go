@@ -49,6 +49,7 @@ func exercised(t *testing.T) recorder {
 	m.Stored("character")
 	m.NotStored("character", reason.SetCookie)
 	m.Finished(&Outcome{Start: start, Method: "GET", Result: ResultBypass, Reason: reason.NoRoute}, start)
+	m.Verified("character", VerifiedMatch)
 	m.Invalidated("character", 3, nil)
 	m.JobQueued("npc_generation", "default")
 	m.JobProcessed("npc_generation", "succeeded")

@@ -122,10 +122,3 @@ func (r *Reader) Choice(n Node, what string, words ...string) string {
 	}
 	return s
 }
-
-// NotBuilt refuses a field that is not built yet, unless it states the default.
-func (r *Reader) NotBuilt(n Node, what string, isDefault bool) {
-	if !isDefault && !r.Faulty(n) {
-		r.Fault(n, "%s is not built yet: take it out", what)
-	}
-}

@@ -61,7 +61,7 @@ func TestBadInputGetsOneClearAnswer(t *testing.T) {
 		{"no policies file", []string{redis, "POLICIES_FILE=/nowhere/policies.yaml"}, nil, 2, "POLICIES_FILE says where the policies are"},
 		{"a malformed policies file", []string{redis, "POLICIES_FILE=" + bad("version: [1\n")}, nil, 2, "policies.yaml:"},
 		{"an unknown field", []string{redis, "POLICIES_FILE=" + bad("version: 1\nroutes:\n  - {match: GET /a, cach: {}}\n")}, nil, 2, `did you mean "cache"?`},
-		{"a feature that is not built", []string{redis, "POLICIES_FILE=" + bad("version: 1\nroutes:\n  - {match: GET /a, cache: {scope: shared, verify: {share: 1%}}}\n")}, nil, 2, "not built yet"},
+		{"a share without %", []string{redis, "POLICIES_FILE=" + bad("version: 1\nroutes:\n  - {match: GET /a, cache: {scope: shared, verify: {share: 1}}}\n")}, nil, 2, "from 0% to 100%"},
 		{"a conflict", []string{redis, "POLICIES_FILE=" + bad("version: 1\nroutes:\n  - {match: \"GET /{a}/b\", cache: {scope: shared}}\n  - {match: \"GET /a/{b}\", cache: {scope: shared}}\n")}, nil, 2, "neither is more specific"},
 		{"an unknown template variable", []string{redis, "POLICIES_FILE=" + bad("version: 1\nroutes:\n  - {match: \"GET /{a}\", cache: {scope: shared, tags: [\"x:{b}\"]}}\n")}, nil, 2, "has no wildcard {b}"},
 		{"an unset secret", []string{redis, "POLICIES_FILE=" + shippedPolicies(t)}, nil, 2, "JWT_SECRET is not set"},
