@@ -11,7 +11,7 @@ const (
 	maxNodes    = 100_000 // separators: there are hardly more values
 	maxAliases  = 100     // places where an anchor is used
 	maxReads    = 200_000 // values that are read, those behind aliases each time
-	maxFindings = 100     // the first ones are told
+	maxFindings = 100     // faults, and smells, of which the first are told
 )
 
 // A bounded is a pass over the bytes of a document. It knows quotes and comments as far as they can

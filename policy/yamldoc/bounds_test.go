@@ -90,6 +90,21 @@ func TestOnlyTheFirstFaultsAreTold(t *testing.T) {
 	}
 }
 
+// Smells are no faults, however many they are, and a fault behind them is found.
+func TestManySmellsAreNoFault(t *testing.T) {
+	r := NewReader("f", []byte("a: [" + strings.Repeat("x, ", 2*maxFindings) + "x]\nb: 1\n"))
+	r.Mapping(r.Root(), "it", Field{"a", func(n Node) {
+		for _, v := range r.List(n, "a") {
+			r.Smell(v, "it smells")
+		}
+	}})
+	list := r.Findings().List
+	last := list[len(list)-1]
+	if len(list) != maxFindings+2 || last.Smell || last.Line != 2 || !list[maxFindings].Smell {
+		t.Errorf("%d findings, the last is %+v", len(list), last)
+	}
+}
+
 // FuzzReader: any content is a document within the bounds, or a fault with a place.
 func FuzzReader(f *testing.F) {
 	for _, s := range []string{"a: [b, {c: d}]", "- - - x", "&a [*a]", "'", "\"\\", "#", "? a\n: b", "|\n  [", "a: !!str 5"} {

@@ -19,6 +19,8 @@ type Reader struct {
 	findings *Findings
 	anchors  map[string]ast.Node
 	reads    int // values that were read
+	faults   int
+	smells   int
 }
 
 // NewReader returns a reader for content. Findings name the file as file.
@@ -95,20 +97,23 @@ func (r *Reader) Fault(at Placed, format string, args ...any) { r.find(at, false
 func (r *Reader) Smell(at Placed, format string, args ...any) { r.find(at, true, format, args...) }
 
 func (r *Reader) find(at Placed, smell bool, format string, args ...any) {
-	place := at.At()
-	if r.full() {
+	place, count, more := at.At(), &r.faults, "there is more at fault: mend this first"
+	if smell {
+		count, more = &r.smells, "there are more warnings than these"
+	}
+	if *count == maxFindings {
 		return
 	}
+	*count++
 	r.findings.List = append(r.findings.List,
 		Finding{place.Line, place.Column, fmt.Sprintf(format, args...), smell})
-	if r.full() {
-		r.findings.List = append(r.findings.List,
-			Finding{place.Line, place.Column, "there is more at fault: mend this first", false})
+	if *count == maxFindings {
+		r.findings.List = append(r.findings.List, Finding{place.Line, place.Column, more, smell})
 	}
 }
 
-// full reports whether there are so many findings that nothing more is read.
-func (r *Reader) full() bool { return len(r.findings.List) >= maxFindings }
+// full reports whether there are so many faults that nothing more is read.
+func (r *Reader) full() bool { return r.faults == maxFindings }
 
 // Faulty reports whether a fault was found at this place: its consequences need no finding of
 // their own.
