@@ -17,7 +17,7 @@ import (
 // package imports only from rows below its own.
 var rows = [][]string{
 	{"cmd/sidecar"},
-	{"wire", "proxy", "jobhook", "internal/ops", "internal/demo", "internal/openapi"},
+	{"wire", "proxy", "jobhook", "internal/ops", "internal/demo", "internal/openapi", "internal/observe"},
 	{"internal/store", "internal/jobs", "internal/invalidation"},
 	{"internal/coherence", "internal/lease", "internal/collapse", "internal/keysecret", "internal/entry", "internal/backend", "internal/propose", "policy"},
 	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory", "policy/yamldoc"},

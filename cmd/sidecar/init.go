@@ -25,20 +25,24 @@ func initCommand(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "init [-o FILE] [--force] [--base PATH] DOCUMENT",
 		Short: "writes a first policies file from an OpenAPI document",
-		Long: "DOCUMENT is a file, an http or https URL, or - for the standard input; OpenAPI 3, JSON or" +
-			" YAML.\nLive routes are safe guesses; what is less certain is commented out, with the reason.",
+		Long: "DOCUMENT is a file, an http or https URL, or - for the standard input; OpenAPI 3, " +
+			"JSON or" +
+			" YAML.\nLive routes are safe guesses; what is less certain is commented out, with " +
+			"the reason.",
 		Example: "  sidecar init openapi.yaml\n  curl -s http://127.0.0.1:3000/openapi.json |" +
 			" sidecar init -o my-policies.yaml -",
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
-				return errors.New("name one OpenAPI document: a file, a URL, or - for the standard input")
+				return errors.New("name one OpenAPI document: a file, a URL, or - for the " +
+					"standard input")
 			}
 			return nil
 		},
 	}
 	to := outputFlags(c, cmd.Flags())
-	base := cmd.Flags().String("base", "", "`PATH` before all paths, in place of that of the document's servers")
+	base := cmd.Flags().String("base", "", "`PATH` before all paths, in place of that of the "+
+		"document's servers")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *base != "" && !strings.HasPrefix(*base, "/") {
 			return misused("--base is a path like /api/v1, not %q", *base)
@@ -65,7 +69,9 @@ const documentTimeout = 30 * time.Second
 
 // readDocument reads a document, and a byte more than it may have if it is longer.
 func readDocument(ctx context.Context, c console, from string) ([]byte, error) {
-	limited := func(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, openapi.MaxSize+1)) }
+	limited := func(r io.Reader) ([]byte, error) {
+		return io.ReadAll(io.LimitReader(r, openapi.MaxSize+1))
+	}
 	if from == "-" {
 		return limited(c.stdin)
 	}
@@ -81,11 +87,16 @@ func readDocument(ctx context.Context, c console, from string) ([]byte, error) {
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
-		return nil, errors.New("it is no URL like https://api.example/openapi.json") // err would quote it
+		return nil, errors.New("it is no URL like " +
+			"https://api.example/openapi.json") // err would quote it
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", withoutSecrets(from), errors.Unwrap(err)) // of a url.Error, which quotes it
+		return nil, fmt.Errorf(
+			"%s: %w",
+			withoutSecrets(from),
+			errors.Unwrap(err),
+		) // of a url.Error, which quotes it
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
@@ -94,7 +105,11 @@ func readDocument(ctx context.Context, c console, from string) ([]byte, error) {
 	return limited(response.Body)
 }
 
-func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
+func isURL(
+	s string,
+) bool {
+	return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://")
+}
 
 // withoutSecrets is the name of a document without the parts of a URL that may be secret.
 func withoutSecrets(name string) string {
@@ -118,7 +133,8 @@ type output struct {
 
 func outputFlags(c console, flags *pflag.FlagSet) *output {
 	o := &output{}
-	flags.StringVarP(&o.file, "output", "o", defaultPolicies(c.env), "`FILE` to write; - is the standard output")
+	flags.StringVarP(&o.file, "output", "o", defaultPolicies(c.env), "`FILE` to write; - is the "+
+		"standard output")
 	flags.BoolVar(&o.force, "force", false, "replace FILE if it exists")
 	return o
 }
@@ -126,7 +142,8 @@ func outputFlags(c console, flags *pflag.FlagSet) *output {
 // check refuses a file that exists, before anything is done.
 func (o *output) check() error {
 	if _, err := os.Lstat(o.file); err == nil && o.file != "-" && !o.force {
-		return failed(fmt.Errorf("%s exists: name another file by -o, or replace it by --force", o.file))
+		return failed(fmt.Errorf("%s exists: name another file by -o, or replace it by "+
+			"--force", o.file))
 	}
 	return nil
 }
@@ -137,7 +154,8 @@ func (o *output) write(c console, proposed *propose.File) error {
 	_, found, err := policy.Load(content, policy.Options{File: o.file})
 	if err != nil {
 		_ = found.Write(c.stderr, yamldoc.Text)
-		return failed(errors.New("what is proposed has faults, and is not written: please report this"))
+		return failed(errors.New("what is proposed has faults, and is not written: please report " +
+			"this"))
 	}
 	if o.file == "-" {
 		if _, err := c.stdout.Write(content); err != nil {

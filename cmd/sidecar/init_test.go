@@ -19,15 +19,28 @@ paths:
 `
 
 func TestInitWritesAFileThatValidates(t *testing.T) {
-	document, file := written(t, "openapi.yaml", openAPI), filepath.Join(t.TempDir(), "policies.yaml")
-	if got := runArgs(t, []string{"POLICIES_FILE=" + file}, "init", document); got.status != exitDone ||
-		!strings.Contains(got.stdout, "2 routes are live") || got.stderr != "" {
+	document, file := written(
+		t,
+		"openapi.yaml",
+		openAPI,
+	), filepath.Join(
+		t.TempDir(),
+		"policies.yaml",
+	)
+	got := runArgs(t, []string{"POLICIES_FILE=" + file}, "init", document)
+	if got.status != exitDone ||
+		!strings.Contains(got.stdout, "2 routes are live") ||
+		got.stderr != "" {
 		t.Fatalf("%+v", got)
 	}
-	if got := runArgs(t, nil, "validate", file); got.status != exitDone || !strings.Contains(got.stdout, ", no faults") {
+	if got := runArgs(t, nil, "validate", file); got.status != exitDone ||
+		!strings.Contains(got.stdout, ", no faults") {
 		t.Errorf("%+v", got)
 	}
-	if got := runArgs(t, nil, "explain", "--policies", file, "PUT", "/items/5"); !strings.Contains(got.stdout, "items:5") {
+	if got := runArgs(t, nil, "explain", "--policies", file, "PUT", "/items/5"); !strings.Contains(
+		got.stdout,
+		"items:5",
+	) {
 		t.Errorf("%+v", got)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm()&0o444 == 0 {
@@ -45,11 +58,13 @@ func TestInitReplacesNoFileUnlessTold(t *testing.T) {
 		return string(b)
 	}
 	got := runArgs(t, nil, "init", "-o", file, document)
-	if got.status != exitFaulty || !strings.Contains(got.stderr, file+" exists") || content() != "mine\n" {
+	if got.status != exitFaulty || !strings.Contains(got.stderr, file+" "+
+		"exists") || content() != "mine\n" {
 		t.Errorf("%+v, %s", got, content())
 	}
 	got = runArgs(t, nil, "init", "--force", "-o", file, document)
-	if got.status != exitDone || !strings.Contains(content(), "GET /items/{id}") || strings.Contains(content(), "mine") {
+	if got.status != exitDone || !strings.Contains(content(), "GET "+
+		"/items/{id}") || strings.Contains(content(), "mine") {
 		t.Errorf("%+v, %s", got, content())
 	}
 }
@@ -70,7 +85,8 @@ func TestWhereInitReadsADocument(t *testing.T) {
 	}{
 		{"init -o - " + written(t, "a.yaml", openAPI), "", exitDone, "match: GET /items/{id}"},
 		{"init -o - -", openAPI, exitDone, "from standard input"},
-		{"init -o - " + withSecrets + "/openapi.yaml?key=geheim", "", exitDone, "match: GET /items/{id}"},
+		{"init -o - " + withSecrets + "/openapi.yaml?key=geheim", "", exitDone, "match: GET " +
+			"/items/{id}"},
 		{"init -o - --base /v2 -", openAPI, exitDone, "match: GET /v2/items/{id}"},
 		{"init -o - " + withSecrets + "/none?key=geheim", "", exitFaulty, "answers 404"},
 		{"init -o - http://user:geheim@127.0.0.1:1/x?key=geheim", "", exitFaulty, "refused"},
@@ -79,7 +95,8 @@ func TestWhereInitReadsADocument(t *testing.T) {
 		{"init -o - /none/openapi.yaml", "", exitFaulty, "no such file"},
 		{"init", "", exitUsage, "name one OpenAPI document"},
 		{"init --base v2 -", openAPI, exitUsage, "--base is a path"},
-		{"init --help", "", exitDone, "usage: sidecar init [-o FILE] [--force] [--base PATH] DOCUMENT"},
+		{"init --help", "", exitDone, "usage: sidecar init [-o FILE] [--force] [--base PATH] " +
+			"DOCUMENT"},
 	} {
 		var stdout, stderr bytes.Buffer
 		console := console{stdin: strings.NewReader(c.stdin), stdout: &stdout, stderr: &stderr}

@@ -67,7 +67,8 @@ func (d *document) serverPath() {
 			d.base = path
 		case path != d.base:
 			d.notes = append(d.notes, fmt.Sprintf("A server of the document has another base path "+
-				"than the first, whose %q stands before all paths here: --base names the right one.",
+				"than the first, whose %q stands before all paths here: --base names the right "+
+				"one.",
 				d.base))
 			return
 		}
@@ -103,7 +104,13 @@ func (d *document) operations() {
 }
 
 // methods are those that read and that change something. HEAD is a GET to the sidecar.
-var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
+var methods = []string{
+	http.MethodGet,
+	http.MethodPost,
+	http.MethodPut,
+	http.MethodPatch,
+	http.MethodDelete,
+}
 
 func paths(ops []operation) []propose.Path {
 	out := make([]propose.Path, len(ops))
@@ -142,7 +149,8 @@ func (o operation) parameters() (out []*openapi3.Parameter) {
 func (o operation) typeOf(name string) string {
 	for _, p := range o.parameters() {
 		own, ok := propose.ParsePath("/{" + p.Name + "}")
-		if p.In != openapi3.ParameterInPath || !ok || own[0].Text != name || p.Schema == nil || p.Schema.Value == nil {
+		if p.In != openapi3.ParameterInPath || !ok || own[0].Text != name || p.Schema == nil ||
+			p.Schema.Value == nil {
 			continue
 		}
 		switch schema := p.Schema.Value; {
@@ -157,12 +165,18 @@ func (o operation) typeOf(name string) string {
 
 func (d *document) head(name string) []string {
 	head := []string{
-		"Policies proposed from " + name + ", an OpenAPI document. Look at each route before it is used: " +
-			"a document says what an API takes, and not for whom an answer is or how long it holds. " +
-			"What is commented out, with no blank behind the '#', is not certain enough; the reason stands above it.",
-		"Relations come from paths alone: a write invalidates what lies below or above its own path, and " +
-			"what names the same resource. For each write ask: which answers look different now, and whose? " +
-			"A relation that is missing makes answers old for up to the ttl. sidecar observe sees them in traffic.",
+		"Policies proposed from " + name + ", an OpenAPI document. Look at each route before it " +
+			"is used: " +
+			"a document says what an API takes, and not for whom an answer is or how long it " +
+			"holds. " +
+			"What is commented out, with no blank behind the '#', is not certain enough; the " +
+			"reason stands above it.",
+		"Relations come from paths alone: a write invalidates what lies below or above its own " +
+			"path, and " +
+			"what names the same resource. For each write ask: which answers look different now, " +
+			"and whose? " +
+			"A relation that is missing makes answers old for up to the ttl. sidecar observe " +
+			"sees them in traffic.",
 	}
 	return append(head, d.notes...)
 }
@@ -173,7 +187,8 @@ func (d *document) tail() (tail []string) {
 			strings.Join(d.unrelated, ", ")+". Where one does, give it a route with invalidate.")
 	}
 	if len(d.odd) > 0 {
-		tail = append(tail, "No pattern can be these paths, where a wildcard is no whole segment, or that are too long: "+
+		tail = append(tail, "No pattern can be these paths, where a wildcard is no whole "+
+			"segment, or that are too long: "+
 			strings.Join(d.odd, ", ")+".")
 	}
 	return tail
@@ -184,7 +199,12 @@ func (d *document) reads() (routes []propose.Route) {
 	for _, o := range d.gets {
 		r := propose.Route{
 			Name: routeName(o.path, d.base), Match: []string{o.pattern()},
-			Cache: &propose.Cache{Scope: "private", TTL: ttl, Tags: d.relations.Tags(o.path), Vary: o.fields()},
+			Cache: &propose.Cache{
+				Scope: "private",
+				TTL:   ttl,
+				Tags:  d.relations.Tags(o.path),
+				Vary:  o.fields(),
+			},
 		}
 		why := d.unfit(o)
 		if r.Live = why == ""; !r.Live {
@@ -211,12 +231,17 @@ func (o operation) line() string {
 func (d *document) scope(o operation) (scope, why string) {
 	switch {
 	case o.Security != nil && len(*o.Security) == 0:
-		if slices.ContainsFunc(o.parameters(), func(p *openapi3.Parameter) bool { return p.In == openapi3.ParameterInCookie }) {
-			return "private", "it needs no credentials (security: []) but takes a cookie, so an entry per caller."
+		if slices.ContainsFunc(
+			o.parameters(),
+			func(p *openapi3.Parameter) bool { return p.In == openapi3.ParameterInCookie },
+		) {
+			return "private", "it needs no credentials (security: []) but takes a cookie, so an " +
+				"entry per caller."
 		}
 		return "shared", "it needs no credentials (security: [])."
 	case o.Security != nil && optional(*o.Security), o.Security == nil && optional(d.Security):
-		return "private", "credentials are optional, so the answer may depend on them: an entry per caller."
+		return "private", "credentials are optional, so the answer may depend on them: an entry " +
+			"per caller."
 	case o.Security == nil && len(d.Security) == 0:
 		return "private", "the document says nothing about its security, so an entry per caller. " +
 			"If it is the same for everybody by design, scope: shared."
@@ -226,7 +251,10 @@ func (d *document) scope(o operation) (scope, why string) {
 
 // optional reports whether no credentials are one of the choices.
 func optional(choices openapi3.SecurityRequirements) bool {
-	return slices.ContainsFunc(choices, func(c openapi3.SecurityRequirement) bool { return len(c) == 0 })
+	return slices.ContainsFunc(
+		choices,
+		func(c openapi3.SecurityRequirement) bool { return len(c) == 0 },
+	)
 }
 
 // unfit says why the answers to a GET had better not be cached unseen; "" if nothing speaks against
@@ -236,7 +264,8 @@ func (d *document) unfit(o operation) string {
 		return "a GET with content is never cached."
 	}
 	if len(o.item.Servers) > 0 || o.Servers != nil {
-		return "it has servers of its own: look for the path under which it comes through the sidecar."
+		return "it has servers of its own: look for the path under which it comes through the " +
+			"sidecar."
 	}
 	if word := propose.Fickle(o.path); word != "" {
 		return fmt.Sprintf("%q is often about what changes by itself, or is no resource.", word)
@@ -250,7 +279,8 @@ func (d *document) unfit(o operation) string {
 			continue
 		}
 		for kind := range ref.Value.Content {
-			if media, _, err := mime.ParseMediaType(kind); err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
+			if media, _, err := mime.ParseMediaType(kind); err != nil ||
+				media != "application/json" && !strings.HasSuffix(media, "+json") {
 				return "its answer is not JSON alone."
 			}
 			found = true
@@ -271,7 +301,10 @@ func (o operation) fields() (names []string) {
 		name := http.CanonicalHeaderKey(p.Name)
 		// those of the caller are in the key; OpenAPI has three that are described elsewhere
 		if p.In == openapi3.ParameterInHeader && isToken(name) && !slices.Contains(names, name) &&
-			!slices.Contains([]string{"Accept", "Content-Type", "Authorization", "X-Api-Key"}, name) {
+			!slices.Contains(
+				[]string{"Accept", "Content-Type", "Authorization", "X-Api-Key"},
+				name,
+			) {
 			names = append(names, name)
 		}
 	}
@@ -294,13 +327,15 @@ func (d *document) writes() (routes []propose.Route) {
 			d.unrelated = append(d.unrelated, o.pattern())
 			continue
 		}
-		if last := len(routes) - 1; last >= 0 && slices.EqualFunc(routes[last].Invalidate, tags, equal) &&
+		if last := len(routes) - 1; last >= 0 &&
+			slices.EqualFunc(routes[last].Invalidate, tags, equal) &&
 			strings.HasSuffix(routes[last].Match[0], " "+o.path.String()) {
 			routes[last].Match = append(routes[last].Match, o.pattern())
 			continue
 		}
 		routes = append(routes, propose.Route{
-			Live: true, Name: routeName(o.path, d.base) + "_write", Match: []string{o.pattern()}, Invalidate: tags,
+			Live: true, Name: routeName(o.path, d.base) + "_write",
+			Match: []string{o.pattern()}, Invalidate: tags,
 		})
 	}
 	return routes
@@ -309,7 +344,12 @@ func (d *document) writes() (routes []propose.Route) {
 func equal(a, b propose.Tag) bool { return a.String() == b.String() }
 
 // routeName is a name without the base path.
-func routeName(p propose.Path, base string) string { return propose.Name(p, strings.Count(base, "/")) }
+func routeName(
+	p propose.Path,
+	base string,
+) string {
+	return propose.Name(p, strings.Count(base, "/"))
+}
 
 // credentials are those of the caller block: the default, and what the document names besides. The
 // default is never narrowed: cookies that no document names may tell callers apart.
@@ -324,7 +364,8 @@ func (d *document) credentials() []string {
 		}
 		switch s := ref.Value; s.In {
 		case "header":
-			if name := http.CanonicalHeaderKey(s.Name); isToken(name) && name != "Authorization" && name != "X-Api-Key" {
+			if name := http.CanonicalHeaderKey(s.Name); isToken(name) && name != "Authorization" &&
+				name != "X-Api-Key" {
 				extra = append(extra, "header:"+name)
 			}
 		case "query":
@@ -337,5 +378,7 @@ func (d *document) credentials() []string {
 		return nil
 	}
 	slices.Sort(extra)
-	return append([]string{"header:Authorization", "header:X-API-Key", "cookie:*"}, slices.Compact(extra)...)
+	return append(
+		[]string{"header:Authorization", "header:X-API-Key", "cookie:*"},
+		slices.Compact(extra)...)
 }

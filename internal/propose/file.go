@@ -40,6 +40,7 @@ type Cache struct {
 	TTL   time.Duration // 0: the answers state their own lifetime
 	Tags  []Tag
 	Vary  []string
+	Drop  []string // cookies of the answer that are not stored
 }
 
 // Bytes is the file. A line that is commented out has no blank behind its '#', prose has one.
@@ -58,7 +59,8 @@ func (f *File) Bytes() []byte {
 	w.line("")
 	if !slices.ContainsFunc(f.Routes, func(r Route) bool { return w.live(r) }) {
 		w.line("routes: []")
-		w.prose("", "Nothing is proposed for certain. Replace [] by the suggestions below that you take over.")
+		w.prose("", "Nothing is proposed for certain. Replace [] by the suggestions below that "+
+			"you take over.")
 	} else {
 		w.line("routes:")
 	}
@@ -176,6 +178,9 @@ func (c *Cache) flow() string {
 	if len(c.Vary) > 0 {
 		parts = append(parts, "vary: "+flow(c.Vary))
 	}
+	if len(c.Drop) > 0 {
+		parts = append(parts, "set_cookie: {drop: "+flow(c.Drop)+"}")
+	}
 	return "{" + strings.Join(parts, ", ") + "}"
 }
 
@@ -194,7 +199,8 @@ func Duration(d time.Duration) string {
 // prose writes a comment, wrapped, and nothing in it ends a line.
 func (w *writer) prose(indent, text string) {
 	line := indent + "#"
-	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsGraphic(c) }) {
+	between := func(c rune) bool { return unicode.IsSpace(c) || !unicode.IsGraphic(c) }
+	for _, word := range strings.FieldsFunc(text, between) {
 		if len([]rune(line))+1+len([]rune(word)) > width && line != indent+"#" {
 			w.line(line)
 			line = indent + "#"

@@ -17,14 +17,15 @@ func Name(p Path, skip int) string {
 // for one request.
 var fickle = func() map[string]bool {
 	words := map[string]bool{}
-	for _, word := range strings.Fields(`auth authorize login logout signin signout signup register oauth oauth2 sso saml
-		token tokens refresh callback csrf captcha otp mfa verify confirm reset password
-		health healthz healthcheck livez readyz ready live ping status metrics debug version
-		events event stream streams feed sse ws websocket socket subscribe poll polling realtime presence online
-		export exports download downloads report reports backup
-		random shuffle roll now time clock today queue jobs tasks progress notifications unread
-		search suggest autocomplete recommendations trending stats statistics analytics count
-		captchas checkout payment payments balance quote price prices rates availability internal admin`) {
+	for _, word := range strings.Fields(`
+		auth authorize login logout signin signout signup register oauth oauth2 sso saml token
+		tokens refresh callback csrf captcha otp mfa verify confirm reset password health healthz
+		healthcheck livez readyz ready live ping status metrics debug version events event stream
+		streams feed sse ws websocket socket subscribe poll polling realtime presence online
+		export exports download downloads report reports backup random shuffle roll now time clock
+		today queue jobs tasks progress notifications unread search suggest autocomplete
+		recommendations trending stats statistics analytics count captchas checkout payment
+		payments balance quote price prices rates availability internal admin`) {
 		words[word] = true
 	}
 	return words

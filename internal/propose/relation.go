@@ -67,7 +67,10 @@ func NewRelations(reads, writes []Path, filter func(p Path, i int) string) *Rela
 			add(p[:n])
 		}
 	}
-	slices.SortFunc(r.roots, func(a, b *root) int { return strings.Compare(a.path.String(), b.path.String()) })
+	slices.SortFunc(
+		r.roots,
+		func(a, b *root) int { return strings.Compare(a.path.String(), b.path.String()) },
+	)
 	r.name()
 	for _, p := range slices.Concat(reads, writes) {
 		r.agree(p, filter)
@@ -152,7 +155,8 @@ func (r *Relations) linked(p Path, own *root) (out []*root) {
 			continue
 		}
 		for _, other := range r.roots {
-			if other != own && other.word != "" && singular(s.Text) == other.word && !slices.Contains(out, other) {
+			if other != own && other.word != "" && singular(s.Text) == other.word &&
+				!slices.Contains(out, other) {
 				out = append(out, other)
 			}
 		}
@@ -264,7 +268,8 @@ func singular(word string) string {
 	if stem, ok := strings.CutSuffix(word, "ies"); ok && len(stem) > 1 {
 		return stem + "y"
 	}
-	if stem, ok := strings.CutSuffix(word, "s"); ok && len(stem) > 1 && !strings.HasSuffix(stem, "s") {
+	if stem, ok := strings.CutSuffix(word, "s"); ok && len(stem) > 1 &&
+		!strings.HasSuffix(stem, "s") {
 		return stem
 	}
 	return word

@@ -32,7 +32,8 @@ func joined(tags []Tag) string {
 }
 
 func TestRelationsFromPaths(t *testing.T) {
-	const reads = "/v1/items /v1/items/{id} /v1/items/{id}/notes /v1/items/search /v1/users/me /v1/users/{id}/items " +
+	const reads = "/v1/items /v1/items/{id} /v1/items/{id}/notes /v1/items/search /v1/users/me " +
+		"/v1/users/{id}/items " +
 		"/v1/cart /v1/repos/{owner} /v1/repos/{owner}/{repo}/issues /v1/npcs /v1/entries/{id}"
 	r, parse := relationsOf(t, reads, "/v1/npc/generate /v1/items/{id} /v1/other")
 	for path, want := range map[string]string{
@@ -62,7 +63,8 @@ func TestRelationsFromPaths(t *testing.T) {
 		"POST /v1/entries":                "",
 		"POST /v1/entry/{id}/publish":     "entries:*",
 		"POST /v1/other":                  "",
-		"POST /v1":                        "cart entries:* items items:* search npcs repos:* users:* me",
+		"POST /v1": "cart entries:* items items:* search npcs repos:* " +
+			"users:* me",
 	} {
 		method, path, _ := strings.Cut(write, " ")
 		if got := joined(r.Invalidated(method, parse(path))); got != want {
@@ -84,15 +86,26 @@ func TestNamesOfResources(t *testing.T) {
 }
 
 func TestWhatIsCommentedOutHasNoTagThatALiveWriteNames(t *testing.T) {
+	own := func(name string) Tag { return Tag{Name: "a", Holes: []string{name}} }
 	f := File{Routes: []Route{
-		{Live: true, Name: "a", Match: []string{"GET /a/{id}"}, Cache: &Cache{Scope: "private", Tags: []Tag{{Name: "a", Holes: []string{"id"}}}}},
-		{Name: "b", Match: []string{"GET /b"}, Cache: &Cache{Scope: "private", Tags: []Tag{{Name: "b"}}}},
-		{Live: true, Name: "w", Match: []string{"PUT /a/{x}"}, Invalidate: []Tag{{Name: "a", Holes: []string{"x"}}, {Name: "b"}}},
+		{
+			Live: true, Name: "a", Match: []string{"GET /a/{id}"},
+			Cache: &Cache{Scope: "private", Tags: []Tag{own("id")}},
+		},
+		{
+			Name: "b", Match: []string{"GET /b"},
+			Cache: &Cache{Scope: "private", Tags: []Tag{{Name: "b"}}},
+		},
+		{
+			Live: true, Name: "w", Match: []string{"PUT /a/{x}"},
+			Invalidate: []Tag{own("x"), {Name: "b"}},
+		},
 		{Live: true, Name: "w", Match: []string{"PUT /b"}, Invalidate: []Tag{{Name: "b"}}},
 	}}
 	got := string(f.Bytes())
 	for _, want := range []string{
-		"      - \"a:{x}\"\n    #- \"b\"\n", "  #- name: w_2\n  #  match: PUT /b\n  #  invalidate:\n  #    - \"b\"\n",
+		"      - \"a:{x}\"\n    #- \"b\"\n", "  #- name: w_2\n  #  match: PUT /b\n  #  " +
+			"invalidate:\n  #    - \"b\"\n",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s\nhas no %s", got, want)
@@ -106,7 +119,8 @@ func TestWhatIsCommentedOutHasNoTagThatALiveWriteNames(t *testing.T) {
 func TestAFileOverTheBoundsHasTheRestAsSuggestions(t *testing.T) {
 	var f File
 	for i := range maxPatterns + 5 {
-		f.Routes = append(f.Routes, Route{Live: true, Name: "r", Match: []string{"GET /r" + itoa(i)}, Cache: &Cache{Scope: "private"}})
+		f.Routes = append(f.Routes, Route{Live: true, Name: "r", Match: []string{"GET " +
+			"/r" + itoa(i)}, Cache: &Cache{Scope: "private"}})
 	}
 	f.settle()
 	if live, suggested := f.Count(); live != maxPatterns || suggested != 5 {

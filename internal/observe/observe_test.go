@@ -1,0 +1,400 @@
+package observe
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sidecar/policy"
+)
+
+// A world is an API that is observed.
+type world struct {
+	t        *testing.T
+	recorder *Recorder
+	url      string
+}
+
+func watch(t *testing.T, api http.Handler, b Bounds) *world {
+	t.Helper()
+	recorder, err := New([]byte("a secret for tests"), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(recorder.Handler(api))
+	t.Cleanup(server.Close)
+	return &world{t, recorder, server.URL}
+}
+
+// do sends a request and reads its answer. fields are "Name: value".
+func (w *world) do(method, target string, fields ...string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+target, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range fields {
+		name, value, _ := strings.Cut(f, ": ")
+		r.Header.Add(name, value)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// proposed is the file, once n requests have been observed.
+func (w *world) proposed(n int) string {
+	w.t.Helper()
+	w.await(func(seen int, _ string) bool { return seen >= n }) // a client may be faster
+	out := string(w.recorder.Propose().Bytes())
+	if _, _, err := policy.Load([]byte(out), policy.Options{File: "policies.yaml"}); err != nil {
+		w.t.Errorf("%v\n%s", err, out)
+	}
+	return out
+}
+
+// await waits for what has been observed.
+func (w *world) await(is func(seen int, full string) bool) {
+	w.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !is(w.recorder.Seen()) {
+		if time.Now().After(deadline) {
+			seen, full := w.recorder.Seen()
+			w.t.Fatalf("only %d requests were observed; full: %q", seen, full)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// route is the part of a file about one match: its comment and its lines.
+func route(t *testing.T, file, match string) string {
+	t.Helper()
+	for part := range strings.SplitSeq(file, "\n\n") {
+		if strings.Contains(part, "match: "+match+"\n") {
+			return part
+		}
+	}
+	t.Errorf("there is no %s in\n%s", match, file)
+	return ""
+}
+
+// joined is a text without the ends of lines in comments.
+func joined(s string) string { return lineOfProse.ReplaceAllString(s, " $1") }
+
+var lineOfProse = regexp.MustCompile(`\n  # (\S)`)
+
+func expect(t *testing.T, text string, want ...string) {
+	t.Helper()
+	for _, s := range want {
+		if not, ok := strings.CutPrefix(s, "!"); ok {
+			if strings.Contains(joined(text), not) {
+				t.Errorf("%q is in\n%s", not, text)
+			}
+		} else if !strings.Contains(joined(text), s) {
+			t.Errorf("%q is not in\n%s", s, text)
+		}
+	}
+}
+
+// shop is an API with some kinds of answers. A PUT of an item changes it, and a POST to /sale
+// changes all.
+func shop() http.Handler {
+	var mu sync.Mutex
+	versions, all, clock := map[string]int{}, 0, 0
+	mux := http.NewServeMux()
+	item := func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(
+			w,
+			`{"id": %q, "version": %d, "sale": %d}`,
+			r.PathValue("id"),
+			versions[r.PathValue("id")],
+			all,
+		)
+	}
+	mux.HandleFunc("GET /items/{id}", item)
+	mux.HandleFunc("PUT /items/{id}", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		versions[r.PathValue("id")]++
+	})
+	mux.HandleFunc("POST /sale", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		all++
+	})
+	mux.HandleFunc("POST /nothing", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc(
+		"POST /refused",
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) },
+	)
+	mux.HandleFunc("GET /moment", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		clock++
+		fmt.Fprintf(w, `{"moment": %d}`, clock)
+	})
+	mux.HandleFunc("GET /slowly", func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		clock++
+		fmt.Fprintf(w, `{"slowly": %d}`, clock/20)
+	})
+	mux.HandleFunc("GET /mine", func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, `{"for": %q}`, r.Header.Get("Authorization"))
+	})
+	text := func(fields ...string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			for _, f := range fields {
+				name, value, _ := strings.Cut(f, ": ")
+				w.Header().Add(name, value)
+			}
+			_, _ = w.Write([]byte(`{"always": "the same"}`))
+		}
+	}
+	mux.HandleFunc("GET /same", text())
+	mux.HandleFunc("GET /public", text("Cache-Control: public, max-age=60"))
+	mux.HandleFunc("GET /secret", text("Cache-Control: no-store"))
+	mux.HandleFunc("GET /session", text("Set-Cookie: sid=geheim; Path=/", "Set-Cookie: "+
+		"csrf_token=geheim"))
+	mux.HandleFunc("GET /form", text("Set-Cookie: csrf_token=geheim"))
+	mux.HandleFunc("GET /health", text())
+	mux.HandleFunc("GET /odd", text("Vary: *"))
+	return mux
+}
+
+func TestEvidenceAndWhatFollowsFromIt(t *testing.T) {
+	w := watch(t, shop(), DefaultBounds)
+	ask := 0
+	do := func(method, target string, fields ...string) {
+		t.Helper()
+		ask++
+		w.do(method, target, fields...)
+	}
+	for round := range 10 {
+		for id := range 4 {
+			for range 2 {
+				do("GET", fmt.Sprintf("/items/%d?token=geheim&page=1&geheim9=1", 7000+id))
+			}
+		}
+		do("PUT", "/items/7001")
+		if round%3 == 0 {
+			do("POST", "/sale?key=geheim")
+		}
+		do("POST", "/nothing")
+		do("POST", "/refused")
+		for _, path := range strings.Fields("/moment /slowly /secret /session /health /odd /none") {
+			do("GET", path)
+			do("GET", path)
+		}
+		do("GET", "/form", "Cookie: csrf_token=a")
+		for _, user := range []string{"alice", "bob"} {
+			for _, path := range []string{"/mine", "/same", "/public"} {
+				do("GET", path, "Authorization: Bearer geheim-"+user)
+			}
+		}
+		do("GET", "/mine", "Authorization: Bearer geheim-alice", "X-Vault-Token: geheim")
+	}
+	file := w.proposed(ask)
+	for _, secret := range []string{"geheim", "7001", "alice"} {
+		if strings.Contains(file, secret) {
+			t.Errorf("it tells %q:\n%s", secret, file)
+		}
+	}
+	expect(t, file, "Of the names: X-Vault-Token.", "10 requests had fields")
+	expect(t, route(t, file, "GET /items/{id}"), "\n  - name: items_id\n", "parameters: page, "+
+		"token.", "without credentials",
+		`cache: {scope: private, ttl: 10s, tags: ["items:{id|int}"]}`,
+		"Asked again with no write between, it was the same 58 of 58 times; with one, another 18 "+
+			"of 18 times, "+
+			"last after PUT /items/{id} (6), POST /sale (12).",
+		"Expected: 73 % hits")
+	expect(t, route(t, file, "PUT /items/{id}"), "\n  - name: "+
+		"items_id_put\n", `- "items:{id|int}"`, "GET /items/{id} (6)")
+	expect(t, route(t, file, "POST /sale"), "\n  - name: sale_post\n", `- "items:*"`, "was seen, "+
+		"and does not follow from its path")
+	expect(t, route(t, file, "GET /moment"), "\n  #- name: moment\n", "another each time, by "+
+		"itself")
+	expect(t, route(t, file, "GET /slowly"), "\n  #- name: slowly\n", "no write that came "+
+		"through here")
+	expect(t, route(t, file, "GET /mine"), "\n  - name: mine\n", "scope: private", "different "+
+		"answers 19 of 19 times")
+	expect(t, route(t, file, "GET /same"), "\n  - name: same\n", "scope: private, ttl: "+
+		"10s", "same answer 19 of 19 times", "Expected: 90 % hits",
+		"would have about 95 % hits")
+	expect(t, route(t, file, "GET /public"), "\n  - name: "+
+		"public\n", `cache: {scope: shared, tags: ["public"]}`, "for everybody (public)",
+		"Expected: 95 % hits")
+	expect(t, route(t, file, "GET /secret"), "\n  #- name: secret\n", "20 of 20 answers would "+
+		"not be stored (no-store")
+	expect(t, route(t, file, "GET /session"), "\n  #- name: session\n", "set a cookie "+
+		"(csrf_token, sid)")
+	expect(t, route(t, file, "GET /form"), "\n  - name: "+
+		"form\n", `set_cookie: {drop: ["csrf_token"]}`, "Expected: 90 % hits")
+	expect(t, route(t, file, "GET /health"), "\n  #- name: health\n", "It held still here")
+	expect(t, route(t, file, "GET /odd"), "\n  #- name: odd\n", "would not be stored (vary-any")
+	expect(t, file, "!/none", "!/refused", "These writes invalidate nothing above, and were not "+
+		"seen to change it: POST /nothing.")
+}
+
+// What is rarely seen is not proposed.
+func TestLittleEvidenceIsASuggestion(t *testing.T) {
+	w := watch(t, shop(), DefaultBounds)
+	for range 4 {
+		w.do("GET", "/same")
+	}
+	for i := range 30 { // each once
+		w.do("GET", fmt.Sprintf("/items/%d", i))
+	}
+	file := w.proposed(34)
+	expect(t, route(t, file, "GET /same"), "#- name: same", "too few requests")
+	expect(t, route(t, file, "GET /items/{id}"), "#- name: items_id", "seen to hold still only 0 "+
+		"times")
+	expect(t, file, "routes: []")
+}
+
+func TestAWatchEndsAtItsBounds(t *testing.T) {
+	for name, c := range map[string]struct {
+		bounds Bounds
+		seen   int
+	}{
+		"8 requests": {Bounds{8, 100, 100}, 8},
+		"3 paths":    {Bounds{100, 3, 100}, 3},
+		"4 callers":  {Bounds{100, 100, 4}, 4},
+	} {
+		w := watch(t, shop(), c.bounds)
+		for i := range 20 {
+			w.do(
+				"GET",
+				fmt.Sprintf("/items/%d", i%(2*c.bounds.Paths)),
+				fmt.Sprintf("Authorization: Bearer %d", i%(2*c.bounds.Callers)),
+			)
+		}
+		w.await(func(_ int, full string) bool { return full != "" })
+		if seen, full := w.recorder.Seen(); seen != c.seen || full != "the bound of "+name {
+			t.Errorf("%s: %d were observed, and then %q", name, seen, full)
+		}
+		expect(t, w.proposed(0), "# Not all traffic was observed: the bound of "+name+" was "+
+			"reached.")
+	}
+}
+
+func TestALongPathIsNotObserved(t *testing.T) {
+	w := watch(t, shop(), DefaultBounds)
+	w.do("GET", "/"+strings.Repeat("a", maxPath))
+	w.do("GET", "/same")
+	if seen := w.proposed(1); strings.Contains(seen, "aaa") || !strings.Contains(seen, "1 "+
+		"request with paths over 512 bytes") {
+		t.Error(seen)
+	}
+}
+
+// An answer passes as it comes, and what its handler can do it can do through the observer.
+func TestAnswersPassAsTheyCome(t *testing.T) {
+	next := make(chan struct{})
+	w := watch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/switch" {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: "+
+				"Upgrade\r\nUpgrade: x\r\n\r\n")
+			return
+		}
+		w.Header().Set("Link", "</a>")
+		w.WriteHeader(http.StatusEarlyHints)
+		_, _ = io.WriteString(w, "first\n")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-next:
+		case <-r.Context().Done():
+		}
+		_, _ = io.WriteString(w, "second\n")
+	}), DefaultBounds)
+	resp, err := http.Get(w.url + "/stream")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body := bufio.NewReader(resp.Body)
+	if line, err := body.ReadString('\n'); line != "first\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	close(next)
+	if line, err := body.ReadString('\n'); line != "second\n" || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%d %q, %v", resp.StatusCode, line, err)
+	}
+	w.do("GET", "/switch")
+	w.proposed(1)
+}
+
+// A client that leaves has seen no answer; a write of its may have been done.
+func TestWhatABrokenRequestTells(t *testing.T) {
+	var broken atomic.Bool
+	api := shop()
+	w := watch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.ServeHTTP(w, r)
+		if broken.Load() {
+			panic(http.ErrAbortHandler)
+		}
+	}), DefaultBounds)
+	breaks := func(method, path string) {
+		broken.Store(true)
+		defer broken.Store(false)
+		r, err := http.NewRequestWithContext(t.Context(), method, w.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			_ = resp.Body.Close()
+		}
+	}
+	for range 4 {
+		for range 4 {
+			w.do("GET", "/items/1")
+		}
+		breaks("GET", "/items/1")
+		breaks("PUT", "/items/1")
+	}
+	file := w.proposed(20)
+	expect(t, route(t, file, "GET /items/{id}"), "16 GETs", "last after PUT /items/{id} (3)")
+	expect(t, route(t, file, "PUT /items/{id}"), "4 requests")
+}
+
+// Many at once change nothing in what is counted.
+func TestRequestsAtOnce(t *testing.T) {
+	w := watch(t, shop(), DefaultBounds)
+	var clients sync.WaitGroup
+	for c := range 8 {
+		clients.Go(func() {
+			for range 30 {
+				w.do("GET", "/same", fmt.Sprintf("Authorization: Bearer %d", c))
+			}
+		})
+	}
+	clients.Wait()
+	file := w.proposed(240)
+	expect(t, file, "240 requests in ")
+	m := regexp.MustCompile(`by 8 callers\.\n.*the same (\d+) of (\d+) times`).
+		FindStringSubmatch(route(t, file, "GET /same"))
+	if m == nil || m[1] != "232" || m[2] != "232" {
+		t.Errorf("%s", file)
+	}
+}

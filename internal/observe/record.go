@@ -1,0 +1,453 @@
+// Package observe watches the traffic of an API and proposes policies for it: the routes, for whom
+// an answer is and how long it holds, and the reads that each write changes.
+//
+// One request by file names: record takes down what a request was, without its content: a digest
+// of the answer, and the decision of package httpcache. When the watch is over, template infers
+// routes from the paths, series compares the answers to equal requests, effect finds the writes
+// that changed them, simulate plays the traffic through a cache, and report writes it down.
+package observe
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash/maphash"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sidecar/cachekeys"
+	"sidecar/internal/caller"
+	"sidecar/internal/httpcache"
+	"sidecar/internal/httpfield"
+	"sidecar/internal/reason"
+)
+
+// Bounds of what is kept of the traffic: by default at most some 70 MiB. When one is reached, the
+// rest of the traffic passes unobserved: to leave out single requests would falsify all that is
+// inferred.
+type Bounds struct {
+	Events  int // requests
+	Paths   int // distinct ones
+	Callers int // distinct ones
+}
+
+// DefaultBounds are those of the command.
+var DefaultBounds = Bounds{Events: 200_000, Paths: 20_000, Callers: 20_000}
+
+// Bounds of single values.
+const (
+	maxPath  = 512     // bytes of a path that is observed
+	maxNames = 20      // names of parameters, of cookies, of fields, of one route
+	maxBody  = 1 << 20 // the default max_body
+)
+
+// A Recorder observes requests. It is safe for concurrent use.
+type Recorder struct {
+	bounds   Bounds
+	identify *caller.Identifier
+	seed     maphash.Seed
+	began    time.Time
+	odd      atomic.Int64 // requests that are not observed, for their target
+
+	mu      sync.Mutex
+	ended   time.Duration // of the watch; 0: it goes on
+	full    string        // the bound that was reached
+	events  []event
+	paths   map[string]int32
+	callers map[string]int32
+	names   map[int32]*pathNames // by path
+	fields  map[string]bool      // names of fields that say who is asking, and are not declared
+}
+
+// pathNames are names that the requests to a path and their answers have.
+type pathNames struct{ params, cookies map[string]bool }
+
+// An event is one request.
+type event struct {
+	start, head, end time.Duration // since the watch began; head is that of the answer's head
+	path             int32
+	caller           int32 // anonymous, unclear or a number
+	method           string
+	status           int
+	query            uint64 // of authority and query
+	variant          uint64 // of the request fields that the answer varies on
+	digest           digest // of the answer; zero: it is not known
+	private, shared  fate
+	public           bool // the answer itself says that it is for everybody
+	drops            bool // it sets cookies that no caller is told by, and is stored without them
+	brings           bool // the request has cookies of these names
+}
+
+// Callers that have no number.
+const (
+	anonymous int32 = -1 // without credentials
+	unclear   int32 = -2 // the cache would be bypassed
+)
+
+type digest [16]byte
+
+// A fate says what a cache would make of an answer.
+type fate struct {
+	store bool
+	why   reason.Reason // not stored
+	life  time.Duration // stated by the answer; unstated: the policy decides
+}
+
+// unstated marks a lifetime that the answer does not state. No answer states this one.
+const unstated = 1000*time.Hour + 1
+
+// New begins a watch. secret makes the digests of callers.
+func New(secret []byte, b Bounds) (*Recorder, error) {
+	identify, err := caller.New(caller.Default(), func() []byte { return secret })
+	if err != nil {
+		return nil, err
+	}
+	return &Recorder{
+		bounds: b, identify: identify, seed: maphash.MakeSeed(), began: time.Now(),
+		paths: map[string]int32{}, callers: map[string]int32{}, names: map[int32]*pathNames{},
+		fields: map[string]bool{},
+	}, nil
+}
+
+// Stop ends the watch. Requests in flight are left out.
+func (r *Recorder) Stop() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended == 0 {
+		r.ended = max(time.Since(r.began), 1)
+	}
+}
+
+// Seen is how many requests have been observed, and the bound that ended the watch; "" if none
+// did.
+func (r *Recorder) Seen() (requests int, full string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.events), r.full
+}
+
+// Handler is next with each request observed. next must look for what its ResponseWriter can do by
+// http.ResponseController.
+func (r *Recorder) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		path, query, _, ok := httpfield.SplitTarget(req.RequestURI)
+		if !ok || len(path) > maxPath || !strings.HasPrefix(path, "/") {
+			r.odd.Add(1)
+			next.ServeHTTP(w, req)
+			return
+		}
+		o := &observed{
+			ResponseWriter: w,
+			recorder:       r,
+			request:        req,
+			path:           path,
+			query:          query,
+			hash:           sha256.New(),
+			start:          time.Now(),
+		}
+		o.who = r.identify.IdentifyRequest(o.view(), o.start)
+		defer o.finish()
+		next.ServeHTTP(o, req)
+		o.whole = true
+	})
+}
+
+// observed is a ResponseWriter that digests the answer as it passes.
+type observed struct {
+	http.ResponseWriter
+	recorder    *Recorder
+	request     *http.Request
+	path, query string
+	who         caller.Caller
+	start, head time.Time
+	status      int
+	bytes       int64
+	whole       bool // the handler returned
+	hash        interface {
+		Write([]byte) (int, error)
+		Sum([]byte) []byte
+	}
+
+	variant         uint64
+	private, shared fate
+	public          bool
+	drops, brings   bool
+	cookies         []string // names of those that the answer sets
+}
+
+// Unwrap is for http.ResponseController.
+func (o *observed) Unwrap() http.ResponseWriter { return o.ResponseWriter }
+
+// WriteHeader implements http.ResponseWriter.
+func (o *observed) WriteHeader(status int) {
+	if o.status == 0 && (status >= 200 || status == http.StatusSwitchingProtocols) {
+		o.judge(status)
+	}
+	o.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements io.Writer.
+func (o *observed) Write(b []byte) (int, error) {
+	if o.status == 0 {
+		o.WriteHeader(http.StatusOK)
+	}
+	n, err := o.ResponseWriter.Write(b)
+	o.bytes += int64(n)
+	_, _ = o.hash.Write(b[:n]) // a hash takes everything
+	return n, err
+}
+
+// view is the request as the rules see it.
+func (o *observed) view() httpfield.Request {
+	r := o.request
+	return httpfield.Request{
+		Method: r.Method, Authority: r.Host, Path: o.path, Query: o.query,
+		Fields:  httpfield.Header(r.Header),
+		HasBody: r.ContentLength != 0 || len(r.TransferEncoding) > 0,
+	}
+}
+
+// judge asks the rules of caches about the answer's head.
+func (o *observed) judge(status int) {
+	o.status, o.head = status, time.Now()
+	if o.request.Method != http.MethodGet {
+		return
+	}
+	fields := httpfield.Header(o.Header())
+	if names, every := httpcache.VaryNames(fields); !every {
+		o.variant = o.recorder.variantOf(names, o.request.Header)
+	}
+	cc := httpfield.ParseCacheControl(fields.Values("Cache-Control"))
+	o.public = cc.Public || cc.SMaxAge.Set
+	anySet := o.setCookies(fields)
+	o.private = o.fate(
+		status,
+		fields,
+		o.who.Anonymous,
+	) // who bring no credentials share their answers
+	o.shared = o.fate(status, fields, true)
+	if anySet && !o.drops {
+		o.private, o.shared = o.private.unless(reason.SetCookie), o.shared.unless(reason.SetCookie)
+	}
+}
+
+// unless is a fate that a reason makes one of not being stored.
+func (f fate) unless(why reason.Reason) fate {
+	if !f.store {
+		return f
+	}
+	return fate{why: why}
+}
+
+// ignored are the cookies that say nothing about the caller, by default.
+var ignored = httpfield.Names(caller.Default().IgnoreCookies)
+
+// setCookies notes the cookies that the answer sets.
+func (o *observed) setCookies(fields httpfield.Fields) (any bool) {
+	lines := fields.Values("Set-Cookie")
+	o.drops, o.brings = len(lines) > 0, true
+	for _, line := range lines {
+		cookie, err := http.ParseSetCookie(line)
+		if err != nil {
+			o.drops = false
+			continue
+		}
+		o.cookies = append(o.cookies, cookie.Name)
+		o.drops = o.drops && ignored.Has(cookie.Name) && plainName.MatchString(cookie.Name)
+		if _, err := o.request.Cookie(cookie.Name); err != nil {
+			o.brings = false
+		}
+	}
+	return len(lines) > 0
+}
+
+// fate is what a private or a shared cache would make of the answer. An answer to a conditional
+// request that says that nothing has changed counts as the whole one.
+func (o *observed) fate(status int, fields httpfield.Fields, shared bool) fate {
+	if status == http.StatusNotModified {
+		status = http.StatusOK
+	}
+	rules := httpcache.Rules{Shared: shared, TTL: unstated, HasTTL: true}
+	demand := httpcache.Read(rules, o.view())
+	s := httpcache.Store(
+		rules,
+		&demand,
+		httpcache.Requester{Credentials: !o.who.Anonymous},
+		httpcache.Response{
+			Status: status, Fields: fields, RequestTime: o.start, ResponseTime: o.head,
+		},
+	)
+	f := fate{store: s.Store && status != http.StatusPartialContent, why: s.Why, life: s.Lifetime}
+	switch {
+	case f.store && f.life != unstated:
+		f.life = max(0, f.life-s.InitialAge)
+	case status == http.StatusPartialContent:
+		f.why = reason.PartialContent
+	}
+	return f
+}
+
+// finish takes the request down, also where its handler ends by a panic.
+func (o *observed) finish() {
+	r, end := o.recorder, time.Now()
+	if o.status == 0 {
+		o.status, o.head = http.StatusOK, end
+		if !o.whole {
+			o.status = http.StatusBadGateway // nobody knows what it did
+		}
+	}
+	if o.request.Method == http.MethodGet && !o.whole {
+		return // the client left
+	}
+	e := event{
+		start: o.start.Sub(
+			r.began,
+		), head: o.head.Sub(r.began), end: end.Sub(r.began), method: o.request.Method,
+		status: o.status, query: r.hash(o.request.Host, canonical(o.query)), variant: o.variant,
+		private: o.private, shared: o.shared, public: o.public,
+		drops: o.drops, brings: o.brings,
+	}
+	switch {
+	case o.bytes > maxBody:
+		e.private, e.shared = fate{why: reason.TooLarge}, fate{why: reason.TooLarge}
+	case len(o.Header()["Trailer"]) > 0:
+		e.private, e.shared = fate{why: reason.Trailers}, fate{why: reason.Trailers}
+	}
+	if o.status != http.StatusNotModified {
+		sum := o.hash.Sum(binary.BigEndian.AppendUint16(nil, uint16(o.status)))
+		whole := sha256.Sum256(sum) // the status too
+		copy(e.digest[:], whole[:])
+	}
+	r.add(e, o)
+}
+
+// canonical is a query in one order.
+func canonical(query string) string {
+	if !strings.Contains(query, "&") {
+		return query
+	}
+	parts := strings.Split(query, "&")
+	slices.SortStableFunc(parts, func(a, b string) int {
+		nameA, _, _ := strings.Cut(a, "=")
+		nameB, _, _ := strings.Cut(b, "=")
+		return strings.Compare(nameA, nameB)
+	})
+	return strings.Join(parts, "&")
+}
+
+// add keeps an event, or ends the watch where a bound is reached.
+func (r *Recorder) add(e event, o *observed) {
+	who := o.who
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended != 0 {
+		return
+	}
+	path, known := r.paths[o.path]
+	number, knownCaller := r.callers[who.ID]
+	switch {
+	case len(r.events) >= r.bounds.Events:
+		r.stopAt("requests", r.bounds.Events)
+	case !known && len(r.paths) >= r.bounds.Paths:
+		r.stopAt("paths", r.bounds.Paths)
+	case !knownCaller && len(r.callers) >= r.bounds.Callers:
+		r.stopAt("callers", r.bounds.Callers)
+	}
+	if r.ended != 0 {
+		return
+	}
+	if !known {
+		path = int32(len(r.paths))
+		r.paths[o.path] = path
+	}
+	e.path = path
+	switch {
+	case who.Bypass != "":
+		e.caller = unclear
+		r.nameFields(o.request.Header)
+	case who.Anonymous:
+		e.caller = anonymous
+	default:
+		if !knownCaller {
+			number = int32(len(r.callers))
+			r.callers[who.ID] = number
+		}
+		e.caller = number
+	}
+	if o.request.Method == http.MethodGet && o.status < 300 {
+		r.nameParts(path, o)
+	}
+	r.events = append(r.events, e)
+}
+
+func (r *Recorder) stopAt(what string, bound int) {
+	r.ended = max(time.Since(r.began), 1)
+	r.full = "the bound of " + itoa(bound) + " " + what
+}
+
+// plainName is a name that is printed. Others may be values.
+var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z_.-]{0,30}$`)
+
+// nameParts notes the names of parameters and of cookies that are set.
+func (r *Recorder) nameParts(path int32, o *observed) {
+	if o.query == "" && len(o.cookies) == 0 {
+		return
+	}
+	n := r.names[path]
+	if n == nil {
+		n = &pathNames{map[string]bool{}, map[string]bool{}}
+		r.names[path] = n
+	}
+	for part := range strings.SplitSeq(o.query, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			note(n.params, plain)
+		}
+	}
+	for _, name := range o.cookies {
+		note(n.cookies, name)
+	}
+}
+
+func note(names map[string]bool, name string) {
+	if len(names) < maxNames && plainName.MatchString(name) {
+		names[name] = true
+	}
+}
+
+// nameFields notes the fields that say who is asking, and that the default does not declare.
+func (r *Recorder) nameFields(h http.Header) {
+	for name := range h {
+		if name != "Authorization" && name != "X-Api-Key" &&
+			httpfield.Identifies(strings.ToLower(name)) {
+			note(r.fields, name)
+		}
+	}
+}
+
+// variantOf is the digest of the request fields that select an answer.
+func (r *Recorder) variantOf(names []string, h http.Header) uint64 {
+	if len(names) == 0 {
+		return 0
+	}
+	var parts []string
+	for _, v := range cachekeys.SelectVary(names, httpfield.Header(h)) {
+		parts = append(append(parts, v.Name), v.Values...)
+	}
+	return r.hash(parts...)
+}
+
+func (r *Recorder) hash(parts ...string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(r.seed)
+	for _, p := range parts {
+		_, _ = h.WriteString(p)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}

@@ -1,0 +1,96 @@
+package observe
+
+import "time"
+
+// maxAge is the default of max_age: how long an entry of unverified credentials lives.
+const maxAge = 5 * time.Minute
+
+// An outcome is what a cache would have made of the traffic of a route.
+type outcome struct {
+	total, hits, stale int
+	saved, spent       time.Duration // of the API's time, to the heads of its answers
+}
+
+func (o outcome) ratio() float64 {
+	if o.total == 0 {
+		return 0
+	}
+	return float64(o.hits) / float64(o.total)
+}
+
+// A filled entry is an answer that the cache would have.
+type filled struct {
+	start, end, expires time.Duration
+	digest              digest
+	dropped             bool // cookies that the answer set
+}
+
+// simulate plays the GETs of a route through a cache with this scope and ttl.
+func (t *traffic) simulate(r *read, shared bool, ttl time.Duration) outcome {
+	return t.play(r, shared, ttl, func(e *event) fate {
+		if shared {
+			return e.shared
+		}
+		return e.private
+	})
+}
+
+// simulateForAll is simulate for a shared cache that may store the answers to all requests.
+func (t *traffic) simulateForAll(r *read, ttl time.Duration) outcome {
+	return t.play(r, true, ttl, func(e *event) fate { return e.private })
+}
+
+func (t *traffic) play(
+	r *read,
+	shared bool,
+	ttl time.Duration,
+	fateOf func(*event) fate,
+) (o outcome) {
+	entries := map[question]filled{}
+	for _, i := range r.events {
+		e := &t.events[i]
+		o.total++
+		o.spent += e.head - e.start
+		if e.caller == unclear {
+			continue
+		}
+		q := question{e.path, e.caller, e.query, e.variant}
+		if shared {
+			q.caller = 0
+		}
+		tags := t.carries(r, e.path)
+		have, ok := entries[q]
+		if ok && have.end <= e.start && (!have.dropped || e.brings) && e.start < have.expires &&
+			!t.touches.between(tags, have.start, e.start) {
+			o.hits++
+			o.saved += e.head - e.start
+			known := have.digest != digest{} && e.digest != digest{}
+			if known && have.digest != e.digest && e.shows() &&
+				!t.touches.between(tags, e.start, e.end) {
+				o.stale++
+			}
+			continue
+		}
+		if fate := fateOf(e); fate.store {
+			entries[q] = filled{
+				e.start,
+				e.end,
+				e.end + lifetime(fate, ttl, !shared && e.caller != anonymous),
+				e.digest,
+				e.drops,
+			}
+		}
+	}
+	return o
+}
+
+func lifetime(f fate, ttl time.Duration, bounded bool) time.Duration {
+	life := f.life
+	if life == unstated {
+		life = ttl
+	}
+	if bounded {
+		life = min(life, maxAge)
+	}
+	return life
+}
