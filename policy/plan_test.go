@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/caller"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 )
@@ -468,4 +469,33 @@ func signed(t *testing.T, claims string) string {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// A plan holds for its epoch, until the token expires, and while the clock goes forward.
+func TestAPlanHoldsForItsEpochAndItsToken(t *testing.T) {
+	key := []byte("a key")
+	table, _, err := Load([]byte("version: 1\n"), Options{Secret: func() []byte { return key }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	epoch, plan := table.Epoch(), &Plan{Caller: caller.Caller{Expires: now.Add(time.Minute)}}
+	for _, tt := range []struct {
+		what string
+		plan *Plan
+		at   time.Time
+		want bool
+	}{
+		{"at once", plan, now, true},
+		{"before the token expires", plan, now.Add(time.Minute - 1), true},
+		{"when it expires", plan, now.Add(time.Minute), false},
+		{"a clock that was put back", plan, now.Add(-1), false},
+		{"without an end", new(Plan), now.Add(time.Hour), true},
+	} {
+		if got := table.Holds(tt.plan, epoch, now, tt.at); got != tt.want {
+			t.Errorf("%s: %t", tt.what, got)
+		}
+	}
+	if key = []byte("a key"); table.Holds(plan, epoch, now, now) {
+		t.Error("it outlives the secret")
+	}
 }

@@ -312,6 +312,22 @@ func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 	return plan
 }
 
+// An Epoch changes with everything that a plan depends on besides the table, the request and the
+// time.
+type Epoch = caller.Epoch
+
+// Epoch is the present one.
+func (t *Table) Epoch() Epoch { return t.identifier.Epoch() }
+
+// Holds reports whether a plan of this table, made then in this epoch, still is the plan for its
+// request.
+func (t *Table) Holds(plan *Plan, epoch Epoch, then, now time.Time) bool {
+	expires := plan.Caller.Expires
+	// without the monotonic clock: nbf and exp go by the wall clock, which may be put back
+	return t.identifier.Epoch() == epoch && !now.Round(0).Before(then.Round(0)) &&
+		(expires.IsZero() || now.Before(expires))
+}
+
 // countsAsWrite is why a request with a method that reads counts as a write; "" if its method
 // writes.
 func countsAsWrite(req httpfield.Request, a aims) reason.Reason {

@@ -77,7 +77,8 @@ func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar
 		f(&o)
 	}
 	s := &sidecar{t: t, prefix: o.prefix, redis: o.redis, done: map[string]int{}}
-	secret := func() []byte { return []byte("a key for the tests of this package") }
+	key := []byte("a key for the tests of this package")
+	secret := func() []byte { return key }
 	table, _, err := policy.Load([]byte("version: 1\n"+routes), policy.Options{
 		Secret: secret, MaxInspect: o.inspect,
 		Env: func(name string) (string, bool) { return strings.Repeat("k", 32), name == "TOKEN_SECRET" },

@@ -2,13 +2,19 @@ package proxy_test
 
 import (
 	"bufio"
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+
+	"sidecar/policy"
 	"sidecar/proxy"
 )
 
@@ -129,9 +135,10 @@ func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 	serve("GET /redis/1")
 	for _, c := range recalled {
 		lookups := s.operations("lookup")
-		got := httptest.NewRecorder()
-		if ok := p.Recall(got, requestOf(t, c.request)); ok != c.want {
-			t.Errorf("%q: %v", c.request, ok)
+		got, again, r := httptest.NewRecorder(), httptest.NewRecorder(), requestOf(t, c.request)
+		keep, ok := p.Recall(got, r, nil)
+		if ok != c.want || (keep != nil) != ok {
+			t.Errorf("%q: %v, and keeps %v", c.request, ok, keep)
 		} else if s.operations("lookup") != lookups {
 			t.Errorf("%q asks Redis", c.request)
 		}
@@ -152,5 +159,67 @@ func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 		if got.Header().Get("Age") == "" {
 			t.Errorf("%q: no Age", c.request)
 		}
+		if kept, ok := p.Recall(again, r, keep); !ok || kept != keep {
+			t.Errorf("%q is planned anew for its second time: %v", c.request, ok)
+		}
+		status, fields, body = told(again)
+		if status != wantStatus || body != wantBody || !reflect.DeepEqual(fields, wantFields) {
+			t.Errorf("%q, for the second time: %d %q %q, want\n%d %q %q", c.request, status, fields,
+				body, wantStatus, wantFields, wantBody)
+		}
 	}
+}
+
+// A plan that is kept with a connection holds for as long as the policies, the keys and the token
+// that it was made from.
+func TestAKeptPlanHoldsNoLongerThanItsPremises(t *testing.T) {
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		_, _ = w.Write([]byte(r.Header.Get("Authorization")))
+	})
+	var p *proxy.Proxy
+	start(t, b, "caller: {jwt: {secret_env: TOKEN_SECRET, algorithms: [HS256]}}\n"+
+		"routes: [{match: GET /held, cache: {scope: private, ttl: 1h, memory: 1h}}]",
+		func(o *setup) {
+			o.wrap = func(h http.Handler) http.Handler { p = h.(*proxy.Proxy); return h }
+		})
+	end := time.Now().Add(4 * time.Second).Truncate(time.Second)
+	r := requestOf(t, "GET /held")
+	r.Header.Set("Authorization", bearer(t, end))
+	var keep any
+	recalls := func(kept any) (ok bool) {
+		keep, ok = p.Recall(httptest.NewRecorder(), r, kept)
+		return ok
+	}
+	await(t, "memory has the answer", func() bool {
+		p.ServeHTTP(httptest.NewRecorder(), r.Clone(t.Context()))
+		return recalls(nil)
+	})
+	first, table := keep, p.Table
+	if !recalls(first) || keep != first {
+		t.Error("it is planned anew without a reason")
+	}
+	other, _, err := policy.Load([]byte("version: 1"), policy.Options{
+		Secret: func() []byte { return []byte("a key") },
+	})
+	check(t, err)
+	p.Table = func() *policy.Table { return other }
+	if recalls(first) {
+		t.Error("it is answered though the policies have changed")
+	}
+	p.Table = table
+	await(t, "the token has expired", func() bool { return !time.Now().Before(end) })
+	if recalls(first) {
+		t.Error("it is answered though the token has expired")
+	}
+}
+
+// bearer is an Authorization with a token under TOKEN_SECRET.
+func bearer(t *testing.T, expires time.Time) string {
+	t.Helper()
+	key := jose.SigningKey{Algorithm: jose.HS256, Key: bytes.Repeat([]byte("k"), 32)}
+	signer, err := jose.NewSigner(key, nil)
+	check(t, err)
+	token, err := jwt.Signed(signer).Claims(jwt.Claims{Expiry: jwt.NewNumericDate(expires)}).Serialize()
+	check(t, err)
+	return "Bearer " + token
 }

@@ -25,6 +25,7 @@ type conn struct {
 	idle   atomic.Bool  // net/http waits for the next request, and nothing was read since
 	phase  atomic.Int32 // served, answering or leaving
 	remote string       // the client's address, once it is known
+	last   lastHead     // of the reading goroutine
 
 	writeBy   atomic.Int64 // the write deadline in Unix nanoseconds; 0: none is set
 	ownWrites atomic.Bool  // the server has set a write deadline of its own

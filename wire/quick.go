@@ -18,8 +18,10 @@ type Quick struct {
 	// read of the request, and only saves work.
 	May func(target string) bool
 	// Answer answers a request whole, or reports false and has done nothing. The answer is sent
-	// when it returns.
-	Answer func(w http.ResponseWriter, r *http.Request) bool
+	// when it returns. It must not change r. The value to keep comes back as kept, with the same
+	// r, for the connection's next plain request if that has the very same head. Otherwise kept
+	// is nil.
+	Answer func(w http.ResponseWriter, r *http.Request, kept any) (keep any, ok bool)
 	Idle   time.Duration // how long a connection may wait for its next request: IdleTimeout
 }
 
@@ -73,11 +75,18 @@ func (c *conn) answerAll(p []byte, n int) (left int, err error) {
 // answer answers the request at the beginning of p. used is 0 where it does not.
 func (c *conn) answer(p []byte) (used int, err error) {
 	end := bytes.Index(p, []byte("\r\n\r\n"))
-	if end < 0 || !c.quick.May(targetOf(p)) {
+	if end < 0 {
 		return 0, nil
 	}
-	r, ok := c.plainRequest(string(p[:end+2]))
-	if !ok || !c.phase.CompareAndSwap(served, answering) {
+	head := p[:end+4]
+	r, kept := c.last.of(head)
+	if r == nil {
+		if !c.quick.May(targetOf(head)) {
+			return 0, nil
+		}
+		r, _ = c.plainRequest(string(p[:end+2]))
+	}
+	if r == nil || !c.phase.CompareAndSwap(served, answering) {
 		return 0, nil
 	}
 	w := quickWriters.Get().(*quickWriter)
@@ -90,12 +99,45 @@ func (c *conn) answer(p []byte) (used int, err error) {
 			c.listener.late.Add(-1)
 		}
 	}()
-	if !c.quick.Answer(w, r) {
+	keep, ok := c.quick.Answer(w, r, kept)
+	if !ok {
 		return 0, nil
 	}
+	c.last.keep(head, r, keep)
 	c.listener.answered.Add(1)
 	if err = w.flush(); err == nil && w.last {
 		err = io.EOF
 	}
 	return end + 4, err
+}
+
+// A lastHead is the request that a connection answered last, for a client that sends the very same
+// one again, as one that polls does.
+type lastHead struct {
+	head    []byte
+	request *http.Request
+	kept    any
+}
+
+// maxKept is how long a head may be that is kept for its next time, in bytes.
+const maxKept = 2 << 10
+
+// of returns the request that was read from the same head, and its value; nil if it is another one.
+func (l *lastHead) of(head []byte) (r *http.Request, kept any) {
+	if !bytes.Equal(l.head, head) {
+		return nil, nil
+	}
+	return l.request, l.kept
+}
+
+// keep keeps the request of a head with its value, or nothing if there is none.
+func (l *lastHead) keep(head []byte, r *http.Request, value any) {
+	if value == nil || len(head) > maxKept {
+		*l = lastHead{}
+		return
+	}
+	if l.request != r {
+		l.head = append(l.head[:0], head...)
+	}
+	l.request, l.kept = r, value
 }

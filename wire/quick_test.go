@@ -57,13 +57,13 @@ func quick(answer http.HandlerFunc) *wire.Quick {
 	return &wire.Quick{
 		Idle: time.Minute,
 		May:  func(target string) bool { return strings.HasPrefix(target, "/q") || strings.HasPrefix(target, "/n") },
-		Answer: func(w http.ResponseWriter, r *http.Request) bool {
+		Answer: func(w http.ResponseWriter, r *http.Request, _ any) (any, bool) {
 			if !strings.HasPrefix(r.RequestURI, "/q") {
 				w.Header().Set("X-Left", "behind")
-				return false
+				return nil, false
 			}
 			answer(w, r)
-			return true
+			return "kept", true
 		},
 	}
 }
@@ -383,6 +383,57 @@ func TestALastAnswerEndsTheConnection(t *testing.T) {
 	c.answerTo(t, "GET")
 	if s.own.Answered() != 1 || !c.ended() {
 		t.Errorf("%d answers, and the connection stays", s.own.Answered())
+	}
+}
+
+// What is kept with an answer comes back with the same head on the same connection, and with
+// nothing else.
+func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
+	type ask struct {
+		r    *http.Request
+		kept any
+	}
+	asked := make(chan ask, 1)
+	n := 0
+	q := quick(tell)
+	answer := q.Answer
+	q.Answer = func(w http.ResponseWriter, r *http.Request, kept any) (any, bool) {
+		asked <- ask{r, kept}
+		_, ok := answer(w, r, nil)
+		if n++; !ok || strings.HasPrefix(r.RequestURI, "/q/none") {
+			return nil, ok
+		}
+		return n, ok
+	}
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell)
+	c, other := s.used(t), s.used(t)
+	const head = "GET /q/1 HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n\r\n"
+	var last *http.Request
+	for _, step := range []struct {
+		what, head string
+		on         *client
+		kept       any
+		same       bool // the request is the last one
+	}{
+		{"the first time", head, c, nil, false},
+		{"the second time", head, c, 1, true},
+		{"the third time", head, c, 2, true},
+		{"another connection", head, other, nil, false},
+		{"another value", strings.Replace(head, "1\r\n\r", "2\r\n\r", 1), c, nil, false},
+		{"the first value", head, c, nil, false},
+		{"one more field", head[:len(head)-2] + "X-B: 1\r\n\r\n", c, nil, false},
+		{"nothing is kept", strings.Replace(head, "/q/1", "/q/none", 1), c, nil, false},
+		{"nothing was kept", strings.Replace(head, "/q/1", "/q/none", 1), c, nil, false},
+		{"a long head", strings.Replace(head, "X-A: 1", "X-A: "+strings.Repeat("1", 2048), 1), c, nil, false},
+		{"it is not kept", strings.Replace(head, "X-A: 1", "X-A: "+strings.Repeat("1", 2048), 1), c, nil, false},
+	} {
+		step.on.send(t, step.head)
+		got := <-asked
+		step.on.answerTo(t, "GET")
+		if got.kept != step.kept || (got.r == last) != step.same {
+			t.Errorf("%s: kept is %v, the same request: %t", step.what, got.kept, got.r == last)
+		}
+		last = got.r
 	}
 }
 

@@ -47,6 +47,24 @@ func (i *Identifier) Run(ctx context.Context) {
 	}
 }
 
+// An Epoch is the secret and the keys by which callers are identified. It is comparable: two are
+// equal if neither was replaced in between.
+type Epoch struct {
+	secret *byte
+	keys   *keySet
+}
+
+// Epoch is the present one.
+func (i *Identifier) Epoch() (e Epoch) {
+	if secret := i.secret(); len(secret) > 0 {
+		e.secret = &secret[0]
+	}
+	if i.tokens != nil {
+		e.keys = i.tokens.keys.Load()
+	}
+	return e
+}
+
 // MaxAge limits the lifetime of entries filled with unverified credentials.
 func (i *Identifier) MaxAge() time.Duration { return i.config.MaxAge }
 

@@ -146,6 +146,24 @@ func TestWhatFormerKeysVerifiedIsForgottenAtOnce(t *testing.T) {
 	}
 }
 
+// What depends on the keys, or on the secret, can be kept for an epoch.
+func TestAnEpochEndsWithTheKeysAndWithTheSecret(t *testing.T) {
+	secret := []byte("secret")
+	i := &Identifier{secret: func() []byte { return secret }, tokens: verifierOf(t, "first")}
+	first := i.Epoch()
+	if i.Epoch() != first {
+		t.Error("it ends without a reason")
+	}
+	i.tokens.use([]jose.JSONWebKey{{Key: padded([]byte("second"))}})
+	second := i.Epoch()
+	if second == first {
+		t.Error("it outlives the keys")
+	}
+	if secret = []byte("secret"); i.Epoch() == second {
+		t.Error("it outlives the secret")
+	}
+}
+
 // Policies that are loaded anew have keys and memory of their own.
 func TestVerifiersShareNoTokens(t *testing.T) {
 	token := signed([]byte("secret"), `{"iss":"game"}`)
