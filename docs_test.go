@@ -184,7 +184,8 @@ func anchors(text string) []string {
 func TestTheDocsNameOnlyVariablesThatExist(t *testing.T) {
 	// Variables of the examples, the tests and the Makefile.
 	known := map[string]bool{
-		"JWT_SECRET": true, "CLEANUP_TOKEN": true, "CHECK_SEED": true, "CHECK_OPS": true, "CHECK_JOBS": true,
+		"JWT_SECRET": true, "CLEANUP_TOKEN": true,
+		"CHECK_SEED": true, "CHECK_OPS": true, "CHECK_JOBS": true,
 		"GAME_ADDR": true, "GAME_DB": true, "GAME_DELAY_MIN": true, "GAME_DELAY_MAX": true,
 		"GAME_H2C": true, "GAME_ORIGIN": true, "NPC_DELAY": true, "RATE_LIMIT": true,
 		"ACCESS_TOKEN_TTL": true, "PASSWORD_COST": true,

@@ -118,7 +118,9 @@ func TestAWithdrawnJobIsSentOnWithItsIDAsKey(t *testing.T) {
 			redis := redisd.Start(t)
 			f := newFront(t, redis, nil, nil)
 			f.accept(alice) // a connection and the scripts are there
-			f.then = map[string]func(){"job-admit": func() { redis.Freeze(); time.AfterFunc(time.Second, redis.Thaw) }}
+			f.awaitOperation("job-confirm")
+			redis.Freeze()
+			time.AfterFunc(time.Second, redis.Thaw)
 			fields := []string{alice}
 			if key != "" {
 				fields = append(fields, "Idempotency-Key: "+key)

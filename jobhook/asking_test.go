@@ -68,6 +68,19 @@ func (f *front) await(path string, fields ...string) (doc statusDocument) {
 	return doc
 }
 
+// awaitOperation waits until there was one of that name.
+func (f *front) awaitOperation(name string) {
+	f.t.Helper()
+	proc.Await(f.t, 20*time.Second, func() error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !slices.Contains(f.ops, name) {
+			return fmt.Errorf("no %s yet", name)
+		}
+		return nil
+	})
+}
+
 // operations are those of Redis while do runs.
 func (f *front) operations(do func()) []string {
 	f.mu.Lock()

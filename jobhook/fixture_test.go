@@ -48,8 +48,7 @@ type front struct {
 	why      reason.Reason
 	failures int
 	mu       sync.Mutex
-	ops      []string          // of Redis
-	then     map[string]func() // is called after the operation of that name
+	ops      []string // of Redis
 }
 
 // newFront returns a hook on r before an API that answers as handler does; without one no worker
@@ -65,9 +64,6 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.ops = append(f.ops, op)
-		if then := f.then[op]; then != nil {
-			then()
-		}
 	})
 	o := jobs.Options{Redis: conn, Names: f.names, Prefix: redisd.Prefix(t), Sealer: sealer, Plan: table.Plan, Invalidator: nothing{},
 		Queues: map[string]int{"default": 1}, Log: slog.New(slog.DiscardHandler)}

@@ -17,6 +17,7 @@ import (
 func TestAStrangerGetsTheSameAnswerByTheSameOperationsAsForNoJob(t *testing.T) {
 	f := newFront(t, shared, nil, nil)
 	path := f.accept(alice)
+	f.awaitOperation("job-confirm") // nothing else is under way then
 	none := "/_jobs/AAAAAAAAAAAAAAAAAAAAAA"
 	for _, suffix := range []string{"", "/result"} {
 		for name, who := range map[string][]string{

@@ -26,31 +26,43 @@ const (
 	placeDoubt    = time.Minute // how old the place of a job without a record is at least
 )
 
+// room says whether a scope has room for a job, or the job is in it, and takes the place. The keys
+// of a scope are its members with the time when they end, and their sizes, with the sum of these
+// under "sum". A most of 0 members is no bound.
+const room = `
+local function room(members, sizes, now, job, size, most, bytes)
+	for _, id in ipairs(redis.call('ZRANGEBYSCORE', members, '-inf', now, 'LIMIT', 0, 100)) do
+		redis.call('ZREM', members, id)
+		redis.call('HINCRBY', sizes, 'sum', -(redis.call('HGET', sizes, id) or 0))
+		redis.call('HDEL', sizes, id)
+	end
+	local sum = tonumber(redis.call('HGET', sizes, 'sum') or 0)
+	most = tonumber(most)
+	return redis.call('ZSCORE', members, job) or
+		(most == 0 or redis.call('ZCARD', members) < most) and sum + size <= tonumber(bytes)
+end
+local function take(members, sizes, job, size, till)
+	if redis.call('ZSCORE', members, job) then
+		return
+	end
+	redis.call('ZADD', members, till, job)
+	redis.call('HSET', sizes, job, size)
+	redis.call('HINCRBY', sizes, 'sum', size)
+	redis.call('PEXPIREAT', members, till)
+	redis.call('PEXPIREAT', sizes, till)
+end
+`
+
 // placeScript takes a place.
 //
-// KEYS the members with the time when they end, their sizes and under "sum" the sum of these;
-// ARGV[1] now; ARGV[2] when the place ends by itself; ARGV[3] the job; ARGV[4] its size; ARGV[5]
-// the most members, 0 for no bound; ARGV[6] the most bytes.
+// KEYS of the scope; ARGV[1] now; ARGV[2] when the place ends by itself; ARGV[3] the job; ARGV[4]
+// its size; ARGV[5] the most members; ARGV[6] the most bytes.
 // Returns 1 if the job has a place now, else 0.
-var placeScript = redis.NewScript(`
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, 100)) do
-	redis.call('ZREM', KEYS[1], id)
-	redis.call('HINCRBY', KEYS[2], 'sum', -(redis.call('HGET', KEYS[2], id) or 0))
-	redis.call('HDEL', KEYS[2], id)
-end
-if redis.call('ZSCORE', KEYS[1], ARGV[3]) then
-	return 1
-end
-local bytes = tonumber(redis.call('HGET', KEYS[2], 'sum') or 0)
-local most = tonumber(ARGV[5])
-if most > 0 and redis.call('ZCARD', KEYS[1]) >= most or bytes + ARGV[4] > tonumber(ARGV[6]) then
+var placeScript = redis.NewScript(room + `
+if not room(KEYS[1], KEYS[2], ARGV[1], ARGV[3], ARGV[4], ARGV[5], ARGV[6]) then
 	return 0
 end
-redis.call('ZADD', KEYS[1], ARGV[2], ARGV[3])
-redis.call('HSET', KEYS[2], ARGV[3], ARGV[4])
-redis.call('HINCRBY', KEYS[2], 'sum', ARGV[4])
-redis.call('PEXPIREAT', KEYS[1], ARGV[2])
-redis.call('PEXPIREAT', KEYS[2], ARGV[2])
+take(KEYS[1], KEYS[2], ARGV[3], ARGV[4], ARGV[2])
 return 1`)
 
 // leaveScript gives a place back. KEYS as above; ARGV[1] the job.
@@ -86,11 +98,7 @@ func (j *Jobs) admit(ctx context.Context, b *redisconn.Budget, s Submission, id 
 func (j *Jobs) place(ctx context.Context, b *redisconn.Budget, s Submission, id string, size int) (full int, err error) {
 	now := time.Now()
 	end := now.Add(pendingLife).UnixMilli()
-	room := 4 * s.Job.MaxBody
-	limits := [2][2]int64{
-		{int64(s.Job.MaxPending), max(maxPendingBytes, room)},
-		{int64(s.Job.MaxPendingPerCaller), max(maxPendingCallerBytes, room)},
-	}
+	limits := s.limits()
 	scopes := scopesOf(s.Route, s.Owner)
 	var calls []redisconn.Call
 	for i, d := range scopes {
@@ -108,9 +116,18 @@ func (j *Jobs) place(ctx context.Context, b *redisconn.Budget, s Submission, id 
 		return err
 	})
 	if err != nil || full >= 0 {
-		j.leave(s.Route, s.Owner, id)
+		j.leaveLater(s.Route, s.Owner, id)
 	}
 	return full, err
+}
+
+// limits are the most members and bytes in each scope.
+func (s Submission) limits() [2][2]int64 {
+	four := 4 * s.Job.MaxBody
+	return [2][2]int64{
+		{int64(s.Job.MaxPending), max(maxPendingBytes, four)},
+		{int64(s.Job.MaxPendingPerCaller), max(maxPendingCallerBytes, four)},
+	}
 }
 
 func (j *Jobs) placeKeys(d cachekeys.Digest) []string {
@@ -118,17 +135,24 @@ func (j *Jobs) placeKeys(d cachekeys.Digest) []string {
 }
 
 // leave gives the places of a job back, now or when Redis answers again.
-func (j *Jobs) leave(route, caller, id string) {
+func (j *Jobs) leave(route, caller, id string) { j.soon(j.leaving(route, caller, id)) }
+
+// leaveLater is leave for a client that waits: Redis may not answer.
+func (j *Jobs) leaveLater(route, caller, id string) {
+	j.mender.add(mending{try: j.leaving(route, caller, id)})
+}
+
+func (j *Jobs) leaving(route, caller, id string) func(context.Context, Redis) error {
 	var calls []redisconn.Call
 	for _, d := range scopesOf(route, caller) {
 		calls = append(calls, redisconn.Call{Script: leaveScript, Keys: j.placeKeys(d), Args: []any{id}})
 	}
-	j.soon(func(ctx context.Context, via Redis) error {
+	return func(ctx context.Context, via Redis) error {
 		return via.Do(ctx, nil, "job-leave", func(ctx context.Context, c redis.UniversalClient) error {
 			_, err := redisconn.Run(ctx, c, calls)
 			return err
 		})
-	})
+	}
 }
 
 // soon tries once, and leaves the rest to the mender. Where that has no room it is not done.

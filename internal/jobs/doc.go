@@ -13,11 +13,30 @@
 //
 // # One execution
 //
-// A job begins in two steps: the task is enqueued, then the record is created if there is none. A
-// worker runs no task without a record. To give a job up is to create a record that says
-// "withdrawn". Only one of the two records can be created, so "it runs" and "it does not run"
-// exclude each other, in any order in which a frozen Redis executes the commands later. The
-// outcomes of the two steps, and the consequence for the request:
+// A submission is one script. It takes the job's places, lets the Idempotency-Key lead to the job,
+// adds the task by asynq's own script, and creates the record: all of it, or nothing. The record
+// is unconfirmed, and no worker runs it. When the submission has the answer, its client gets the
+// 202, and the job is confirmed, which is repeated until it is certain. A submission without an
+// answer withdraws the job. That works only as long as the job is unconfirmed, and leaves a record
+// that says "withdrawn". A script that arrives later than that does nothing.
+//
+//	the script       the request
+//	made the job     becomes a job
+//	did not          goes to the backend at once
+//	not known        goes to the backend at once, with the job's id as Idempotency-Key; the job is
+//	                 withdrawn
+//
+// A job whose submission died before it was confirmed runs when workers have looked at it for a
+// minute. A submission that lives has confirmed or withdrawn it by then, unless Redis could be
+// reached from other sidecars for that minute and not from its own. Only then is a request sent
+// twice for this, with one key.
+//
+// In Cluster a script has keys of one slot only, and a job begins in two steps: the task is
+// enqueued, then the record is created if there is none. A worker runs no task without a record. To
+// give a job up is to create a record that says "withdrawn". Only one of the two records can be
+// created, so "it runs" and "it does not run" exclude each other, in any order in which a frozen
+// Redis executes the commands later. The outcomes of the two steps, and the consequence for the
+// request:
 //
 //	the task      the record     the request
 //	is enqueued   is created     becomes a job
@@ -56,8 +75,8 @@
 // # An attempt that the submission makes
 //
 // Where the client waits for the backend's own answer, the submission makes the first attempt
-// itself (local.go). The steps are the same two. The task is enqueued for a time when the attempt
-// is over, and the record is created as one whose first attempt has begun. If the process dies, the
+// itself (local.go). The task is enqueued for a time when the attempt is over, and the record is
+// created as one whose first attempt has begun. If the process dies, the
 // task runs then. Else the end of the attempt takes it back:
 //
 //	the client            the attempt           the job

@@ -110,16 +110,24 @@ func neverSent(err error) bool {
 
 // traced is a client that reports the fate of a script to the tracer in the command's context.
 // asynq sends one script for each operation: by its digest first and, if Redis does not know the
-// digest, in full.
+// digest, in full. A joined part in the context joins it.
 type traced struct{ redis.UniversalClient }
 
 // EvalSha implements redis.Scripter.
 func (c traced) EvalSha(ctx context.Context, sha string, keys []string, args ...any) *redis.Cmd {
+	if joinedOf(ctx) != nil {
+		cmd := redis.NewCmd(ctx)
+		cmd.SetErr(errNoScript{})
+		return cmd
+	}
 	return trace(ctx, func() *redis.Cmd { return c.UniversalClient.EvalSha(ctx, sha, keys, args...) })
 }
 
 // Eval implements redis.Scripter.
 func (c traced) Eval(ctx context.Context, script string, keys []string, args ...any) *redis.Cmd {
+	if part := joinedOf(ctx); part != nil {
+		return part.run(ctx, c, script, keys, args)
+	}
 	return trace(ctx, func() *redis.Cmd { return c.UniversalClient.Eval(ctx, script, keys, args...) })
 }
 

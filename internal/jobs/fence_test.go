@@ -73,6 +73,7 @@ func TestAPromiseIsKeptPastAnOpenBreakerAtTheEnd(t *testing.T) {
 	t.Parallel()
 	r := redisd.Start(t)
 	w := newWorld(t, r, answer(201), func(o *Options) { o.EndTimeout = 20 * time.Second })
+	w.steps = true
 	w.accept(w.submission("warm", ""))
 	w.cut.at("job-create", func() {
 		r.Freeze()

@@ -60,19 +60,28 @@ func (h hold) value() string { return h.id + " " + h.print }
 // take makes the hold, and returns the one that is there then.
 func (j *Jobs) take(ctx context.Context, b *redisconn.Budget, h hold) (hold, fate, error) {
 	var there string
-	life := h.life
-	if life == 0 {
-		life = pendingLife
-	}
 	fate, err := once(ctx, j.Redis, b, "job-hold", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		there, err = holdScript.Run(ctx, c, []string{h.key}, life.Milliseconds(), h.value()).Text()
+		there, err = holdScript.Run(ctx, c, []string{h.key}, h.lasts().Milliseconds(), h.value()).Text()
 		return err
 	})
 	if err != nil {
 		return hold{}, fate, err
 	}
-	id, print, _ := strings.Cut(there, " ")
-	return hold{key: h.key, id: id, print: print, life: h.life}, fate, nil
+	return holdFrom(h, there), fate, nil
+}
+
+// holdFrom is what stands under h's key.
+func holdFrom(h hold, value string) hold {
+	id, print, _ := strings.Cut(value, " ")
+	return hold{key: h.key, id: id, print: print, life: h.life}
+}
+
+// lasts is how long the key stands in Redis.
+func (h hold) lasts() time.Duration {
+	if h.life == 0 {
+		return pendingLife
+	}
+	return h.life
 }
 
 // release takes the hold back, if it still leads to the same job.

@@ -100,9 +100,12 @@ type Jobs struct {
 	wakes    *wakes
 	watchers watchers
 	held     *held
+	unheard  chan unheard
 	unknown  stranded // routes
 	keyless  stranded // routes whose jobs are sealed with a key that is not ours
 	foreign  stranded // tasks
+
+	steps bool // a submission takes several scripts: in Cluster, where one has keys of one slot
 
 	attempts context.Context // of all attempts: they are cut off when it is done
 	cutOff   context.CancelFunc
@@ -157,7 +160,9 @@ func New(o Options) (*Jobs, error) {
 		client:  asynq.NewClientFromRedisClient(traced{o.Redis.Client()}),
 		mender:  newMender(o.Log),
 		held:    newHeld(),
+		unheard: make(chan unheard, maxConfirms),
 	}
+	_, j.steps = o.Redis.Client().(*redis.ClusterClient)
 	names := make([]string, 0, len(o.Queues))
 	for queue := range o.Queues {
 		names = append(names, j.queue.asynq(queue))
@@ -168,11 +173,13 @@ func New(o Options) (*Jobs, error) {
 	return j, nil
 }
 
-// Run hears the news of other sidecars, and repeats operations whose outcome is unknown, until ctx
-// is done. It has to run as long as requests may be submitted or waited for.
+// Run hears the news of other sidecars, confirms jobs, and repeats operations whose outcome is
+// unknown, until ctx is done. It has to run as long as requests may be submitted or waited for.
 func (j *Jobs) Run(ctx context.Context) {
 	var listening sync.WaitGroup
 	listening.Go(func() { j.listen(ctx) })
-	j.mend(ctx)
+	mending, endMending := context.WithCancel(context.WithoutCancel(ctx))
+	listening.Go(func() { j.confirmEach(ctx); endMending() }) // what fails is mended
+	j.mend(mending)
 	listening.Wait()
 }

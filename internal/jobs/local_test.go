@@ -180,6 +180,7 @@ func TestASubmissionWhoseRecordIsUncertainIsMadeOnce(t *testing.T) {
 			redis := redisd.Start(t)
 			finish := make(chan struct{})
 			w := newWorld(t, redis, func(rw http.ResponseWriter, r *http.Request) { <-finish; answer(201)(rw, r) })
+			w.steps = true
 			w.accept(w.submission("warm", ""))
 			w.cut.at("job-create", redis.Freeze)
 			s := w.submission("a sword", "")

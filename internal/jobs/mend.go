@@ -142,11 +142,15 @@ func (j *Jobs) confirm(r Record) bool {
 // withdraw it in the end.
 func (j *Jobs) withdraw(queue string, h hold) {
 	j.mender.add(mending{try: func(ctx context.Context, via Redis) error {
-		there, fate := j.create(ctx, via, nil, Record{ID: h.id, Status: withdrawn, Queue: queue, Queued: time.Now()}, withdrawnLife)
+		var there string
+		err := via.Do(ctx, nil, "job-withdraw", func(ctx context.Context, c redis.UniversalClient) (err error) {
+			there, err = withdrawScript.Run(ctx, c, []string{j.Names.Job(h.id)}, withdrawnLife.Milliseconds()).Text()
+			return err
+		})
 		switch {
-		case fate != executed:
+		case err != nil:
 			return errNotYet
-		case there != "" && there != withdrawn:
+		case Status(there) != withdrawn:
 			return nil // somebody who sent the same key went on with the job
 		}
 		// The record is enough: a worker that meets the task now drops it. So whether this succeeds

@@ -59,11 +59,13 @@ type Record struct {
 	request   []byte        // sealed
 	runner    string        // of a new record: who has begun its first attempt
 	kept      bool          // of a new record: a later request may lead to it
+
+	unconfirmed bool // its submission may not have heard that it is there: nobody runs it yet
 }
 
 // public are the fields of a record that status needs, in the order in which parse takes them.
 var public = []string{"type", "queue", "owner", "status", "attempts", "failures", "max_retry", "queued", "started", "finished", "error", "answered",
-	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended", "cancel", "caller"}
+	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended", "cancel", "caller", "unconfirmed"}
 
 // private are those that only a worker needs, after the public ones.
 var private = []string{"request"}
@@ -96,7 +98,9 @@ func parse(id string, values []any) (r Record, ok bool) {
 		hold: text(14), requestSum: text(15), resultSum: text(16), accepted: text(17), ended: text(18),
 		Canceling: text(19) != "",
 		caller:    text(20),
-		request:   []byte(text(21)),
+		request:   []byte(text(22)),
+
+		unconfirmed: text(21) != "",
 	}
 	return r, r.Status != ""
 }
@@ -114,6 +118,9 @@ func (r Record) fields() []any {
 	}
 	if r.runner != "" { // its first attempt begins with it
 		fields = append(fields, "runner", r.runner, "started", r.Started.UnixMilli())
+	}
+	if r.unconfirmed {
+		fields = append(fields, "unconfirmed", 0)
 	}
 	return fields
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +25,14 @@ type interrupting struct {
 	shut   atomic.Bool
 	mu     sync.Mutex
 	before map[string]func()
+	done   []string // all operations
+}
+
+// ops are the operations so far.
+func (i *interrupting) ops() []string {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return slices.Clone(i.done)
 }
 
 // State implements Redis.
@@ -46,6 +55,7 @@ func (i *interrupting) Do(
 ) error {
 	shut := i.shut.Load()
 	i.mu.Lock()
+	i.done = append(i.done, op)
 	before := i.before[op]
 	delete(i.before, op)
 	i.mu.Unlock()

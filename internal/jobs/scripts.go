@@ -18,13 +18,14 @@ local function final(status)
 end
 `
 
-// createScript creates the record if there is none.
+// createScript creates the record if there is none. One that is there counts as confirmed.
 //
 // ARGV[1] time to live; ARGV[2] channel; ARGV[3] message; ARGV[4:] fields and values.
 // Returns "" if it created the record, else the status of the one that is there.
 var createScript = redis.NewScript(tell + `
 local status = redis.call('HGET', KEYS[1], 'status')
 if status then
+	redis.call('HDEL', KEYS[1], 'unconfirmed')
 	return status
 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 4))
@@ -75,6 +76,7 @@ if n ~= before then
 end
 redis.call('HSET', KEYS[1], 'attempts', n + 1, 'status', 'running', 'runner', ARGV[4])
 redis.call('HSETNX', KEYS[1], 'started', ARGV[1])
+redis.call('HDEL', KEYS[1], 'unconfirmed')
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 tell(ARGV[5], ARGV[6])
 return n + 1`)

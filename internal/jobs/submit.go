@@ -65,12 +65,15 @@ type Receipt struct {
 	Why     reason.Reason
 }
 
-// Submit makes a job of a request, in the two steps that the package comment describes. It does not
-// depend on whether the client stays: ctx ends nothing, the budget does.
+// Submit makes a job of a request, as the package comment describes. It does not depend on whether
+// the client stays: ctx ends nothing, the budget does.
 func (j *Jobs) Submit(ctx context.Context, b *redisconn.Budget, s Submission) Receipt {
 	ctx = context.WithoutCancel(ctx)
+	if !j.steps {
+		return j.submitJoined(ctx, b, s)
+	}
 	h := j.newHold(s, newID())
-	id, adopted := h.id, false
+	id := h.id
 	if h.key == "" {
 		id = newID()
 	} else {
@@ -81,18 +84,24 @@ func (j *Jobs) Submit(ctx context.Context, b *redisconn.Budget, s Submission) Re
 				j.withdraw(s.Job.Queue, h)
 			}
 			return Receipt{Outcome: Declined, Why: reason.JobStoreAway}
-		case there.print != h.print:
-			return Receipt{Outcome: Mismatch}
-		case there.id != h.id:
-			if r, done := j.earlier(ctx, b, there.id); done {
-				return r
-			}
-			// The POST that came first has not created its record yet, or never will. Both of them
-			// can go on with the same job: the second task is refused, and so is the second record.
-			h, id, adopted = there, there.id, true
+		case there.print != h.print || there.id != h.id:
+			return j.follow(ctx, b, s, h, there)
 		}
 	}
-	return j.submit(ctx, b, s, id, h, adopted)
+	return j.submit(ctx, b, s, id, h, false)
+}
+
+// follow answers a POST whose key leads to another job than h.
+func (j *Jobs) follow(ctx context.Context, b *redisconn.Budget, s Submission, h, there hold) Receipt {
+	if there.print != h.print {
+		return Receipt{Outcome: Mismatch}
+	}
+	if r, done := j.earlier(ctx, b, there.id); done {
+		return r
+	}
+	// The POST that came first has not created its record yet, or never will. Both of them can go
+	// on with the same job: the second task is refused, and so is the second record.
+	return j.submit(ctx, b, s, there.id, there, true)
 }
 
 // earlier is the receipt for a key that leads to the job id. done is false if there is no record.
@@ -103,14 +112,23 @@ func (j *Jobs) earlier(ctx context.Context, b *redisconn.Budget, id string) (r R
 		return Receipt{}, false
 	case err != nil:
 		return Receipt{Outcome: Declined, Why: reason.JobStoreAway}, true
-	case record.Status == withdrawn: // that request went to the backend with the key, and so does this one
+	case record.unconfirmed: // its own submission may be about to withdraw it
+		ok, err := j.confirmNow(ctx, b, id, record.Queue)
+		if err != nil {
+			return Receipt{Outcome: Declined, Why: reason.JobStoreAway}, true
+		}
+		if !ok {
+			record.Status = withdrawn
+		}
+	}
+	if record.Status == withdrawn { // that request went to the backend with the key, and so does this one
 		return Receipt{Outcome: Declined, Why: reason.EnqueueUnknown}, true
 	}
 	return Receipt{Outcome: Accepted, ID: id, Status: record.Status, Why: reason.Queued}, true
 }
 
-// submit takes both steps. Only the POST that came first withdraws a job that it cannot finish: an
-// adopted job may have been promised to another client.
+// submit takes the steps one by one. Only the POST that came first withdraws a job that it cannot
+// finish: an adopted job may have been promised to another client.
 func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold, adopted bool) Receipt {
 	if _, ok := j.mac("task"); !ok {
 		return Receipt{Outcome: Declined, Why: reason.KeySecretUnknown}
@@ -118,7 +136,7 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 	record := j.newRecord(s, id, h)
 	giveUp := func() {
 		if h.id = id; !adopted {
-			j.leave(s.Route, s.Owner, id)
+			j.leaveLater(s.Route, s.Owner, id)
 			j.withdraw(s.Job.Queue, h)
 		}
 	}
@@ -135,7 +153,7 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 		if h.key != "" {
 			giveUp()
 		} else {
-			j.leave(s.Route, s.Owner, id)
+			j.leaveLater(s.Route, s.Owner, id)
 		}
 		return Receipt{Outcome: Declined, Why: reason.JobStoreAway}
 	case fate == unknown:
@@ -193,13 +211,18 @@ func (j *Jobs) admitted(
 	if h.id = id; !adopted && h.key != "" {
 		j.soon(func(ctx context.Context, via Redis) error { return j.release(ctx, via, h) })
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return Receipt{Outcome: Declined, Why: reason.JobStoreAway}, false
-	case full == 0:
-		return Receipt{Outcome: Full, Why: reason.JobsPending}, false
 	}
-	return Receipt{Outcome: FullForCaller, Why: reason.JobsPending}, false
+	return fullReceipt(full), false
+}
+
+// fullReceipt is the receipt where a scope has no room.
+func fullReceipt(scope int) Receipt {
+	if scope == 0 {
+		return Receipt{Outcome: Full, Why: reason.JobsPending}
+	}
+	return Receipt{Outcome: FullForCaller, Why: reason.JobsPending}
 }
 
 // enqueue is the first step. The task is due after some time. One that is there already has been

@@ -3,6 +3,7 @@ package jobs
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,23 +67,29 @@ func TestAKeyIsItsOwnersAlone(t *testing.T) {
 
 func TestManyAtOnceWithOneKeyMakeOneJobThatRunsOnce(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, shared, answer(201))
-	w.work()
-	const many = 20
-	ids := make([]string, many)
-	var all sync.WaitGroup
-	for i := range many {
-		all.Go(func() { ids[i] = w.Submit(t.Context(), nil, w.submission("a sword", "k1")).ID })
-	}
-	all.Wait()
-	for _, id := range ids {
-		if id != ids[0] || id == "" {
-			t.Fatalf("the jobs are %q", ids)
-		}
-	}
-	w.await(ids[0], Succeeded)
-	if got := w.requests(); len(got) != 1 {
-		t.Errorf("the API was asked %d times", len(got))
+	for name, steps := range map[string]bool{"by one script": false, "by steps": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, shared, answer(201))
+			w.steps = steps
+			w.work()
+			const many = 20
+			ids := make([]string, many)
+			var all sync.WaitGroup
+			for i := range many {
+				all.Go(func() { ids[i] = w.Submit(t.Context(), nil, w.submission("a sword", "k1")).ID })
+			}
+			all.Wait()
+			for _, id := range ids {
+				if id != ids[0] || id == "" {
+					t.Fatalf("the jobs are %q", ids)
+				}
+			}
+			w.await(ids[0], Succeeded)
+			if got := w.requests(); len(got) != 1 {
+				t.Errorf("the API was asked %d times", len(got))
+			}
+		})
 	}
 }
 
@@ -105,28 +112,47 @@ func TestTheKeyIsForgottenWithTheJob(t *testing.T) {
 
 func TestAnEnqueueWithoutAnswerIsWithdrawnBeforeAWorkerRunsIt(t *testing.T) {
 	t.Parallel()
-	redis := redisd.Start(t)
-	w := newWorld(t, redis, answer(201))
-	w.accept(w.submission("warm", "")) // a connection and the scripts are there
-	w.cut.at("enqueue", redis.Freeze)
-	receipt := w.Submit(t.Context(), w.conn.Budget(time.Second), w.submission("a sword", ""))
-	if receipt.Outcome != Withdrawn || !ValidID(receipt.ID) || receipt.Why != reason.EnqueueUnknown {
-		t.Fatalf("%+v", receipt)
-	}
-	w.work()
-	redis.Thaw()
-	w.awaitRequests(1) // of the first job: the queue is worked through in order
-	awaitTrue(t, "the job is withdrawn", func() bool {
-		return redis.Do("HGET", w.Names.Job(receipt.ID), "status") == string(withdrawn)
-	})
-	awaitTrue(t, "its task is gone", func() bool { return redis.Do("EXISTS", w.taskKey(receipt.ID)) == int64(0) })
-	if _, err := w.Job(t.Context(), nil, receipt.ID); err != ErrNotFound {
-		t.Errorf("a client sees the withdrawn job: %v", err)
-	}
-	for _, key := range w.requests() {
-		if key == receipt.ID {
-			t.Error("a worker ran the withdrawn job")
-		}
+	for name, c := range map[string]struct {
+		steps  bool
+		within time.Duration
+	}{
+		"by one script":                    {},
+		"by steps":                         {steps: true},
+		"that its submission would make":   {within: time.Minute},
+		"that it would make, and by steps": {steps: true, within: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			redis := redisd.Start(t)
+			w := newWorld(t, redis, answer(201))
+			w.steps = c.steps
+			w.accept(w.submission("warm", "")) // a connection and the scripts are there
+			s := w.submission("a sword", "")
+			if s.Within = c.within; c.within > 0 {
+				<-w.Submit(t.Context(), nil, s).Local.Done()
+			}
+			before := len(w.requests())
+			w.cut.at("enqueue", redis.Freeze)
+			receipt := w.Submit(t.Context(), w.conn.Budget(time.Second), s)
+			if receipt.Outcome != Withdrawn || !ValidID(receipt.ID) || receipt.Why != reason.EnqueueUnknown {
+				t.Fatalf("%+v", receipt)
+			}
+			w.work()
+			redis.Thaw()
+			w.awaitRequests(before + 1) // of the first job: the queue is worked through in order
+			awaitTrue(t, "the job is withdrawn", func() bool {
+				return redis.Do("HGET", w.Names.Job(receipt.ID), "status") == string(withdrawn)
+			})
+			awaitTrue(t, "its task is gone", func() bool {
+				return redis.Do("EXISTS", w.taskKey(receipt.ID)) == int64(0)
+			})
+			if _, err := w.Job(t.Context(), nil, receipt.ID); err != ErrNotFound {
+				t.Errorf("a client sees the withdrawn job: %v", err)
+			}
+			if slices.Contains(w.requests(), receipt.ID) {
+				t.Error("a worker ran the withdrawn job")
+			}
+		})
 	}
 }
 
@@ -149,6 +175,7 @@ func TestAnAcceptedJobWhoseRecordIsUncertainIsConfirmed(t *testing.T) {
 	t.Parallel()
 	redis := redisd.Start(t)
 	w := newWorld(t, redis, answer(201))
+	w.steps = true
 	w.accept(w.submission("warm", ""))
 	w.cut.at("job-create", redis.Freeze)
 	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond), w.submission("a sword", ""))
@@ -164,6 +191,7 @@ func TestWithoutRoomToConfirmTheClientIsToldThatItIsUncertain(t *testing.T) {
 	t.Parallel()
 	redis := redisd.Start(t)
 	w := newWorld(t, redis, answer(201))
+	w.steps = true
 	w.accept(w.submission("warm", ""))
 	w.mender.mu.Lock()
 	w.mender.bytes = maxMendingBytes

@@ -153,7 +153,12 @@ func (j *Jobs) process(ctx context.Context, t *asynq.Task) error {
 		return &again{after: time.Second, why: "the job store is away"}
 	case r.Status.Final():
 		return nil
-	case r.Canceling: // its worker died before it could do so, and the attempt is over
+	case r.unconfirmed:
+		if err := j.outlived(ctx, r); err != nil {
+			return err
+		}
+	}
+	if r.Canceling { // its worker died before it could do so, and the attempt is over
 		return j.withoutAttempt(ctx, r, Canceled, j.canceled(r))
 	}
 	req, err := j.openRequest(r)
@@ -166,15 +171,16 @@ func (j *Jobs) process(ctx context.Context, t *asynq.Task) error {
 	return j.attempt(ctx, own, r, req)
 }
 
-// await reads the record, which may come a moment after its task.
+// await reads the record, which may come, or be confirmed, a moment after its task.
 func (j *Jobs) await(ctx context.Context, id string) (Record, error) {
 	fields := append(append([]string{}, public...), private...)
 	deadline := time.Now().Add(awaitRecord)
-	for pause := 10 * time.Millisecond; ; pause *= 2 {
+	for pause := 2 * time.Millisecond; ; pause *= 2 {
 		opCtx, cancel := context.WithTimeout(ctx, recordTimeout)
 		r, err := j.peek(opCtx, nil, id, fields)
 		cancel()
-		if !errors.Is(err, ErrNotFound) || time.Now().After(deadline) {
+		waits := errors.Is(err, ErrNotFound) || r.unconfirmed && !r.Status.Final()
+		if !waits || time.Now().After(deadline) {
 			return r, err
 		}
 		select {
