@@ -8,35 +8,42 @@ import (
 // A Matcher finds the one target that applies to a method and a path. The zero value is empty. Once
 // it is filled it is safe for concurrent use.
 type Matcher[T comparable] struct {
-	entries []entry[T] // the more specific before the more general
-	depth   int        // segments of the longest pattern
-	folded  bool       // some literal has letters that folding changes
+	entries []*entry[T] // the more specific before the more general
+	root    node[T]     // the same by their segments
+	depth   int         // segments of the longest pattern
+	folded  bool        // some literal has letters that folding changes
 }
 
 type entry[T comparable] struct {
 	*Pattern
 	target T
+	rank   int // its place among the entries
 }
 
 // Add puts a pattern before the first that covers it. All that it covers stand before that one
 // already.
 func (m *Matcher[T]) Add(p *Pattern, target T) {
-	at := slices.IndexFunc(m.entries, func(e entry[T]) bool { return e.covers(p) })
-	if at < 0 {
-		at = len(m.entries)
+	at := len(m.entries)
+	if general := m.root.covering(p, 0, nil); general != nil {
+		at = general.rank
 	}
-	m.entries = slices.Insert(m.entries, at, entry[T]{p, target})
+	added := &entry[T]{Pattern: p, target: target}
+	m.entries = slices.Insert(m.entries, at, added)
+	for i := at; i < len(m.entries); i++ {
+		m.entries[i].rank = i
+	}
+	m.root.add(added, 0)
 	m.depth = max(m.depth, len(p.segments))
 	m.folded = m.folded || slices.ContainsFunc(p.segments, func(s segment) bool { return s.folded != s.text })
 }
 
 // Conflict returns the pattern with which p conflicts, and its target. p is nil if there is none.
 func (m *Matcher[T]) Conflict(p *Pattern) (other *Pattern, target T) {
-	i := slices.IndexFunc(m.entries, func(e entry[T]) bool { return e.conflicts(p) })
-	if i < 0 {
+	e := m.root.conflicting(p, 0, nil)
+	if e == nil {
 		return nil, target
 	}
-	return m.entries[i].Pattern, m.entries[i].target
+	return e.Pattern, e.target
 }
 
 // A Match is a target with the values of its pattern's wildcards.
@@ -57,11 +64,8 @@ func (m *Matcher[T]) Find(method, path string) (Match[T], bool) {
 
 // Target is the target of Find.
 func (m *Matcher[T]) Target(method, path string) (target T, ok bool) {
-	s := m.split(path)
-	for _, e := range m.entries {
-		if e.hasMethod(method) && e.matches(s, exactly) {
-			return e.target, true
-		}
+	if e := m.search(method, m.split(path), exactly); e != nil {
+		return e.target, true
 	}
 	return target, false
 }
@@ -94,21 +98,21 @@ func (m *Matcher[T]) All(method string, f *Forms) (out []Match[T]) {
 
 // under calls add for the match of every pattern, of any method.
 func (m *Matcher[T]) under(s split, how how, add func(Match[T])) {
-	if how.folded {
-		s.fold()
-	}
-	for _, e := range m.entries {
-		if e.matches(s, how) {
-			add(Match[T]{e.target, e.values(s.parts)})
-		}
+	all := search[T]{method: AnyMethod, split: s, how: how, every: true}
+	all.below(&m.root, 0)
+	slices.SortFunc(all.all, func(a, b *entry[T]) int { return a.rank - b.rank })
+	for _, e := range all.all {
+		add(Match[T]{e.target, e.values(s.parts)})
 	}
 }
 
-// every matches each pattern of the method.
+// every matches each target that has a pattern of the method.
 func (m *Matcher[T]) every(method string) (out []Match[T]) {
+	seen := map[T]bool{}
 	for _, e := range m.entries {
-		if found := (Match[T]{Target: e.target}); e.hasMethod(method) && !slices.ContainsFunc(out, found.Equal) {
-			out = append(out, found)
+		if e.hasMethod(method) && !seen[e.target] {
+			seen[e.target] = true
+			out = append(out, Match[T]{Target: e.target})
 		}
 	}
 	return out
@@ -158,31 +162,23 @@ func (m *Matcher[T]) ways(s split) []how {
 }
 
 // A split is a path cut at its slashes, as far as patterns reach. The last part may have slashes.
-type split struct {
-	parts  []string
-	folded []string // without distinction of case; nil until it is needed
-}
+type split struct{ parts []string }
 
-func (m *Matcher[T]) split(path string) split { return split{parts: parts(path, m.depth+1)} }
+func (m *Matcher[T]) split(path string) split { return split{parts(path, m.depth+1)} }
 
-func (s *split) fold() {
-	if s.folded != nil {
-		return
-	}
-	s.folded = make([]string, len(s.parts))
-	for i, p := range s.parts {
-		s.folded[i] = folded(p)
-	}
-}
+// fold is a part without distinction of case.
+func (s split) fold(i int) string { return folded(s.parts[i]) }
 
 func (m *Matcher[T]) first(method string, s split, how how) (Match[T], bool) {
-	if how.folded {
-		s.fold()
-	}
-	for _, e := range m.entries {
-		if e.hasMethod(method) && e.matches(s, how) {
-			return Match[T]{e.target, e.values(s.parts)}, true
-		}
+	if e := m.search(method, s, how); e != nil {
+		return Match[T]{e.target, e.values(s.parts)}, true
 	}
 	return Match[T]{}, false
+}
+
+// search returns the most specific entry that matches; nil: none.
+func (m *Matcher[T]) search(method string, s split, how how) *entry[T] {
+	one := search[T]{method: method, split: s, how: how}
+	one.below(&m.root, 0)
+	return one.first
 }

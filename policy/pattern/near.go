@@ -17,10 +17,6 @@ func (p *Pattern) MatchesPath(path string) bool {
 // matches, or is something else.
 func (p *Pattern) Near(path string) (why string, ok bool) {
 	s := split{parts: parts(path, len(p.segments)+2)}
-	s.folded = make([]string, len(s.parts))
-	for i, part := range s.parts {
-		s.folded[i] = folded(part)
-	}
 	trimmed := strings.TrimSuffix(path, "/")
 	switch {
 	case p.matches(s, exactly):

@@ -90,7 +90,7 @@ func (p *Pattern) matches(s split, how how) bool {
 				return false
 			}
 		case seg.kind == literal && !how.folded && seg.text != s.parts[i],
-			seg.kind == literal && how.folded && seg.folded != s.folded[i]:
+			seg.kind == literal && how.folded && seg.folded != s.fold(i):
 			return false
 		}
 	}

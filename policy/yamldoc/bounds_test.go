@@ -92,7 +92,7 @@ func TestOnlyTheFirstFaultsAreTold(t *testing.T) {
 
 // Smells are no faults, however many they are, and a fault behind them is found.
 func TestManySmellsAreNoFault(t *testing.T) {
-	r := NewReader("f", []byte("a: [" + strings.Repeat("x, ", 2*maxFindings) + "x]\nb: 1\n"))
+	r := NewReader("f", []byte("a: ["+strings.Repeat("x, ", 2*maxFindings)+"x]\nb: 1\n"))
 	r.Mapping(r.Root(), "it", Field{"a", func(n Node) {
 		for _, v := range r.List(n, "a") {
 			r.Smell(v, "it smells")
