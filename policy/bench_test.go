@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -15,5 +17,29 @@ func BenchmarkPlan(b *testing.B) {
 		if p := t.Plan(req, now); p.Kind != Read {
 			b.Fatal(p.Bypass)
 		}
+	}
+}
+
+// BenchmarkPlanAmongRoutes is the plan of a GET for the last of few and of many routes.
+func BenchmarkPlanAmongRoutes(b *testing.B) {
+	for _, n := range []int{10, maxPatterns} {
+		var content strings.Builder
+		content.WriteString("version: 1\nroutes:\n")
+		for i := range n {
+			fmt.Fprintf(&content, "  - {match: 'GET /items/%d/{id}', cache: {scope: shared, tags: ['item%d:{id}']}}\n", i, i)
+		}
+		t, _, err := Load([]byte(content.String()), testOptions())
+		if err != nil {
+			b.Fatal(err)
+		}
+		req := request("GET", fmt.Sprintf("/items/%d/42", n-1))
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if p := t.Plan(req, now); p.Kind != Read {
+					b.Fatal(p.Bypass)
+				}
+			}
+		})
 	}
 }

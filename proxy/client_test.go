@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +24,7 @@ func check(t *testing.T, err error) {
 }
 
 // await waits for a condition.
-func await(t *testing.T, what string, holds func() bool) {
+func await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
@@ -101,7 +101,7 @@ type api struct {
 }
 
 // backendThat starts an API. n is the number of the request, from 1.
-func backendThat(t *testing.T, answers func(w http.ResponseWriter, r *http.Request, n int)) *api {
+func backendThat(t testing.TB, answers func(w http.ResponseWriter, r *http.Request, n int)) *api {
 	b := &api{}
 	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		asked := r.Method + " " + r.RequestURI

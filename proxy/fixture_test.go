@@ -41,7 +41,7 @@ func TestMain(m *testing.M) {
 
 // A sidecar is a Proxy on a server of its own, put together as cmd/sidecar does it.
 type sidecar struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	prefix string
 	redis  *redisd.Server
@@ -68,7 +68,7 @@ type setup struct {
 }
 
 // start serves the routes, one a line, before the backend. It ends with the test.
-func start(t *testing.T, b *api, routes string, change ...func(*setup)) *sidecar {
+func start(t testing.TB, b *api, routes string, change ...func(*setup)) *sidecar {
 	t.Helper()
 	o := setup{redis: shared, prefix: fmt.Sprint("t", prefixes.Add(1)), budget: 10 * time.Second,
 		inspect: 1 << 20, bodies: peek.NewRoom(32<<20, 20*time.Second), collapse: 10 * time.Second,

@@ -73,7 +73,7 @@ var recalled = []struct {
 }
 
 // requestOf is a request as a server reads it.
-func requestOf(t *testing.T, lines string) *http.Request {
+func requestOf(t testing.TB, lines string) *http.Request {
 	t.Helper()
 	first, fields, _ := strings.Cut(lines, "\n")
 	if fields != "" {

@@ -390,7 +390,8 @@ func TestTheShareIsKeptAndNeverExceeded(t *testing.T) {
 	for i := range 500 {
 		if i%2 == 0 {
 			s.get("/some/1")
-		} else if !p.Recall(httptest.NewRecorder(), requestOf(t, "GET /some/1\nX-Forwarded-For: 192.0.2.1")) {
+		} else if _, ok := p.Recall(httptest.NewRecorder(),
+			requestOf(t, "GET /some/1\nX-Forwarded-For: 192.0.2.1"), nil); !ok {
 			// its host is another one: the first such request is a miss
 			p.ServeHTTP(httptest.NewRecorder(), requestOf(t, "GET /some/1\nX-Forwarded-For: 192.0.2.1"))
 		}

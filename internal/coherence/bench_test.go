@@ -2,6 +2,7 @@ package coherence_test
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"testing"
@@ -90,5 +91,27 @@ func BenchmarkInvalidate(b *testing.B) {
 			of1, of1M = append(of1, cost(one)), append(of1M, cost(million))
 		}
 		b.ReportMetric(float64(quantile(of1M, 0.5))/float64(quantile(of1, 0.5)), "x-of-one-entry")
+	}
+}
+
+// BenchmarkJudge compares the tokens of a stamp with those that Redis has.
+func BenchmarkJudge(b *testing.B) {
+	for _, n := range []int{1, 50} {
+		stamp := coherence.Stamp{{Tag: cachekeys.All.Digest(), Token: coherence.Token{1}}}
+		for i := range n {
+			stamp = append(stamp, coherence.Mark{Tag: cachekeys.Named(fmt.Sprint(i)).Digest(), Token: coherence.Token{2}})
+		}
+		reading := coherence.Reading{}
+		for _, m := range stamp {
+			reading[m.Tag] = m.Token
+		}
+		b.Run(fmt.Sprint(n, "tags"), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if v, _ := coherence.Judge(stamp, reading); v != coherence.Alive {
+					b.Fatal(v)
+				}
+			}
+		})
 	}
 }

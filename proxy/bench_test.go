@@ -1,0 +1,49 @@
+package proxy_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// A nowhere takes an answer and keeps nothing of it.
+type nowhere struct{ header http.Header }
+
+func (n nowhere) Header() http.Header         { return n.header }
+func (n nowhere) Write(p []byte) (int, error) { return len(p), nil }
+func (n nowhere) WriteHeader(int)             {}
+
+// BenchmarkRecall is a hit from memory behind the connection: plan, look-up, decision, answer. A
+// request that a connection repeats is not planned again.
+func BenchmarkRecall(b *testing.B) {
+	const request = "GET /own/1\nAuthorization: Bearer a\nAccept: application/json\nUser-Agent: Mozilla/5.0"
+	body := []byte(strings.Repeat("x", 2000))
+	api := backendThat(b, func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = w.Write(body) })
+	p := start(b, api, remembered).proxy
+	await(b, "it is in memory", func() bool {
+		w := httptest.NewRecorder()
+		p.ServeHTTP(w, requestOf(b, request))
+		return strings.HasSuffix(w.Header().Get("Cache-Status"), "detail=memory")
+	})
+	for _, c := range []struct {
+		name     string
+		repeated bool
+	}{{"another", false}, {"repeated", true}} {
+		b.Run(c.name, func(b *testing.B) {
+			r, w := requestOf(b, request), nowhere{http.Header{}}
+			var kept any
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.header)
+				keep, ok := p.Recall(w, r, kept)
+				if !ok {
+					b.Fatal("memory does not answer")
+				}
+				if c.repeated {
+					kept = keep
+				}
+			}
+		})
+	}
+}
