@@ -40,6 +40,15 @@ func anyNumber(detail string) string {
 }
 
 func TestBadRequestsAreAnsweredAsTheDocsSay(t *testing.T) {
+	var inACoding answer
+	t.Run("a result in a coding", func(t *testing.T) { // with a queue of its own
+		f := newFront(t, shared, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Encoding", "deflate")
+		}, nil)
+		path := f.accept(alice)
+		f.await(path, alice)
+		inACoding = f.ask("GET", path+"/result", "", alice, "Accept-Encoding: gzip")
+	})
 	f := newFront(t, shared, nil, nil)
 	mine := f.accept(alice, "Idempotency-Key: k")
 	canceled := f.ask("POST", "/open", "a sword").fields.Get("Location")
@@ -62,6 +71,7 @@ func TestBadRequestsAreAnsweredAsTheDocsSay(t *testing.T) {
 		"a foreign page":            f.ask("DELETE", mine, "", alice, "Origin: https://evil.example", "Sec-Fetch-Site: cross-site"),
 		"a result before the end":   f.ask("GET", mine+"/result", "", alice),
 		"a canceled job's result":   f.ask("GET", canceled+"/result", ""),
+		"a result in a coding":      inACoding,
 		"an id that does not exist": f.ask("GET", "/_jobs/AAAAAAAAAAAAAAAAAAAAAA", "", alice),
 	} {
 		var doc struct{ Detail string }

@@ -19,6 +19,11 @@ func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record
 	response, err := h.Jobs.Result(ctx, nil, record)
 	switch {
 	case err == nil:
+		if coding, ok := recode(response, r.Header["Accept-Encoding"]); !ok {
+			h.refuse(w, http.StatusNotAcceptable, "", "The result has the content coding "+coding+
+				", which Accept-Encoding does not accept, and cannot be sent without it.")
+			return
+		}
 		// The answer to a POST is now that to a GET, which caches might store: the backend's own
 		// Cache-Control was not about that.
 		response.Fields["Cache-Control"] = []string{"no-store"}

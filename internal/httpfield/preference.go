@@ -26,6 +26,30 @@ func ArePreferences(name string, values []string) bool {
 	})
 }
 
+// AcceptsCoding reports whether the lines of Accept-Encoding accept a content coding (RFC 9110
+// §12.5.3). Without the field, or with one that is malformed, every coding is accepted. The first
+// of two members of one name counts.
+func AcceptsCoding(values []string, coding string) bool {
+	members, ok := Members(values)
+	if len(values) == 0 || !ok {
+		return true
+	}
+	coding = codingName(strings.ToLower(coding))
+	accepted, named := coding == "identity", false
+	for _, member := range members {
+		p, ok := parsePreference("Accept-Encoding", member)
+		switch {
+		case !ok:
+			return true
+		case p.what == coding && !named:
+			accepted, named = p.weight > 0, true
+		case p.what == "*" && !named:
+			accepted = p.weight > 0
+		}
+	}
+	return accepted
+}
+
 // isMediaRange reports whether a range in lower case is "*/*" or begins with a registered type.
 func isMediaRange(what string) bool {
 	main, sub, _ := strings.Cut(what, "/")

@@ -164,3 +164,23 @@ func TestAnotherWeightOrOrderIsAnotherPreference(t *testing.T) {
 		}
 	})
 }
+
+func TestAcceptsCoding(t *testing.T) {
+	for _, c := range []struct {
+		values []string
+		coding string
+		want   bool
+	}{
+		{nil, "gzip", true}, {[]string{""}, "gzip", false}, {[]string{""}, "identity", true},
+		{[]string{"br", "gzip"}, "GZIP", true}, {[]string{"gzip;q=0"}, "gzip", false},
+		{[]string{"x-gzip"}, "gzip", true}, {[]string{"gzip"}, "x-gzip", true},
+		{[]string{"*"}, "br", true}, {[]string{"*;q=0"}, "br", false}, {[]string{"*;q=0"}, "identity", false},
+		{[]string{"*;q=0, br"}, "br", true}, {[]string{"br;q=0, *"}, "br", false},
+		{[]string{"identity;q=0, *"}, "identity", false}, {[]string{"gzip;q=2"}, "br", true},
+		{[]string{`gzip;q="`}, "br", true},
+	} {
+		if got := AcceptsCoding(c.values, c.coding); got != c.want {
+			t.Errorf("%q accepts %s: %t", c.values, c.coding, got)
+		}
+	}
+}
