@@ -186,6 +186,16 @@ func (t *Table) HasJobs() bool {
 	return len(t.schedules) > 0 || slices.ContainsFunc(t.routes, func(r *route) bool { return r.kind == Job })
 }
 
+// LimitedJobs are the names of the routes that bound how many of their jobs run at once.
+func (t *Table) LimitedJobs() (names []string) {
+	for _, r := range t.routes {
+		if r.kind == Job && (r.job.MaxRunning > 0 || r.job.MaxRunningPerCaller > 0) {
+			names = append(names, r.name)
+		}
+	}
+	return names
+}
+
 // JobCORS is the cors of a job route, by its name, or for "" the first that allows the origin; nil:
 // none.
 func (t *Table) JobCORS(route, origin string) *CORS {

@@ -248,10 +248,13 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 		DrainTimeout: s.cfg.Shutdown * 2 / 3, EndTimeout: s.cfg.Shutdown,
 		Queued:    s.metrics.JobQueued,
 		Processed: func(jobType string, outcome jobs.Status) { s.metrics.JobProcessed(jobType, string(outcome)) },
-		Log:       s.log,
+		Begun:     s.metrics.JobBegun, Attempted: s.metrics.JobAttempted,
+		Limited: func() []string { return s.policies.Table().LimitedJobs() },
+		Log:     s.log,
 	})
 	if err == nil {
 		s.metrics.Queues(s.queueStats)
+		s.metrics.Slots(s.slotStats)
 	}
 	return err
 }
@@ -273,11 +276,23 @@ func (s *sidecar) queueStats() []telemetry.QueueStats {
 	var out []telemetry.QueueStats
 	for queue, q := range states {
 		out = append(out, telemetry.QueueStats{
-			Queue: queue, Pending: q.Pending, Active: q.Active, Retry: q.Retry,
+			Queue: queue, Pending: q.Pending, Active: q.Active, Scheduled: q.Scheduled,
+			Retry: q.Retry, Archived: q.Archived,
 			Oldest: time.Duration(q.Latency * float64(time.Second)),
 		})
 	}
 	return out
+}
+
+// slotStats is how many jobs of each route wait for a slot; nothing while the job store is away.
+func (s *sidecar) slotStats() map[string]int {
+	ctx, cancel := context.WithTimeout(s.base, scrapeTimeout)
+	defer cancel()
+	waiting, err := s.jobs.Waiting(ctx)
+	if err != nil {
+		return nil
+	}
+	return waiting
 }
 
 // unsealed is said at the start and in /status.

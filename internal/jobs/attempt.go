@@ -53,12 +53,17 @@ func (j *Jobs) attempt(ctx, own context.Context, r Record, req *Request) error {
 	case n == scriptOther:
 		return &again{after: time.Second, why: "its record has changed"}
 	}
+	if n == 1 {
+		j.Begun(r.Type, time.Since(r.Queued))
+	}
 	return j.conclude(own, r, plan, n, j.perform(own, r, plan, req, n))
 }
 
 // perform makes attempt n and drops the entries that it may have changed.
 func (j *Jobs) perform(ctx context.Context, r Record, plan *policy.Plan, req *Request, n int) replayed {
+	began := time.Now()
 	a := j.replay(ctx, r, plan, req, n)
+	j.Attempted(r.Type, a.result(), time.Since(began))
 	if a.unsent {
 		j.gate.shut(time.Now())
 		return a

@@ -30,6 +30,7 @@ func (j *Jobs) Cancel(ctx context.Context, b *redisconn.Budget, r Record) (Statu
 		j.held.cancel(r.ID)
 	case status == Canceled:
 		j.dropTask(ctx, r.Queue, r.ID)
+		j.leaveLine(ctx, r)
 		j.ended(ctx, r, Canceled)
 	}
 	return status, nil

@@ -73,6 +73,7 @@ type Options struct {
 	Invalidator Invalidator
 
 	Schedules func() []*policy.Schedule // in force; nil: none
+	Limited   func() []string           // routes in force that bound the jobs that run; nil: none
 	Leases    *lease.Leases             // in the job store; nil: this sidecar never runs schedules
 
 	Queues         map[string]int // as in the policies, with their weights
@@ -87,6 +88,11 @@ type Options struct {
 	// Processed is told of each attempt that came out, and of each canceled job; nil: nobody
 	// counts.
 	Processed func(jobType string, outcome Status)
+	// Begun is told how long a job waited for its first attempt by a worker; nil: nobody counts.
+	Begun func(jobType string, waited time.Duration)
+	// Attempted is told of each attempt: its result, a class of statuses or a word of package jobs,
+	// and how long it took; nil: nobody counts.
+	Attempted func(jobType, result string, took time.Duration)
 	Log       *slog.Logger // nil: slog.Default
 }
 
@@ -153,6 +159,15 @@ func New(o Options) (*Jobs, error) {
 	}
 	if o.Processed == nil {
 		o.Processed = func(string, Status) {}
+	}
+	if o.Limited == nil {
+		o.Limited = func() []string { return nil }
+	}
+	if o.Begun == nil {
+		o.Begun = func(string, time.Duration) {}
+	}
+	if o.Attempted == nil {
+		o.Attempted = func(string, string, time.Duration) {}
 	}
 	j := &Jobs{
 		Options: o,

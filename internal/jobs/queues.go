@@ -25,12 +25,14 @@ func (n queueNames) asynq(queue string) string {
 
 // A QueueState is one queue in /status.
 type QueueState struct {
-	Size    int     `json:"size"`    // the next three together
-	Pending int     `json:"pending"` // waiting for a worker
-	Active  int     `json:"active"`
-	Retry   int     `json:"retry"` // waiting for their next attempt
-	Paused  bool    `json:"paused"`
-	Latency float64 `json:"latency_seconds"` // age of the oldest pending job
+	Size      int     `json:"size"`    // the next five together
+	Pending   int     `json:"pending"` // waiting for a worker
+	Active    int     `json:"active"`
+	Scheduled int     `json:"scheduled"` // begun by their submission
+	Retry     int     `json:"retry"`     // waiting for their next attempt, or for a slot
+	Archived  int     `json:"archived"`
+	Paused    bool    `json:"paused"`
+	Latency   float64 `json:"latency_seconds"` // age of the oldest pending job
 }
 
 // States returns the state of each queue in Options.Queues, by its name in the policies, or an
@@ -56,8 +58,8 @@ func (j *Jobs) States(ctx context.Context) (map[string]QueueState, error) {
 				return err
 			}
 			out[queue] = QueueState{
-				Size: info.Size, Pending: info.Pending, Active: info.Active, Retry: info.Retry,
-				Paused: info.Paused, Latency: info.Latency.Seconds(),
+				Size: info.Size, Pending: info.Pending, Active: info.Active, Scheduled: info.Scheduled,
+				Retry: info.Retry, Archived: info.Archived, Paused: info.Paused, Latency: info.Latency.Seconds(),
 			}
 		}
 		return nil

@@ -21,6 +21,21 @@ type replayed struct {
 	canceled bool // by a client: whether the backend did the work is not known
 }
 
+// result is a label of metrics.
+func (a replayed) result() string {
+	switch {
+	case a.unsent:
+		return "unsent"
+	case a.cutOff:
+		return "cut-off"
+	case a.canceled:
+		return "canceled"
+	case a.response == nil:
+		return "failed"
+	}
+	return strconv.Itoa(a.response.Status/100) + "xx"
+}
+
 // replay sends the request as attempt n and reads the whole answer.
 func (j *Jobs) replay(ctx context.Context, r Record, plan *policy.Plan, req *Request, n int) replayed {
 	ctx, cancel := withRunningTime(ctx, r.timeout)

@@ -50,7 +50,11 @@ return 1`)
 // callScript moves a task whose time has not come to the queue.
 //
 // KEYS asynq's retry set, its pending list, the task; ARGV[1] the job; ARGV[2] now in nanoseconds.
+// Returns 1 if it moved it, 0 if it does not wait, -1 if there is none.
 var callScript = redis.NewScript(`
+if redis.call('EXISTS', KEYS[3]) == 0 then
+	return -1
+end
 if redis.call('ZREM', KEYS[1], ARGV[1]) == 0 then
 	return 0
 end
@@ -147,10 +151,14 @@ func (j *Jobs) callNext(route, queue string) {
 		for _, id := range ids {
 			n, err := callScript.Run(ctx, c, []string{asynqKey(asynq, "retry"), asynqKey(asynq, "pending"), asynqKey(asynq, "t:"+id)},
 				id, time.Now().UnixNano()).Int()
-			if err != nil {
+			switch {
+			case err != nil:
 				return err
+			case n < 0: // canceled, or forgotten, while it waited
+				_ = c.ZRem(ctx, line, id).Err()
+			default:
+				called += n
 			}
-			called += n
 		}
 		if called > 0 {
 			_ = c.Publish(ctx, j.Names.JobNews(), newsQueue+asynq).Err()
@@ -160,6 +168,28 @@ func (j *Jobs) callNext(route, queue string) {
 	if called > 0 {
 		j.wakes.wake(asynq)
 	}
+}
+
+// Waiting is how many jobs of each route wait for a slot, for routes that bound the jobs that run.
+func (j *Jobs) Waiting(ctx context.Context) (map[string]int, error) {
+	routes := j.Limited()
+	lines := make([]*redis.IntCmd, len(routes))
+	err := j.Redis.Do(ctx, nil, "job-waiting", func(ctx context.Context, c redis.UniversalClient) error {
+		p := c.Pipeline()
+		for i, route := range routes {
+			lines[i] = p.ZCard(ctx, j.Names.Line(scope("route", route)))
+		}
+		_, err := p.Exec(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]int, len(routes))
+	for i, route := range routes {
+		out[route] = int(lines[i].Val())
+	}
+	return out, nil
 }
 
 // leaveLine takes a job out of the line when it has its slots, or is over.

@@ -135,3 +135,49 @@ func TestASubmissionWithoutASlotWaitsAsAJob(t *testing.T) {
 	w.work()
 	w.await(r.ID, Succeeded)
 }
+
+func TestAJobThatIsCanceledWhileItWaitsKeepsNobodyElseWaiting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared, answer(201), func(o *Options) { o.Limited = func() []string { return []string{"kiln"} } })
+	s, r := w.to("/kiln", "alice"), shared.For(t)
+	slots := w.slotsOf(s.Job, s.Route, s.Owner)
+	if ok, err := w.takeSlots(t.Context(), "another", slots); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	var ids []string
+	for range calledIn + 2 {
+		ids = append(ids, w.accept(s))
+	}
+	stop := w.work()
+	for _, id := range ids {
+		awaitTrue(t, "it waits", func() bool { return !w.retryAt(r, id).IsZero() })
+	}
+	stop()
+	if waiting, err := w.Waiting(t.Context()); err != nil || waiting["kiln"] != len(ids) {
+		t.Errorf("%v wait for a slot, %v", waiting, err)
+	}
+	record, err := w.Job(t.Context(), nil, ids[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, err := w.Cancel(t.Context(), nil, record); status != Canceled || err != nil {
+		t.Fatal(status, err)
+	}
+	line := w.Names.Line(scope("route", "kiln"))
+	if r.Do("ZSCORE", line, ids[0]) != nil {
+		t.Error("the canceled job stands in the line")
+	}
+	for _, id := range ids[1:] { // others are gone without a word
+		if id != ids[len(ids)-1] {
+			w.dropTask(t.Context(), s.Job.Queue, id)
+		}
+	}
+	w.callNext(s.Route, s.Job.Queue)
+	w.callNext(s.Route, s.Job.Queue)
+	if n := r.Do("LLEN", asynqKey(w.queue.asynq("default"), "pending")); n != int64(1) {
+		t.Errorf("%v tasks can be taken", n)
+	}
+	if n := r.Do("ZCARD", line); n != int64(1) {
+		t.Errorf("%v jobs stand in the line", n)
+	}
+}

@@ -20,6 +20,9 @@ type Metrics struct {
 	jobsQueued             *prometheus.CounterVec // job_type, queue
 	jobsProcessed          *prometheus.CounterVec // job_type, status
 
+	jobWait    *prometheus.HistogramVec // job_type
+	jobAttempt *prometheus.HistogramVec // job_type, result
+
 	requests                    *prometheus.CounterVec   // route, method, status
 	requestDuration             *prometheus.HistogramVec // route, result
 	requestBytes, responseBytes *prometheus.CounterVec   // route
@@ -64,6 +67,12 @@ func New(registry prometheus.Registerer) *Metrics {
 		jobsQueued: counter("jobs_queued_total", "Jobs accepted.", "job_type", "queue"),
 		jobsProcessed: counter("jobs_processed_total", "Jobs processed, by outcome.", "job_type",
 			"status"),
+		jobWait: f.NewHistogramVec(histogram("sidecar_job_wait_seconds",
+			"Time from the acceptance of a job to its first attempt by a worker.", jobBuckets),
+			[]string{"job_type"}),
+		jobAttempt: f.NewHistogramVec(histogram("sidecar_job_attempt_duration_seconds",
+			"Time of an attempt, by class of status, or failed, unsent, cut-off, canceled.", jobBuckets),
+			[]string{"job_type", "result"}),
 
 		requests: counter("sidecar_requests_total", "Requests, by class of status.", "route",
 			"method", "status"),
@@ -133,12 +142,14 @@ const (
 
 	queueDepth  = "sidecar_queue_depth"
 	queueOldest = "sidecar_queue_oldest_job_seconds"
+	slotWaiting = "sidecar_jobs_waiting_for_slot"
 )
 
 // Upper bounds in seconds, for scrapers without native histograms. A hit takes a fraction of a
 // millisecond, a generated response minutes.
 const (
 	requestBuckets = "0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5 5 10 30 120"
+	jobBuckets     = "0.005 0.025 0.1 0.25 0.5 1 2.5 5 10 30 60 120 300 900 3600"
 	redisBuckets   = "0.0001 0.00025 0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.1 0.25 0.5 1 2.5"
 )
 
@@ -202,6 +213,17 @@ func (m *Metrics) JobQueued(jobType, queue string) {
 // JobProcessed counts the outcome of a job. status is from the short list of package jobs.
 func (m *Metrics) JobProcessed(jobType, status string) {
 	m.jobsProcessed.WithLabelValues(label(jobType), label(status)).Inc()
+}
+
+// JobBegun counts the first attempt of a job by a worker.
+func (m *Metrics) JobBegun(jobType string, waited time.Duration) {
+	m.jobWait.WithLabelValues(label(jobType)).Observe(waited.Seconds())
+}
+
+// JobAttempted counts an attempt. result is a class of statuses, or from the short list of package
+// jobs.
+func (m *Metrics) JobAttempted(jobType, result string, took time.Duration) {
+	m.jobAttempt.WithLabelValues(label(jobType), label(result)).Observe(took.Seconds())
 }
 
 // An AuthFailure is a kind of failed authentication or authorization: a label from a closed list.

@@ -53,6 +53,9 @@ func exercised(t *testing.T) recorder {
 	m.Invalidated("character", 3, nil)
 	m.JobQueued("npc_generation", "default")
 	m.JobProcessed("npc_generation", "succeeded")
+	m.JobBegun("npc_generation", time.Second)
+	m.JobAttempted("npc_generation", "2xx", time.Second)
+	m.Slots(func() map[string]int { return map[string]int{"npc_generation": 2} })
 	m.AuthFailed(AuthFailureJob)
 	m.PolicyReload(nil)
 	m.BackendAsked("2xx", time.Millisecond)
@@ -427,5 +430,30 @@ func BenchmarkFinished(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Finished(o, start.Add(time.Millisecond))
+	}
+}
+
+func TestJobsAreMeasuredByRouteAndResult(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	m := New(registry)
+	waiting := map[string]int{}
+	m.Slots(func() map[string]int { return waiting })
+	m.JobBegun("npc", time.Second)
+	m.JobAttempted("npc", "5xx", time.Second)
+	m.JobAttempted("npc", "2xx", time.Second)
+	m.JobAttempted("npc", "2xx", time.Second)
+	waiting["npc"] = 3
+	for _, tt := range []struct {
+		name, labels string
+		want         float64
+	}{
+		{"sidecar_job_wait_seconds", "job_type=npc", 1},
+		{"sidecar_job_attempt_duration_seconds", "job_type=npc,result=2xx", 2},
+		{"sidecar_job_attempt_duration_seconds", "job_type=npc,result=5xx", 1},
+		{"sidecar_jobs_waiting_for_slot", "job_type=npc", 3},
+	} {
+		if got := value(t, registry, tt.name, tt.labels); got != tt.want {
+			t.Errorf("%s{%s} is %v; want %v", tt.name, tt.labels, got, tt.want)
+		}
 	}
 }

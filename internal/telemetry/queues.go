@@ -13,6 +13,29 @@ type QueueStats struct {
 	Oldest                                      time.Duration
 }
 
+// Slots registers read, which every scrape calls, from any goroutine. It returns how many jobs of
+// each route wait for a slot, and ends as that of Queues. A second call panics.
+func (m *Metrics) Slots(read func() map[string]int) {
+	m.registry.MustRegister(&slotCollector{read, prometheus.NewDesc(slotWaiting,
+		"Jobs that wait since their route, or their caller in it, runs as many as it may.",
+		[]string{"job_type"}, nil)})
+}
+
+type slotCollector struct {
+	read    func() map[string]int
+	waiting *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c *slotCollector) Describe(to chan<- *prometheus.Desc) { to <- c.waiting }
+
+// Collect implements prometheus.Collector.
+func (c *slotCollector) Collect(to chan<- prometheus.Metric) {
+	for route, n := range c.read() {
+		to <- prometheus.MustNewConstMetric(c.waiting, prometheus.GaugeValue, float64(n), label(route))
+	}
+}
+
 // Queues registers read, which every scrape calls, from any goroutine. read must end within about a
 // second even if Redis does not answer, and return each queue once, or nothing if the numbers are
 // unknown. A second call panics.
