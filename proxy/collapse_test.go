@@ -67,13 +67,15 @@ func (s *sidecar) leaver(b *api, path string, n int64) (leave func()) {
 }
 
 func TestAClientThatLeavesTakesNobodysAnswerWithIt(t *testing.T) {
+	var left, ended atomic.Int64
 	g, open := newGate(t)
 	b := backendThat(t, holds(g, counts()))
-	s := start(t, b, items)
+	s := start(t, b, items, watched(&left, &ended))
 	leave := s.leaver(b, "/items/1", 1)
 	answers := s.together(5, "/items/1", same())
 	s.awaitOpens(6)
 	leave()
+	await(t, "the sidecar knows that", func() bool { return left.Load() == 1 })
 	open()
 	for i, a := range answers() {
 		if a.body != "answer 1" {

@@ -121,9 +121,6 @@ func (m *miss) join() (o outcome, shared bool) {
 				return o, true
 			}
 		case store.Answered:
-			if result.Entry == nil {
-				return outcome{}, false
-			}
 			return m.collapsed(result.Entry)
 		}
 	}

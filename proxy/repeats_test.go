@@ -55,7 +55,9 @@ func TestAnAnswerThatRepeatsACookieOutsideTheKeyIsNotStored(t *testing.T) {
 		{"in a link, in small letters", "csrf=abc%2Bd/efghi%3D", nil, `<a href="?csrf=abc%2bd%2fefghi%3d">`, false},
 		{"of a raw cookie", `csrf={"a"}345678`, nil, `{"a"}345678`, false},
 		{"in chunks", "csrf=" + token, nil, pad + token + pad, false},
-		{"of a cookie that is dropped", "session=1", []string{"Set-Cookie: drop=" + token}, token, false},
+		{"coded, in chunks", "csrf=" + token, []string{"Content-Encoding: compress"}, pad, false},
+		{"in UTF-16, in chunks", "csrf=" + token, []string{"Content-Type: text/html; charset=UTF-16LE"}, wide(pad), false},
+		{"of a cookie that is dropped", "session=1; drop=1", []string{"Set-Cookie: drop=" + token}, token, false},
 
 		{"another value", "csrf=" + token, nil, "a tok/en-12345679 b", true},
 		{"a short value", "csrf=1234567", nil, "a 1234567 b", true},
@@ -63,6 +65,7 @@ func TestAnAnswerThatRepeatsACookieOutsideTheKeyIsNotStored(t *testing.T) {
 		{"Vary: Cookie", "csrf=" + token, []string{"Vary: Cookie"}, "a " + token, true},
 		{"coded, without it", "csrf=" + token, []string{"Content-Encoding: gzip"}, zip("a"), true},
 		{"br, without it", "csrf=" + token, []string{"Content-Encoding: br"}, pack("a"), true},
+		{"coded, in chunks, without such a cookie", "session=1", []string{"Content-Encoding: compress"}, pad, true},
 		{"an unknown coding, without such a cookie", "session=1", []string{"Content-Encoding: compress"}, "a", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
