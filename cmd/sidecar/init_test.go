@@ -63,8 +63,8 @@ func TestInitReplacesNoFileUnlessTold(t *testing.T) {
 		t.Errorf("%+v, %s", got, content())
 	}
 	got = runArgs(t, nil, "init", "--force", "-o", file, document)
-	if got.status != exitDone || !strings.Contains(content(), "GET "+
-		"/items/{id}") || strings.Contains(content(), "mine") {
+	if got.status != exitDone || !strings.Contains(content(),
+		"GET /items/{id}") || strings.Contains(content(), "mine") {
 		t.Errorf("%+v, %s", got, content())
 	}
 }
@@ -85,8 +85,8 @@ func TestWhereInitReadsADocument(t *testing.T) {
 	}{
 		{"init -o - " + written(t, "a.yaml", openAPI), "", exitDone, "match: GET /items/{id}"},
 		{"init -o - -", openAPI, exitDone, "from standard input"},
-		{"init -o - " + withSecrets + "/openapi.yaml?key=geheim", "", exitDone, "match: GET " +
-			"/items/{id}"},
+		{"init -o - " + withSecrets + "/openapi.yaml?key=geheim", "", exitDone,
+			"match: GET /items/{id}"},
 		{"init -o - --base /v2 -", openAPI, exitDone, "match: GET /v2/items/{id}"},
 		{"init -o - " + withSecrets + "/none?key=geheim", "", exitFaulty, "answers 404"},
 		{"init -o - http://user:geheim@127.0.0.1:1/x?key=geheim", "", exitFaulty, "refused"},
@@ -95,8 +95,8 @@ func TestWhereInitReadsADocument(t *testing.T) {
 		{"init -o - /none/openapi.yaml", "", exitFaulty, "no such file"},
 		{"init", "", exitUsage, "name one OpenAPI document"},
 		{"init --base v2 -", openAPI, exitUsage, "--base is a path"},
-		{"init --help", "", exitDone, "usage: sidecar init [-o FILE] [--force] [--base PATH] " +
-			"DOCUMENT"},
+		{"init --help", "", exitDone,
+			"usage: sidecar init [-o FILE] [--force] [--base PATH] DOCUMENT"},
 	} {
 		var stdout, stderr bytes.Buffer
 		console := console{stdin: strings.NewReader(c.stdin), stdout: &stdout, stderr: &stderr}

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,6 +30,7 @@ func watch(t *testing.T, api http.Handler, b Bounds) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	recorder.began = recorder.began.Add(-time.Hour) // a ttl that no machine is too slow for
 	server := httptest.NewServer(recorder.Handler(api))
 	t.Cleanup(server.Close)
 	return &world{t, recorder, server.URL}
@@ -128,6 +130,10 @@ func shop() http.Handler {
 	}
 	mux.HandleFunc("GET /items/{id}", item)
 	mux.HandleFunc("PUT /items/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "" {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		versions[r.PathValue("id")]++
@@ -166,11 +172,15 @@ func shop() http.Handler {
 			_, _ = w.Write([]byte(`{"always": "the same"}`))
 		}
 	}
+	mux.HandleFunc("GET /lie", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=60")
+		fmt.Fprintf(w, `{"for": %q}`, r.Header.Get("Authorization"))
+	})
 	mux.HandleFunc("GET /same", text())
 	mux.HandleFunc("GET /public", text("Cache-Control: public, max-age=60"))
 	mux.HandleFunc("GET /secret", text("Cache-Control: no-store"))
-	mux.HandleFunc("GET /session", text("Set-Cookie: sid=geheim; Path=/", "Set-Cookie: "+
-		"csrf_token=geheim"))
+	mux.HandleFunc("GET /session", text("Set-Cookie: sid=geheim; Path=/",
+		"Set-Cookie: csrf_token=geheim"))
 	mux.HandleFunc("GET /form", text("Set-Cookie: csrf_token=geheim"))
 	mux.HandleFunc("GET /health", text())
 	mux.HandleFunc("GET /odd", text("Vary: *"))
@@ -192,6 +202,7 @@ func TestEvidenceAndWhatFollowsFromIt(t *testing.T) {
 			}
 		}
 		do("PUT", "/items/7001")
+		do("PUT", "/items/7002?refused")
 		if round%3 == 0 {
 			do("POST", "/sale?key=geheim")
 		}
@@ -202,8 +213,9 @@ func TestEvidenceAndWhatFollowsFromIt(t *testing.T) {
 			do("GET", path)
 		}
 		do("GET", "/form", "Cookie: csrf_token=a")
+		do("GET", "/form")
 		for _, user := range []string{"alice", "bob"} {
-			for _, path := range []string{"/mine", "/same", "/public"} {
+			for _, path := range []string{"/mine", "/same", "/public", "/lie"} {
 				do("GET", path, "Authorization: Bearer geheim-"+user)
 			}
 		}
@@ -216,39 +228,54 @@ func TestEvidenceAndWhatFollowsFromIt(t *testing.T) {
 		}
 	}
 	expect(t, file, "Of the names: X-Vault-Token.", "10 requests had fields")
-	expect(t, route(t, file, "GET /items/{id}"), "\n  - name: items_id\n", "parameters: page, "+
-		"token.", "without credentials",
-		`cache: {scope: private, ttl: 10s, tags: ["items:{id|int}"]}`,
-		"Asked again with no write between, it was the same 58 of 58 times; with one, another 18 "+
-			"of 18 times, "+
-			"last after PUT /items/{id} (6), POST /sale (12).",
-		"Expected: 73 % hits")
-	expect(t, route(t, file, "PUT /items/{id}"), "\n  - name: "+
-		"items_id_put\n", `- "items:{id|int}"`, "GET /items/{id} (6)")
-	expect(t, route(t, file, "POST /sale"), "\n  - name: sale_post\n", `- "items:*"`, "was seen, "+
-		"and does not follow from its path")
-	expect(t, route(t, file, "GET /moment"), "\n  #- name: moment\n", "another each time, by "+
-		"itself")
-	expect(t, route(t, file, "GET /slowly"), "\n  #- name: slowly\n", "no write that came "+
-		"through here")
-	expect(t, route(t, file, "GET /mine"), "\n  - name: mine\n", "scope: private", "different "+
-		"answers 19 of 19 times")
-	expect(t, route(t, file, "GET /same"), "\n  - name: same\n", "scope: private, ttl: "+
-		"10s", "same answer 19 of 19 times", "Expected: 90 % hits",
-		"would have about 95 % hits")
-	expect(t, route(t, file, "GET /public"), "\n  - name: "+
-		"public\n", `cache: {scope: shared, tags: ["public"]}`, "for everybody (public)",
-		"Expected: 95 % hits")
-	expect(t, route(t, file, "GET /secret"), "\n  #- name: secret\n", "20 of 20 answers would "+
-		"not be stored (no-store")
-	expect(t, route(t, file, "GET /session"), "\n  #- name: session\n", "set a cookie "+
-		"(csrf_token, sid)")
-	expect(t, route(t, file, "GET /form"), "\n  - name: "+
-		"form\n", `set_cookie: {drop: ["csrf_token"]}`, "Expected: 90 % hits")
-	expect(t, route(t, file, "GET /health"), "\n  #- name: health\n", "It held still here")
-	expect(t, route(t, file, "GET /odd"), "\n  #- name: odd\n", "would not be stored (vary-any")
-	expect(t, file, "!/none", "!/refused", "These writes invalidate nothing above, and were not "+
-		"seen to change it: POST /nothing.")
+	for match, want := range map[string][]string{
+		"GET /items/{id}": {
+			"\n  - name: items_id\n", "parameters: page, token.", "without credentials",
+			`cache: {scope: private, ttl: 5m, tags: ["items:{id|int}"]}`,
+			"Asked again with no write between, it was the same 58 of 58 times",
+			"with one, another 18 of 18 times, last after PUT /items/{id} (6), POST /sale (12).",
+			"Expected: 73 % hits", "!Two callers",
+		},
+		"PUT /items/{id}": {
+			"\n  - name: items_id_put\n", `- "items:{id|int}"`,
+			"10 requests. Last before a change of GET /items/{id} (6)",
+		},
+		"POST /sale": {
+			"\n  - name: sale_post\n", `- "items:*"`, "was seen, and does not follow from its path",
+		},
+		"GET /moment": {"\n  #- name: moment\n", "another each time, by itself", "!Expected"},
+		"GET /slowly": {
+			"\n  #- name: slowly\n", "no write that came through here", "!Expected",
+		},
+		"GET /mine": {
+			"\n  - name: mine\n", "scope: private", "different answers 19 of 19 times",
+		},
+		"GET /same": {
+			"\n  - name: same\n", "scope: private, ttl: 5m", "same answer 19 of 19 times",
+			"Expected: 90 % hits", "would have about 95 % hits",
+		},
+		"GET /public": {
+			"\n  - name: public\n", `cache: {scope: shared, tags: ["public"]}`,
+			"for everybody (public)", "Expected: 95 % hits",
+		},
+		"GET /lie": {
+			"\n  - name: lie\n", `cache: {scope: private, tags: ["lie"]}`,
+			"different answers 19 of 19 times",
+		},
+		"GET /secret": {
+			"\n  #- name: secret\n", "20 of 20 answers would not be stored (no-store",
+		},
+		"GET /session": {"\n  #- name: session\n", "set a cookie (csrf_token, sid)"},
+		"GET /form": {
+			"\n  - name: form\n", `set_cookie: {drop: ["csrf_token"]}`, "Expected: 45 % hits",
+		},
+		"GET /health": {"\n  #- name: health\n", "It held still here"},
+		"GET /odd":    {"\n  #- name: odd\n", "would not be stored (vary-any"},
+	} {
+		expect(t, route(t, file, match), want...)
+	}
+	expect(t, file, "!/none", "!/refused",
+		"These writes invalidate nothing above, and were not seen to change it: POST /nothing.")
 }
 
 // What is rarely seen is not proposed.
@@ -262,8 +289,8 @@ func TestLittleEvidenceIsASuggestion(t *testing.T) {
 	}
 	file := w.proposed(34)
 	expect(t, route(t, file, "GET /same"), "#- name: same", "too few requests")
-	expect(t, route(t, file, "GET /items/{id}"), "#- name: items_id", "seen to hold still only 0 "+
-		"times")
+	expect(t, route(t, file, "GET /items/{id}"), "#- name: items_id",
+		"seen to hold still only 0 times")
 	expect(t, file, "routes: []")
 }
 
@@ -297,8 +324,8 @@ func TestALongPathIsNotObserved(t *testing.T) {
 	w := watch(t, shop(), DefaultBounds)
 	w.do("GET", "/"+strings.Repeat("a", maxPath))
 	w.do("GET", "/same")
-	if seen := w.proposed(1); strings.Contains(seen, "aaa") || !strings.Contains(seen, "1 "+
-		"request with paths over 512 bytes") {
+	if seen := w.proposed(1); strings.Contains(seen, "aaa") || !strings.Contains(seen,
+		"1 request with paths over 512 bytes") {
 		t.Error(seen)
 	}
 }
@@ -314,8 +341,8 @@ func TestAnswersPassAsTheyCome(t *testing.T) {
 				return
 			}
 			defer conn.Close()
-			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: "+
-				"Upgrade\r\nUpgrade: x\r\n\r\n")
+			_, _ = io.WriteString(conn,
+				"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 			return
 		}
 		w.Header().Set("Link", "</a>")
@@ -328,7 +355,13 @@ func TestAnswersPassAsTheyCome(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "second\n")
 	}), DefaultBounds)
-	resp, err := http.Get(w.url + "/stream")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url+"/stream", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultTransport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,8 +374,10 @@ func TestAnswersPassAsTheyCome(t *testing.T) {
 	if line, err := body.ReadString('\n'); line != "second\n" || resp.StatusCode != http.StatusOK {
 		t.Fatalf("%d %q, %v", resp.StatusCode, line, err)
 	}
-	w.do("GET", "/switch")
-	w.proposed(1)
+	w.do("GET", "/switch", "Connection: Upgrade", "Upgrade: x")
+	file := w.proposed(2)
+	expect(t, route(t, file, "GET /stream"), "#- name: stream", "too few requests")
+	expect(t, route(t, file, "GET /switch"), "#- name: switch", "would not be stored (upgrade;")
 }
 
 // A client that leaves has seen no answer; a write of its may have been done.

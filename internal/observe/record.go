@@ -296,10 +296,14 @@ func (o *observed) fate(status int, fields httpfield.Fields, shared bool) fate {
 func (o *observed) finish() {
 	r, end := o.recorder, time.Now()
 	if o.status == 0 {
-		o.status, o.head = http.StatusOK, end
-		if !o.whole {
-			o.status = http.StatusBadGateway // nobody knows what it did
+		status := http.StatusOK
+		switch {
+		case !o.whole:
+			status = http.StatusBadGateway // nobody knows what it did
+		case len(o.request.Header["Upgrade"]) > 0:
+			status = http.StatusSwitchingProtocols
 		}
+		o.judge(status)
 	}
 	if o.request.Method == http.MethodGet && !o.whole {
 		return // the client left

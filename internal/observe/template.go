@@ -23,8 +23,11 @@ type node struct {
 
 func newNode() *node { return &node{children: map[string]*node{}, methods: map[string]bool{}} }
 
-// maxWords is how many words may be told apart at one place: more are values.
-const maxWords = 40
+// Words at one place are values where so many are alike, or where there are more than maxWords.
+const (
+	leastWords = 5
+	maxWords   = 40
+)
 
 // A word is what a literal of a route looks like. All else is a value: it has a digit, other signs,
 // or too many letters.
@@ -109,8 +112,8 @@ func (n *node) merge(other *node) {
 	}
 }
 
-// collapseWords takes words for values too: those that have the routes of the values beside them;
-// below a list, two and more that have the same routes; and all where they are many.
+// collapseWords takes words for values too, where enough of them have the same routes below them:
+// beside values that have these routes as well, or below a list. And all where they are many.
 func (n *node) collapseWords() {
 	alike := map[string][]string{} // words by what lies below them
 	all := 0
@@ -127,15 +130,14 @@ func (n *node) collapseWords() {
 		below = n.wild.shape()
 	}
 	for shape, words := range alike {
-		within := n.wild != nil &&
-			!slices.ContainsFunc(
-				strings.Split(shape, " "),
-				func(s string) bool { return !slices.Contains(below, s) },
-			)
-		if within || all > maxWords || n.methods[http.MethodGet] && len(words) > 1 && shape != "" {
-			for _, text := range words {
-				n.toWild(text, n.children[text])
-			}
+		beside := n.wild != nil && !slices.ContainsFunc(strings.Split(shape, " "),
+			func(s string) bool { return !slices.Contains(below, s) })
+		few := len(words) < leastWords || !beside && !n.methods[http.MethodGet]
+		if few && all <= maxWords {
+			continue
+		}
+		for _, text := range words {
+			n.toWild(text, n.children[text])
 		}
 	}
 }

@@ -15,12 +15,14 @@ func TestTemplatesOfPaths(t *testing.T) {
 		{"/items/deadbeef01 /items/a%20b /items/a@b /items/x.y.z /items/0", "/items/{id}"},
 		{"/users/5/posts/7 /users/6/posts", "/users/{id}/posts /users/{user_id}/posts/{post_id}"},
 		{"/users/5 /users/me /users/search", "/users/me /users/search /users/{id}"},
-		{"/users/5 /users/alice /users/bob", "/users/{id}"}, // as the number beside them
-		{"/users/5 /users/alice/posts", "/users/alice/posts /users/{id}"},
-		{"/spells /spells/spark /spells/mend", "/spells /spells/{id}"}, // below a list
-		{"/spells/spark /spells/mend", "/spells/mend /spells/spark"},
-		{"/spells /spells/spark", "/spells /spells/spark"},
-		{"/maps/world/image /maps/tavern/image /maps", "/maps /maps/{id}/image"},
+		{"/users/5 /users/a /users/b /users/c /users/d /users/e", "/users/{id}"}, // as beside them
+		{"/users/5 /users/a /users/b", "/users/a /users/b /users/{id}"},
+		{"/users/5 /users/profile/photo", "/users/profile/photo /users/{id}"},
+		{"/maps /maps/a /maps/b /maps/c /maps/d /maps/e", "/maps /maps/{id}"}, // below a list
+		{"/maps /maps/a/x /maps/b/x /maps/c/x /maps/d/x /maps/e/x", "/maps /maps/{id}/x"},
+		{"/maps /maps/a /maps/b /maps/c /maps/d /maps/e/x", "/maps /maps/a /maps/b /maps/c " +
+			"/maps/d /maps/e/x"},
+		{"/maps/a /maps/b /maps/c /maps/d /maps/e", "/maps/a /maps/b /maps/c /maps/d /maps/e"},
 		{"/a /b /c", "/a /b /c"},
 		{"/ /a", "/a /{$}"},
 		{"/a/ /a", "/a /a/{$}"},

@@ -110,8 +110,8 @@ func TestWhoSharesAnAnswer(t *testing.T) {
 		{"they are optional for all", "security: [{}, {a: []}]\n", "", "scope: private"},
 		{"it takes a cookie", "", "parameters: [{name: s, in: cookie, schema: {type: string}}], " +
 			"security: []", "scope: private"},
-		{"it takes a field", "", "parameters: [{name: x-tenant, in: header, schema: {type: " +
-			"string}}], security: []",
+		{"it takes a field", "",
+			"parameters: [{name: x-tenant, in: header, schema: {type: string}}], security: []",
 			`scope: shared, ttl: 1m, tags: ["a"], vary: ["X-Tenant"]`},
 		{"an event stream", "", "parameters: [{name: Last-Event-ID, in: header, schema: {type: " +
 			"string}}]", `vary: ["Last-Event-Id"]`},
@@ -152,12 +152,12 @@ func TestTheBasePath(t *testing.T) {
 	doc := "servers: [{url: 'https://{region}.example/{v}/', variables: {region: {default: eu}, " +
 		"v: {default: v2}}}, {url: /other}]\n" +
 		head + "  /a:\n    get: " + answersJSON + "\n"
-	if got := proposed(t, doc, ""); !strings.Contains(got, "match: GET "+
-		"/v2/a\n") || !strings.Contains(got, "another base path") {
+	if got := proposed(t, doc, ""); !strings.Contains(got,
+		"match: GET /v2/a\n") || !strings.Contains(got, "another base path") {
 		t.Errorf("of the servers: %s", got)
 	}
-	if got := proposed(t, doc, "/x/"); !strings.Contains(got, "match: GET "+
-		"/x/a\n") || strings.Contains(got, "another base path") {
+	if got := proposed(t, doc, "/x/"); !strings.Contains(got,
+		"match: GET /x/a\n") || strings.Contains(got, "another base path") {
 		t.Errorf("as it was named: %s", got)
 	}
 }

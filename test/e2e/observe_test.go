@@ -101,7 +101,7 @@ func (p *player) play() {
 					p.get(user, "/api/v1/characters/%s/sheet", id)
 				}
 				p.get("", "/api/v1/rules/spells")
-				for _, id := range []string{"spark", "mend", "ward"} {
+				for _, id := range []string{"spark", "mend", "ward", "firestorm", "far-sight"} {
 					p.get("", "/api/v1/rules/spells/%s", id)
 				}
 				p.get(user, "/api/v1/users/me")
@@ -230,3 +230,66 @@ func TestWhatIsObservedHoldsWhenItIsInForce(t *testing.T) {
 
 // margin is how far the hit ratio may be from the predicted one, in percent points.
 const margin = 5
+
+func TestAWebSocketPassesWhileTrafficIsObserved(t *testing.T) {
+	t.Parallel()
+	_, api := startGame(t)
+	_, url := startObserving(t, api, filepath.Join(t.TempDir(), "observed.yaml"))
+	roll(t, url)
+}
+
+// What init proposes for the game, with the cookie that each of its answers sets dropped, has hits,
+// and answers nothing old where a path says what a write changes.
+func TestWhatInitProposesHoldsWhereItIsInForce(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "init.yaml")
+	document, err := filepath.Abs("../../internal/openapi/testdata/game.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := proc.Start(t, proc.Cmd{
+		Path: proc.Build(t, "../../cmd/sidecar"), Args: []string{"init", "-o", file, document},
+	})
+	if status := made.Wait(60 * time.Second); status != 0 {
+		t.Fatalf("init ended with %d", status)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	content = append(content, "\ndefaults: {cache: {set_cookie: {drop: [csrf_token]}}}\n"...)
+	_, api := startGame(t)
+	p := newPlayer(t, startBefore(t, api, policiesFile(t, string(content)), "LOG_LEVEL=info").url)
+	for round := range 5 {
+		for range 3 {
+			for _, user := range []string{"thorin", "lyra"} {
+				p.get(user, "/api/v1/characters")
+				p.get(user, "/api/v1/users/me")
+				p.get(user, "/api/v1/rules/spells")
+			}
+			p.get("thorin", "/api/v1/characters/%s", "c1")
+			p.get("dm", "/api/v1/characters/%s", "c1")
+			p.get("dm", "/api/v1/users/%s/characters", "u1")
+		}
+		hp, name := 3+round, fmt.Sprintf("Thorin %d", round)
+		p.write("thorin", http.MethodPatch, "/api/v1/characters/c1", map[string]any{"hp": hp})
+		for _, user := range []string{"thorin", "dm"} {
+			p.check(user, "/api/v1/characters/%s", "c1", "data.hp", hp)
+		}
+		p.write("thorin", http.MethodPost, "/api/v1/characters",
+			map[string]any{"name": name, "class": "fighter"})
+		for _, body := range [][]byte{
+			p.get("thorin", "/api/v1/characters"),
+			p.get("dm", "/api/v1/users/%s/characters", "u1"),
+		} {
+			if !bytes.Contains(body, []byte(name)) {
+				t.Errorf("the list is old: %s", body)
+			}
+		}
+	}
+	for template, n := range p.reads {
+		if n[0] > 5 && n[1] == 0 {
+			t.Errorf("%s: none of %d GETs was a hit", template, n[0])
+		}
+	}
+}

@@ -340,10 +340,15 @@ func TestTheGameThroughTheSidecarIsTheGame(t *testing.T) {
 
 func TestAWebSocketPasses(t *testing.T) {
 	t.Parallel()
-	s := start(t)
-	thorin := login(t, s.url, "thorin")
-	token := strings.TrimPrefix(thorin, "Authorization: ")
-	ws, resp, err := websocket.Dial(t.Context(), strings.Replace(s.url, "http", "ws", 1)+"/api/v1/ws?session=s1", &websocket.DialOptions{
+	roll(t, start(t).url)
+}
+
+// roll throws dice over a WebSocket of the game.
+func roll(t *testing.T, base string) {
+	t.Helper()
+	token := strings.TrimPrefix(login(t, base, "thorin"), "Authorization: ")
+	url := strings.Replace(base, "http", "ws", 1) + "/api/v1/ws?session=s1"
+	ws, resp, err := websocket.Dial(t.Context(), url, &websocket.DialOptions{
 		HTTPHeader: http.Header{"Authorization": {token}},
 	})
 	if err != nil {
