@@ -17,7 +17,7 @@ import (
 
 const metricsPage = "docs/metrics.md"
 
-// A describer is a registry that notes what is registered.
+// A describer is a registry that notes the registered metrics.
 type describer struct {
 	*prometheus.Registry
 	descs []string

@@ -35,7 +35,7 @@ func drawKey(t *rapid.T, label string) cachekeys.Key {
 	return k
 }
 
-// same compares keys, of which no values are as good as an empty list of them.
+// same compares keys; no values equal an empty list of them.
 func same(a, b cachekeys.Key) bool {
 	equal := func(x, y cachekeys.Vary) bool { return x.Name == y.Name && slices.Equal(x.Values, y.Values) }
 	if !slices.EqualFunc(a.Vary, b.Vary, equal) || !slices.EqualFunc(a.Told, b.Told, equal) {
@@ -115,7 +115,7 @@ func TestARuleMakesAKeyOfItsOwn(t *testing.T) {
 			t.Fatal("two queries have two bare keys")
 		}
 
-		// Under one rule, what matters decides; two rules never meet.
+		// Under one rule, the parameters that matter decide; two rules never meet.
 		mattering := func(raw string) string {
 			return cachekeys.ParseQuery(strings.Join(naivelyMattering(raw, v), "&")).Canonical()
 		}

@@ -25,7 +25,7 @@ func TestTheCanonicalQueryIsSortedByNameWithEqualNamesInTheirOrder(t *testing.T)
 		"b=1;c=2&a=3":     "b=1;c=2&a=3", // some backends split at ';' too: nothing is moved
 		"a=1&&b":          "&a=1&b",
 
-		// what some backends take for one name, or for members of one object, stays in its order
+		// names that some backends take for one, or for members of one object, stay in their order
 		"sort[name]=1&sort[age]=1&a=2": "a=2&sort[name]=1&sort[age]=1",
 		"b=1&a%5B1%5D=x&a%5B0%5D=y":    "a%5B1%5D=x&a%5B0%5D=y&b=1",
 		"a_b=1&a.b=2&a%20b=3":          "a_b=1&a.b=2&a%20b=3", // PHP
@@ -171,7 +171,7 @@ func FuzzSelect(f *testing.F) {
 		if !ok {
 			return
 		}
-		// What is left was there before, in that order, and what went does not matter.
+		// The rest was there before, in that order, and the parameters that went do not matter.
 		left := strings.Split(got.Raw(), "&")
 		for p := range strings.SplitSeq(raw, "&") {
 			if len(left) > 0 && p != "" && p == left[0] {

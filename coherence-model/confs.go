@@ -173,7 +173,7 @@ var tokenConfs = []*tconf{
 	tok("cluster/unrelated-refused", "each refused or not", func(c *tconf) {
 		c.cluster, c.join, c.writes, c.mayRefuse, c.p2 = true, true, []uint8{T2, GD}, 3, true
 	}),
-	// what is alive and stale, asked about by a time
+	// an entry that is alive and stale, validated by a time
 	tok("single/stale", "2 writes, 3 GETs", func(c *tconf) {
 		c.gets, c.writes, c.join, c.p2, c.stale, c.knows = 3, []uint8{T1, T2}, true, true, true, true
 	}),
@@ -195,8 +195,8 @@ var tokenConfs = []*tconf{
 	tok("cluster/stale-rollback", "request-derived tag only", func(c *tconf) {
 		c.cluster, c.join, c.rollback, c.noLearned, c.stale, c.writes = true, true, 1, true, true, []uint8{T1}
 	}),
-	// what is not announced before it is sent: an upload until its last bytes are in hand, a write
-	// without credentials not at all
+	// writes that are not announced before they are sent: an upload until its last bytes are in
+	// hand, a write without credentials not at all
 	tok("single/upload", "1 of 2 writes may commit before it is announced", func(c *tconf) {
 		c.gets, c.join, c.writes, c.early, c.p2 = 3, true, []uint8{T2, T2}, 1, true
 	}),

@@ -12,7 +12,7 @@ import "fmt"
 // sidecar takes no step.
 const (
 	trustTicks = 1
-	boundTicks = 2 // a response is no older than what was acknowledged so long ago
+	boundTicks = 2 // a response is no older than a write that was acknowledged so long ago
 	maxFW      = 2
 )
 
@@ -60,7 +60,7 @@ type fconf struct {
 	// flaws
 	noTrust bool // a connection is used for as long as it is open
 	fromEnd bool // a proof counts from when the look ended
-	noDrop  bool // what is stored on the new server stays
+	noDrop  bool // the entries on the new server stay
 	atOnce  bool // it is dropped when the other server is noticed, and not again
 	reuses  bool // the server before is used at once when it comes back
 }

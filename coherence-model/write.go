@@ -303,7 +303,7 @@ func (c *tconf) makeGood(s tstate, i int, conn func([]int, func()), yield func(t
 	})
 }
 
-// cover: what was committed stands under all its intents.
+// cover: a committed write stands under all its intents.
 func (s *tstate) cover(i int) {
 	if s.w[i].ver != 0 && s.w[i].fl&(wExpired|wFailed) == 0 {
 		s.w[i].fl |= wCovered

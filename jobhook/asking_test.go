@@ -12,7 +12,7 @@ import (
 	"sidecar/test/proc"
 )
 
-// An answer is what a client got.
+// An answer is a client's view of a response.
 type answer struct {
 	status int
 	fields http.Header

@@ -11,7 +11,7 @@ import (
 	"sidecar/internal/reason"
 )
 
-// slow is an API that answers once it is let, and counts what it is asked.
+// slow is an API that answers once it is let, and counts its requests.
 type slow struct {
 	asked atomic.Int32
 	let   chan struct{}

@@ -80,7 +80,7 @@ func sidecarOf(spec corev1.PodSpec) (c *corev1.Container, native bool) {
 	return nil, false
 }
 
-// references checks that whatever pods refer to is there, or is a Secret that the user makes.
+// references checks that the objects to which pods refer are there, or are Secrets of the user.
 func (r *review) references() {
 	for name, object := range r.app {
 		template, claims := templateOf(object)

@@ -31,7 +31,7 @@ var kinds = map[string]func() any{
 	"monitoring.coreos.com/v1/PodMonitor": func() any { return &monitoringv1.PodMonitor{} },
 }
 
-// An application is what an overlay makes, by kind and name.
+// An application is the objects of an overlay, by kind and name.
 type application map[string]any
 
 // build makes the manifests of an overlay, as kubectl kustomize does.
@@ -145,7 +145,7 @@ func TestThePoliciesAreThoseOfTheGame(t *testing.T) {
 	}
 }
 
-// The two components may differ in nothing but what the version of Kubernetes demands.
+// The two components may differ only as the versions of Kubernetes demand.
 func TestTheOldContainerIsTheNewOne(t *testing.T) {
 	var containers []corev1.Container
 	for _, overlay := range []string{"two-redis", "before-1.29"} {

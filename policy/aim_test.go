@@ -75,7 +75,7 @@ func TestADenyHoldsInEverySpelling(t *testing.T) {
 	}
 }
 
-// A server that does not tell /internal from /internal/ would show under it what is denied.
+// A server that does not tell /internal from /internal/ would show the denied pages under it.
 func TestADenyForEverythingBelowIsOneForTheDirectory(t *testing.T) {
 	table := table(t, "", `{match: "/internal/{rest...}", deny: true}`, `{match: "/admin/", deny: true}`,
 		`{match: "POST /admin", invalidate: ["a"]}`, `{match: "/d/{name}", deny: true}`)
@@ -123,7 +123,7 @@ func TestAWriteInEverySpellingInvalidates(t *testing.T) {
 	}
 }
 
-// What a shared catch-all stores is what some server may take for another's own data.
+// Some server may take an entry of a shared catch-all for another's own data.
 func TestAReadInAnotherSpellingIsNotStored(t *testing.T) {
 	table := table(t, "", `{name: all, match: "GET /{rest...}", cache: {scope: shared, authorized: public, tags: ["all"]}}`,
 		`{name: me, match: "GET /users/me", cache: {scope: private}}`)

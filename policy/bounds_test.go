@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A faulty file costs what a good one does, and neither more than a bounded multiple of its length:
-// the work is counted in bytes allocated.
+// A faulty file costs as much as a good one, and neither more than a bounded multiple of its
+// length: the work is counted in bytes allocated.
 func TestAPoliciesFileOfAnyKindIsCheapToLoad(t *testing.T) {
 	many := func(n int, line func(i int) string) string {
 		var b strings.Builder

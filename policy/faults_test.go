@@ -183,7 +183,7 @@ schedules: []
 	}
 }
 
-// Where the environment is not known, as in validate, what the file refers to is not looked at.
+// Where the environment is not known, as in validate, the file's references are not looked up.
 func TestWithoutAnEnvironmentTheFileAloneIsChecked(t *testing.T) {
 	for _, jwt := range []string{
 		"{secret_env: NOT_SET, algorithms: [HS256]}",

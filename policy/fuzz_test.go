@@ -9,8 +9,7 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// FuzzLoad: whatever stands in a file is a fault with a place, or policies by which requests can be
-// planned.
+// FuzzLoad: every file has a fault with a place, or policies by which requests can be planned.
 func FuzzLoad(f *testing.F) {
 	example, err := os.ReadFile("../policies.yaml")
 	if err != nil {

@@ -86,7 +86,7 @@ func TestABodyThatIsNotInHandMayNameAnyMethod(t *testing.T) {
 	}
 }
 
-// A head of 64 KiB costs little, whatever is in it: the work is counted in bytes allocated.
+// Every head of 64 KiB costs little: the work is counted in bytes allocated.
 func TestAPlanOfAnyHeadIsCheap(t *testing.T) {
 	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}", "q:{query.id?}"]}}`,
 		`{name: put, match: "PUT /c/{id}", invalidate: ["c:{id}", "q:{query.id}"]}`, `{match: "POST /internal/", deny: true}`)

@@ -108,7 +108,8 @@ func TestAGETIsMatchedAsItWasSent(t *testing.T) {
 		{"/characters%2F7", "", reason.NoRoute, ""},
 		{"*", "", reason.NoRoute, ""},
 
-		// What the backend may take for another route, or for other values, is not cached.
+		// A request that the backend may take for another route, or for other values, is not
+		// cached.
 		{"/characters/a%2Fb", "character", reason.BadTarget, ""},
 		{"/characters/a%252Fb", "character", reason.BadTarget, ""},
 		{"/characters/ME", "character", reason.BadTarget, ""},
@@ -175,7 +176,7 @@ func TestAnUnsafeRequestIsMatchedOnEveryFormOfItsPath(t *testing.T) {
 		// Of two routes that it may be, it invalidates for both.
 		{"POST", "/characters/7%2Finventory", []string{"character:7/inventory", "character:7", "character:7:inventory", "/characters/7/inventory"}},
 
-		// An empty wildcard names the whole family, beside what a route for just that path names.
+		// An empty wildcard names the whole family, beside the tags of a route for just that path.
 		{"PUT", "/characters/", []string{"character:*", "/characters"}},
 		{"POST", "/characters/", []string{"characters", "character:*", "/characters"}},
 		{"POST", "/characters//inventory", []string{"character:*", "character:inventory", "/characters/inventory"}},

@@ -22,7 +22,7 @@ const (
 	faulty  = "version: 1\nroutes: [{name: a, match: GET /a, deny: perhaps}]\n"
 )
 
-// await waits until what holds, which it must within ten seconds.
+// await waits for a condition, ten seconds at most.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
@@ -32,7 +32,7 @@ func await(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// A watched is a source that runs, and what it told.
+// A watched is a source that runs, with its reports.
 type watched struct {
 	*Source
 	mu    sync.Mutex

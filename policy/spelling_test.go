@@ -216,7 +216,7 @@ func TestTooManyInvalidatedGroupsInvalidateEverything(t *testing.T) {
 	}
 }
 
-// One function says what the authority of a request is to names that answers give and to Location.
+// One function reads the authority of a request, for names that answers give and for Location.
 func TestGroupsBelongToAnAuthorityHoweverItIsWritten(t *testing.T) {
 	table := table(t, "", `{name: c, match: "GET /c", cache: {scope: shared}}`)
 	groups := httpfield.Header{"Cache-Groups": {`"g"`}, "Cache-Group-Invalidation": {`"g"`}}

@@ -11,7 +11,7 @@ import (
 	"sidecar/internal/reason"
 )
 
-// What a buffer has in hand counts until its reader has it, or is gone, whichever way it ends.
+// Bytes that a buffer has in hand count until its reader has them, or is gone in any way.
 func TestWhatIsInHandIsCountedAndGivenBack(t *testing.T) {
 	body := strings.Repeat("x", 100_000)
 	for _, c := range []struct {

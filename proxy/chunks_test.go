@@ -85,7 +85,8 @@ func TestAChunkThatIsLostUnderWayBreaksTheAnswer(t *testing.T) {
 	}
 }
 
-// What its client does not read to the end is not stored, however long the backend would go on.
+// A body that its client does not read to the end is not stored, however long the backend would go
+// on.
 func TestALongBodyThatItsClientLeavesIsNotStored(t *testing.T) {
 	g, open := newGate(t)
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {

@@ -33,7 +33,7 @@ func await(t testing.TB, what string, holds func() bool) {
 	}
 }
 
-// An answer is what a client got.
+// An answer is a client's view of a response.
 type answer struct {
 	status int
 	fields http.Header
@@ -41,12 +41,12 @@ type answer struct {
 	err    error // nil: it came whole
 }
 
-// cache is what Cache-Status says after the name of the cache.
+// cache is Cache-Status after the name of the cache.
 func (a answer) cache() string {
 	return strings.TrimPrefix(a.fields.Get("Cache-Status"), "sidecar; ")
 }
 
-// length is what the answer's head says of its content; -1 if it says nothing.
+// length is the announced length of the content; -1 if none is announced.
 func (a answer) length() int64 {
 	n, err := strconv.ParseInt(a.fields.Get("Content-Length"), 10, 64)
 	if err != nil {
@@ -92,7 +92,7 @@ func (s *sidecar) do(ctx context.Context, method, path string, body io.Reader,
 	return answer{resp.StatusCode, resp.Header, string(content), err}
 }
 
-// An api is a backend that answers as a test says, and notes what it was asked.
+// An api is a backend that answers as a test says, and notes its requests.
 type api struct {
 	*httptest.Server
 	requests atomic.Int64
@@ -121,7 +121,7 @@ func backendThat(t testing.TB, answers func(w http.ResponseWriter, r *http.Reque
 	return b
 }
 
-// new is what the API was asked since the last call.
+// new are the API's requests since the last call.
 func (b *api) new() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -196,7 +196,7 @@ func holds(
 	}
 }
 
-// raw sends these bytes on a connection of its own, and returns what comes until it ends.
+// raw sends these bytes on a connection of its own, and returns the bytes that come until it ends.
 func (s *sidecar) raw(request string) string {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))

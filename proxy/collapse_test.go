@@ -202,7 +202,7 @@ func TestABodyInChunksGoesToOneClient(t *testing.T) {
 		func() bool { return strings.HasPrefix(s.get("/items/1").cache(), "hit") })
 }
 
-// Nobody waits for the answers under a key of which one turned out to be for one client alone.
+// Nobody waits for answers under a key once one of them was for one client alone.
 func TestNobodyWaitsWhereAnAnswerWasNotToBeShared(t *testing.T) {
 	var together atomic.Int64
 	g, open := newGate(t)

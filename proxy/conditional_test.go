@@ -12,7 +12,7 @@ import (
 
 const modified = "Thu, 01 Jan 2026 00:00:00 GMT"
 
-// Nor is what is stored less: the rest of the body is read behind the 304.
+// Nor is less stored: the rest of the body is read behind the 304.
 func TestAConditionThatHoldsIsAnsweredBeforeTheBodyHasEnded(t *testing.T) {
 	answered := make(chan struct{})
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, _ int) {

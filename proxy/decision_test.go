@@ -17,7 +17,7 @@ import (
 	"sidecar/policy"
 )
 
-// decided is what the plan and the decision say of a request for a stored response.
+// decided is the outcome of plan and decision for a request and a stored response.
 type decided struct {
 	plan *policy.Plan
 	httpcache.Decision
@@ -40,8 +40,7 @@ func headerOf(lines []string) http.Header {
 	return h
 }
 
-// The handler does what the plan and httpcache.Evaluate say, whatever the request and what is
-// stored.
+// The handler obeys the plan and httpcache.Evaluate, for every request and stored response.
 func TestTheHandlerCarriesOutTheDecision(t *testing.T) {
 	t.Parallel()
 	const modified = "Mon, 01 Jan 2024 00:00:00 GMT"

@@ -27,7 +27,7 @@ func (s *sidecar) dialed() (net.Conn, *bufio.Reader) {
 	return c, bufio.NewReader(c)
 }
 
-// A client that asks whether to send its body hears what the API says, before it sends anything.
+// A client that asks whether to send its body hears the API's answer before it sends anything.
 func TestTheAPIIsAskedWhetherItWantsABody(t *testing.T) { // RFC 9110 §10.1.1
 	var asked atomic.Bool
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
@@ -51,7 +51,7 @@ func TestTheAPIIsAskedWhetherItWantsABody(t *testing.T) { // RFC 9110 §10.1.1
 	}
 }
 
-// What the write changes is closed before the API has its body, and invalidated before the answer.
+// The write's tags are closed before the API has its body, and invalidated before the answer.
 func TestABodyThatTheAPIWantsIsTakenInHand(t *testing.T) {
 	var closed atomic.Bool
 	var s *sidecar

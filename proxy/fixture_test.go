@@ -52,7 +52,7 @@ type sidecar struct {
 	done   map[string]int // Redis operations, by name
 }
 
-// A setup is what a test may want otherwise than start has it.
+// A setup has the options of start.
 type setup struct {
 	redis    *redisd.Server
 	prefix   string

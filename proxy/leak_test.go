@@ -185,8 +185,8 @@ func ours() (n int, stacks string) {
 	return n, stacks
 }
 
-// awaitSoon waits for less time than the product's and the origin's own patience, which would end
-// what is left behind.
+// awaitSoon waits for less time than the product's and the origin's own patience, which would end a
+// leak by itself.
 func awaitSoon(t *testing.T, holds func() (ok bool, why string)) {
 	t.Helper()
 	for end := time.Now().Add(8 * time.Second); ; time.Sleep(10 * time.Millisecond) {
@@ -226,8 +226,8 @@ func openFiles(t *testing.T) int {
 	return len(list)
 }
 
-// Whatever way requests end, nothing of them stays. It does not run beside other tests, since it
-// counts what the process has.
+// However requests end, nothing of them stays. It does not run beside other tests, since it counts
+// what the process has.
 func TestNoEndOfARequestLeavesAnythingBehind(t *testing.T) {
 	// the collector closes connections that nobody refers to
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))

@@ -11,11 +11,11 @@ import (
 	"sidecar/test/redisd"
 )
 
-// budget is for Redis in one request: what is stored before an outage is stored within it, also on
-// a busy machine.
+// budget is for Redis in one request: long enough to store a response before an outage, also on a
+// busy machine.
 const budget = 500 * time.Millisecond
 
-// slack is what a busy machine may add to a budget.
+// slack is the delay that a busy machine may add to a budget.
 const slack = 2 * time.Second
 
 func TestWithRedisAwayTheBackendAnswersWithinTheBudget(t *testing.T) {
@@ -100,7 +100,7 @@ func TestNothingWrittenDuringAnOutageIsServedStaleAfterIt(t *testing.T) {
 			s := start(t, b, items,
 				func(o *setup) { o.redis, o.budget = own, budget })
 			s.cached("/items/1")
-			s.cached("/items/2") // of which nothing is written
+			s.cached("/items/2") // which nobody writes
 			c.begin(own)
 			began := time.Now()
 			if a := s.do(t.Context(), http.MethodPut, "/items/1", nil); a.status != http.StatusOK {

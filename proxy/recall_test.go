@@ -87,7 +87,7 @@ func requestOf(t testing.TB, lines string) *http.Request {
 
 var passing = regexp.MustCompile(`ttl=-?\d+`)
 
-// told is an answer but for what changes as time passes.
+// told is an answer without the parts that change as time passes.
 func told(w *httptest.ResponseRecorder) (int, http.Header, string) {
 	h := w.Header().Clone()
 	delete(h, "Age")
@@ -97,7 +97,7 @@ func told(w *httptest.ResponseRecorder) (int, http.Header, string) {
 	return w.Code, h, w.Body.String()
 }
 
-// Recall answers what ServeHTTP would answer from memory, in the same way, and nothing else.
+// Recall answers as ServeHTTP would from memory, and leaves everything else.
 func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		w.Header().Set("Etag", `"v"`)

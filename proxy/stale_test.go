@@ -62,7 +62,7 @@ func TestAStaleAnswerIsServedOnlyWhereThePolicyAllowsIt(t *testing.T) {
 		mood   int
 		path   string
 		status int
-		cache  string // what Cache-Status has in it
+		cache  string // a part of Cache-Status
 	}{
 		{"an error, allowed", 503, "/error/1", 200,
 			"fwd=stale; fwd-status=503; detail=backend-error"},

@@ -138,7 +138,7 @@ func TestVaryComparesTheFieldsAsTheyAreSent(t *testing.T) {
 				if body, hit := s.ask("/a"); body != want || !hit {
 					t.Errorf("again: %q, a hit: %t", body, hit)
 				}
-				// What is replaced makes no difference; what is sent on does.
+				// A replaced field makes no difference; one that is sent on does.
 				claimed, hit := s.ask("/a", name+": 203.0.113.7")
 				if passes := name == "Via"; passes == hit || passes == (claimed == want) {
 					t.Errorf("%s: claimed, %q, a hit: %t", routes, claimed, hit)

@@ -18,8 +18,8 @@ import (
 )
 
 // TestTwoRequestsThatTellTheBackendDifferentTargetsHaveTwoKeys compares the keys of two requests
-// with what the backend is sent of them: of all that can be told only the client's address, and
-// fields that no rule names, may differ under one key.
+// with the requests that the backend gets: under one key only the client's address, and fields that
+// no rule names, may differ.
 func TestTwoRequestsThatTellTheBackendDifferentTargetsHaveTwoKeys(t *testing.T) {
 	b, err := backend.New(backend.Options{URL: "http://127.0.0.1:1", Via: true, Trusted: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	check(t, err)
@@ -50,7 +50,7 @@ routes: [{match: "GET /{rest...}", cache: {scope: shared, ttl: 1h, vary: [X-Real
 		}
 		return r
 	}
-	// told is what the backend is sent, without what does not count.
+	// told is the backend's request, without the fields that do not count.
 	told := func(r *http.Request) string {
 		out, ok := b.Outgoing(r, r.URL.RawQuery)
 		if !ok {

@@ -25,7 +25,7 @@ const writes = `routes:
   - {match: "POST /of/answer", invalidate: ["item:{response.body.id}"]}
 `
 
-// cached stores an answer of /items/1, and reports whether what is stored is still served.
+// cached stores an answer of /items/1, and reports whether it is still served.
 func (s *sidecar) cached(path string) (still func() bool) {
 	s.t.Helper()
 	s.get(path)
@@ -110,7 +110,7 @@ func TestWhatAWriteInvalidatesFollowsFromItsRouteAndItsOutcome(t *testing.T) {
 	}
 }
 
-// While a write is under way, what it may change is read from the backend, and not stored.
+// While a write is under way, reads that it may change go to the backend, and are not stored.
 func TestAReaderDuringAWriteGetsNothingStoredAndStoresNothing(t *testing.T) {
 	g, open := newGate(t)
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
@@ -141,7 +141,7 @@ func TestAReaderDuringAWriteGetsNothingStoredAndStoresNothing(t *testing.T) {
 	}
 }
 
-// What was asked for before a write and answered after it is stored, if at all, as dead.
+// An answer to a request before a write that comes after it is stored, if at all, as dead.
 func TestAnAnswerFromBeforeAWriteIsNotServedAfterIt(t *testing.T) {
 	g, open := newGate(t)
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {

@@ -95,7 +95,7 @@ func TestAWriteThatGotNoAnswerInvalidates(t *testing.T) {
 	}
 }
 
-// What a backend changes while it streams its answer is invalidated before the end is seen.
+// The changes of a backend while it streams its answer are invalidated before the end is seen.
 func TestAStreamedAnswerToAWriteInvalidatesAgainAtItsEnd(t *testing.T) {
 	g, open := newGate(t)
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
@@ -116,7 +116,7 @@ func TestAStreamedAnswerToAWriteInvalidatesAgainAtItsEnd(t *testing.T) {
 	resp, err := client.Do(req)
 	check(t, err)
 	defer resp.Body.Close()
-	still := s.cached("/items/1") // meanwhile, from what may be old
+	still := s.cached("/items/1") // meanwhile, from a possibly old read
 	open()
 	if content, err := io.ReadAll(resp.Body); string(content) != "begun done" || err != nil {
 		t.Errorf("%q %v", content, err)

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// pass gives the scanner these bytes in pieces, and returns what it lets through and where in that
-// a request ends, if a piece is one byte. isRaw: what follows is not looked at.
+// pass gives the scanner these bytes in pieces, and returns the bytes that it lets through and
+// where in them a request ends, if a piece is one byte. isRaw: the rest is not looked at.
 func pass(input []byte, piece int) (out []byte, ends []int, isRaw bool) {
 	s := newScanner()
 	for len(input) > 0 && s.state != over {
@@ -27,8 +27,8 @@ func pass(input []byte, piece int) (out []byte, ends []int, isRaw bool) {
 	return out, ends, false
 }
 
-// FuzzScanner compares where the scanner and net/http see requests end: on what the scanner lets
-// through they must agree, or somebody could hide a request in the content of another.
+// FuzzScanner compares where the scanner and net/http see requests end: they must agree on the
+// bytes that the scanner lets through, or somebody could hide a request in the content of another.
 func FuzzScanner(f *testing.F) {
 	for _, seed := range []string{
 		"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n",

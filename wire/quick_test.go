@@ -52,7 +52,7 @@ func tell(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// quick answers what is below /q; what is below /n it looks at in vain.
+// quick answers targets below /q; those below /n it looks at in vain.
 func quick(answer http.HandlerFunc) *wire.Quick {
 	return &wire.Quick{
 		Idle: time.Minute,
@@ -386,8 +386,8 @@ func TestALastAnswerEndsTheConnection(t *testing.T) {
 	}
 }
 
-// What is kept with an answer comes back with the same head on the same connection, and with
-// nothing else.
+// A value that is kept with an answer comes back with the same head on the same connection, and
+// only then.
 func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
 	type ask struct {
 		r    *http.Request

@@ -16,7 +16,7 @@ import (
 	"sidecar/wire"
 )
 
-// patience bounds what a test waits for.
+// patience bounds the waits of a test.
 const patience = 20 * time.Second
 
 // serve starts a server as the data plane has it.
@@ -244,7 +244,7 @@ func TestContentThatCannotBeReadForCertainEndsTheConnection(t *testing.T) {
 
 func TestTwoFramingsEndTheConnection(t *testing.T) { // RFC 9112 §6.1
 	address := serve(t, wire.Options{}, func(w http.ResponseWriter, r *http.Request) {
-		select { // the client has not left: what follows is not listened to
+		select { // the client has not left: nobody listens to the rest
 		case <-r.Context().Done():
 			t.Error("the request is cancelled")
 		case <-time.After(50 * time.Millisecond):

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A result is what a command did.
+// A result is the outcome of a command.
 type result struct {
 	status         int
 	stdout, stderr string

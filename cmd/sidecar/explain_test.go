@@ -47,7 +47,7 @@ func explained(t *testing.T, env []string, args ...string) policy.Explanation {
 	return e
 }
 
-// What explain says of a request is what a running sidecar does with it.
+// A running sidecar treats a request as explain says.
 func TestExplainSaysWhatTheSidecarDoes(t *testing.T) {
 	t.Parallel()
 	file := written(t, "policies.yaml", explainedPolicies)

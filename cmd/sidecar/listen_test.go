@@ -34,7 +34,7 @@ func TestTheDataServerBoundsItsClients(t *testing.T) {
 	const request = "GET / HTTP/1.1\r\nHost: a\r\n"
 	for _, tt := range []struct {
 		name, sent string
-		want       string // the beginning of what comes until the connection ends
+		want       string // the beginning of the bytes that come until the connection ends
 	}{
 		{"nothing is sent", "", ""},
 		{"a head that does not end", request, ""},

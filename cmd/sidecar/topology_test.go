@@ -87,7 +87,7 @@ func TestASentinelFailoverToAReplicaThatIsBehindServesNothingStale(t *testing.T)
 }
 
 // failOverBehind kills a primary whose replica has not heard of its last writes. One resource is
-// written for the last time before: what the replica has of it is old.
+// written for the last time before: the replica's value is old.
 func (f *failover) failOverBehind(primary, replica *redisd.Server, await func()) {
 	f.t.Helper()
 	proc.Await(f.t, 20*time.Second, func() error {
@@ -96,7 +96,7 @@ func (f *failover) failOverBehind(primary, replica *redisd.Server, await func())
 		}
 		return nil
 	})
-	proc.Await(f.t, 20*time.Second, func() error { // the replica has what is a hit
+	proc.Await(f.t, 20*time.Second, func() error { // the replica has the hit
 		if there, behind := offset(primary), offset(replica); behind < there {
 			return fmt.Errorf("the replica is at %d of %d", behind, there)
 		}

@@ -49,7 +49,7 @@ func stages(t *testing.T) (found [][]step) {
 	return found
 }
 
-// of returns what the stage's only such instruction says.
+// of returns the argument of the stage's only such instruction.
 func of(t *testing.T, stage []step, instruction string) string {
 	t.Helper()
 	i := slices.IndexFunc(stage, func(s step) bool { return s.instruction == instruction })
@@ -94,7 +94,7 @@ func TestTheImageHasTheProgramAndNothingElse(t *testing.T) {
 // maxImage bounds the program, which is nearly all of the image.
 const maxImage = 40 << 20
 
-// The steps of the Dockerfile are run one by one, in a copy of what Docker would be given.
+// The steps of the Dockerfile are run one by one, in a copy of Docker's build context.
 func TestTheStepsOfTheImage(t *testing.T) {
 	if !*buildImage {
 		t.Skip("with -image.build: it compiles everything anew")
@@ -135,7 +135,7 @@ func TestTheStepsOfTheImage(t *testing.T) {
 	startIn(t, rootfs)
 }
 
-// copyContext copies what .dockerignore leaves.
+// copyContext copies the files that .dockerignore leaves.
 func copyContext(t *testing.T, to string) {
 	t.Helper()
 	ignored, err := os.ReadFile(filepath.Join(root, ".dockerignore"))

@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// local replaces what leads into another container by what leads to the process that stands for it.
+// local replaces an address in another container by that of the process that stands for it.
 type local struct{ replacer *strings.Replacer }
 
 func (l local) environment(env map[string]string) []string {

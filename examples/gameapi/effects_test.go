@@ -9,8 +9,8 @@ import (
 )
 
 // TestEveryWriteIsSeenInEveryReadThatDependsOnIt carries out the writes of testdata/effects.txt one
-// after another, and reads after each everything that there is to read, as every user: just what
-// the file names must have changed.
+// after another, and reads after each everything that there is to read, as every user: only the
+// reads that the file names may have changed.
 func TestEveryWriteIsSeenInEveryReadThatDependsOnIt(t *testing.T) {
 	reads, effects := readEffects(t, "testdata/effects.txt")
 	g := newGame(t)

@@ -145,7 +145,7 @@ func (a *got) cookie(name string) string {
 	return ""
 }
 
-// logLines gathers what is logged.
+// logLines gathers the log.
 type logLines struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -173,7 +173,7 @@ lines:
 	return false
 }
 
-// patience is how long a test waits for what must come.
+// patience is how long a test waits for an event that must come.
 const patience = 10 * time.Second
 
 // eventually waits until ok.

@@ -27,7 +27,7 @@ type window struct {
 	used int
 }
 
-// allowance is what remains to a client.
+// allowance is the rest of a client's budget.
 type allowance struct {
 	ok        bool
 	remaining int

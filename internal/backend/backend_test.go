@@ -16,7 +16,7 @@ import (
 	"sidecar/internal/backend"
 )
 
-// An api is a server of one of the schemes, with what a client of it needs.
+// An api is a server of one of the schemes, with its address and certificates.
 type api struct {
 	url string
 	tls *tls.Config
@@ -123,7 +123,7 @@ func TestPortIsThatOfTheScheme(t *testing.T) {
 		{"https://[::1]", " [::1]:443:"},
 		{"https://127.0.0.1:3000", " 127.0.0.1:3000:"},
 	} {
-		// Nothing is connected to, but the error tells to what it would be.
+		// No connection is made, but the error names its address.
 		if err := newBackend(t, backend.Options{URL: tt.url}).Healthy(done); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.url, err)
 		}

@@ -231,7 +231,7 @@ func TestAResetWithinABodyIsNoEnd(t *testing.T) {
 		read := make(chan bool, 1)
 		o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
 			_, _ = c.WriteString("HTTP/1.1 200 OK\r\n" + head + "\r\nhello")
-			<-read // a reset takes back what has not been read
+			<-read // a reset takes back unread bytes
 			c.Reset()
 		})
 		b := newBackend(t, backend.Options{URL: o.URL()})

@@ -29,7 +29,7 @@ func prefixes(t *testing.T, list ...string) (parsed []netip.Prefix) {
 func TestForwardingFields(t *testing.T) {
 	b := newBackend(t, backend.Options{URL: "http://127.0.0.1:1", Trusted: prefixes(t, "10.0.0.0/8", "fd00::/8")})
 	const untrusted, trusted = "203.0.113.9:4711", "10.1.2.3:4711"
-	// set is what is set for a client of which nothing else is known.
+	// set are the fields for a client of which nothing else is known.
 	set := func(client, node string) http.Header {
 		return http.Header{
 			"X-Forwarded-For": {client}, "X-Real-Ip": {client}, "X-Forwarded-Host": {"api.example"}, "X-Forwarded-Proto": {"http"},

@@ -86,8 +86,8 @@ func TestFraming(t *testing.T) { // RFC 9112 §6.3
 				if left == suspect && r.reused {
 					t.Error("the connection is used again")
 				}
-				// What comes piece by piece after the end is found when the connection is taken
-				// again.
+				// Bytes that come piece by piece after the end are found when the connection is
+				// taken again.
 				if late := piece > 0 && left == kept && tt.left == ended; r.body != tt.body || r.resp.ContentLength != tt.length || left != tt.left && !late {
 					t.Errorf("%q of %d, %s; want %q of %d, %s", r.body, r.resp.ContentLength, left, tt.body, tt.length, tt.left)
 				}

@@ -126,7 +126,7 @@ func readByNetHTTP(method, answer string) (resp *http.Response, body string, err
 	return nil, "", io.ErrNoProgress
 }
 
-// alike takes out of both what is known to differ.
+// alike takes known differences out of both.
 func alike(got, want *http.Response) {
 	for _, h := range []http.Header{got.Header, want.Header} {
 		delete(h, "Connection") // net/http takes it out where it says close

@@ -148,7 +148,7 @@ func TestMethodsPassInTheirSpelling(t *testing.T) {
 	}
 }
 
-// isForwarding reports whether the sidecar adds the field to what a client without it sent.
+// isForwarding reports whether the sidecar adds the field for a client that did not send it.
 func isForwarding(name string) bool {
 	return name == "Sidecar-Passed" || name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-")
 }

@@ -154,7 +154,7 @@ func TestQuiet(t *testing.T) {
 	})
 }
 
-// awaitNoise waits until something has come, of which it takes a byte.
+// awaitNoise waits until something has come, and takes a byte of it.
 func awaitNoise(t *testing.T, quiet func() bool) {
 	t.Helper()
 	for begin := time.Now(); quiet(); time.Sleep(time.Millisecond) {

@@ -16,7 +16,7 @@ import (
 	"sidecar/test/origin"
 )
 
-// patience bounds what a test waits for.
+// patience bounds the waits of a test.
 const patience = 20 * time.Second
 
 const emptyOK = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -179,7 +179,7 @@ func startRecorder(t *testing.T) (*origin.Origin, <-chan seen) {
 	return o, got
 }
 
-// next is what comes next from a channel.
+// next is the next value of a channel.
 func next[T any](t *testing.T, from <-chan T) (v T) {
 	t.Helper()
 	select {
@@ -190,13 +190,13 @@ func next[T any](t *testing.T, from <-chan T) (v T) {
 	return v
 }
 
-// outgoing is what b sends for a request without fields.
+// outgoing is b's request for one without fields.
 func outgoing(t *testing.T, b *backend.Backend, method, target string) *http.Request {
 	t.Helper()
 	return sending(t, b, method, target, "")
 }
 
-// sending is what b sends for a request with this content.
+// sending is b's request for one with this content.
 func sending(t *testing.T, b *backend.Backend, method, target, content string) *http.Request {
 	t.Helper()
 	out, ok := b.Outgoing(httptest.NewRequest(method, target, strings.NewReader(content)), "")

@@ -98,7 +98,7 @@ func TestBodyIsSentAfterAWhileToABackendThatNeverContinues(t *testing.T) {
 	}
 }
 
-// informational is what an origin says before its answer, and told what is passed on of it.
+// informational are an origin's lines before its answer, and told those that are passed on.
 const informational = "HTTP/1.1 100 Continue\r\n\r\n" +
 	"HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nLink: </b>\r\nX-A: 1\r\n\r\n" +
 	"HTTP/1.1 102 Processing\r\n\r\n" +

@@ -15,8 +15,7 @@ import (
 	"sidecar/test/origin"
 )
 
-// A backend that says more than its answer holds must not have the rest taken for the answer to
-// the next request, whatever that is.
+// The surplus of a backend's answer must not be taken for the answer to any next request.
 func TestNoRequestIsGivenTheAnswerOfAnother(t *testing.T) {
 	const smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nSet-Cookie: session=another\r\n\r\nevil"
 	for _, tt := range []struct{ name, answer string }{
@@ -124,7 +123,7 @@ func TestAnAnswerMayComeBeforeTheContent(t *testing.T) {
 	}
 }
 
-// What the content is made of passes while the answer is already under way.
+// Content passes while the answer is already under way.
 func TestContentAndAnswerPassAtOnce(t *testing.T) {
 	for _, length := range []int64{-1, 12} {
 		t.Run(fmt.Sprint("length ", length), func(t *testing.T) {

@@ -26,7 +26,7 @@ func (w *wire) SetDeadline(time.Time) error      { return nil }
 func (w *wire) SetReadDeadline(time.Time) error  { return nil }
 func (w *wire) SetWriteDeadline(time.Time) error { return nil }
 
-// A reading is what became of the bytes of an answer.
+// A reading is the result of reading an answer's bytes.
 type reading struct {
 	resp   *http.Response
 	body   string
@@ -55,7 +55,7 @@ func read(method, answer string, piece int) (r reading) {
 	return r
 }
 
-// pieces gives what it reads in pieces.
+// pieces passes its input on in pieces.
 type pieces struct {
 	io.Reader
 	size int

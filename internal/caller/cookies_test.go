@@ -154,7 +154,7 @@ func TestATokenBehindACookieNamedLikeAnAttributeIsNotVerified(t *testing.T) {
 	}
 }
 
-// PHP reads no more than 1,000 cookies, Tomcat 200: what they leave out may be the credential.
+// PHP reads no more than 1,000 cookies, Tomcat 200: the credential may be among the others.
 func TestMoreCookiesThanBrowsersKeepBypass(t *testing.T) {
 	for n, want := range map[int]reason.Reason{179: "", 180: reason.UnclearCredential, 1000: reason.UnclearCredential} {
 		line := "Cookie: " + strings.Repeat("a=1; ", n) + "session=a"

@@ -225,7 +225,7 @@ func TestWhileTheSecretIsUnknownEverybodyBypasses(t *testing.T) {
 	}
 }
 
-// A bag is the credentials of a request, as whoever wrote it meant them.
+// A bag is the credentials of a request, as its sender meant them.
 type bag struct {
 	authorization, key []string
 	cookies            []string // pairs

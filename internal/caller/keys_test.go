@@ -234,7 +234,7 @@ func (s *keyServer) inBubble(t *testing.T, test func(t *testing.T, i *caller.Ide
 	})
 }
 
-// pass lets d pass and waits until what came due then is done.
+// pass lets d pass and waits until the timers that came due have run.
 func pass(d time.Duration) {
 	<-time.After(d)
 	synctest.Wait()

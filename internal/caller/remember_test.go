@@ -139,14 +139,14 @@ func TestWhatFormerKeysVerifiedIsForgottenAtOnce(t *testing.T) {
 	if _, ok := v.verify(second, noon); !ok {
 		t.Error("not verified by the new key")
 	}
-	// A verification that began before puts what it found where nobody looks.
+	// A verification that began before remembers the token where nobody looks.
 	former.tokens.put(first, &claimSet{})
 	if former.tokens.has(first) || former.tokens.turns != nil {
 		t.Error("the former keys remember")
 	}
 }
 
-// What depends on the keys, or on the secret, can be kept for an epoch.
+// A value that depends on the keys, or on the secret, can be kept for an epoch.
 func TestAnEpochEndsWithTheKeysAndWithTheSecret(t *testing.T) {
 	secret := []byte("secret")
 	i := &Identifier{secret: func() []byte { return secret }, tokens: verifierOf(t, "first")}

@@ -51,7 +51,7 @@ func BenchmarkPush(b *testing.B) {
 				b.Fatal(err)
 			}
 			for to.Stands(noted, stamp) {
-				runtime.Gosched() // else it is in the way of what it waits for
+				runtime.Gosched() // else it is in the way of the goroutine that it waits for
 			}
 			push = append(push, time.Since(start))
 			start = time.Now()
@@ -70,8 +70,8 @@ func BenchmarkPush(b *testing.B) {
 	}
 }
 
-// BenchmarkInvalidate measures what invalidating a tag costs with a million entries in Redis, as
-// a multiple of what it costs with one.
+// BenchmarkInvalidate measures the cost of invalidating a tag with a million entries in Redis, as a
+// multiple of the cost with one.
 func BenchmarkInvalidate(b *testing.B) {
 	few, many := redisd.Start(b), redisd.Start(b)
 	few.Do("DEBUG", "POPULATE", 1, "test:e", 64)

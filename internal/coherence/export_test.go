@@ -1,4 +1,4 @@
 package coherence
 
-// SetBetween sets what is called between the two pipelines of an end in Cluster.
+// SetBetween sets a hook between the two pipelines of an end in Cluster.
 func (k *Keyspace) SetBetween(f func()) { k.between = f }

@@ -40,7 +40,7 @@ func (w *world) invalidate(tags ...cachekeys.Tag) {
 	}
 }
 
-// do is a plain client, for what a test does to Redis behind the sidecar's back.
+// do is a plain client, for a test's own commands behind the sidecar's back.
 func (w *world) do() *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: w.redis.Addr()})
 	w.t.Cleanup(func() { _ = c.Close() })

@@ -158,8 +158,8 @@ func TestARefusedWriteLeavesEverythingAsItWas(t *testing.T) {
 	})
 }
 
-// An intent whose writer was killed runs out by itself; what it put aside does not come back by
-// another's refusal.
+// An intent whose writer was killed runs out by itself; a token that it put aside does not come
+// back by another's refusal.
 func TestAnIntentThatRanOutBringsNothingBack(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
 		p := newProcess(t, r, coherence.Disabled{}, 300*time.Millisecond)
@@ -270,8 +270,8 @@ func TestWithoutIntentsAKilledWriterLeavesTheOldAlive(t *testing.T) {
 	}
 }
 
-// Sidecars under different policies, in a rollout: what one filled carries tags that the other
-// has never heard of.
+// Sidecars under different policies, in a rollout: an entry of one carries tags that the other does
+// not know.
 func TestAWriteInvalidatesWhatOtherRulesFilled(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, drop func(...string)) {
 		mine, others := cachekeys.Rules("old"), cachekeys.Rules("new")
@@ -298,7 +298,7 @@ func TestAWriteInvalidatesWhatOtherRulesFilled(t *testing.T) {
 		if b = fill(others); p.judge(a) != coherence.Alive || p.judge(b) != coherence.Alive {
 			t.Errorf("afterwards: its own is judged %v, the others' next %v", p.judge(a), p.judge(b))
 		}
-		// A refused write brings back what it closed of others.
+		// A refused write reopens the entries of others that it closed.
 		w = p.Write(mine)
 		if err := w.Begin(t.Context(), nil, []cachekeys.Tag{character}, nil); err != nil {
 			t.Fatal(err)
@@ -321,7 +321,7 @@ func TestAWriteInvalidatesWhatOtherRulesFilled(t *testing.T) {
 		if p.judge(a) != coherence.Alive || p.judge(b) != coherence.Dead {
 			t.Errorf("announced meanwhile: its own is judged %v, the others' %v", p.judge(a), p.judge(b))
 		}
-		// Where the set of rules was lost, nobody knows what others filled.
+		// Where the set of rules was lost, the tags of others' entries are unknown.
 		b = fill(others)
 		drop(names.Rules())
 		fill(mine)
@@ -337,8 +337,7 @@ func canceled(t *testing.T) context.Context {
 	return ctx
 }
 
-// Where an invalidation failed, what it would have kept closed for a lagging replica stays closed
-// once it is made good.
+// A failed invalidation keeps its tags closed for a lagging replica once it is made good.
 func TestSettleOutlivesAnEndThatFailed(t *testing.T) {
 	s := redisd.Start(t)
 	p := newProcess(t, addressOf(s), coherence.Disabled{}, time.Second)
@@ -373,7 +372,7 @@ func TestAnEndThatIsMadeGoodGivesItsIntentsBack(t *testing.T) {
 			name    string
 			outcome coherence.Outcome
 			changed []cachekeys.Tag
-			want    coherence.Verdict // of what was stored before
+			want    coherence.Verdict // of the entry that was stored before
 		}{
 			{"done", coherence.Done, []cachekeys.Tag{character}, coherence.Dead},
 			{"done to something else", coherence.Done, []cachekeys.Tag{other}, coherence.Alive},
@@ -459,7 +458,7 @@ func TestABeginWithoutAnAnswerIsGivenBack(t *testing.T) {
 	})
 }
 
-// What ended before it began is never begun.
+// A write that ended before it began is never begun.
 func TestAWriteThatIsOverIsNotAnnounced(t *testing.T) {
 	s := redisd.Start(t)
 	p := newProcess(t, addressOf(s), coherence.Disabled{})
@@ -489,8 +488,8 @@ func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
 	}
 }
 
-// The clock of the server went back by an hour: what was to run out in seconds would keep the tag
-// closed for an hour.
+// The clock of the server went back by an hour: an intent of seconds would keep the tag closed for
+// an hour.
 func TestAClockThatWentBackKeepsNoTagClosed(t *testing.T) {
 	s := redisd.Start(t)
 	p := newProcess(t, addressOf(s), coherence.Disabled{})

@@ -133,7 +133,7 @@ func TestAResultThatHasBegunIsWaitedFor(t *testing.T) {
 	})
 }
 
-// Of two fetches the result that began first is waited for, whatever the other one says.
+// Of two fetches the result that began first is waited for, though the other one fails.
 func TestAResultThatHasBegunIsWaitedForThoughAnotherOneYields(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g group

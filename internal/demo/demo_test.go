@@ -29,7 +29,7 @@ func serve(t *testing.T) (url string) {
 	return server.URL
 }
 
-// ask returns the status of an answer and what its data is.
+// ask returns the status of an answer and its data.
 func ask(t *testing.T, method, url, who, body string) (status int, data string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))

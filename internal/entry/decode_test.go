@@ -252,7 +252,7 @@ const anyLength = 1 << 30
 func TestABodyBeyondTheLimitIsNotUnpacked(t *testing.T) {
 	const size = 64 << 20
 	body := make([]byte, size)
-	_, _ = rand.Read(body[:size/maxRatio]) // what does not compress keeps the ratio possible
+	_, _ = rand.Read(body[:size/maxRatio]) // incompressible bytes keep the ratio possible
 	coded := encoders.Get().(*zstd.Encoder).EncodeAll(body, nil)
 	forged := record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, size, string(coded))
 	if _, err := Decode(forged, size); err != nil {

@@ -34,7 +34,7 @@ func made(t testing.TB, body []byte) *Entry {
 	return e
 }
 
-// same compares what can be seen of two entries.
+// same compares two entries by their exported parts.
 func same(t interface{ Errorf(string, ...any) }, got, want *Entry) {
 	if got.Status != want.Status || !got.ResponseTime.Equal(want.ResponseTime) || got.InitialAge != want.InitialAge || got.Lifetime != want.Lifetime || !got.Until.Equal(want.Until) ||
 		got.Offset != want.Offset || got.Total != want.Total {

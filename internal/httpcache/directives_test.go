@@ -8,7 +8,8 @@ import (
 	"sidecar/internal/reason"
 )
 
-// response_directives: ignore. TTL and status alone decide; what is said to this cache still counts.
+// response_directives: ignore. TTL and status alone decide; fields for this cache alone still
+// count.
 func TestThePolicyCanIgnoreTheResponsesOwnDirectives(t *testing.T) {
 	rules := httpcache.Rules{TTL: time.Minute, HasTTL: true, Status: map[int]time.Duration{404: 10 * time.Second}, IgnoreResponse: true}
 	inShared := rules

@@ -73,7 +73,7 @@ func TestHeuristicFreshness(t *testing.T) { // §4.2.2
 		{"not if it does not tell when for certain", private, []string{date, "Last-Modified: yesterday"}, 0, reason.NoLifetime},
 		{"not if it tells twice", private, []string{date, tenDays, tenDays}, 0, reason.NoLifetime},
 	} {
-		// what has no lifetime is stored to be validated, where it says by what
+		// a response without a lifetime is stored to be validated, if it has a validator
 		t.Run(tt.rule, func(t *testing.T) {
 			got := store(tt.rules, get(), httpcache.Requester{}, response(200, tt.response...))
 			if got.Why != tt.why || got.Lifetime != tt.want {

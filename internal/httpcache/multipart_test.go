@@ -59,7 +59,7 @@ func TestMultipartIsReadBack(t *testing.T) { // RFC 2046 §5.1.1
 	rapid.Check(t, func(t *rapid.T) {
 		body := rapid.OneOf(
 			rapid.SliceOfN(rapid.Byte(), 1, 300),
-			rapid.SliceOfN(rapid.SampledFrom([]byte("\r\n-")), 1, 300), // what delimiters are made of
+			rapid.SliceOfN(rapid.SampledFrom([]byte("\r\n-")), 1, 300), // the characters of delimiters
 		).Draw(t, "body")
 		size := int64(len(body))
 		parts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) httpcache.Part {

@@ -53,7 +53,7 @@ func TestErrorsThatMayAnswerAFieldOfTheRequest(t *testing.T) {
 	}
 }
 
-// Without ttl the API's own lifetime counts, whatever the status is about (RFC 9111 §3).
+// Without ttl the API's own lifetime counts, for every status (RFC 9111 §3).
 func TestAnErrorWithALifetimeOfItsOwnIsStoredWhereNoFieldIsOdd(t *testing.T) {
 	for _, status := range []int{400, 401, 402, 403, 406, 407, 408, 409, 411, 413, 415, 417, 418, 421, 422, 423, 424, 425, 426, 499, 500, 502, 503, 504, 599} {
 		for _, vary := range []string{"Origin", "Accept"} {

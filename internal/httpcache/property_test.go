@@ -15,7 +15,7 @@ import (
 )
 
 // An exchange is a request, its response, and a request that comes later, as facts rather than as
-// fields. What the fields say is render's; what the facts come to is the oracle's.
+// fields. render makes the fields of the facts; the oracle draws the conclusions.
 type exchange struct {
 	shared                  bool
 	authorized              httpcache.Authorized
@@ -151,7 +151,8 @@ func said(directives []directive, name string) bool {
 	return slices.ContainsFunc(directives, func(d directive) bool { return d.name == name })
 }
 
-// least is the least number that is given for name, with 0 for what is none; -1 if it is not said.
+// least is the least number that is given for name, with 0 for a malformed one; -1 if there is
+// none.
 func least(directives []directive, name string) int {
 	n := -1
 	for _, d := range directives {
@@ -169,7 +170,7 @@ func least(directives []directive, name string) int {
 	return n
 }
 
-// mayStore reads §3 of RFC 9111 item by item, with what this cache adds to it.
+// mayStore reads §3 of RFC 9111 item by item, with this cache's additions.
 func (x exchange) mayStore() bool {
 	final := x.status >= 200
 	understood := x.status != 299 && x.status != 599 && x.status != 226
@@ -203,7 +204,7 @@ func (x exchange) fresh() float64 {
 	return max(x.lifetime(), 0)
 }
 
-// window is for how long beyond that it may be used at all, in whatever case.
+// window is for how long beyond that it may be used at all.
 func (x exchange) window() int {
 	return max(x.allowed("stale-while-revalidate", x.swr), x.allowed("stale-if-error", x.sie), x.siu)
 }
@@ -225,7 +226,7 @@ func (x exchange) allowed(name string, policy int) int {
 	return policy
 }
 
-// What lifetime says where there is none: it could have been guessed, or not.
+// The result of lifetime where there is none: it could have been guessed, or not.
 const unknown, never = -1, -2
 
 // lifetime reads §4.2.1 and §4.2.2, in seconds; unknown or never if there is none.

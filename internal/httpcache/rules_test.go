@@ -9,7 +9,7 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// now is when every response of the tables came; date is what its Date would say.
+// now is when every response of the tables came; date is its Date.
 var (
 	now  = time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
 	date = "Date: " + httpfield.FormatDate(now)
@@ -49,7 +49,7 @@ func read(r httpcache.Rules, req httpfield.Request) *httpcache.Demand {
 	return &d
 }
 
-// evaluate is what Evaluate says of age alone.
+// evaluate is Evaluate for age alone.
 func evaluate(r httpcache.Rules, req httpfield.Request, s httpcache.Stored, now time.Time) httpcache.Reuse {
 	return httpcache.Evaluate(r, read(r, req), s, now).Reuse
 }

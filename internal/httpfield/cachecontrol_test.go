@@ -103,7 +103,7 @@ func naiveCacheControl(s string) (pairs [][2]string, ok bool) {
 	return pairs, true
 }
 
-// naiveSeconds is what s-maxage and its like come to by their pairs; -1 if they are not there.
+// naiveSeconds is the value of s-maxage and its like by their pairs; -1 if they are not there.
 func naiveSeconds(pairs [][2]string, name string) int64 {
 	least := int64(-1)
 	for _, p := range pairs {

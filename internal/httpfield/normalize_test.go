@@ -54,7 +54,7 @@ func drawLines(t *rapid.T, label string) []string {
 	return rapid.SliceOfN(rapid.StringMatching(`[ab ,"\\]{0,6}`), 0, 3).Draw(t, label)
 }
 
-// naiveMeaning is what the lines of a field of which nothing is known mean, in one string.
+// naiveMeaning is the meaning of an unknown field's lines, in one string.
 func naiveMeaning(lines []string) string {
 	const quoted = `"(?:[^"\\]|\\.)*"`
 	closed := regexp.MustCompile(`(?s)\A(?:[^"]|` + quoted + `)*\z`)

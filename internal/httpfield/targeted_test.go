@@ -88,8 +88,8 @@ func FuzzTargetedCacheControl(f *testing.F) {
 		if d.Broken || d.OnlyIfCached || d.MaxStaleAny || d.MinFresh.Set || d.MaxStale.Set {
 			t.Fatalf("TargetedCacheControl(%q) = %+v", s, d)
 		}
-		// What a targeted field says, Cache-Control with the same value says too, if it can be read
-		// for certain.
+		// A targeted field means the same as Cache-Control with its value, if it can be read for
+		// certain.
 		cc := ParseCacheControl([]string{s})
 		if !cc.Broken && (d.NoStore && !cc.NoStore || d.NoCache && !cc.NoCache || d.Private && !cc.Private || d.MaxAge.Set && !cc.MaxAge.Set) {
 			t.Fatalf("%q: targeted %+v, plain %+v", s, d, cc)

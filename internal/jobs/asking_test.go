@@ -57,7 +57,7 @@ func (w *world) await(id string, status Status) (r Record) {
 	return r
 }
 
-// requests are the Idempotency-Keys of what the API was asked.
+// requests are the Idempotency-Keys that the API has seen.
 func (w *world) requests() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

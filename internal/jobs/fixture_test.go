@@ -39,12 +39,12 @@ type world struct {
 	t    *testing.T
 	api  *httptest.Server
 	conn *redisconn.Conn
-	cut  *interrupting // is what the queue takes for the connection
+	cut  *interrupting // stands for the connection of the queue
 	stop func()        // ends Run
 
 	mu      sync.Mutex
 	asked   []string        // Idempotency-Key of each request that the API got
-	changed []cachekeys.Tag // what attempts invalidated
+	changed []cachekeys.Tag // invalidated by attempts
 }
 
 // newWorld returns a queue in r, before an API that answers as handler does. Its workers do not run
@@ -95,7 +95,7 @@ func (w *world) Changed(_ context.Context, tags []cachekeys.Tag) error {
 	return nil
 }
 
-// during calls run until the test ends, or until what it returns is called.
+// during calls run until the test ends, or until the returned function is called.
 func (w *world) during(run func(context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

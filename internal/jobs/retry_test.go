@@ -43,7 +43,7 @@ func TestWhatFollowsFromAnAttempt(t *testing.T) {
 		{"nor if it cannot be read", answered(503, "Retry-After", "soon"), 0, verdict{Retrying, time.Second, "the backend answered 503 Service Unavailable"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			// jitter near 1 makes the pause the whole of what it can be.
+			// jitter near 1 makes the pause the longest possible.
 			got := rule.judge(c.a, c.failures, now, 1)
 			if got != c.want {
 				t.Errorf("got %+v, want %+v", got, c.want)

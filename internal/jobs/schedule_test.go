@@ -103,7 +103,7 @@ func TestAFormerLeaderRunsNoTickAgain(t *testing.T) {
 	tick(7, begin.Add(1500*time.Millisecond))
 	awaitTrue(t, "it ran", func() bool { return len(api.all()) == 1 })
 	after := shared.For(t).Do("HGET", key, "seen")
-	shared.For(t).Do("HSET", key, "seen", seen) // what a former leader has read, before it was frozen
+	shared.For(t).Do("HSET", key, "seen", seen) // the value that a former leader read before it was frozen
 	tick(6, begin.Add(1500*time.Millisecond))
 	if got := shared.For(t).Do("HGET", key, "seen"); got != seen || got == after {
 		t.Errorf("a former leader noted a tick: %v", got)

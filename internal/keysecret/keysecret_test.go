@@ -21,7 +21,7 @@ var shared *redisd.Server
 
 func TestMain(m *testing.M) { os.Exit(redisd.Main(m, &shared)) }
 
-// kept returns a secret under the test's own key in r, and what it logs.
+// kept returns a secret under the test's own key in r, and its log.
 func kept(t *testing.T, r *redisd.Server) (*Secret, *bytes.Buffer) {
 	log := new(bytes.Buffer)
 	names := cachekeys.NewNames(t.Name())

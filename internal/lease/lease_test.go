@@ -40,11 +40,11 @@ const term = time.Minute
 // A place is where leases stand: on one server, or in Cluster.
 type place struct {
 	redis  config.Redis
-	client redis.UniversalClient // for what a test does behind the leases' back
+	client redis.UniversalClient // for a test's own commands behind the leases' back
 	key    string                // of this test's lease
 }
 
-// rules are what a lease promises, on one server and in Cluster.
+// rules are the promises of a lease, on one server and in Cluster.
 var rules = []struct {
 	rule  string
 	holds func(t *testing.T, p place)
@@ -144,7 +144,7 @@ func aTakerLearnsWhetherTheHoldersNoteIsItsOwn(t *testing.T, p place) {
 	}
 }
 
-// The script reads the witnesses itself; whoever has read them comes to the same note.
+// The script reads the witnesses itself; a holder that has read them makes the same note.
 func theNoteCanBeTheDigestOfWitnesses(t *testing.T, p place) {
 	leases := p.process(t, term)
 	witnesses := []string{p.key + ":a", p.key + ":b"}

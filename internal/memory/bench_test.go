@@ -33,7 +33,7 @@ func BenchmarkGet(b *testing.B) {
 	})
 }
 
-// BenchmarkPut is of new keys in a full cache, each of which evicts another.
+// BenchmarkPut is of new keys in a full cache: each evicts another.
 func BenchmarkPut(b *testing.B) {
 	keys := benchKeys()
 	value := new(int)

@@ -9,7 +9,7 @@ import (
 	"sidecar/internal/memory"
 )
 
-// Each writer has keys of its own and puts ever higher versions, so what a reader sees of a key
+// Each writer has keys of its own and puts ever higher versions, so the versions that a reader sees
 // must never go back.
 func TestUsersAtTheSameTimeSeeVersionsInOrderAndTheLimitHolds(t *testing.T) {
 	const writers, readers, keys, turns = 4, 3, 50, 3000

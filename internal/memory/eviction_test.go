@@ -24,7 +24,7 @@ func caches(t *testing.T, test func(*testing.T, sized)) {
 	}
 }
 
-// ask is what a user of the cache does: it puts what it did not get.
+// ask acts as a user of the cache: it puts a value that it did not get.
 func (c sized) ask(i int) {
 	if _, there := c.Get(digest(i)); !there {
 		c.Put(digest(i), i, c.weight)

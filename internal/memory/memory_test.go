@@ -41,7 +41,7 @@ func expectStats[V any](t *testing.T, c *memory.Cache[V], want memory.Stats) {
 	}
 }
 
-// A stored is what the model has under a key.
+// A stored is the model's value under a key.
 type stored struct{ version, weight int }
 
 // shardsOf says into how many shards New cuts a limit.

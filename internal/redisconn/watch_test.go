@@ -207,7 +207,7 @@ func TestAServerThatComesBackInItsPlaceIsEmptiedAndWaitedForToo(t *testing.T) {
 	}
 }
 
-// divertTo makes p lead to another server, and returns what runID tells of that.
+// divertTo makes p lead to another server, and returns its run id.
 func divertTo(t *testing.T, p *faultproxy.Proxy, addr string) string {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: addr})

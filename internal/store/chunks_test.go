@@ -56,7 +56,7 @@ func (w *world) spilled(q store.Query, body []byte, inHand int) (*entry.Entry, r
 	return e, why
 }
 
-// read reads the parts of what is found for q.
+// read reads parts of the entry that is found for q.
 func (w *world) read(q store.Query, parts ...store.Span) ([]byte, error) {
 	w.t.Helper()
 	found := w.lookup(q)
@@ -316,7 +316,7 @@ func TestReadersOfOneChunkHoldItOnce(t *testing.T) {
 		if held := heap() - before; held > readers*each/4 {
 			t.Errorf("%s: %d readers hold %d KiB", name, readers, held>>10)
 		}
-		for _, b := range open { // what one reads next is not written over what another holds
+		for _, b := range open { // the next bytes of one do not overwrite those that another holds
 			var got bytes.Buffer
 			if err := b.WriteRange(t.Context(), &got, 0, int64(len(body))); err != nil || !bytes.Equal(got.Bytes(), body) {
 				t.Errorf("%s: %d bytes, %v", name, got.Len(), err)
@@ -373,8 +373,7 @@ func TestWhatIsDiscardedIsDeleted(t *testing.T) {
 	}
 }
 
-// Whoever reads the body waits for a Redis that is behind, but not longer than it has patience,
-// and once.
+// A reader waits for a Redis that is behind, but not longer than its patience, and once.
 func TestARedisThatTakesNothingHoldsTheReaderUpOnce(t *testing.T) {
 	w := newWorld(t)
 	q := query("/large", nil)

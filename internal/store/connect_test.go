@@ -38,7 +38,7 @@ func connectTo(t *testing.T, r config.Redis) *redisconn.Conn {
 	return conn
 }
 
-// raw is a plain client, for what a test does to Redis behind the sidecar's back.
+// raw is a plain client, for a test's own commands behind the sidecar's back.
 func (w *world) raw() *redis.Client {
 	c := redis.NewClient(&redis.Options{Addr: w.redis.Addr()})
 	w.t.Cleanup(func() { _ = c.Close() })

@@ -10,7 +10,7 @@ import (
 )
 
 // A client that sends unique URLs by the million, whose answers name much, fills no memory with
-// what is remembered of them.
+// hints.
 func TestHintsAreBoundedByWhatTheyHold(t *testing.T) {
 	heap := func() uint64 {
 		var m runtime.MemStats

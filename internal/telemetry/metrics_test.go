@@ -71,7 +71,7 @@ func exercised(t *testing.T) recorder {
 	return registry
 }
 
-// TestMetricNames pins what dashboards and alerts are written against.
+// TestMetricNames pins the names that dashboards and alerts use.
 func TestMetricNames(t *testing.T) {
 	registry := exercised(t)
 	families, err := registry.Gather()

@@ -68,7 +68,7 @@ func TestFormsOfAPath(t *testing.T) {
 	}
 }
 
-// maxWork bounds what any path may cost, in bytes visited: 64 KiB of anything costs less than a
+// maxWork bounds the cost of any path, in bytes visited: 64 KiB of anything costs less than a
 // millisecond.
 const maxWork = 512 << 10
 

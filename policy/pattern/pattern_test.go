@@ -10,8 +10,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The oracle of this file is http.ServeMux itself: the contract says that patterns mean what they
-// mean there.
+// The oracle of this file is http.ServeMux itself: the contract says that patterns have its
+// meaning.
 
 // drawPattern draws a pattern over few segments, so that many of a set meet.
 func drawPattern(t *rapid.T) string {
@@ -106,7 +106,7 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 	})
 }
 
-// covers(p, q) is what "more specific" means: where it holds, every request of q is one of p.
+// covers(p, q) defines "more specific": where it holds, every request of q is one of p.
 func TestWhatCoversAPatternMatchesAllThatItMatches(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p, q := mustPattern(t, drawPattern(t)), mustPattern(t, drawPattern(t))

@@ -62,7 +62,7 @@ func TestAnOrdinaryDocumentIsWithinTheBounds(t *testing.T) {
 	}
 }
 
-// An alias of a list with aliases is read each time, so what is read is counted too.
+// An alias of a list with aliases is read each time, so the values that are read are counted too.
 func TestWhatIsReadBehindAliasesIsBounded(t *testing.T) {
 	content := "a: &a [" + strings.Repeat("x,", 30_000) + "]\nb: [" + strings.Repeat("*a, ", 90) + "]\n"
 	r := NewReader("f", []byte(content))

@@ -1,9 +1,9 @@
 // Package check tries to break the promise that the cache makes after a write: many clients write
 // ever newer versions of registers through any of three sidecars and read them through any, on a
-// real Redis and a backend with a real database, while a seeded schedule breaks what can break. A
-// read that began after a version was acknowledged has to return that version at least.
+// real Redis and a backend with a real database, while a seeded schedule breaks everything that can
+// break. A read that began after a version was acknowledged has to return that version at least.
 //
-// A run that finds a stale read prints its seed and what was done with the register; -check.seed
+// A run that finds a stale read prints its seed and the operations on the register; -check.seed
 // runs the same schedule again.
 package check
 
@@ -57,8 +57,8 @@ type class struct {
 	dated     bool // reads have Last-Modified alone and are validated at every use: there are no hits
 	// elsewhere is how long a version may be missing in other sidecars than the one that
 	// acknowledged it: with memory until they hear of it; with available, where begin and end of a
-	// write may both be lost, or the end of one whose answer alone says what it changed, until it
-	// is made good.
+	// write may both be lost, or the end of one whose answer alone names its changes, until it is
+	// made good.
 	elsewhere time.Duration
 	killed    bool // sidecars are killed: their writes are judged when their intents have run out
 	failsOver bool

@@ -213,8 +213,7 @@ func readEffects(t *testing.T) (e effects) {
 }
 
 // A day of the game: four users read all that there is after every write that there is, and every
-// answer is compared with what the API reads from its database. Over half of all GETs have to be
-// hits.
+// answer is compared with the API's own from its database. Over half of all GETs have to be hits.
 func TestInADayOfTheGameEveryReadIsFreshAndMostAreHits(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// Whatever the backend speaks, answers pass as they come, are stored when they are complete, and
-// never if they end early.
+// From backends of every protocol, answers pass as they come, are stored when they are complete,
+// and never if they end early.
 func TestStoringIsTheSameOverEachBackendProtocol(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"http", "h2c", "unix"} {

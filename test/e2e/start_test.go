@@ -44,7 +44,7 @@ func TestTheStartPageDoesWhatItSays(t *testing.T) {
 		switch {
 		case block[1] == "sh":
 			script = append(script, addresses.Replace(block[2]))
-		case len(script) > 0: // what is before the first command cannot be its output
+		case len(script) > 0: // lines before the first command cannot be its output
 			shown = append(shown, strings.Split(strings.TrimSpace(block[2]), "\n")...)
 		}
 	}

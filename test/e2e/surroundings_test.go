@@ -51,7 +51,7 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// inShell starts a sidecar by a shell, which first does what setup says, and returns its base URL.
+// inShell starts a sidecar by a shell, which runs setup first, and returns its base URL.
 func inShell(t *testing.T, setup, backend, redis string, env ...string) (p *proc.Proc, url, ops string) {
 	t.Helper()
 	data, opsAddr := freeAddress(t), freeAddress(t)

@@ -58,7 +58,8 @@ func dial(t *testing.T, address string) *client {
 	return &client{c, bufio.NewReader(c)}
 }
 
-// exchange sends these bytes on a connection of its own and returns what comes until it ends.
+// exchange sends these bytes on a connection of its own and returns the bytes that come until it
+// ends.
 func exchange(t *testing.T, address, request string) string {
 	t.Helper()
 	c := dial(t, address)

@@ -50,7 +50,7 @@ func before(t *testing.T, size int) (p *proc.Proc, address string) {
 	return p, address
 }
 
-// heap is what the process has allocated on its heap, garbage included.
+// heap are the bytes on the process's heap, garbage included.
 func heap(t *testing.T, p *proc.Proc) int64 {
 	t.Helper()
 	ops := p.AwaitLine(time.Minute, `"msg":"listening".*"ops":"([^"]+)"`)[1]
@@ -74,8 +74,8 @@ func heap(t *testing.T, p *proc.Proc) int64 {
 	return int64(size)
 }
 
-// awaitHeld waits until what is allocated beyond rest is at most so many MiB. Requests meanwhile
-// make the collector come.
+// awaitHeld waits until at most so many MiB are allocated beyond rest. Requests meanwhile make the
+// collector come.
 func awaitHeld(t *testing.T, p *proc.Proc, address string, rest, most int64) {
 	t.Helper()
 	var held int64

@@ -68,7 +68,7 @@ func TestNobodyIsGivenWhatWasLeftOfAnothersAnswer(t *testing.T) {
 	}
 }
 
-// Three APIs that write what nobody asked for behind every answer, the last two some time later.
+// Three APIs that write unasked bytes behind every answer, the last two some time later.
 func TestNoneOfThousandsIsGivenWhatComesBehindAnAnswer(t *testing.T) {
 	for _, after := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond} {
 		if given, failed := surplus(t, 1504, after); given+failed > 0 {
@@ -77,7 +77,7 @@ func TestNoneOfThousandsIsGivenWhatComesBehindAnAnswer(t *testing.T) {
 	}
 }
 
-// surplus sends requests to an API that writes what nobody asked for some time after its answer.
+// surplus sends requests to an API that writes unasked bytes some time after its answer.
 func surplus(t *testing.T, requests int, after time.Duration) (given, failed int32) {
 	const rest = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\ngeheim"
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {

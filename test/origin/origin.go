@@ -1,6 +1,5 @@
 // Package origin is a scripted HTTP/1.1 server for tests: it sees requests as they are on the wire,
-// and answers with whatever bytes a test wants, at the moment that it wants, or breaks the
-// connection.
+// and answers with the bytes of a test, at its moment, or breaks the connection.
 package origin
 
 import (

@@ -13,7 +13,7 @@ func invalidations() []promise {
 	keeps := func(method string, answer reply) steps {
 		return steps{get().forwarded(ok(minute)), request(method).forwarded(answer), get().bodyOf(1)}
 	}
-	// elsewhere are those of a write whose answer points at what is stored at /b.
+	// elsewhere are those of a write whose answer points at the entry of /b.
 	elsewhere := func(method string, answer reply) steps {
 		return steps{get().at("/b").forwarded(ok(minute)), request(method).at("/a").forwarded(answer), get().at("/b").forwarded(ok(minute)), get().at("/b")}
 	}

@@ -20,14 +20,14 @@ const (
 	inBody
 )
 
-// A reply is what the origin answers. Date and Content-Length are set unless the fields name them;
+// A reply is an answer of the origin. Date and Content-Length are set unless the fields name them;
 // its body, unless one is given, tells the case's step.
 type reply struct {
 	status  int
 	fields  []string
 	content string
 	empty   bool
-	chunked bool // with what trailers says
+	chunked bool // with trailers
 	close   bool // delimited by the end of the connection
 	trailer []string
 	before  string // sent first, as it is

@@ -3,8 +3,8 @@ package rfc
 // requestDirectives: a client's directives are obeyed as RFC 9111 §5.2.1 says.
 func requestDirectives() []promise {
 	const hour = "Cache-Control: max-age=3600"
-	// goesOn is the case of a client that does not take what is stored with these fields; what it
-	// gets instead is stored.
+	// goesOn is the case of a client that does not take the entry with these fields; its own answer
+	// is stored.
 	goesOn := func(name string, stored []string, fields ...string) promise {
 		return promise{name, shared, steps{get().forwarded(ok(stored...)), get(fields...).forwarded(ok(hour)), get().bodyOf(2)}}
 	}

@@ -1,8 +1,8 @@
 // Package rfc has the caching RFCs as tables, for a sidecar that its caller starts: in this
 // process, or as a program.
 //
-// A case is named by its section. It is a list of steps, each one request of a client, with what
-// the origin answers if it is asked and what the client has to get:
+// A case is named by its section. It is a list of steps, each one request of a client, with the
+// origin's answer if it is asked and the answer that the client has to get:
 //
 //	{"§4.3.1 a stale answer is validated by its ETag", shared, steps{
 //		get().forwarded(ok("Cache-Control: max-age=1", `ETag: "a"`)),

@@ -100,8 +100,8 @@ func immutable() []promise {
 
 // AGroupIsInvalidatedTogether runs the table of RFC 9875, one case after another.
 func AGroupIsInvalidatedTogether(t *testing.T, start Start) {
-	// ends is the case of a write whose answer has these fields and makes old what is stored with
-	// the first ones, at another path.
+	// ends is the case of a write whose answer has these fields and ends the entry with the first
+	// ones, at another path.
 	ends := func(name, groups, method string, answer reply) promise {
 		return promise{name, shared, steps{
 			get().at("/a").forwarded(ok(minute, "Cache-Groups: "+groups)), request(method).at("/w").forwarded(answer), get().at("/a").forwarded(ok(minute)),

@@ -63,8 +63,8 @@ func validations() []promise {
 
 // updates: a 304 updates the stored answer as RFC 9111 §3.2 says.
 func updates() []promise {
-	// first is what is stored, second what a validation says, and then what the client of that and
-	// a later one get.
+	// first is the stored response, second the answer to a validation, and then those of its client
+	// and of a later one.
 	update := func(name string, first, second []string, want ...string) promise {
 		return promise{name, shared, steps{
 			get().forwarded(ok(append([]string{short, tagA}, first...)...)),
