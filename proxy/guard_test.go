@@ -717,3 +717,22 @@ func TestMemoryDoesNotAnswerForJobs(t *testing.T) {
 		t.Error("it answers")
 	}
 }
+
+// What selects the answer is no wish.
+func TestARefreshHasTheFieldsThatSelectTheAnswer(t *testing.T) {
+	t.Parallel()
+	var sent atomic.Value
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		sent.Store(r.Header.Get("Pragma"))
+		write(w, fmt.Sprint("answer ", n), "Vary: Pragma")
+	})
+	s := start(t, b, stale)
+	s.get("/behind/1", "Pragma: x")
+	sent.Store("")
+	await(t, "it is refreshed", func() bool {
+		return s.get("/behind/1", "Pragma: x").body != "answer 1"
+	})
+	if got := sent.Load(); got != "x" {
+		t.Errorf("the backend was sent %q", got)
+	}
+}
