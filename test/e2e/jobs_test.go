@@ -273,3 +273,34 @@ func TestASlowPOSTOfModeAfterIsFollowedByEventsAndCanceled(t *testing.T) {
 		t.Errorf("the events are %s", a.body)
 	}
 }
+
+// The token expires while the job waits for a worker. Its caller has a new one by then.
+func TestATokenThatHasExpiredIsTheReasonOfAFailure(t *testing.T) {
+	t.Parallel()
+	_, api := startGame(t, "ACCESS_TOKEN_TTL=4s")
+	s := startBefore(t, api, shippedPolicies(t), "JOBS_CONCURRENCY=0")
+	thorin := login(t, s.url, "thorin")
+	a := generate(t, s.url, "a ghost", thorin)
+	if a.status != http.StatusAccepted {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	awaitThat(t, "the token expires", func() bool {
+		return do(t, http.MethodGet, api+"/api/v1/users/me", nil, thorin).status == http.StatusUnauthorized
+	})
+	s.sidecar.Signal(syscall.SIGTERM)
+	s.sidecar.Wait(30 * time.Second)
+	s.sidecar, s.url, s.ops = startSidecar(t, api, s.redis.Addr(), shippedPolicies(t))
+	s.awaitCaching()
+	var j job
+	proc.Await(t, 30*time.Second, func() error {
+		b := do(t, http.MethodGet, s.url+jobOf(t, a).StatusURL, nil, login(t, api, "thorin"))
+		if j = jobOf(t, b); j.Status != "failed" {
+			return fmt.Errorf("%d %s", b.status, b.body)
+		}
+		return nil
+	})
+	want := "the backend answered 401 Unauthorized: the request's token expired at 20"
+	if !strings.HasPrefix(j.LastError, want) || j.Attempts != 1 {
+		t.Errorf("%+v", j)
+	}
+}

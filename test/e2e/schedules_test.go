@@ -7,6 +7,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -157,5 +160,36 @@ func TestATickHasOneRunThoughItsLeaderIsFrozenEndedOrKilled(t *testing.T) {
 		if a.status != http.StatusNotFound {
 			t.Errorf("a client reaches the path of the schedule: %d", a.status)
 		}
+	}
+}
+
+// The lines of the shipped policies that are a comment until the operator wants them.
+func TestTheScheduleOfTheShippedPoliciesRuns(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile(shippedPolicies(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, lines, found := strings.Cut(string(content), "#\n# schedules:\n")
+	if !found {
+		t.Fatal("the shipped policies have no schedule")
+	}
+	lines = regexp.MustCompile(`(?m)^# ?`).ReplaceAllString("# schedules:\n"+lines, "")
+	nightly := regexp.MustCompile(`cron: "[^"]*"`)
+	if !nightly.MatchString(lines) {
+		t.Fatalf("no cron in %s", lines)
+	}
+	policies := policiesFile(t, before+nightly.ReplaceAllString(lines, `cron: "@every 1s"`))
+	_, api := startGame(t)
+	s := startBefore(t, api, policies, "CLEANUP_TOKEN=cleanup-token-for-tests", sealedWith("k"))
+	proc.Await(t, 60*time.Second, func() error {
+		a := do(t, http.MethodGet, s.ops+"/status", nil)
+		if !regexp.MustCompile(`"expired_tokens": \{[^}]*"outcome": "succeeded"`).Match(a.body) {
+			return fmt.Errorf("%s", a.body)
+		}
+		return nil
+	})
+	if log := strings.Join(s.sidecar.Lines(), "\n") + s.stored(); strings.Contains(log, "cleanup-token-for-tests") {
+		t.Error("the token of the schedule stands in the log or in Redis")
 	}
 }
