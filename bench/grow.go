@@ -82,7 +82,7 @@ func idle(ctx context.Context, o options, s *stack, r *result) (t table, err err
 
 // Numbers of routes. The requests are for the last one of each kind, by its place among ten.
 const (
-	fewRoutes, manyRoutes  = 10, 2_000
+	fewRoutes, manyRoutes  = 10, 10_000
 	lastHit, lastFromRedis = 1, 2
 )
 

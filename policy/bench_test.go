@@ -20,15 +20,27 @@ func BenchmarkPlan(b *testing.B) {
 	}
 }
 
+// manyRoutes is a file with n routes, a third of which are reads.
+func manyRoutes(n int) []byte {
+	var b strings.Builder
+	b.WriteString("version: 1\nroutes:\n")
+	for i := range n {
+		if i%3 == 0 {
+			fmt.Fprintf(&b, "  - {match: 'GET /items/%d/{id}', cache: {scope: shared, tags: ['item%d:{id}']}}\n", i, i)
+		} else {
+			fmt.Fprintf(&b, "  - {match: 'PUT /items/%d/{id}', invalidate: ['item%d:{id}']}\n", i, i-i%3)
+		}
+	}
+	return []byte(b.String())
+}
+
+// few and many routes; the last one is a read.
+var numbersOfRoutes = []int{10, maxPatterns}
+
 // BenchmarkPlanAmongRoutes is the plan of a GET for the last of few and of many routes.
 func BenchmarkPlanAmongRoutes(b *testing.B) {
-	for _, n := range []int{10, maxPatterns} {
-		var content strings.Builder
-		content.WriteString("version: 1\nroutes:\n")
-		for i := range n {
-			fmt.Fprintf(&content, "  - {match: 'GET /items/%d/{id}', cache: {scope: shared, tags: ['item%d:{id}']}}\n", i, i)
-		}
-		t, _, err := Load([]byte(content.String()), testOptions())
+	for _, n := range numbersOfRoutes {
+		t, _, err := Load(manyRoutes(n), testOptions())
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -38,6 +50,21 @@ func BenchmarkPlanAmongRoutes(b *testing.B) {
 			for b.Loop() {
 				if p := t.Plan(req, now); p.Kind != Read {
 					b.Fatal(p.Bypass)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkLoad reads files with few and with many routes.
+func BenchmarkLoad(b *testing.B) {
+	for _, n := range numbersOfRoutes {
+		content := manyRoutes(n)
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, _, err := Load(content, testOptions()); err != nil {
+					b.Fatal(err)
 				}
 			}
 		})

@@ -74,6 +74,7 @@ type loader struct {
 	scheduled                       []*Schedule
 	matcher                         pattern.Matcher[*draft]
 	shapes                          map[*cachekeys.Template][]string // see touches
+	writes, tags                    shapeIndex                       // of all routes, for the smells
 
 	patternCount, templateCount int
 }

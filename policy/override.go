@@ -49,16 +49,19 @@ func (t *Table) candidates(req httpfield.Request, list []aim, methods []string) 
 // matchesOf are the matches of the request, now that its body is in hand, or is known not to be.
 func (w *WritePlan) matchesOf(sent *Body) []match {
 	if len(w.candidates) == 0 {
-		return w.matches
+		return w.matches.list
 	}
 	methods, known := sent.methods(w.table.maxInspect)
-	out := slices.Clone(w.matches)
+	var all matchSet
+	for _, m := range w.matches.list {
+		all.addOne(m)
+	}
 	for _, c := range w.candidates {
 		if c.Target.kind != Deny && (!known || slices.Contains(methods, c.method)) {
-			out = withMatch(out, c.match)
+			all.add(c.match)
 		}
 	}
-	return out
+	return all.list
 }
 
 // DeniedBy is the route that denies the request for the method that its body names, or may name; ""

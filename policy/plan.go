@@ -157,7 +157,7 @@ type WritePlan struct {
 	table   *Table
 	request httpfield.Request
 	values  requestValues
-	matches []match         // of all routes that the request may be for
+	matches matchSet        // of all routes that the request may be for
 	own     []cachekeys.Tag // the request's own URIs
 	// candidates are matches under a method that its body may name.
 	candidates []candidate

@@ -36,8 +36,8 @@ func (t *Table) planWrite(plan *Plan, req httpfield.Request, query cachekeys.Que
 			w.add(m)
 		}
 	})
-	if len(w.matches) > 0 {
-		plan.Route = w.matches[0].Target.name
+	if len(w.matches.list) > 0 {
+		plan.Route = w.matches.list[0].Target.name
 	}
 	for _, c := range t.candidates(req, list, a.methods) {
 		w.candidates = append(w.candidates, c)
@@ -61,20 +61,36 @@ func (t *Table) writesByGET(list []aim) (found bool) {
 }
 
 func (w *WritePlan) add(m match) {
-	w.matches = withMatch(w.matches, m)
+	w.matches.add(m)
 	w.note(m)
 }
 
-// withMatch adds a match to a list, if it is new, and the match as a lenient backend reads it.
-func withMatch(list []match, m match) []match {
-	if slices.ContainsFunc(list, m.Equal) {
-		return list
+// A matchSet has different matches in their order. One request may match thousands of routes.
+type matchSet struct {
+	list     []match
+	byTarget map[*route][]match
+}
+
+// add adds a match, if it is new, and the match as a lenient backend reads it.
+func (s *matchSet) add(m match) {
+	if !s.addOne(m) {
+		return
 	}
-	list = append(list, m)
-	if read, ok := leniently(m); ok && !slices.ContainsFunc(list, read.Equal) {
-		list = append(list, read)
+	if read, ok := leniently(m); ok {
+		s.addOne(read)
 	}
-	return list
+}
+
+func (s *matchSet) addOne(m match) (added bool) {
+	if slices.ContainsFunc(s.byTarget[m.Target], m.Equal) {
+		return false
+	}
+	if s.byTarget == nil {
+		s.byTarget = map[*route][]match{}
+	}
+	s.byTarget[m.Target] = append(s.byTarget[m.Target], m)
+	s.list = append(s.list, m)
+	return true
 }
 
 // leniently is a match as a backend reads it that takes the number at the beginning of a value for

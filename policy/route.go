@@ -15,10 +15,10 @@ import (
 // Bounds of the policies.
 const (
 	maxSettle    = 10 * time.Minute
-	maxPatterns  = 2000 // of all routes
-	maxTemplates = 2000 // tags and invalidations of all routes
-	maxHoles     = 16   // placeholders of one template
-	maxText      = 2000 // bytes of one pattern or template
+	maxPatterns  = 10_000 // of all routes
+	maxTemplates = 10_000 // tags and invalidations of all routes
+	maxHoles     = 16     // placeholders of one template
+	maxText      = 2000   // bytes of one pattern or template
 )
 
 // A route is one element of routes. Every field is part of the digest of the rules unless its tag

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -10,6 +11,17 @@ import (
 
 // smells reports legal settings that were probably not meant.
 func (l *loader) smells() {
+	for _, r := range l.routes {
+		for _, w := range r.writes {
+			l.writes.add(l.shape(w), w)
+		}
+		if r.cache == nil {
+			continue
+		}
+		for _, t := range r.cache.Tags {
+			l.tags.add(l.shape(t), t)
+		}
+	}
 	for _, r := range l.routes {
 		for i, w := range r.writes {
 			l.smellOfWrite(r, w, i)
@@ -70,15 +82,13 @@ func (l *loader) proposeFilter(at yamldoc.Place, t *cachekeys.Template, p cachek
 // filterSeen is the filter for the value that some invalidation has in the place of a placeholder.
 func (l *loader) filterSeen(t *cachekeys.Template) cachekeys.Filter {
 	parts := l.shape(t)
-	for _, r := range l.routes {
-		for _, w := range r.writes {
-			if len(w.Placeholders()) > 0 || !l.touches(w, t) {
-				continue
-			}
-			for i, value := range l.shape(w) {
-				if i < len(parts) && parts[i] == string(hole) && cachekeys.FilterFor(value) != cachekeys.AsIs {
-					return cachekeys.FilterFor(value)
-				}
+	for w := range l.writes.near(parts) {
+		if len(w.Placeholders()) > 0 || !l.touches(w, t) {
+			continue
+		}
+		for i, value := range l.shape(w) {
+			if i < len(parts) && parts[i] == string(hole) && cachekeys.FilterFor(value) != cachekeys.AsIs {
+				return cachekeys.FilterFor(value)
 			}
 		}
 	}
@@ -87,19 +97,24 @@ func (l *loader) filterSeen(t *cachekeys.Template) cachekeys.Filter {
 
 // carried reports whether some cached route carries a tag that w names.
 func (l *loader) carried(w *cachekeys.Template) bool {
-	return slices.ContainsFunc(l.routes, func(r *draft) bool {
-		return r.cache != nil && slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return l.touches(w, t) })
-	})
+	for t := range l.tags.near(l.shape(w)) {
+		if l.touches(w, t) {
+			return true
+		}
+	}
+	return false
 }
 
 // invalidated reports whether some route names a tag that r carries, or writes to the paths of r.
 func (l *loader) invalidated(r *draft) bool {
-	for _, other := range l.routes {
-		for _, w := range other.writes {
-			if slices.ContainsFunc(r.cache.Tags, func(t *cachekeys.Template) bool { return l.touches(w, t) }) {
+	for _, t := range r.cache.Tags {
+		for w := range l.writes.near(l.shape(t)) {
+			if l.touches(w, t) {
 				return true
 			}
 		}
+	}
+	for _, other := range l.routes {
 		if other.kind != Write && other.kind != Job {
 			continue
 		}
@@ -112,6 +127,47 @@ func (l *loader) invalidated(r *draft) bool {
 		}
 	}
 	return false
+}
+
+// A shapeIndex has templates by the first part of their shapes: those that begin with different
+// texts cannot touch.
+type shapeIndex struct {
+	named       map[string][]*cachekeys.Template
+	others, all []*cachekeys.Template
+}
+
+// isText reports whether a part of a shape stands for itself alone.
+func isText(part string) bool {
+	return !strings.ContainsRune(part, hole) && !strings.HasSuffix(part, "*")
+}
+
+func (x *shapeIndex) add(shape []string, t *cachekeys.Template) {
+	x.all = append(x.all, t)
+	if !isText(shape[0]) {
+		x.others = append(x.others, t)
+		return
+	}
+	if x.named == nil {
+		x.named = map[string][]*cachekeys.Template{}
+	}
+	x.named[shape[0]] = append(x.named[shape[0]], t)
+}
+
+// near are the templates that may touch one of this shape.
+func (x *shapeIndex) near(shape []string) iter.Seq[*cachekeys.Template] {
+	first, second := x.all, []*cachekeys.Template(nil)
+	if isText(shape[0]) {
+		first, second = x.named[shape[0]], x.others
+	}
+	return func(yield func(*cachekeys.Template) bool) {
+		for _, list := range [][]*cachekeys.Template{first, second} {
+			for _, t := range list {
+				if !yield(t) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // touches reports whether w and t may yield the same tag: their texts agree where neither has a

@@ -6,6 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
+
+	"sidecar/cachekeys"
 )
 
 // smellsOf loads a file that has no fault and gives its smells, as "line: message".
@@ -143,4 +147,35 @@ func TestTheExampleHasNoFaultAndTheSmellsThatItOwnsUpTo(t *testing.T) {
 	if !slices.EqualFunc(got, want, func(g, w string) bool { return strings.Contains(g, w) }) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
+}
+
+// What the index of shapes leaves out touches nothing.
+func TestTheIndexOfShapesHasAllThatTouch(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := &loader{shapes: map[*cachekeys.Template][]string{}}
+		draw := rapid.Custom(func(t *rapid.T) *cachekeys.Template {
+			source := ""
+			for range rapid.IntRange(1, 4).Draw(t, "parts") {
+				source += rapid.SampledFrom([]string{"a", "b", ":", "a:", "{x}", "{y}:"}).Draw(t, "part")
+			}
+			template, err := cachekeys.ParseTemplate(source + rapid.SampledFrom([]string{"", "*"}).Draw(t, "end"))
+			if err != nil {
+				t.Skip(err)
+			}
+			return template
+		})
+		var index shapeIndex
+		all := rapid.SliceOfN(draw, 1, 20).Draw(t, "templates")
+		for _, w := range all {
+			index.add(l.shape(w), w)
+		}
+		for _, tag := range all {
+			near := slices.Collect(index.near(l.shape(tag)))
+			for _, w := range all {
+				if (l.touches(w, tag) || l.touches(tag, w)) && !slices.Contains(near, w) {
+					t.Fatalf("%s touches %s, and is not near", w, tag)
+				}
+			}
+		}
+	})
 }

@@ -28,8 +28,8 @@ type Table struct {
 	identifier  *caller.Identifier
 	secret      func() []byte
 	maxInspect  int64
-	families    []*cachekeys.Template // families that invalidations name or fall back to
-	guards      []*cachekeys.Template // the text of a tag before its first {response.body…}
+	families    familyList // that invalidations name or fall back to
+	guards      familyList // the text of a tag before its first {response.body…}
 }
 
 // table makes the table of a file without faults.
@@ -47,17 +47,17 @@ func (l *loader) table(version string) *Table {
 	for _, r := range t.routes {
 		t.writesOnGET = t.writesOnGET || r.kind == Write && namesGET(r)
 		for _, w := range r.writes {
-			t.families = addPrefixes(t.families, w, func(cachekeys.Placeholder) bool { return true })
+			t.families.addPrefixes(w, func(cachekeys.Placeholder) bool { return true })
 			if w.IsFamily() {
-				t.families = addTemplate(t.families, w.String())
+				t.families.add(w.String())
 			}
 		}
 		if r.cache == nil {
 			continue
 		}
 		for _, tag := range r.cache.Tags {
-			t.families = addPrefixes(t.families, tag, func(cachekeys.Placeholder) bool { return true })
-			t.guards = addPrefixes(t.guards, tag, func(p cachekeys.Placeholder) bool { return p.Source == cachekeys.FromResponseBody })
+			t.families.addPrefixes(tag, func(cachekeys.Placeholder) bool { return true })
+			t.guards.addPrefixes(tag, func(p cachekeys.Placeholder) bool { return p.Source == cachekeys.FromResponseBody })
 		}
 	}
 	return t
@@ -90,27 +90,6 @@ func (l *loader) liveRoutes() []*route {
 		routes[i] = d.route
 	}
 	return routes
-}
-
-// addPrefixes adds the family of the text before each placeholder of t that is wanted.
-func addPrefixes(list []*cachekeys.Template, t *cachekeys.Template, wanted func(cachekeys.Placeholder) bool) []*cachekeys.Template {
-	for _, p := range t.Placeholders() {
-		if wanted(p) {
-			list = addTemplate(list, t.String()[:p.Offset]+"*")
-		}
-	}
-	return list
-}
-
-func addTemplate(list []*cachekeys.Template, source string) []*cachekeys.Template {
-	if slices.ContainsFunc(list, func(t *cachekeys.Template) bool { return t.String() == source }) {
-		return list
-	}
-	t, err := cachekeys.ParseTemplate(source)
-	if err != nil {
-		return list // a part of a template that was parsed before: it never fails
-	}
-	return append(list, t)
 }
 
 // Run keeps the keys of tokens fresh until ctx is done.
@@ -215,25 +194,15 @@ func (t *Table) Family(prefix string) bool {
 	if prefix == "caller:" {
 		return true
 	}
-	return slices.ContainsFunc(t.families, func(f *cachekeys.Template) bool {
-		tag, ok := f.FamilyOf(prefix)
-		got, _ := tag.IsFamily()
-		return ok && got == prefix
-	})
+	return t.families.has(prefix)
 }
 
 // familiesOf are the families, of those that invalidations name, to which tags belong.
 func (t *Table) familiesOf(tags []cachekeys.Tag) []cachekeys.Tag {
 	var out []cachekeys.Tag
 	for _, tag := range tags {
-		text, ok := tag.IsNamed()
-		if !ok {
-			continue
-		}
-		for _, f := range t.families {
-			if family, ok := f.FamilyOf(text); ok {
-				out = append(out, family)
-			}
+		if text, ok := tag.IsNamed(); ok {
+			out = t.families.appendOf(out, text)
 		}
 	}
 	return out
@@ -245,11 +214,9 @@ func (t *Table) Guards(tags []cachekeys.Tag) []cachekeys.Tag {
 	for _, tag := range tags {
 		var prefixes []string
 		if text, ok := tag.IsNamed(); ok {
-			for _, g := range t.guards {
-				if family, ok := g.FamilyOf(text); ok {
-					prefix, _ := family.IsFamily()
-					prefixes = append(prefixes, prefix)
-				}
+			for _, family := range t.guards.appendOf(nil, text) {
+				prefix, _ := family.IsFamily()
+				prefixes = append(prefixes, prefix)
 			}
 		}
 		out = append(out, tag.Guards(prefixes)...)
