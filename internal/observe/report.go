@@ -17,6 +17,7 @@ const (
 	leastGETs   = 5
 	leastSteady = 3    // answers that held still with no write between
 	leastRatio  = 0.05 // of expected hits
+	leastIdle   = 10   // requests of a write that nothing follows, for advice to take it out
 )
 
 // lifetimes are those that are proposed, the longest first. None is longer than the watch: nothing
@@ -361,6 +362,9 @@ func (t *traffic) writeRoute(w *write) propose.Route {
 		text += " Last before a change of " + strings.Join(seen, ", ") + "."
 	} else {
 		text += " By its path; no change was seen."
+		if len(w.events) >= leastIdle {
+			text += " If it only reads, take it out: it costs hits."
+		}
 	}
 	var extra []string
 	for _, tag := range w.extra {

@@ -42,6 +42,7 @@ type document struct {
 	gets      []operation
 	unsafe    []operation
 	odd       []string // paths that no pattern can be
+	oddWrites []string // those of them that something is written to
 	relations *propose.Relations
 	unrelated []string // writes that invalidate nothing by their path
 }
@@ -87,6 +88,12 @@ func (d *document) operations() {
 		}
 		if !ok {
 			d.odd = append(d.odd, key[:min(len(key), 100)])
+			if slices.ContainsFunc(
+				methods[1:],
+				func(m string) bool { return item.GetOperation(m) != nil },
+			) {
+				d.oddWrites = append(d.oddWrites, d.base+key)
+			}
 			continue
 		}
 		for _, method := range methods {
@@ -270,6 +277,12 @@ func (d *document) unfit(o operation) string {
 	if word := propose.Fickle(o.path); word != "" {
 		return fmt.Sprintf("%q is often about what changes by itself, or is no resource.", word)
 	}
+	if path := d.oddWrite(o.path.String()); path != "" {
+		return fmt.Sprintf(
+			"a write to %.100q may change it, and no pattern can be that path.",
+			path,
+		)
+	}
 	if o.Responses == nil {
 		return "the document shows no answer."
 	}
@@ -291,6 +304,21 @@ func (d *document) unfit(o operation) string {
 	}
 	if !found {
 		return "the document shows no answer in JSON."
+	}
+	return ""
+}
+
+// oddWrite is a path that something is written to, that no pattern can be, and that begins as the
+// path does, up to the first wildcards; "" if there is none.
+func (d *document) oddWrite(path string) string {
+	literals, _, _ := strings.Cut(path, "{")
+	for _, odd := range d.oddWrites {
+		begin, _, _ := strings.Cut(odd, "{")
+		begin = strings.TrimRight(begin, "(/.:-_")
+		if strings.HasPrefix(literals, begin) ||
+			strings.HasPrefix(begin, strings.TrimRight(literals, "/")) {
+			return odd
+		}
 	}
 	return ""
 }

@@ -220,3 +220,17 @@ func TestADocumentThatGrowsIsRefused(t *testing.T) {
 		t.Error("it was read")
 	}
 }
+
+// Reads of a resource that something else is written to, by a path that no pattern can be.
+func TestAWriteThatNoPatternCanBe(t *testing.T) {
+	const item = "    get: " + answersJSON + "\n"
+	got := proposed(t, head+"  /Products:\n"+item+"  /Other:\n"+item+
+		"  /Products({id}):\n    delete: {responses: {}}\n  /Other({id}):\n"+item, "")
+	for _, want := range []string{
+		"  #- name: products\n", "  - name: other\n", `a write to "/Products({id})" may change it`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s\nhas no %q", got, want)
+		}
+	}
+}

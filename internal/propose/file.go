@@ -64,12 +64,7 @@ func (f *File) Bytes() []byte {
 	} else {
 		w.line("routes:")
 	}
-	for i, r := range f.Routes {
-		if i > 0 {
-			w.line("")
-		}
-		w.route(r)
-	}
+	w.routes(f.Routes)
 	for _, paragraph := range f.Tail {
 		w.line("")
 		w.prose("", paragraph)
@@ -117,6 +112,7 @@ type writer struct {
 	bytes.Buffer
 	used    map[string]bool // names of routes
 	carried map[string]bool
+	all     bool // every tag counts as carried
 }
 
 func (w *writer) line(s string) { w.WriteString(s + "\n") }
@@ -126,7 +122,34 @@ func (w *writer) live(r Route) bool {
 	return r.Live && (r.Cache != nil || slices.ContainsFunc(r.Invalidate, w.carries))
 }
 
-func (w *writer) carries(t Tag) bool { return w.carried[shape(t)] }
+func (w *writer) carries(t Tag) bool { return w.all || w.carried[shape(t)] }
+
+// routes writes all live routes, and suggestions as long as there is room for them.
+func (w *writer) routes(list []Route) {
+	room := maxBytes - w.Len()
+	for _, r := range list {
+		if w.live(r) {
+			room -= r.size()
+		}
+	}
+	left := 0
+	for i, r := range list {
+		if !w.live(r) {
+			if room -= 2 * r.size(); room < 0 { // comments have more
+				left++
+				continue
+			}
+		}
+		if i > 0 {
+			w.line("")
+		}
+		w.route(r)
+	}
+	if left > 0 {
+		w.line("")
+		w.prose("", itoa(left)+" more suggestions are left out: the file would be too long.")
+	}
+}
 
 func (w *writer) route(r Route) {
 	for _, paragraph := range r.Comment {

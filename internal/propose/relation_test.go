@@ -118,12 +118,63 @@ func TestWhatIsCommentedOutHasNoTagThatALiveWriteNames(t *testing.T) {
 
 func TestAFileOverTheBoundsHasTheRestAsSuggestions(t *testing.T) {
 	var f File
-	for i := range maxPatterns + 5 {
+	for i := range readBounds.patterns + 5 {
 		f.Routes = append(f.Routes, Route{Live: true, Name: "r", Match: []string{"GET " +
 			"/r" + itoa(i)}, Cache: &Cache{Scope: "private"}})
 	}
 	f.settle()
-	if live, suggested := f.Count(); live != maxPatterns || suggested != 5 {
+	if live, suggested := f.Count(); live != readBounds.patterns || suggested != 5 {
 		t.Errorf("%d live, %d suggested", live, suggested)
+	}
+}
+
+// A read is not live where a write that would change it cannot be.
+func TestNoReadIsLiveBesideAWriteThatCannotBe(t *testing.T) {
+	cache := func(tags ...Tag) *Cache { return &Cache{Scope: "private", Tags: tags} }
+	own, all := Tag{Name: "a", Holes: []string{"id"}}, Tag{Name: "a", Family: true}
+	for _, invalidate := range []Tag{{Name: "a", Holes: []string{"x"}}, all, {Name: "b"}} {
+		f := File{Routes: []Route{
+			{Live: true, Name: "a", Match: []string{"GET /a/{id}"}, Cache: cache(own)},
+			{Live: true, Name: "b", Match: []string{"GET /b"}, Cache: cache(Tag{Name: "b"})},
+			{Live: true, Name: "w", Match: []string{"PUT /a/:id"}, Invalidate: []Tag{invalidate}},
+		}}
+		got := string(f.Bytes())
+		dead, alive := "a", "b"
+		if invalidate.Name == "b" {
+			dead, alive = alive, dead
+		}
+		if !strings.Contains(got, "  #- name: "+dead+"\n") ||
+			!strings.Contains(got, "  - name: "+alive+"\n") ||
+			!strings.Contains(got, `"PUT /a/:id" changes it`) {
+			t.Errorf("%s: %s", invalidate, got)
+		}
+	}
+}
+
+func TestAFileIsNeverTooLong(t *testing.T) {
+	var f File
+	long := strings.Repeat("x", maxPath-50)
+	for i := range 3000 {
+		path := "/" + itoa(i) + long
+		tags := []Tag{{Name: itoa(i) + long}}
+		f.Routes = append(
+			f.Routes,
+			Route{
+				Live:    true,
+				Name:    "r",
+				Match:   []string{"GET " + path},
+				Cache:   &Cache{Scope: "private", Tags: tags},
+				Comment: []string{strings.Repeat("why ", 100)},
+			},
+			Route{Live: true, Name: "w", Match: []string{"PUT " + path}, Invalidate: tags},
+		)
+	}
+	got := f.Bytes()
+	if len(got) > 1<<20 || len(got) < maxBytes/2 ||
+		!strings.Contains(string(got), "more suggestions are left out") {
+		t.Errorf("%d bytes", len(got))
+	}
+	if live, _ := f.Count(); live < 100 {
+		t.Errorf("%d live", live)
 	}
 }
