@@ -50,7 +50,8 @@ type Why struct {
 	Remedy   string        `json:"remedy,omitempty"`
 }
 
-func because(why reason.Reason) *Why {
+// Because is a reason in words.
+func Because(why reason.Reason) *Why {
 	m, _ := why.Meaning()
 	return &Why{Reason: why, Says: m.Says, Remedy: m.Remedy}
 }
@@ -71,7 +72,7 @@ func (t *Table) Explain(r Request) Explanation {
 		e.Target += "?" + hide.Query(r.Query)
 	}
 	if plan.Bypass != "" {
-		e.Reason = because(plan.Bypass)
+		e.Reason = Because(plan.Bypass)
 		e.Reason.Template = plan.Unfilled
 	}
 	switch plan.Kind {
@@ -82,7 +83,7 @@ func (t *Table) Explain(r Request) Explanation {
 	case Job:
 		e.Does, e.Job = "job", jobAnswer(plan.Job)
 		if why := plan.NoJob(int64(len(r.Body))); why != "" {
-			e.Does, e.Reason = "write", because(why)
+			e.Does, e.Reason = "write", Because(why)
 		}
 	case Deny:
 		e.Does = "deny"
@@ -324,7 +325,7 @@ func (r *ReadPlan) lifetime(now time.Time) (l Lifetime) {
 		l.Until = until.UTC().Format(time.RFC3339)
 	}
 	if !decision.Store {
-		l.NotStored = because(decision.Why)
+		l.NotStored = Because(decision.Why)
 		lifetime = time.Hour // of one that states it itself
 	} else {
 		l.Fresh = lifetime.Round(time.Second).String()
@@ -333,7 +334,7 @@ func (r *ReadPlan) lifetime(now time.Time) (l Lifetime) {
 		Status: http.StatusOK, Fields: none, ResponseTime: now, Lifetime: lifetime, Until: until,
 	}, now)
 	if !use.Serve {
-		l.NotServed = because(use.Why)
+		l.NotServed = Because(use.Why)
 	}
 	for _, s := range []struct {
 		when string

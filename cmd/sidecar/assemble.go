@@ -375,11 +375,14 @@ func (s *sidecar) close() {
 // opsHandler is the handler of the ops address.
 func (s *sidecar) opsHandler() http.Handler {
 	return ops.Handler(ops.Options{
-		Ready:      s.ready,
-		Redis:      s.cache.Healthy,
-		Reporters:  s.reporters(),
-		Purger:     s.invalidator,
-		Queue:      adminQueue{s.jobs},
+		Ready:     s.ready,
+		Redis:     s.cache.Healthy,
+		Reporters: s.reporters(),
+		Purger:    s.invalidator,
+		Queue:     adminQueue{s.jobs},
+		Explain: func(ctx context.Context, r *http.Request, body []byte) (any, bool) {
+			return s.proxy.Explain(ctx, r, body)
+		},
 		Policies:   s.policiesInForce,
 		Reload:     s.policies.Reload,
 		Leave:      s.sendElsewhere,

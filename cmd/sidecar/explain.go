@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,11 +36,12 @@ type question struct {
 func explainCommand(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "explain [-H 'NAME: VALUE']... [-d BODY] [--policies FILE] [--format text|json]" +
-			" METHOD URL",
+			" [--live [--ops URL]] METHOD URL",
 		Short: "says what is done with a request, and why; sends nothing",
 		Long: "The route, the key, the tags, the lifetime and the writes that drop the response; of a" +
 			" write what\nit invalidates, and whether it becomes a job. Policies and secrets are those of" +
-			" the environment.",
+			" the environment.\nWith --live a running sidecar is asked, with ADMIN_TOKEN: it has its own" +
+			" policies and secrets,\nand says what it has stored.",
 		Example: "  sidecar explain GET /api/v1/characters/42 -H 'Authorization: Bearer …'\n" +
 			"  sidecar explain PUT /api/v1/characters/42 -d '{\"name\": \"Mia\"}'",
 		DisableFlagsInUseLine: true,
@@ -55,12 +57,19 @@ func explainCommand(c console) *cobra.Command {
 	format := cmd.Flags().String("format", "text", "`FORMAT`: text or json")
 	cmd.Flags().StringArrayVarP(&q.fields, "header", "H", nil, "`FIELD` of the request, 'NAME: VALUE'; several times")
 	cmd.Flags().StringVarP(&q.body, "data", "d", "", "`BODY` of the request; @FILE reads it from a file")
+	live := cmd.Flags().Bool("live", false, "ask a running sidecar")
+	ops := opsFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if *format != "text" && *format != "json" {
 			return misused("--format is text or json, not %q", *format)
 		}
 		q.method, q.url, q.hasBody = args[0], args[1], cmd.Flags().Changed("data")
-		e, err := explain(c, *file, q)
+		ask := func() (proxy.Live, error) { return explain(c, *file, q) }
+		if *live {
+			*file = "its policies"
+			ask = func() (proxy.Live, error) { return explainLive(cmd.Context(), c, *ops, q) }
+		}
+		e, err := ask()
 		if err != nil {
 			return err
 		}
@@ -73,7 +82,7 @@ func explainCommand(c console) *cobra.Command {
 }
 
 // explain asks the plan and the rules that serve.
-func explain(c console, file string, q question) (e policy.Explanation, err error) {
+func explain(c console, file string, q question) (e proxy.Live, err error) {
 	cfg, err := config.Load(ofRequests(c.env), map[string]string{"REDIS_EMBEDDED": "true"})
 	if err != nil {
 		return e, failure{exitUsage, err}
@@ -108,7 +117,7 @@ func explain(c console, file string, q question) (e policy.Explanation, err erro
 	if !ok {
 		return e, misused("%q cannot be read for certain: the sidecar answers it with 400", q.url)
 	}
-	e = table.Explain(policy.Request{Request: view, Body: body, Now: time.Now()})
+	e.Explanation = table.Explain(policy.Request{Request: view, Body: body, Now: time.Now()})
 	if upper := strings.ToUpper(q.method); upper != q.method {
 		notes = append(notes, "methods are told apart by case: did you mean "+upper+"?")
 	}
@@ -116,6 +125,31 @@ func explain(c console, file string, q question) (e policy.Explanation, err erro
 	if jobs := strings.TrimSuffix(cfg.JobsPath, "/"); jobs != "" && strings.HasPrefix(view.Path, jobs+"/") {
 		e.Notes = append(e.Notes, "paths below "+jobs+" are the sidecar's own (JOBS_PATH)")
 	}
+	return e, nil
+}
+
+// explainLive asks a running sidecar.
+func explainLive(ctx context.Context, c console, ops string, q question) (e proxy.Live, err error) {
+	client, err := adminClient(c.env, ops)
+	if err != nil {
+		return e, failure{exitUsage, err}
+	}
+	var notes []string
+	message, _, err := q.message(c.stdin, &notes)
+	if err != nil {
+		return e, failure{exitUsage, err}
+	}
+	answer, err := client.sendAs(ctx, http.MethodPost, "/admin/explain", "message/http", message)
+	if err != nil {
+		return e, failed(err)
+	}
+	if err := json.Unmarshal([]byte(answer), &e); err != nil {
+		return e, failed(fmt.Errorf("the answer is none of a sidecar: %w", err))
+	}
+	if strings.HasPrefix(q.url, "/") && e.Stored != nil {
+		notes = append(notes, "the key has the authority localhost: give the URL that clients use")
+	}
+	e.Notes = append(notes, e.Notes...)
 	return e, nil
 }
 
@@ -142,6 +176,19 @@ func substituted(env []string, notes *[]string) func(string) (string, bool) {
 
 // request makes the request as a server would have received it from a trusted peer.
 func (q question) request(stdin io.Reader, notes *[]string) (r *http.Request, body []byte, err error) {
+	message, body, err := q.message(stdin, notes)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r, err = http.ReadRequest(bufio.NewReader(bytes.NewReader(message))); err != nil {
+		return nil, nil, fmt.Errorf("no server takes this request: %w", err)
+	}
+	r.RemoteAddr = "127.0.0.1:1"
+	return r, body, nil
+}
+
+// message is the request in the form of HTTP/1.1.
+func (q question) message(stdin io.Reader, notes *[]string) (message, body []byte, err error) {
 	scheme, host, target, err := q.split()
 	if err != nil {
 		return nil, nil, err
@@ -181,11 +228,7 @@ func (q question) request(stdin io.Reader, notes *[]string) (r *http.Request, bo
 	}
 	head.WriteString("\r\n")
 	head.Write(body)
-	if r, err = http.ReadRequest(bufio.NewReader(&head)); err != nil {
-		return nil, nil, fmt.Errorf("no server takes this request: %w", err)
-	}
-	r.RemoteAddr = "127.0.0.1:1"
-	return r, body, nil
+	return head.Bytes(), body, nil
 }
 
 // split cuts a URL, or a path, into the parts of a request.
@@ -255,7 +298,7 @@ func (q question) content(stdin io.Reader) ([]byte, error) {
 	return content, err
 }
 
-func writeExplanationJSON(w io.Writer, e policy.Explanation) error {
+func writeExplanationJSON(w io.Writer, e proxy.Live) error {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
 	out.SetIndent("", "  ")

@@ -11,6 +11,7 @@ import (
 
 	"sidecar/internal/reason"
 	"sidecar/policy"
+	"sidecar/proxy"
 	"sidecar/test/proc"
 )
 
@@ -106,6 +107,51 @@ func TestExplainSaysWhatTheSidecarDoes(t *testing.T) {
 		if !agrees(e.Does, why, status, cache) {
 			t.Errorf("%s %s: explained as %s, %s, and answered %d with %s", c.request, c.fields, e.Does, why, status, cache)
 		}
+	}
+}
+
+// With --live the sidecar itself explains, with its own secrets, and says what it has stored.
+func TestARunningSidecarExplainsAndSaysWhatItHasStored(t *testing.T) {
+	t.Parallel()
+	s := embed(t)
+	env := []string{"ADMIN_TOKEN=admin-secret"}
+	live := func(args ...string) proxy.Live {
+		t.Helper()
+		args = append([]string{"explain", "--live", "--ops", s.ops, "--format", "json"}, args...)
+		got := runArgs(t, env, args...)
+		var e proxy.Live
+		if err := json.Unmarshal([]byte(got.stdout), &e); err != nil || got.status != exitDone {
+			t.Fatalf("%s: %v: %+v", args, err, got)
+		}
+		return e
+	}
+	stored := func(want string, why reason.Reason) {
+		t.Helper()
+		e := live("GET", s.data+"/items/7")
+		if e.Stored == nil || e.Stored.State != want || (why == "") != (e.Stored.Why == nil) ||
+			why != "" && e.Stored.Why.Reason != why {
+			t.Errorf("stored: %+v, %+v, want %s, %s", e.Stored, e.Stored.Why, want, why)
+		}
+	}
+	stored("none", reason.Miss)
+	body := s.awaitHit("/items/7")
+	stored("fresh", "")
+	if e := live("GET", s.data+"/items/7"); e.Stored.Status != http.StatusOK || e.Stored.In != reason.InRedis ||
+		e.Stored.Bytes != int64(len(body)) || e.Read == nil || e.Route.Name != "get_items_id" {
+		t.Errorf("%+v of %q", e.Stored, body)
+	}
+	s.ask("PUT", s.data+"/items/7", "x")
+	stored("invalidated", reason.Invalidated)
+	if e := live("PUT", "/items/7", "-d", "x"); e.Does != "write" || e.Stored != nil {
+		t.Errorf("%+v, %+v", e.Explanation, e.Stored)
+	}
+	text := runArgs(t, env, "explain", "--live", "--ops", s.ops, "GET", "/items/8").stdout
+	if !strings.Contains(text, "stored      nothing\n") || !strings.Contains(text, "has the authority localhost") {
+		t.Errorf("as text:\n%s", text)
+	}
+	if got := runArgs(t, nil, "explain", "--live", "--ops", s.ops, "GET", "/items/8"); got.status != exitUsage ||
+		!strings.Contains(got.stderr, "ADMIN_TOKEN is not set") {
+		t.Errorf("without the token: %+v", got)
 	}
 }
 

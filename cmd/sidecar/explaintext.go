@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"sidecar/policy"
+	"sidecar/proxy"
 )
 
 // labelWidth is the column in which the text of an explanation begins.
@@ -40,7 +41,7 @@ var does = map[string]string{
 }
 
 // writeExplanation writes an explanation as text. file is the policies file.
-func writeExplanation(w io.Writer, file string, e policy.Explanation) error {
+func writeExplanation(w io.Writer, file string, e proxy.Live) error {
 	p := &page{to: w}
 	p.printf("%s %s\n\n", e.Method, e.Target)
 	p.line("result", does[e.Does])
@@ -53,6 +54,9 @@ func writeExplanation(w io.Writer, file string, e policy.Explanation) error {
 		p.line("route", "none matches")
 	}
 	p.line("caller", e.Caller)
+	if e.Stored != nil {
+		p.stored(*e.Stored)
+	}
 	if e.Read != nil {
 		p.read(*e.Read)
 	}
@@ -92,6 +96,32 @@ func reasonText(w policy.Why) string {
 		text += "\n" + w.Remedy
 	}
 	return text
+}
+
+// states has the words for proxy.Stored.State.
+var states = map[string]string{
+	"fresh":       "a fresh response: the next request is a hit",
+	"stale":       "a stale response",
+	"invalidated": "a response that a write has invalidated",
+	"none":        "nothing",
+	"unknown":     "not known: Redis could not be asked",
+}
+
+func (p *page) stored(s proxy.Stored) {
+	text := states[s.State]
+	if s.In != "" {
+		text += fmt.Sprintf("\nstatus %d, %d bytes, in %s, %s old", s.Status, s.Bytes, s.In, s.Age)
+		if s.State == "fresh" {
+			text += ", for " + s.TTL + " more"
+		}
+	}
+	if len(s.Vary) > 0 {
+		text += "\nit varies on " + strings.Join(s.Vary, ", ")
+	}
+	if s.Why != nil {
+		text += "\n" + reasonText(*s.Why)
+	}
+	p.line("stored", text)
 }
 
 func routeText(file string, r policy.RouteMatch) string {

@@ -76,8 +76,15 @@ func (s opsClient) post(ctx context.Context, endpoint string, body []byte) (stri
 	return s.send(ctx, http.MethodPost, endpoint, body)
 }
 
-// send sends a request as the administrator and returns the answer, which is to be a success.
+// send sends a request with JSON as the administrator and returns the answer, which is to be a
+// success.
 func (s opsClient) send(ctx context.Context, method, endpoint string, body []byte) (string, error) {
+	return s.sendAs(ctx, method, endpoint, "application/json", body)
+}
+
+func (s opsClient) sendAs(
+	ctx context.Context, method, endpoint, contentType string, body []byte,
+) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, opsTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, s.url+endpoint, bytes.NewReader(body))
@@ -85,7 +92,7 @@ func (s opsClient) send(ctx context.Context, method, endpoint string, body []byt
 		return "", err
 	}
 	request.Header.Set("Authorization", "Bearer "+s.token)
-	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Content-Type", contentType)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return "", fmt.Errorf("no sidecar answers there: %w", err)

@@ -10,8 +10,12 @@ import (
 	"sidecar/test/redisd"
 )
 
-// administration is every request under /admin/.
-var administration = [][2]string{{"POST", "/admin/purge"}, {"GET", "/admin/policies"}, {"POST", "/admin/reload"}, {"POST", "/admin/leave"}}
+// administration are the endpoints, each with a body that it takes.
+var administration = [][3]string{
+	{"POST", "/admin/purge", `{"all": true}`}, {"GET", "/admin/policies", ""},
+	{"POST", "/admin/reload", ""}, {"POST", "/admin/leave", ""},
+	{"POST", "/admin/explain", "GET / HTTP/1.1\r\nHost: a\r\n\r\n"},
+}
 
 func TestAdministrationWantsTheToken(t *testing.T) {
 	for _, c := range []struct {
@@ -31,7 +35,7 @@ func TestAdministrationWantsTheToken(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			a := serve(t, shared, nil)
 			for _, r := range administration {
-				status, h, body := a.ask(r[0], r[1], `{"all": true}`, c.authorization)
+				status, h, body := a.ask(r[0], r[1], r[2], c.authorization)
 				if status != c.status {
 					t.Errorf("%v: %d %s", r, status, body)
 				}

@@ -52,6 +52,9 @@ func serve(t *testing.T, r *redisd.Server, change func(*Options)) *address {
 			Keyspace: coherence.New(coherence.Options{Conn: conn, Names: a.names, Log: log}),
 			Table:    func() *policy.Table { return table },
 		},
+		Explain: func(_ context.Context, r *http.Request, body []byte) (any, bool) {
+			return r.Method + " " + r.RequestURI + " " + string(body), r.URL.Path != "/refused"
+		},
 		Policies:   func() any { return table.Routes() },
 		Reload:     func() error { return nil },
 		Leave:      func() {},

@@ -29,6 +29,7 @@ type Options struct {
 	Reporters  []Reporter
 	Purger     Purger
 	Queue      Queue
+	Explain    Explainer
 	Policies   func() any             // those in force, for /admin/policies
 	Reload     func() error           // read the policies again
 	Leave      func()                 // send clients elsewhere, and serve on
@@ -54,6 +55,7 @@ func Handler(o Options) http.Handler {
 	mux.Handle("DELETE /admin/jobs/{id}", o.admin(o.withJob(o.cancelJob)))
 	mux.Handle("POST /admin/jobs/{id}/retry", o.admin(o.withJob(o.retryJob)))
 	mux.Handle("GET /admin/policies", o.admin(o.policies))
+	mux.Handle("POST /admin/explain", o.admin(o.explain))
 	mux.Handle("POST /admin/reload", o.admin(o.reload))
 	mux.Handle("POST /admin/leave", o.admin(o.leave))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
