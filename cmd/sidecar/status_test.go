@@ -3,12 +3,15 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"sidecar/proxy"
 	"sidecar/test/proc"
+	"sidecar/test/redisd"
 )
 
 var errNoLine = errors.New("there is no line")
@@ -114,5 +117,28 @@ routes:
 	}
 	if _, _, metrics := e.ask("GET", e.ops+"/metrics", ""); !strings.Contains(metrics, `sidecar_verified_hits_total{result="mismatch",route="it"}`) {
 		t.Error("no metric counts it")
+	}
+}
+
+func TestAJobStoreThatMayLoseJobsIsNamedInStatusAndLog(t *testing.T) {
+	t.Parallel()
+	redis := redisd.Start(t, redisd.Config("maxmemory 100mb", "maxmemory-policy allkeys-lru"))
+	e := embed(t, "JOBS_REDIS_HOST="+redis.Host(), "JOBS_REDIS_PORT="+redis.Port())
+	for _, want := range []string{
+		"job store: maxmemory-policy is allkeys-lru: Redis may throw accepted jobs away",
+		"job store: appendonly is no: accepted jobs are lost when Redis ends",
+	} {
+		proc.Await(t, 20*time.Second, func() error {
+			var s struct{ Advice []string }
+			_, _, body := e.ask("GET", e.ops+"/status", "")
+			if err := json.Unmarshal([]byte(body), &s); err != nil {
+				return err
+			}
+			inStatus := slices.ContainsFunc(s.Advice, func(a string) bool { return strings.HasPrefix(a, want) })
+			if !inStatus || !strings.Contains(e.log.String(), `level=WARN msg="`+want) {
+				return fmt.Errorf("%q is not in %q and\n%s", want, s.Advice, e.log.String())
+			}
+			return nil
+		})
 	}
 }
