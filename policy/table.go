@@ -246,12 +246,12 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 	})
 }
 
-// MayRemember reports whether a GET of this target may be for a route that answers from the
-// process's memory. It decides nothing that a plan decides.
-func (t *Table) MayRemember(target string) bool {
+// MayHit reports whether a GET of this target may be for a route with a cache. It decides nothing
+// that a plan decides.
+func (t *Table) MayHit(target string) bool {
 	path, _, _ := strings.Cut(target, "?")
 	route, ok := t.matcher.Target(http.MethodGet, path)
-	return ok && route.kind == Read && route.cache.Memory > 0
+	return ok && route.kind == Read
 }
 
 // Plan makes the plan of a request.

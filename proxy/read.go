@@ -15,7 +15,7 @@ import (
 // else as a miss.
 func (p *Proxy) read(x *exchange) {
 	demand := &x.plan.Read.Demand
-	found := p.Store.Lookup(x.r.Context(), x.budget, x.query())
+	found := p.lookup(x)
 	if found.Bypass != "" && !demand.OnlyIfCached {
 		p.bypass(x, found.Bypass)
 		return

@@ -23,13 +23,13 @@ routes:
   - {match: "GET /held/{id}", cache: {scope: shared, ttl: 1h, memory: 1h, set_cookie: {drop: [csrf]}, vary: [Accept-Language]}}
   - {match: "GET /own/{id}", cache: {scope: private, ttl: 1h, memory: 1h}}
   - {match: "GET /stale/{id}", cache: {scope: shared, ttl: 1h, memory: 1h}}
-  - {match: "GET /redis/{id}", cache: {scope: shared, ttl: 1h, memory: off}}
+  - {match: "GET /redis/{id}", cache: {scope: shared, ttl: 1h, memory: off, max_body: 4MiB}}
   - {match: "GET /held/denied", deny: true}
   - {match: "PUT /held/{id}", invalidate: ["held"]}
 `
 
-// recalled are requests, and whether the answer comes from memory at once, once GETs of the same
-// targets and fields have been stored.
+// recalled are requests, and whether Recall answers them once GETs of the same targets and fields
+// have been stored.
 var recalled = []struct {
 	request string
 	want    bool
@@ -66,7 +66,11 @@ var recalled = []struct {
 	{"GET /held/denied", false},
 	{"GET /held/1#f", false},
 	{"GET /stale/1", false},
-	{"GET /redis/1", false},
+	{"GET /redis/1", true},
+	{"GET /redis/1\nIf-None-Match: \"v\"", true},
+	{"GET /redis/1\nCache-Control: no-cache", false},
+	{"GET /redis/1\nRange: bytes=0-1", false},
+	{"GET /redis/long", false},
 	{"GET /other/1", false},
 	{"PUT /held/9", false},
 	{"OPTIONS /held/1", false},
@@ -97,7 +101,8 @@ func told(w *httptest.ResponseRecorder) (int, http.Header, string) {
 	return w.Code, h, w.Body.String()
 }
 
-// Recall answers as ServeHTTP would from memory, and leaves everything else.
+// Recall answers hits as ServeHTTP would, and leaves everything else. ServeHTTP reads nothing of the
+// store again that Recall has read.
 func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		w.Header().Set("Etag", `"v"`)
@@ -109,6 +114,10 @@ func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 		case r.URL.Path == "/held/missing":
 			w.Header().Set("Cache-Control", "max-age=1000")
 			w.WriteHeader(http.StatusNotFound)
+		case r.URL.Path == "/redis/long":
+			w.Header()["Content-Type"] = nil
+			_, _ = w.Write(make([]byte, 3<<20))
+			return
 		case r.URL.Path == "/held/empty":
 			w.WriteHeader(http.StatusNoContent)
 			return
@@ -124,23 +133,38 @@ func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 		p.ServeHTTP(w, requestOf(t, request))
 		return w
 	}
+	held := func(request string) bool { return !strings.HasPrefix(request, "GET /redis") }
 	for _, c := range recalled {
-		if c.want { // the GET of it is in memory
-			await(t, "memory answers "+c.request, func() bool {
-				return strings.HasSuffix(serve(c.request).Header().Get("Cache-Status"), "detail=memory")
+		tier := "detail=memory"
+		if !held(c.request) {
+			tier = "detail=redis"
+		}
+		if c.want { // the GET of it is stored
+			await(t, "the store answers "+c.request, func() bool {
+				return strings.HasSuffix(serve(c.request).Header().Get("Cache-Status"), tier)
 			})
 		}
 	}
 	serve("GET /stale/1")
-	serve("GET /redis/1")
+	await(t, "the long one is stored", func() bool {
+		return strings.Contains(serve("GET /redis/long").Header().Get("Cache-Status"), "hit")
+	})
 	for _, c := range recalled {
 		lookups := s.operations("lookup")
 		got, again, r := httptest.NewRecorder(), httptest.NewRecorder(), requestOf(t, c.request)
 		keep, ok := p.Recall(got, r, nil)
-		if ok != c.want || (keep != nil) != ok {
+		if ok != c.want || ok && keep == nil {
 			t.Errorf("%q: %v, and keeps %v", c.request, ok, keep)
-		} else if s.operations("lookup") != lookups {
+		} else if ok && held(c.request) && s.operations("lookup") != lookups {
 			t.Errorf("%q asks Redis", c.request)
+		}
+		if !ok && keep != nil {
+			lookups = s.operations("lookup")
+			p.ServeHTTP(httptest.NewRecorder(), r.WithContext(proxy.Resume(r.Context(), keep)))
+			// a refresh behind a stale answer looks for itself
+			if n := s.operations("lookup") - lookups; n > 0 && !strings.HasPrefix(c.request, "GET /stale") {
+				t.Errorf("%q asks Redis %d times more", c.request, n)
+			}
 		}
 		if !c.want {
 			if len(got.Header()) > 0 || got.Body.Len() > 0 {

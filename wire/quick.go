@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -17,11 +18,15 @@ type Quick struct {
 	// May reports whether a request for this target may be answered. It is asked before more is
 	// read of the request, and only saves work.
 	May func(target string) bool
-	// Answer answers a request whole, or reports false and has done nothing. The answer is sent
-	// when it returns. It must not change r. The value to keep comes back as kept, with the same
-	// r, for the connection's next plain request if that has the very same head. Otherwise kept
-	// is nil.
+	// Answer answers a request whole, or reports false and has answered nothing. It may take a
+	// bounded time: a connection that is closed meanwhile ends behind the answer. The answer is
+	// sent when it returns. It must not change r. The value to keep comes back as kept, with the
+	// same r, for the connection's next plain request if that has the very same head. Otherwise
+	// kept is nil. Where Answer reports false, keep is not kept, but is for Resume.
 	Answer func(w http.ResponseWriter, r *http.Request, kept any) (keep any, ok bool)
+	// Resume adds what Answer has found, if that is not nil, to the context of the same request,
+	// which net/http has read; nil: Answer finds nothing.
+	Resume func(ctx context.Context, found any) context.Context
 	Idle   time.Duration // how long a connection may wait for its next request: IdleTimeout
 }
 
@@ -45,6 +50,15 @@ const (
 func (c *conn) atBoundary() bool {
 	return c.quick != nil && c.idle.Swap(false) &&
 		c.scan.state == between && !c.scan.blank && c.insert == "" && len(c.rest) == 0
+}
+
+// resume is r with what was found for it below net/http.
+func (c *conn) resume(r *http.Request) *http.Request {
+	found := c.found
+	if c.found = nil; found == nil || c.quick.Resume == nil {
+		return r
+	}
+	return r.WithContext(c.quick.Resume(r.Context(), found))
 }
 
 // answerAll answers the requests at the beginning of p, which has n bytes, and those that come
@@ -74,6 +88,7 @@ func (c *conn) answerAll(p []byte, n int) (left int, err error) {
 
 // answer answers the request at the beginning of p. used is 0 where it does not.
 func (c *conn) answer(p []byte) (used int, err error) {
+	c.found = nil
 	end := bytes.Index(p, []byte("\r\n\r\n"))
 	if end < 0 {
 		return 0, nil
@@ -91,7 +106,9 @@ func (c *conn) answer(p []byte) (used int, err error) {
 	}
 	w := quickWriters.Get().(*quickWriter)
 	w.conn = c
+	c.listener.answering.Add(1)
 	defer func() {
+		c.listener.answering.Add(-1)
 		w.release()
 		if !c.phase.CompareAndSwap(answering, served) {
 			err = io.EOF
@@ -101,6 +118,7 @@ func (c *conn) answer(p []byte) (used int, err error) {
 	}()
 	keep, ok := c.quick.Answer(w, r, kept)
 	if !ok {
+		c.found = keep
 		return 0, nil
 	}
 	c.last.keep(head, r, keep)

@@ -60,13 +60,19 @@ func quick(answer http.HandlerFunc) *wire.Quick {
 		Answer: func(w http.ResponseWriter, r *http.Request, _ any) (any, bool) {
 			if !strings.HasPrefix(r.RequestURI, "/q") {
 				w.Header().Set("X-Left", "behind")
-				return nil, false
+				return r.RequestURI, false
 			}
 			answer(w, r)
 			return "kept", true
 		},
+		Resume: func(ctx context.Context, found any) context.Context {
+			return context.WithValue(ctx, foundKey{}, found)
+		},
 	}
 }
+
+// foundKey has what was found for a request below net/http.
+type foundKey struct{}
 
 // A quickServer is a server with a Quick, that counts how often a connection of it became idle.
 type quickServer struct {
@@ -369,6 +375,76 @@ func TestAnAnswerUnderWayGoesOutBeforeTheEnd(t *testing.T) {
 		t.Errorf("the answer is %q", body)
 	}
 	if err := <-waited; err != nil || !c.ended() {
+		t.Errorf("the connection stays, or is waited for: %v", err)
+	}
+}
+
+// What was found for a request goes to the handler of this request, and of no other.
+func TestWhatWasFoundBelowNetHTTPComesWithItsRequest(t *testing.T) {
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell), func(w http.ResponseWriter, r *http.Request) {
+		_, _ = fmt.Fprint(w, r.Context().Value(foundKey{}))
+	})
+	c := s.used(t)
+	for _, next := range []struct{ target, field, want string }{
+		{"/n/1", "", "/n/1"}, {"/n/2", "", "/n/2"}, {"/other", "", "<nil>"}, {"/n/3", "", "/n/3"},
+		{"/n/4", "TE: trailers\r\n", "<nil>"}, {"/n/5", "", "/n/5"},
+	} {
+		if got := s.exchange(t, c, "GET "+next.target+" HTTP/1.1\r\nHost: a\r\n"+next.field+"\r\n"); got != next.want {
+			t.Errorf("%q: the handler is given %s", next.target, got)
+		}
+	}
+	// The second one is in the hand of net/http when the first one is answered.
+	c.send(t, "GET /n/6 HTTP/1.1\r\nHost: a\r\n\r\nGET /n/7 HTTP/1.1\r\nHost: a\r\n\r\n")
+	if first, second := c.answerTo(t, "GET"), c.answerTo(t, "GET"); first != "/n/6" || second != "<nil>" {
+		t.Errorf("the handlers are given %s and %s", first, second)
+	}
+}
+
+// A request that is looked at in vain when the server is to end is net/http's to answer first.
+func TestARequestThatIsLookedAtWhenTheServerEndsIsAnswered(t *testing.T) {
+	begun, proceed := make(chan struct{}), make(chan struct{})
+	q := quick(tell)
+	q.Answer = func(http.ResponseWriter, *http.Request, any) (any, bool) {
+		close(begun)
+		<-proceed
+		return nil, false
+	}
+	handling, finish := make(chan struct{}), make(chan struct{})
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/n" {
+			close(handling)
+			<-finish
+		}
+		tell(w, r)
+	})
+	c := s.used(t)
+	c.send(t, inVain)
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	settled := make(chan error, 1)
+	go func() { settled <- s.own.Settle(ctx) }()
+	select {
+	case err := <-settled:
+		t.Fatalf("nobody waits for the request: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(proceed)
+	select {
+	case <-handling:
+	case <-ctx.Done():
+		t.Fatal("net/http has not got the request")
+	}
+	if err := <-settled; err != nil {
+		t.Error(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Config.Shutdown(ctx) }()
+	close(finish)
+	if body := c.answerTo(t, "GET"); !strings.HasPrefix(body, "GET /n ") {
+		t.Errorf("the answer is %q", body)
+	}
+	if err := <-ended; err != nil || !c.ended() {
 		t.Errorf("the connection stays, or is waited for: %v", err)
 	}
 }

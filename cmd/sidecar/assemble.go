@@ -337,7 +337,9 @@ func (s *sidecar) listen() (err error) {
 	}
 	s.data.listener = wire.Listen(l, wire.Options{
 		Connections: maxConnections(s.cfg.MaxConns, openFiles()),
-		Quick:       &wire.Quick{May: s.proxy.MayRecall, Answer: s.proxy.Recall, Idle: s.cfg.Idle},
+		Quick: &wire.Quick{
+			May: s.proxy.MayRecall, Answer: s.proxy.Recall, Resume: proxy.Resume, Idle: s.cfg.Idle,
+		},
 	})
 	s.ops.listener, err = listen(s.cfg.Ops, "OPS_ADDR")
 	return err

@@ -188,6 +188,28 @@ func TestHitsFromMemoryAreAnsweredBelowNetHTTP(t *testing.T) {
 	}
 }
 
+// So are hits from Redis, until clients are sent elsewhere.
+func TestHitsFromRedisAreAnsweredBelowNetHTTP(t *testing.T) {
+	t.Parallel()
+	e := embed(t)
+	l := e.sidecar.data.listener.(*wire.Listener)
+	before := l.Answered()
+	proc.Await(t, 20*time.Second, func() error {
+		if e.awaitHit("/items/1"); l.Answered() == before {
+			return errors.New("none is answered below net/http")
+		}
+		return nil
+	})
+	e.sidecar.sendElsewhere()
+	before = l.Answered()
+	for range 3 {
+		e.awaitHit("/items/1")
+	}
+	if l.Answered() != before {
+		t.Error("a connection is not sent elsewhere by net/http")
+	}
+}
+
 func TestTheCommandsPurgeARunningSidecar(t *testing.T) {
 	t.Parallel()
 	e := embed(t)

@@ -46,11 +46,15 @@ func (s serving) serve() error {
 // stop takes no new requests and waits for those in flight until ctx is done; the rest is cut off
 // then.
 func (s serving) stop(ctx context.Context, log *slog.Logger) {
+	l, ok := s.listener.(*wire.Listener)
+	if ok {
+		_ = l.Settle(ctx)
+	}
 	if err := s.server.Shutdown(ctx); err != nil {
 		log.Warn("requests were still in flight at the end", "server", s.name, "error", err)
 		_ = s.server.Close()
 	}
-	if l, ok := s.listener.(*wire.Listener); ok {
+	if ok {
 		_ = l.Await(ctx)
 	}
 }

@@ -102,16 +102,6 @@ func (s *Store) Lookup(ctx context.Context, b *redisconn.Budget, q Query) Found 
 	return found
 }
 
-// Recall is a Lookup in this process's memory alone. It does no I/O, and waits for nothing.
-func (s *Store) Recall(q Query) (found Found, ok bool) {
-	if q.Memory <= 0 || s.memory == nil || !s.keyspace.Readable() {
-		return Found{}, false
-	}
-	q = s.remembered(q)
-	l := s.newLookup(context.Background(), nil, q)
-	return l.recall()
-}
-
 // recall looks into this process's memory.
 func (l *lookup) recall() (found Found, ok bool) {
 	variant := l.variant()
