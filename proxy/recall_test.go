@@ -101,8 +101,8 @@ func told(w *httptest.ResponseRecorder) (int, http.Header, string) {
 	return w.Code, h, w.Body.String()
 }
 
-// Recall answers hits as ServeHTTP would, and leaves everything else. ServeHTTP reads nothing of the
-// store again that Recall has read.
+// Recall answers hits as ServeHTTP would, and leaves everything else. ServeHTTP reads nothing of
+// the store again that Recall has read.
 func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
 		w.Header().Set("Etag", `"v"`)
