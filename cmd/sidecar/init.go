@@ -149,34 +149,40 @@ func (o *output) check() error {
 }
 
 // write writes what is proposed, if it is a policies file without faults, and says what was done.
+// Where it cannot be written to the file it goes to the standard output: a long watch is not lost.
 func (o *output) write(c console, proposed *propose.File) error {
 	content := proposed.Bytes()
 	_, found, err := policy.Load(content, policy.Options{File: o.file})
-	if err != nil {
+	switch {
+	case err != nil:
 		_ = found.Write(c.stderr, yamldoc.Text)
-		return failed(errors.New("what is proposed has faults, and is not written: please report " +
-			"this"))
+		err = errors.New("what is proposed has faults: please report this")
+	case o.file != "-":
+		err = o.save(content)
 	}
-	if o.file == "-" {
-		if _, err := c.stdout.Write(content); err != nil {
+	if err != nil || o.file == "-" {
+		_, werr := c.stdout.Write(content)
+		if err = errors.Join(err, werr); err != nil {
 			return failed(err)
 		}
 		return nil
 	}
+	live, suggested := proposed.Count()
+	fmt.Fprintf(c.stdout, "%s: %d routes are live, %d are suggestions that are commented out.\n"+
+		"Look at each, and then: sidecar validate %s\n", o.file, live, suggested, o.file)
+	return nil
+}
+
+// save writes the file.
+func (o *output) save(content []byte) error {
 	how := os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	if o.force {
 		how = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
 	}
 	f, err := os.OpenFile(o.file, how, 0o644)
 	if err != nil {
-		return failed(err)
+		return err
 	}
 	_, err = f.Write(content)
-	if err := errors.Join(err, f.Close()); err != nil {
-		return failed(err)
-	}
-	live, suggested := proposed.Count()
-	fmt.Fprintf(c.stdout, "%s: %d routes are live, %d are suggestions that are commented out.\n"+
-		"Look at each, and then: sidecar validate %s\n", o.file, live, suggested, o.file)
-	return nil
+	return errors.Join(err, f.Close())
 }

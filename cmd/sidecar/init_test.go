@@ -93,6 +93,7 @@ func TestWhereInitReadsADocument(t *testing.T) {
 		{"init -o - http://user:geheim@[/x", "", exitFaulty, "no URL"},
 		{"init -o - " + written(t, "b.yaml", "openapi: [\n"), "", exitFaulty, "b.yaml:2: "},
 		{"init -o - /none/openapi.yaml", "", exitFaulty, "no such file"},
+		{"init -o /none/policies.yaml -", openAPI, exitFaulty, "match: GET /items/{id}"},
 		{"init", "", exitUsage, "name one OpenAPI document"},
 		{"init --base v2 -", openAPI, exitUsage, "--base is a path"},
 		{"init --help", "", exitDone,

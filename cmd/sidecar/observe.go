@@ -98,6 +98,7 @@ func watch(
 	s.proxy.Jobs = nil
 	s.data.server.Handler = wire.Handler(recorder.Handler(s.proxy), log)
 	ctx, cancel := context.WithCancel(ctx)
+	log.Info("observing, and caching nothing, until SIGINT or the end of --for: send clients here")
 	var telling sync.WaitGroup
 	telling.Go(func() {
 		tellProgress(ctx, recorder, log)

@@ -1,6 +1,7 @@
 package observe
 
 import (
+	"math"
 	"net/http"
 	"slices"
 	"sort"
@@ -15,12 +16,16 @@ type compared struct {
 	untouched   int // alike, though such a write came between
 	moved       int // not alike, and such a write came between
 	unexplained []span
-	alike       int // of two callers, and no such write came between
+	calm        []span // of steady; the first maxCalm
+	alike       int    // of two callers, and no such write came between
 	differ      int
 }
 
-// maxUnexplained bounds the changes for which a cause is looked for.
-const maxUnexplained = 2000
+// Bounds of the changes for which a cause is looked for, and of what they are compared with.
+const (
+	maxUnexplained = 2000
+	maxCalm        = 20_000
+)
 
 // A question is what equal requests have in common.
 type question struct {
@@ -75,7 +80,9 @@ func (c *compared) pair(a, b *event, touched bool) {
 	case same && touched:
 		c.untouched++
 	case same:
-		c.steady++
+		if c.steady++; len(c.calm) < maxCalm {
+			c.calm = append(c.calm, span{a.start, b.end})
+		}
 	case touched:
 		c.moved++
 	case len(c.unexplained) < maxUnexplained:
@@ -86,11 +93,13 @@ func (c *compared) pair(a, b *event, touched bool) {
 // maxExtra bounds the writes that are found for one read besides those of its path.
 const maxExtra = 8
 
+// maxChance is how probable it may be that what explains all changes does so by chance.
+const maxChance = 0.05
+
 // explain looks for writes that no path relates to the read, and that explain why its answers
-// changed: at each step the one that explains most. It reports whether all changes are explained;
-// nothing is kept if they are not.
-func (t *traffic) explain(r *read) bool {
-	tags := t.relations.All(r.path)
+// changed: at each step the one that explains most. If all changes are explained, and hardly by
+// chance, the writes get the tags of the read.
+func (t *traffic) explain(r *read) {
 	left := r.unexplained
 	var found []*write
 	for len(left) > 0 && len(found) < maxExtra {
@@ -110,20 +119,33 @@ func (t *traffic) explain(r *read) bool {
 			}
 		}
 		if best == nil {
-			return false
+			return
 		}
 		found, left = append(found, best), rest
 	}
 	if len(left) > 0 {
-		return false
+		return
 	}
-	r.extra = found
+	if r.suspects = found; t.chance(r, found) > maxChance {
+		return
+	}
+	tags := t.relations.All(r.path)
 	for _, w := range found {
 		w.add(tags)
 		t.touch(w, tags)
 	}
 	t.touches.sort()
-	return true
+}
+
+// chance is how probable it is that all changes of a read lie where the writes are, if they have
+// nothing to do with them: near one where such writes come before nearly each of its requests.
+func (t *traffic) chance(r *read, writes []*write) float64 {
+	calm := r.calm
+	for _, w := range writes {
+		calm = t.without(w, calm)
+	}
+	all := len(r.calm) + len(r.unexplained)
+	return math.Pow(float64(all-len(calm))/float64(all), float64(len(r.unexplained)))
 }
 
 func (w *write) add(tags []propose.Tag) {

@@ -245,7 +245,7 @@ func TestEvidenceAndWhatFollowsFromIt(t *testing.T) {
 		},
 		"GET /moment": {"\n  #- name: moment\n", "another each time, by itself", "!Expected"},
 		"GET /slowly": {
-			"\n  #- name: slowly\n", "no write that came through here", "!Expected",
+			"\n  #- name: slowly\n", "2 times with no write that explains it.", "!Expected",
 		},
 		"GET /mine": {
 			"\n  - name: mine\n", "scope: private", "different answers 19 of 19 times",
@@ -431,5 +431,42 @@ func TestRequestsAtOnce(t *testing.T) {
 		FindStringSubmatch(route(t, file, "GET /same"))
 	if m == nil || m[1] != "232" || m[2] != "232" {
 		t.Errorf("%s", file)
+	}
+}
+
+// A write explains changes if they follow it and hardly anything else. Where it comes before nearly
+// each request, that is chance.
+func TestWhenAWriteExplainsAChange(t *testing.T) {
+	var version atomic.Int64
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /drift", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"version": %d}`, version.Load())
+	})
+	mux.HandleFunc("POST /other", func(http.ResponseWriter, *http.Request) {})
+	for _, c := range []struct {
+		calm, rounds, every int // requests before the first write; writes; of which change something
+		want                string
+	}{
+		{30, 3, 1, "after POST /other (3)"},
+		{4, 20, 5, "4 times with no write that explains it. It may be by chance that before each " +
+			"came POST /other"},
+	} {
+		w := watch(t, mux, DefaultBounds)
+		for range c.calm {
+			w.do("GET", "/drift")
+		}
+		for i := range c.rounds {
+			w.do("POST", "/other")
+			if i%c.every == 0 {
+				version.Add(1)
+			}
+			w.do("GET", "/drift")
+		}
+		file := w.proposed(c.calm + 2*c.rounds)
+		name := "  - name: drift\n"
+		if c.every > 1 {
+			name = "  #- name: drift\n"
+		}
+		expect(t, route(t, file, "GET /drift"), c.want, name)
 	}
 }

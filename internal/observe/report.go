@@ -216,8 +216,14 @@ func (t *traffic) unfit(r *read, got outcome, shared bool) string {
 		return "its answer is another each time, by itself: it may hold the time or an id of the " +
 			"request."
 	case len(r.unexplained) > 0:
-		return fmt.Sprintf("it changed %s with no write that came through "+
-			"here.", times(len(r.unexplained)))
+		why := fmt.Sprintf("it changed %s with no write that explains it.", times(len(r.unexplained)))
+		for i, w := range r.suspects {
+			if i == 0 {
+				why += " It may be by chance that before each came"
+			}
+			why += " " + w.pattern()
+		}
+		return why
 	case got.stale > 0:
 		return fmt.Sprintf("%d hits would have been old.", got.stale)
 	case len(r.events) < leastGETs:

@@ -47,7 +47,7 @@ type read struct {
 	params  map[string]bool
 	cookies map[string]bool
 	compared
-	extra []*write // that change it though no path says so
+	suspects []*write // that may change it though no path says so
 }
 
 // A write is the route of unsafe requests.
