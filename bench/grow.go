@@ -220,8 +220,7 @@ func (s *stack) anywhere(ctx context.Context, o options, v server, kind string, 
 	if err := s.fill(ctx, v, kind, n); err != nil {
 		return c, err
 	}
-	script, err := s.file(fmt.Sprint(kind, n, ".lua"), fmt.Sprintf(
-		"request = function() return wrk.format('GET', '/%s/' .. math.random(%d)) end\n", kind, n))
+	script, err := s.script(kind, n)
 	if err != nil {
 		return c, err
 	}

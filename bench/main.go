@@ -56,7 +56,7 @@ var (
 	}
 	documented = form{
 		Kinds: kinds, Connections: []int{1, 32, 256}, Bodies: []int{200, 2000, 100_000},
-		Rounds: 3, Time: 900 * time.Millisecond, Entries: 100_000, tables: true, profile: true,
+		Rounds: 3, Time: 800 * time.Millisecond, Entries: 100_000, tables: true, profile: true,
 	}
 	full = form{
 		Kinds: kinds, Connections: documented.Connections, Bodies: documented.Bodies,

@@ -15,6 +15,7 @@ type cell struct {
 	Kind        string   `json:"kind"`
 	Connections int      `json:"connections"`
 	Body        int      `json:"body"`
+	Changing    bool     `json:"changing,omitempty"` // each request is for another target
 	Series      []series `json:"series"`
 }
 
@@ -99,7 +100,49 @@ func compare(ctx context.Context, o options, s *stack, out io.Writer, r *result)
 			}
 		}
 	}
-	return nil
+	if !slices.Contains(o.Kinds, hit) {
+		return nil
+	}
+	c, err := s.changing(ctx, o.form, own, peers)
+	if err == nil {
+		r.Cells = append(r.Cells, c)
+		fmt.Fprint(out, c.text())
+	}
+	return err
+}
+
+// changing measures hits from memory of which each is for another target than the one before. wrk
+// repeats a request otherwise.
+func (s *stack) changing(ctx context.Context, f form, own server, started map[string]server) (
+	c cell, err error) {
+	c = cell{Kind: hit, Connections: growthConnections, Body: fillBody, Changing: true}
+	script, err := s.script(hit, fewEntries)
+	if err != nil {
+		return c, err
+	}
+	subjects := []subject{own.subject(sidecarName, "/hit/1")}
+	for _, p := range peers {
+		if v, ok := started[p.name]; ok && slices.Contains(p.kinds, hit) {
+			subjects = append(subjects, v.subject(p.name, "/hit/1"))
+			if err := s.fill(ctx, v, hit, fewEntries); err != nil {
+				return c, err
+			}
+		}
+	}
+	if err := s.fill(ctx, own, hit, fewEntries); err != nil {
+		return c, err
+	}
+	for i := range subjects {
+		subjects[i].script = script
+	}
+	c.Series, err = s.turns(ctx, hit, subjects, c.Connections, f)
+	return c, err
+}
+
+// script is a file for wrk, by which it asks for one of n targets each time.
+func (s *stack) script(kind string, n int) (string, error) {
+	return s.file(fmt.Sprint(kind, n, ".lua"), fmt.Sprintf(
+		"request = function() return wrk.format('GET', '/%s/' .. math.random(%d)) end\n", kind, n))
 }
 
 // subjects are the servers that do a kind of work, with the response in their caches.

@@ -74,9 +74,10 @@ func (r *result) fill(text string) (string, error) {
 func (r *result) blocks() map[string]string {
 	blocks := map[string]string{
 		"machine": r.about(), "goals": r.goalTable(), "memory": r.memoryTable(),
+		"changing": r.cellTable(hit, true),
 	}
 	for _, kind := range kinds {
-		blocks[kind] = r.cellTable(kind)
+		blocks[kind] = r.cellTable(kind, false)
 		blocks["profile"+kind] = r.profileTable(kind)
 	}
 	for _, name := range []string{"routes", "tags", "entries", "sidecars"} {
@@ -114,14 +115,14 @@ func (r *result) goalTable() string {
 	return b.String()
 }
 
-// cellTable has the rows of all cells of a kind.
-func (r *result) cellTable(kind string) string {
+// cellTable has the rows of all cells of a kind, with one target or with changing ones.
+func (r *result) cellTable(kind string, changing bool) string {
 	var b strings.Builder
 	b.WriteString("| body | connections | | CPU µs | requests/s | p50 µs | p99 µs | ratio |" +
 		" over the rounds |\n")
 	b.WriteString("|---:|---:|---|---:|---:|---:|---:|---:|---|\n")
 	for _, c := range r.Cells {
-		if c.Kind != kind {
+		if c.Kind != kind || c.Changing != changing {
 			continue
 		}
 		for i, s := range c.Series {

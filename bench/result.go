@@ -144,7 +144,7 @@ func (c cell) ratio(of, to string) (spread, bool) {
 // cellOf is the cell with these numbers.
 func (r *result) cellOf(kind string, connections, body int) (cell, bool) {
 	for _, c := range r.Cells {
-		if c.Kind == kind && c.Connections == connections && c.Body == body {
+		if c.Kind == kind && c.Connections == connections && c.Body == body && !c.Changing {
 			return c, true
 		}
 	}

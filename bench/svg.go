@@ -34,7 +34,7 @@ type panel struct {
 
 func (r *result) panels(kind string) (panels []panel) {
 	for _, c := range r.Cells {
-		if c.Kind != kind {
+		if c.Kind != kind || c.Changing {
 			continue
 		}
 		i := slices.IndexFunc(panels, func(p panel) bool { return p.body == c.Body })

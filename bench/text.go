@@ -32,6 +32,9 @@ func (c cell) text() string {
 	if c.Body > 0 {
 		fmt.Fprintf(&b, ", %s bytes", grouped(c.Body))
 	}
+	if c.Changing {
+		b.WriteString(", changing targets")
+	}
 	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tCPU µs\tof Redis\trequests/s\tp50 µs\tp99 µs\tratio\tfrom … to\t")
@@ -101,10 +104,12 @@ func (r *result) goals() (rows []goal) {
 		{"pass-through GET: CPU, multiple of nginx's", passThrough, 1.0},
 	} {
 		c, _ := r.cellOf(g.kind, goalConnections, goalBody)
-		if s, ok := c.ratio(sidecarName, reference(g.kind)); ok {
-			rows = append(rows, goal{g.what, fmt.Sprintf("≤ %.2f", g.goal),
-				fmt.Sprintf("%.2f", s.median),
-				fmt.Sprintf("%.2f … %.2f", s.least, s.greatest)})
+		rows = append(rows, c.goal(g.what, fmt.Sprintf("≤ %.2f", g.goal))...)
+	}
+	for _, c := range r.Cells {
+		if c.Changing {
+			const what = "hit from memory, each of another target, 200 bytes: multiple of nginx's"
+			rows = append(rows, c.goal(what, "")...)
 		}
 	}
 	if added, ok := r.added(); ok {
@@ -124,6 +129,15 @@ func (r *result) goals() (rows []goal) {
 		}
 	}
 	return rows
+}
+
+// goal is the row about the ratio to the reference peer; none if it is not there.
+func (c cell) goal(what, wanted string) []goal {
+	s, ok := c.ratio(sidecarName, reference(c.Kind))
+	if !ok {
+		return nil
+	}
+	return []goal{{what, wanted, fmt.Sprintf("%.2f", s.median), s.text()}}
 }
 
 // added is the median latency that the sidecar adds to a GET on one connection, as a multiple of
