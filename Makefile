@@ -2,7 +2,7 @@
 # redis-server.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-MODULES     = . examples/gameapi examples/compose k8s coherence-model test/register
+MODULES     = . examples/gameapi examples/compose k8s coherence-model test/register test/page
 FUZZTIME   ?= 10s
 CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
@@ -92,6 +92,11 @@ bench:
 # Everything, in 8 minutes of a machine that does nothing else: fills in docs/performance.md.
 bench-docs:
 	go run ./bench -docs $(BENCH)
+
+# The page of the ops address in Chromium, in both themes and two widths, with its screenshots in
+# bin/page. chromium is Debian's; axe-core comes from npm, where there is one.
+check-page:
+	cd test/page && go test -count=1 -timeout 10m -v . -args -shots $(CURDIR)/bin/page
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/sidecar ./cmd/sidecar

@@ -53,6 +53,7 @@ type sidecar struct {
 	jobs        *jobs.Jobs
 	hook        *jobhook.Hook
 	proxy       *proxy.Proxy
+	page        *ops.Page
 	data, ops   serving
 
 	base       context.Context // of every client's request: done when none may go on
@@ -330,6 +331,10 @@ func (s *sidecar) listen() (err error) {
 	}
 	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}
 	s.data = serving{name: "data", server: dataServer(s.proxy, s.base, limits, s.log)}
+	s.page = ops.NewPage(ops.PageSource{
+		Version: version, Totals: s.metrics.Totals, Invalidations: s.metrics.RecentInvalidations,
+		Reporters: s.reporters(), Ended: s.base,
+	})
 	s.ops = serving{name: "ops", server: opsServer(s.opsHandler(), s.log)}
 	l, err := listen(s.cfg.Listen, "LISTEN_ADDR")
 	if err != nil {
@@ -348,7 +353,7 @@ func (s *sidecar) listen() (err error) {
 // loops run beside the servers.
 func (s *sidecar) loops() []func(context.Context) {
 	loops := []func(context.Context){
-		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.Run, s.giveAdvice,
+		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.Run, s.giveAdvice, s.page.Run,
 	}
 	for _, e := range s.embedded {
 		loops = append(loops, e.Run)
@@ -380,6 +385,7 @@ func (s *sidecar) opsHandler() http.Handler {
 		Ready:     s.ready,
 		Redis:     s.cache.Healthy,
 		Reporters: s.reporters(),
+		Page:      s.page,
 		Purger:    s.invalidator,
 		Queue:     adminQueue{s.jobs},
 		Explain: func(ctx context.Context, r *http.Request, body []byte) (any, bool) {

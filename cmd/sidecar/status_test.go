@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -140,5 +142,37 @@ func TestAJobStoreThatMayLoseJobsIsNamedInStatusAndLog(t *testing.T) {
 			}
 			return nil
 		})
+	}
+}
+
+func TestThePageIsLeftAtTheEnd(t *testing.T) {
+	t.Parallel()
+	var e *embedded
+	var stream io.ReadCloser
+	t.Cleanup(func() { // after the end of e
+		if stream == nil {
+			return
+		}
+		defer stream.Close()
+		if _, err := io.Copy(io.Discard, stream); err != nil {
+			t.Errorf("the stream broke off: %v", err)
+		}
+		if strings.Contains(e.log.String(), "before everything was done") {
+			t.Errorf("it waited for who watches: %s", e.log)
+		}
+	})
+	e = embed(t)
+	if status, _, body := e.ask("GET", e.ops+"/", ""); status != http.StatusOK || !strings.Contains(body, "<title>sidecar") {
+		t.Errorf("%d %s", status, body)
+	}
+	e.ask("GET", e.data+"/items/1", "")
+	resp, err := http.Get(e.ops + "/ui/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream = resp.Body
+	first := make([]byte, len("event: snapshot"))
+	if _, err := io.ReadFull(stream, first); err != nil || string(first) != "event: snapshot" {
+		t.Errorf("%q, %v", first, err)
 	}
 }

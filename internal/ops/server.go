@@ -1,6 +1,6 @@
-// Package ops is the ops address: health, readiness, status, metrics and administration. None of it
-// is reachable through the data plane. Everything outside /admin/ is read-only and shows no caller,
-// key, body or secret.
+// Package ops is the ops address: health, readiness, status, metrics, administration, and a page to
+// look at. None of it is reachable through the data plane. Everything outside /admin/ is read-only
+// and shows no caller, key, body or secret.
 package ops
 
 import (
@@ -27,6 +27,7 @@ type Options struct {
 	Ready      func(ctx context.Context) error // nil error: ready to take traffic
 	Redis      func() error                    // nil error: Redis answers
 	Reporters  []Reporter
+	Page       *Page // nil: there is none
 	Purger     Purger
 	Queue      Queue
 	Explain    Explainer
@@ -58,10 +59,24 @@ func Handler(o Options) http.Handler {
 	mux.Handle("POST /admin/explain", o.admin(o.explain))
 	mux.Handle("POST /admin/reload", o.admin(o.reload))
 	mux.Handle("POST /admin/leave", o.admin(o.leave))
+	if o.Page != nil {
+		mux.HandleFunc("GET /{$}", o.Page.show)
+		mux.HandleFunc("GET /ui/events", o.Page.events)
+	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		problem.Write(w, http.StatusNotFound, "The ops address has /healthz, /healthz/redis, /readyz, /status, /metrics and /admin/.")
+		problem.Write(w, http.StatusNotFound, "The ops address has /, /healthz, /healthz/redis, /readyz, /status, /metrics and /admin/.")
 	})
-	return mux
+	return sameOrigin(mux)
+}
+
+// sameOrigin refuses what a browser sends on behalf of a page from elsewhere, but for what is only
+// read. The admin token alone would do: no browser adds it by itself.
+func sameOrigin(next http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		problem.Write(w, http.StatusForbidden, "A page of another origin may not ask for this.")
+	}))
+	return protection.Handler(next)
 }
 
 // admin lets only the bearer of ADMIN_TOKEN through (RFC 6750 §2.1). It compares digests in

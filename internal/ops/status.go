@@ -12,11 +12,16 @@ const statusTimeout = 2 * time.Second
 
 // status joins the reports of the parts of the sidecar.
 func (o Options) status(w http.ResponseWriter, r *http.Request) {
-	ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
+	writeJSON(w, http.StatusOK, report(r.Context(), o.Reporters))
+}
+
+// report joins the reports of parts.
+func report(ctx context.Context, reporters []Reporter) map[string]any {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	body := map[string]any{}
 	reasons := []string{}
-	for _, reporter := range o.Reporters {
+	for _, reporter := range reporters {
 		name, value, degraded := reporter.Report(ctx)
 		body[name] = value
 		reasons = append(reasons, degraded...)
@@ -25,5 +30,5 @@ func (o Options) status(w http.ResponseWriter, r *http.Request) {
 	if len(reasons) > 0 {
 		body["status"], body["reasons"] = "degraded", reasons
 	}
-	writeJSON(w, http.StatusOK, body)
+	return body
 }

@@ -44,6 +44,9 @@ type Metrics struct {
 	redisDuration *prometheus.HistogramVec // redis, op
 	redisErrors   *prometheus.CounterVec   // redis, op
 
+	gathered *prometheus.Registry // of what Totals reads
+	recent   recent               // invalidations
+
 	adding sync.Mutex // held to replace routes
 	routes atomic.Pointer[map[string]*RouteMetrics]
 }
@@ -117,6 +120,7 @@ func New(registry prometheus.Registerer) *Metrics {
 		redisErrors: counter("sidecar_redis_operation_errors_total",
 			"Operations in Redis that failed.", "redis", "op"),
 	}
+	m.gathered = m.totals()
 	m.routes.Store(&map[string]*RouteMetrics{})
 	m.startAtZero()
 	return m
@@ -202,6 +206,7 @@ func (m *Metrics) Invalidated(route string, tags int, err error) {
 	}
 	m.invalidations.WithLabelValues(label(route), result).Inc()
 	m.invalidatedTags.WithLabelValues(label(route)).Add(float64(tags))
+	m.recent.add(Invalidation{At: time.Now(), Route: label(route), Tags: tags, Deferred: err != nil})
 }
 
 // JobQueued counts an accepted job. jobType is the name of a route or schedule, queue one of the

@@ -1,0 +1,117 @@
+package ops
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"sidecar/internal/reason"
+	"sidecar/internal/telemetry"
+)
+
+// A snapshot is all that the page shows, but for jobs and policies, which want the admin token.
+type snapshot struct {
+	Version       string                   `json:"version"`
+	At            time.Time                `json:"at"`
+	Status        map[string]any           `json:"status"` // as /status answers
+	Window        window                   `json:"window"`
+	History       []point                  `json:"history"`
+	Spared        spared                   `json:"spared"`
+	Slowest       []route                  `json:"slowest"`
+	Least         []route                  `json:"least_effective"`
+	Bypasses      []why                    `json:"bypasses"`
+	NotStored     []why                    `json:"not_stored"`
+	Invalidations []telemetry.Invalidation `json:"invalidations"`
+}
+
+// A window is what came in the time of the history.
+type window struct {
+	point
+	HitP50  float64 `json:"hit_p50_ms"` // -1: there was none
+	HitP95  float64 `json:"hit_p95_ms"`
+	MissP50 float64 `json:"miss_p50_ms"`
+	MissP95 float64 `json:"miss_p95_ms"`
+}
+
+// spared is what the API was spared since the start.
+type spared struct {
+	Requests uint64  `json:"requests"`
+	Seconds  float64 `json:"seconds"` // by the time that misses of the same route took
+}
+
+// A route is one line of the tables of routes, since the start.
+type route struct {
+	Name   string  `json:"name"`
+	Hits   uint64  `json:"hits"`
+	Misses uint64  `json:"misses"`
+	HitMS  float64 `json:"hit_ms"` // means; -1: there was none
+	MissMS float64 `json:"miss_ms"`
+	Failed uint64  `json:"failed"`
+}
+
+// A why is a reason with its count and its meaning.
+type why struct {
+	Reason string `json:"reason"`
+	Count  uint64 `json:"count"`
+	Says   string `json:"says"`
+	Remedy string `json:"remedy"`
+}
+
+// maxRows bounds each table of the page.
+const maxRows = 8
+
+func (p *Page) snapshotOf(now time.Time, totals telemetry.Totals, status map[string]any) snapshot {
+	routes, saved := routesOf(totals)
+	s := snapshot{
+		Version: p.source.Version, At: now.UTC(), Status: status, Window: windowOf(p.history.since(), sumOf(now, totals)),
+		History: p.history.points(), Spared: saved,
+		Bypasses: whysOf(totals.Bypasses), NotStored: whysOf(totals.NotStored),
+		Invalidations: append([]telemetry.Invalidation{}, p.source.Invalidations()...),
+	}
+	s.Slowest = best(routes, func(r route) float64 { return r.MissMS })
+	s.Least = best(routes, func(r route) float64 { return float64(r.Misses) / float64(r.Hits+r.Misses) })
+	return s
+}
+
+func windowOf(since, now sum) window {
+	w := window{point: between(since, now)}
+	w.HitP50 = now.hitTime.quantile(since.hitTime, w.Hits, 0.5)
+	w.HitP95 = now.hitTime.quantile(since.hitTime, w.Hits, 0.95)
+	w.MissP50 = now.missTime.quantile(since.missTime, w.Misses, 0.5)
+	w.MissP95 = now.missTime.quantile(since.missTime, w.Misses, 0.95)
+	return w
+}
+
+// routesOf are the routes of which something was looked up.
+func routesOf(totals telemetry.Totals) (routes []route, saved spared) {
+	for _, t := range totals.Routes {
+		hit, stale, miss := t.Results[telemetry.ResultHit], t.Results[telemetry.ResultStale], t.Results[telemetry.ResultMiss]
+		r := route{Name: t.Name, Hits: hit.Count + stale.Count, Misses: miss.Count, Failed: t.Failed}
+		if r.Hits+r.Misses == 0 {
+			continue
+		}
+		r.HitMS, r.MissMS = mean(hit.Seconds+stale.Seconds, r.Hits), mean(miss.Seconds, r.Misses)
+		routes = append(routes, r)
+		saved.Requests += r.Hits
+		if r.Hits > 0 && r.Misses > 0 {
+			saved.Seconds += float64(r.Hits) * max(0, r.MissMS-r.HitMS) / 1000
+		}
+	}
+	return routes, saved
+}
+
+// best are the routes with the highest rank, the highest first.
+func best(routes []route, rank func(route) float64) []route {
+	out := append([]route{}, routes...)
+	slices.SortStableFunc(out, func(a, b route) int { return cmp.Compare(rank(b), rank(a)) })
+	return out[:min(len(out), maxRows)]
+}
+
+func whysOf(totals []telemetry.ReasonTotal) []why {
+	out := []why{}
+	for _, t := range totals[:min(len(totals), maxRows)] {
+		m, _ := reason.Reason(t.Reason).Meaning()
+		out = append(out, why{t.Reason, t.Count, m.Says, m.Remedy})
+	}
+	return out
+}
