@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -60,11 +61,25 @@ func (j *Jobs) unknownRoute(ctx context.Context, r Record) error {
 	return &again{after: routePause, why: "its route is not in the policies of the sidecar that took it"}
 }
 
-// unknownKey gives a job back to a sidecar that has its sealing key.
+// isOfOtherKeys reports whether a sidecar with other sealing keys, or without any, could open it.
+func isOfOtherKeys(err error) bool {
+	return errors.Is(err, errUnknownKey) || errors.Is(err, errUnsealed)
+}
+
+// What to do about jobs that wait for a sidecar with other sealing keys.
+const (
+	keyRemedy      = "put it back into JOBS_ENCRYPTION_KEY, behind the first"
+	unsealedRemedy = "run a sidecar without JOBS_ENCRYPTION_KEY until they are done"
+)
+
+// unknownKey gives a job back to a sidecar that can open it.
 func (j *Jobs) unknownKey(r Record, err error) error {
-	if j.keyless.see(r.Type, time.Now()) {
-		j.Log.Error("a job waits for its key: put it back into JOBS_ENCRYPTION_KEY, behind the first",
-			"job_type", r.Type)
+	waiting, text := &j.keyless, "a job waits for its key: "+keyRemedy
+	if errors.Is(err, errUnsealed) {
+		waiting, text = &j.unsealed, "jobs from before the first key wait: "+unsealedRemedy
+	}
+	if waiting.see(r.Type, time.Now()) {
+		j.Log.Error(text, "job_type", r.Type)
 	}
 	return &again{after: keyPause, why: err.Error()}
 }

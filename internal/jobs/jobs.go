@@ -109,6 +109,7 @@ type Jobs struct {
 	unheard  chan unheard
 	unknown  stranded // routes
 	keyless  stranded // routes whose jobs are sealed with a key that is not ours
+	unsealed stranded // routes whose jobs are from before the first key
 	foreign  stranded // tasks
 
 	steps bool // a submission takes several scripts: in Cluster, where one has keys of one slot

@@ -80,8 +80,11 @@ func (j *Jobs) Report(ctx context.Context) (name string, value any, degraded []s
 		degraded = append(degraded, "jobs of the route "+route+" wait for a sidecar whose policies have it")
 	}
 	for _, route := range j.keyless.names(time.Now()) {
+		degraded = append(degraded, "jobs of the route "+route+" wait for their key: "+keyRemedy)
+	}
+	for _, route := range j.unsealed.names(time.Now()) {
 		degraded = append(degraded, "jobs of the route "+route+
-			" wait for their key: put it back into JOBS_ENCRYPTION_KEY, behind the first")
+			" are from before the first JOBS_ENCRYPTION_KEY: "+unsealedRemedy)
 	}
 	if len(j.foreign.names(time.Now())) > 0 {
 		degraded = append(degraded, "another application's tasks are in the queues, and are left to it: set REDIS_KEY_PREFIX")

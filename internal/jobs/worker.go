@@ -163,7 +163,7 @@ func (j *Jobs) process(ctx context.Context, t *asynq.Task) error {
 	}
 	req, err := j.openRequest(r)
 	switch {
-	case errors.Is(err, errUnknownKey) && time.Since(r.Queued) < max(keyPatience, r.retention):
+	case isOfOtherKeys(err) && time.Since(r.Queued) < max(keyPatience, r.retention):
 		return j.unknownKey(r, err)
 	case err != nil:
 		return j.reject(ctx, r, "the stored request cannot be opened: "+err.Error())

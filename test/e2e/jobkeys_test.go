@@ -92,3 +92,18 @@ func TestTheSealingKeyIsRotatedAndNoJobIsLost(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFirstSealingKeyFailsNoJob(t *testing.T) {
+	t.Parallel()
+	_, api := startGame(t)
+	s := startBefore(t, api, shippedPolicies(t), "JOBS_CONCURRENCY=0")
+	thorin := login(t, s.url, "thorin")
+	a := generate(t, s.url, "a smith", thorin)
+	s.sidecar.Signal(syscall.SIGTERM)
+	s.sidecar.Wait(30 * time.Second)
+	s.sidecar, s.url, s.ops = startSidecar(t, api, s.redis.Addr(), shippedPolicies(t), sealedWith("n"))
+	s.awaitCaching()
+	if j := s.awaitJob(a, thorin); j.Status != "succeeded" {
+		t.Errorf("%+v", j)
+	}
+}
