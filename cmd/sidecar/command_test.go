@@ -177,6 +177,14 @@ func TestAPurgeNamesTagsAndURLs(t *testing.T) {
 	if got.status != exitDone || !strings.Contains(got.stdout, `"purged": 3`) {
 		t.Errorf("%+v", got)
 	}
+	if !strings.Contains(got.stdout, `"carried": 0`) || !strings.Contains(got.stderr, "misspelled") {
+		t.Errorf("of tags that no response carries: %+v", got)
+	}
+	e.awaitHit("/items/1")
+	got = runArgs(t, env, "purge", "item:1", "item:9", "--ops", e.ops)
+	if !strings.Contains(got.stdout, `"carried": 1`) || got.stderr != "" {
+		t.Errorf("of tags of which one is carried: %+v", got)
+	}
 	if got := runArgs(t, env, "purge", "itme:*", "--ops", e.ops); got.status != exitFaulty || !strings.Contains(got.stderr, "itme:*") {
 		t.Errorf("%+v", got)
 	}

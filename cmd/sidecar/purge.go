@@ -36,6 +36,10 @@ func purgeCommand(c console) *cobra.Command {
 			return failed(err)
 		}
 		fmt.Fprintln(c.stdout, answer)
+		var told struct{ Carried *int }
+		if json.Unmarshal([]byte(answer), &told) == nil && told.Carried != nil && *told.Carried == 0 {
+			fmt.Fprintln(c.stderr, "No stored response carries any of these: is one of them misspelled?")
+		}
 		return nil
 	}
 	return cmd

@@ -1,8 +1,10 @@
 package coherence
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -129,6 +131,33 @@ func (k *Keyspace) Pending() int { return k.dirty.size() }
 
 // Generation is that of the Incarnation. A look-up during which it changed counts as not found.
 func (k *Keyspace) Generation() uint64 { return k.incarnation.Generation() }
+
+// standingBatch is how many tags Standing asks for in one round trip.
+const standingBatch = 1000
+
+// Standing counts the tags that a stored response, or a fetch under way, may carry: their tokens
+// stand in Redis.
+func (k *Keyspace) Standing(ctx context.Context, tags []cachekeys.Tag) (n int, err error) {
+	for batch := range slices.Chunk(tags, standingBatch) {
+		count := func(ctx context.Context, c redis.UniversalClient) error {
+			pipe := c.Pipeline()
+			found := make([]*redis.IntCmd, len(batch))
+			for i, t := range batch {
+				found[i] = pipe.Exists(ctx, k.names.Token(t.Digest()))
+			}
+			err := redisconn.Exec(ctx, pipe)
+			for _, f := range found {
+				n += int(f.Val())
+				err = cmp.Or(err, f.Err())
+			}
+			return err
+		}
+		if err := k.conn.Do(ctx, nil, "standing", count); err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
 
 // JoinByKey reports whether Disabled says so.
 func (k *Keyspace) JoinByKey() bool { return k.disabled.JoinByKey }

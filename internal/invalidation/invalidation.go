@@ -18,6 +18,8 @@ type Keyspace interface {
 	// tags and goes on trying; until then this process reads nothing from Redis.
 	Invalidate(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag,
 		tags, guards []cachekeys.Tag, settle time.Duration) error
+	// Standing counts the tags that an entry or a fetch under way may carry.
+	Standing(ctx context.Context, tags []cachekeys.Tag) (int, error)
 }
 
 // An Invalidator drops entries. It is safe for concurrent use.
@@ -34,9 +36,15 @@ func (i *Invalidator) Changed(ctx context.Context, tags []cachekeys.Tag) error {
 	return i.invalidate(ctx, i.Table().Rules(), tags)
 }
 
-// Purge drops the entries that carry one of the tags, and no others: somebody named them.
-func (i *Invalidator) Purge(ctx context.Context, tags []cachekeys.Tag) error {
-	return i.invalidate(ctx, cachekeys.Tag{}, tags)
+// Purge drops the entries that carry one of the tags, and no others: somebody named them. It
+// returns how many of the tags an entry, or a fetch under way, may have carried; -1 if that is not
+// known.
+func (i *Invalidator) Purge(ctx context.Context, tags []cachekeys.Tag) (carried int, err error) {
+	carried, err = i.Keyspace.Standing(ctx, tags)
+	if err != nil { // it may be forbidden by itself
+		carried = -1
+	}
+	return carried, i.invalidate(ctx, cachekeys.Tag{}, tags)
 }
 
 func (i *Invalidator) invalidate(ctx context.Context, rules cachekeys.Tag, tags []cachekeys.Tag) error {

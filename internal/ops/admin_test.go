@@ -126,7 +126,8 @@ func TestPurgeDeletesTheTokensOfWhatItNames(t *testing.T) {
 				a.redis.Do("SET", a.names.Token(tag.Digest()), "token")
 			}
 			status, _, body := a.ask("POST", "/admin/purge", c.body)
-			if got := decode[map[string]int](t, body); status != http.StatusOK || got["purged"] != len(c.drops) {
+			if got := decode[map[string]int](t, body); status != http.StatusOK || got["purged"] != len(c.drops) ||
+				got["carried"] != len(c.drops) {
 				t.Fatalf("%d %s", status, body)
 			}
 			for _, tag := range c.drops {

@@ -16,8 +16,9 @@ import (
 type Purger interface {
 	// Parse returns the tags of a request, or a fault as a sentence.
 	Parse(r invalidation.Request) (tags []cachekeys.Tag, fault string)
-	// Purge drops the entries that carry one of the tags.
-	Purge(ctx context.Context, tags []cachekeys.Tag) error
+	// Purge drops the entries that carry one of the tags, and returns how many of the tags an entry
+	// may have carried; -1 if that is not known.
+	Purge(ctx context.Context, tags []cachekeys.Tag) (carried int, err error)
 }
 
 // maxPurge bounds a purge request's body in bytes.
@@ -36,12 +37,17 @@ func (o Options) purge(w http.ResponseWriter, r *http.Request) {
 		problem.Write(w, http.StatusBadRequest, fault)
 		return
 	}
-	if err := o.Purger.Purge(r.Context(), tags); err != nil {
+	carried, err := o.Purger.Purge(r.Context(), tags)
+	if err != nil {
 		problem.Write(w, http.StatusServiceUnavailable, "Redis did not take the purge. This sidecar reads"+
 			" nothing from Redis until it does; others may serve the purged entries until then.")
 		return
 	}
-	writeJSON(w, http.StatusOK, map[string]int{"purged": len(tags)})
+	answer := map[string]int{"purged": len(tags)}
+	if carried >= 0 {
+		answer["carried"] = carried
+	}
+	writeJSON(w, http.StatusOK, answer)
 }
 
 // readPurge reads one JSON object. Anything it does not know, or that follows it, is an error.
