@@ -49,13 +49,7 @@ func observeCommand(c console) *cobra.Command {
 		if err != nil {
 			return failed(err)
 		}
-		ctx := cmd.Context()
-		if *duration > 0 {
-			var cancel context.CancelFunc
-			ctx, cancel = context.WithTimeout(ctx, *duration)
-			defer cancel()
-		}
-		if err := watch(ctx, c, overrides, recorder); err != nil {
+		if err := watch(cmd.Context(), c, overrides, recorder, *duration); err != nil {
 			return err
 		}
 		return to.write(c, recorder.Propose())
@@ -63,12 +57,14 @@ func observeCommand(c console) *cobra.Command {
 	return cmd
 }
 
-// watch runs a sidecar without policies, whose requests recorder observes, until ctx is done.
+// watch runs a sidecar without policies, whose requests recorder observes, for a time, or without
+// end if it is 0, and until ctx is done.
 func watch(
 	ctx context.Context,
 	c console,
 	overrides map[string]string,
 	recorder *observe.Recorder,
+	duration time.Duration,
 ) error {
 	dir, err := os.MkdirTemp("", "sidecar-observe-")
 	if err != nil {
@@ -98,6 +94,9 @@ func watch(
 	s.proxy.Jobs = nil
 	s.data.server.Handler = wire.Handler(recorder.Handler(s.proxy), log)
 	ctx, cancel := context.WithCancel(ctx)
+	if duration > 0 {
+		defer time.AfterFunc(duration, cancel).Stop()
+	}
 	log.Info("observing, and caching nothing, until SIGINT or the end of --for: send clients here")
 	var telling sync.WaitGroup
 	telling.Go(func() {
