@@ -65,7 +65,8 @@
 // for good is a task that succeeded.
 //
 // The script that begins an attempt says which one. One that reaches Redis when its worker has
-// given up, and begun anew, changes nothing. A task goes only when its record is final.
+// given up, and begun anew, changes nothing. A task goes only when its record is final. One that
+// somebody archives goes back to its queue (archive.go).
 //
 // A process holds a job (held.go) until the outcome is recorded. Its attempts do not end with
 // asynq's lease: while Redis is away they go on, and their outcome is recorded afterwards. It never
