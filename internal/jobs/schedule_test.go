@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,6 +147,47 @@ func TestTicksThatNobodyTookAreReportedAndCaughtUpOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAScheduleChangesWithTheFile(t *testing.T) {
+	t.Parallel()
+	var inForce atomic.Pointer[policy.Table]
+	load := func(cron string) {
+		t.Helper()
+		content := strings.Replace(schedulePolicies, "@every 1s", cron, 1)
+		secret := func() []byte { return []byte("secret") }
+		table, _, err := policy.Load([]byte(content), policy.Options{Secret: secret})
+		if err != nil {
+			t.Fatal(err)
+		}
+		inForce.Store(table)
+	}
+	load("@every 1h")
+	api := &ticks{}
+	w := newScheduling(t, api, schedulePolicies)
+	w.Jobs.Schedules = func() []*policy.Schedule { return inForce.Load().Schedules() }
+	w.during(w.RunSchedules)
+	state := func() ScheduleState {
+		_, value, _ := w.ReportSchedules(t.Context())
+		s, _ := value.(map[string]ScheduleState)
+		return s["cleanup"]
+	}
+	within := func(least, most time.Duration) func() bool {
+		return func() bool {
+			s := state()
+			return s.Next != nil && time.Until(*s.Next) > least && time.Until(*s.Next) < most
+		}
+	}
+	awaitTrue(t, "it is an hour off", within(50*time.Minute, time.Hour))
+	r, key := shared.For(t), w.Names.Schedule("cleanup")
+	r.Do("HSET", key, "seen", time.Now().Add(-30*time.Minute).UnixMilli())
+	load("@every 5m") // the ticks that it would have had are not missed
+	awaitTrue(t, "it is minutes off", within(4*time.Minute, 5*time.Minute))
+	if s := state(); s.Missed != 0 {
+		t.Errorf("%+v", s)
+	}
+	load("@every 1s")
+	awaitTrue(t, "it runs", func() bool { return len(api.all()) > 0 })
 }
 
 // scheduledProbe is a job behind all that were submitted before.
