@@ -9,7 +9,7 @@ CHECK_SEED ?= 1
 CHECK_JOBS ?= 250
 REDIS_RUNS ?= 10
 
-.PHONY: test tidy tools check unit modules fuzz check-rfc check-coherence check-jobs check-redis check-model check-image check-alerts bench bench-docs build cross demo clean
+.PHONY: test tidy tools check unit modules fuzz check-rfc check-coherence check-jobs measure-jobs check-redis check-model check-image check-alerts bench bench-docs build cross demo clean
 
 test: tools check unit modules
 
@@ -67,6 +67,10 @@ check-coherence:
 # make test runs a short form.
 check-jobs:
 	go test -count=1 -timeout 30m -v ./test/jobscheck -jobs.patient -jobs.count $(CHECK_JOBS) -jobs.seed $(CHECK_SEED)
+
+# The figures of docs/jobs.md, three times: pickup, cost while idle, POSTs against a bare Enqueue.
+measure-jobs:
+	go test -count=3 -timeout 30m ./test/jobscheck -run '^$$' -bench . -benchtime 1x
 
 # Every kind of Redis, REDIS_RUNS times: failovers, moving slots, rotation, faults of access.
 check-redis:

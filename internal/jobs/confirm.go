@@ -12,6 +12,9 @@ import (
 const (
 	maxConfirms  = 1000 // confirmations that wait for the one before them
 	confirmBatch = 100  // in one round trip
+	// confirmPace is between two batches. Where Redis syncs each write to its disk, a batch for
+	// each submission would be a second sync for each.
+	confirmPace = 5 * time.Millisecond
 
 	// A job whose submission died before it was confirmed runs when workers have looked at it so
 	// often. Each time Redis was there: a submission that lives would have confirmed it, or
@@ -126,6 +129,10 @@ func (j *Jobs) confirmEach(ctx context.Context) {
 		cancel()
 		if err != nil {
 			j.confirmLater(batch)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(confirmPace):
 		}
 	}
 }

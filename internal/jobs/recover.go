@@ -13,9 +13,9 @@ import (
 // that is active without a lease, after an eviction or a failover, it never finds. A worker whose
 // lease has run out because Redis was away it no longer renews, though it lives.
 //
-// So each sidecar with workers keeps the leases of all jobs that it holds, and looks for tasks
-// that nobody works on. A script takes such a task out of the active ones before it puts it
-// anywhere else, as those of asynq do: only one of them succeeds.
+// So each sidecar keeps the leases and slots of all jobs that it holds, and one with workers looks
+// for tasks that nobody works on. A script takes such a task out of the active ones before it puts
+// it anywhere else, as those of asynq do: only one of them succeeds.
 const (
 	leaseTerm      = 30 * time.Second // asynq's
 	tendInterval   = 5 * time.Second
@@ -96,7 +96,10 @@ func (j *Jobs) renewHeld(ctx context.Context) error {
 		return err
 	}
 	for queue, ids := range j.held.byQueue() {
-		if queue == "" {
+		if err := j.cancelWanted(ctx, ids); err != nil {
+			return err
+		}
+		if queue == "" { // its task waits elsewhere
 			continue
 		}
 		keys := []string{asynqKey(queue, "active"), asynqKey(queue, "lease")}
@@ -108,9 +111,6 @@ func (j *Jobs) renewHeld(ctx context.Context) error {
 			return renewScript.Run(ctx, c, keys, args...).Err()
 		})
 		if err != nil {
-			return err
-		}
-		if err := j.cancelWanted(ctx, ids); err != nil {
 			return err
 		}
 	}
@@ -141,7 +141,7 @@ func (j *Jobs) cancelWanted(ctx context.Context, ids []string) error {
 
 // recover looks once. It puts nothing back while Redis has not answered for long enough.
 func (j *Jobs) recover(ctx context.Context, steady time.Duration) error {
-	if steady < leaseSteady {
+	if j.Concurrency == 0 || steady < leaseSteady {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)

@@ -181,3 +181,45 @@ func TestAJobThatIsCanceledWhileItWaitsKeepsNobodyElseWaiting(t *testing.T) {
 		t.Errorf("%v jobs stand in the line", n)
 	}
 }
+
+func TestASidecarWithoutWorkersKeepsTheSlotsThatItHas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done() // it is cut off in the end
+	}, func(o *Options) { o.Concurrency, o.DrainTimeout = 0, time.Minute })
+	stop := w.work()
+	t.Cleanup(w.cutOff)
+	s, r := w.to("/kiln", "alice"), shared.For(t)
+	s.Within = time.Minute
+	receipt := w.Submit(t.Context(), nil, s)
+	if receipt.Local == nil {
+		t.Fatalf("%+v", receipt)
+	}
+	slot := w.slotsOf(s.Job, s.Route, s.Owner)[0].key
+	soon := time.Now().Add(10 * time.Second).Unix()
+	renewed := func() bool {
+		till, _ := r.Do("ZSCORE", slot, receipt.ID).(float64)
+		return int64(till) > soon
+	}
+	r.Do("ZADD", slot, "XX", soon, receipt.ID)
+	awaitTrue(t, "the slot is renewed", renewed)
+	ended := make(chan struct{})
+	go func() { defer close(ended); stop() }()
+	t.Cleanup(func() { w.cutOff(); <-ended })
+	r.Do("ZADD", slot, "XX", soon, receipt.ID)
+	awaitTrue(t, "it is renewed while the process ends", renewed)
+}
+
+func TestASidecarWithoutWorkersThatHoldsNothingAsksRedisNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, shared, answer(201), func(o *Options) { o.Concurrency = 0 })
+	if err := w.renewHeld(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.recover(t.Context(), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if ops := w.cut.ops(); len(ops) != 0 {
+		t.Errorf("it asked %q", ops)
+	}
+}

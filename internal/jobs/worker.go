@@ -39,7 +39,14 @@ func (e *again) Error() string { return e.why }
 // back. Redis may be away when it starts and whenever it likes. It is called once, with a
 // Concurrency of 0 too.
 func (j *Jobs) RunWorkers(ctx context.Context) error {
-	defer j.drain(ctx)
+	var tending sync.WaitGroup
+	tendCtx, endTending := context.WithCancel(context.WithoutCancel(ctx))
+	tending.Go(func() { j.tend(tendCtx) })
+	defer func() {
+		j.drain(ctx)
+		endTending()
+		tending.Wait()
+	}()
 	context.AfterFunc(ctx, func() { // it ends with drain at the latest
 		select {
 		case <-j.attempts.Done():
@@ -71,13 +78,8 @@ func (j *Jobs) RunWorkers(ctx context.Context) error {
 	if err := server.Start(asynq.HandlerFunc(j.process)); err != nil {
 		return fmt.Errorf("starting the workers: %w", err)
 	}
-	var tending sync.WaitGroup
-	tendCtx, endTending := context.WithCancel(context.WithoutCancel(ctx))
-	tending.Go(func() { j.tend(tendCtx) })
 	<-ctx.Done()
 	server.Shutdown()
-	endTending()
-	tending.Wait()
 	return nil
 }
 
