@@ -1,6 +1,7 @@
 package sidecar_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"regexp"
@@ -135,8 +136,8 @@ func TestTheMetricsPageIsThatOfTheCode(t *testing.T) {
 	}
 }
 
-// Everything under monitoring/ names metrics and labels that exist.
-func TestTheAlertsNameOnlyMetricsThatExist(t *testing.T) {
+// known are the labels of all series of the sidecar, by name.
+func known(t *testing.T) map[string]string {
 	known := map[string]string{}
 	for _, m := range metrics(t) {
 		known[m.name] = m.labels
@@ -146,6 +147,83 @@ func TestTheAlertsNameOnlyMetricsThatExist(t *testing.T) {
 			}
 		}
 	}
+	return known
+}
+
+// Each panel has a query, and names metrics and labels that exist; and most metrics have a panel.
+func TestTheDashboardNamesOnlyMetricsThatExist(t *testing.T) {
+	var d struct {
+		UID        string
+		Templating struct{ List []struct{ Definition string } }
+		Panels     []struct {
+			ID                       int
+			Type, Title, Description string
+			GridPos                  struct{ X, Y, W, H int }
+			Targets                  []struct{ Expr, LegendFormat string }
+			FieldConfig              struct{ Defaults struct{ Unit string } }
+		}
+	}
+	text := read(t, "monitoring/dashboard.json")
+	if err := json.Unmarshal([]byte(text), &d); err != nil {
+		t.Fatal(err)
+	}
+	exists, shown := known(t), map[string]bool{}
+	// of every target that is scraped, and of the process
+	everywhere := []string{"job", "instance", "le"}
+	named := regexp.MustCompile(`\b((?:sidecar|cache|jobs)_[a-z_]+)\{([^}]*)\}`)
+	label, grouped := regexp.MustCompile(`([a-z_]+)[=!]`), regexp.MustCompile(`by \(([^)]*)\)`)
+	quoted := regexp.MustCompile(`\{\{(\w+)\}\}`) // in a legend
+	check := func(where, expr, legend string) {
+		metrics := named.FindAllStringSubmatch(expr, -1)
+		if len(metrics) == 0 && !strings.Contains(expr, "process_") {
+			t.Errorf("%s: %q names no metric", where, expr)
+		}
+		for _, m := range metrics {
+			labels, ok := exists[m[1]]
+			if !ok {
+				t.Errorf("%s: there is no metric %s", where, m[1])
+			}
+			shown[m[1]] = true
+			has := append(strings.Split(labels, ", "), everywhere...)
+			used := label.FindAllStringSubmatch(m[2], -1)
+			for _, by := range grouped.FindAllStringSubmatch(expr, -1) {
+				for l := range strings.SplitSeq(by[1], ", ") {
+					used = append(used, []string{l, l})
+				}
+			}
+			used = append(used, quoted.FindAllStringSubmatch(legend, -1)...)
+			for _, l := range used {
+				if !slices.Contains(has, l[1]) {
+					t.Errorf("%s: %s has no label %q: it has %s", where, m[1], l[1], labels)
+				}
+			}
+		}
+	}
+	ids, places := map[int]bool{}, map[[2]int]bool{}
+	for _, p := range d.Panels {
+		if at := [2]int{p.GridPos.X, p.GridPos.Y}; ids[p.ID] || places[at] || p.GridPos.X+p.GridPos.W > 24 || p.Title == "" {
+			t.Errorf("the panel %q has the id or the place of another one, or none", p.Title)
+		} else {
+			ids[p.ID], places[at] = true, true
+		}
+		if p.Type == "row" {
+			continue
+		}
+		if len(p.Targets) == 0 || p.Description == "" || p.FieldConfig.Defaults.Unit == "" {
+			t.Errorf("the panel %q has no query, description or unit", p.Title)
+		}
+		for _, target := range p.Targets {
+			check(p.Title, target.Expr, target.LegendFormat)
+		}
+	}
+	if len(shown) < 20 || d.UID == "" || len(d.Templating.List) < 4 {
+		t.Errorf("%d metrics are shown", len(shown))
+	}
+}
+
+// Everything under monitoring/ names metrics and labels that exist.
+func TestTheAlertsNameOnlyMetricsThatExist(t *testing.T) {
+	known := known(t)
 	rules := read(t, "monitoring/rules.yaml")
 	named := regexp.MustCompile(`\b((?:sidecar|cache|jobs)_[a-z_]+)(\{[^}]*\})?`)
 	label := regexp.MustCompile(`([a-z_]+)=`)

@@ -300,4 +300,8 @@ func (r *review) observers() {
 	if err != nil || !regexp.MustCompile(`(?m)^    url: http://prometheus:9090$`).Match(source) {
 		r.fault("grafana does not ask prometheus:9090: %v", err)
 	}
+	provider, err := os.ReadFile("dashboards/provider.yml")
+	if err != nil || !strings.Contains(string(provider), "path: /var/lib/grafana/dashboards}") {
+		r.fault("grafana is given no dashboard: %v", err)
+	}
 }
