@@ -120,7 +120,7 @@ func routes(ctx context.Context, o options, s *stack, _ *result) (table, error) 
 // the others are writes. A policies file has room for no more than 10,000.
 func manyPolicies(n int) string {
 	var b strings.Builder
-	b.WriteString("version: 1\nroutes:\n")
+	b.WriteString(policiesHead)
 	const (
 		read = "  - match: GET /%s/%d/{id}\n" +
 			"    cache: {ttl: 1h, scope: private, tags: [\"c%d:{id}\"]%s}\n"
@@ -144,7 +144,7 @@ func tags(ctx context.Context, o options, s *stack, _ *result) (table, error) {
 	t := table{Name: "tags"}
 	const route = "  - match: GET /%s/%s/{id}\n" +
 		"    cache: {ttl: 1h, scope: private, tags: [%s], memory: %s}\n"
-	policies := "version: 1\nroutes:\n"
+	policies := policiesHead
 	for kind, memory := range map[string]string{hit: "1h", fromRedis: "off"} {
 		policies += fmt.Sprintf(route, kind, "one", `"list"`, memory)
 		const fromBody = `"character:{response.body.data.#.id}"`

@@ -145,7 +145,7 @@ func parse(args []string, errs io.Writer) (options, error) {
 	f.BoolVar(&o.tables, "tables", o.tables,
 		"how the cost grows: routes, tags, entries, sidecars, memory")
 	f.IntVar(&o.Entries, "entries", o.Entries,
-		"entries in the table about them; a million take 2 GiB")
+		"entries in the table about them; a million take 6 GiB")
 	f.BoolVar(&o.profile, "profile", o.profile, "a profile of each kind of work")
 	f.BoolVar(&o.skipCells, "no-peers", false,
 		"leave the comparison out: for -tables or -profile alone")

@@ -101,9 +101,15 @@ func (s *stack) answers(ctx context.Context, v server, path string) error {
 	})
 }
 
-// policies are those of the comparison.
-const policies = `version: 1
+// policiesHead begins each policies file. By default no entry of a caller whose credentials are not
+// verified lives for longer than 5 minutes.
+const policiesHead = `version: 1
+caller: {max_age: 1h}
 routes:
+`
+
+// policies are those of the comparison.
+const policies = policiesHead + `
   - match: GET /hit/{id}
     cache: {ttl: 1h, scope: private, tags: ["character:{id}"], memory: 1h}
   - match: GET /redis/{id}
