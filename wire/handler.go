@@ -42,7 +42,8 @@ func Handler(h http.Handler, log *slog.Logger) http.Handler {
 			return
 		}
 		control := http.NewResponseController(w)
-		if len(r.Header["Expect"]) == 0 { // else content that was not sent may never come
+		duplex := len(r.Header["Expect"]) == 0 // else content that was not sent may never come
+		if duplex {
 			_ = control.EnableFullDuplex()
 		}
 		watched := &watchedBody{ReadCloser: r.Body}
@@ -53,7 +54,22 @@ func Handler(h http.Handler, log *slog.Logger) http.Handler {
 			}
 		}()
 		h.ServeHTTP(w, r)
+		upgrades := len(r.Header["Upgrade"]) > 0 // the connection may be somebody else's by now
+		if duplex && !upgrades && !watched.ended.Load() && r.ContentLength <= maxLateContent {
+			watched.drain(control)
+		}
 	})
+}
+
+// drain sends the answer and reads the rest of the content. net/http would read it too, with full
+// duplex when it has stopped watching the connection: the end of the content makes it watch again,
+// and then it cannot read the next request.
+func (b *watchedBody) drain(control *http.ResponseController) {
+	if control.Flush() != nil {
+		return
+	}
+	_ = control.SetReadDeadline(time.Now().Add(lateContent))
+	_, _ = io.CopyN(io.Discard, b, maxLateContent+1)
 }
 
 const noWebSocket2 = "a WebSocket by HTTP/2 (RFC 8441) is not passed on: " +
@@ -65,8 +81,12 @@ func isWebSocket2(r *http.Request) bool {
 	return r.Method == http.MethodConnect && len(r.Header[":protocol"]) > 0 || len(r.Header["Sec-Websocket-Version"]) > 0
 }
 
-// lateContent is how long content may still come when its request has been answered.
-const lateContent = 5 * time.Second
+const (
+	// lateContent is how long content may still come when its request has been answered.
+	lateContent = 5 * time.Second
+	// maxLateContent is how much of it is read, as in net/http. With more the connection ends.
+	maxLateContent = 256 << 10
+)
 
 // A watchedBody knows whether it was read to its end.
 type watchedBody struct {

@@ -363,6 +363,52 @@ func TestAnAnswerMayBeginBeforeTheContentHasEnded(t *testing.T) {
 	}
 }
 
+// net/http reads the rest of such content when it has stopped watching the connection, and then
+// cannot read the next request.
+func TestARequestWhoseContentNobodyReadsLeavesItsConnectionInOrder(t *testing.T) {
+	address := serve(t, wire.Options{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/half" {
+			_, _ = io.ReadFull(r.Body, make([]byte, 2))
+		}
+		w.Header().Set("Content-Length", "2")
+		w.WriteHeader(http.StatusNotFound)
+		_, _ = io.WriteString(w, "no")
+	})
+	for name, content := range map[string]string{
+		"with its length": "Content-Length: 7\r\n\r\na sword",
+		"in chunks":       "Transfer-Encoding: chunked\r\n\r\n7\r\na sword\r\n0\r\n\r\n",
+	} {
+		for _, path := range []string{"/none", "/half"} {
+			t.Run(name+path, func(t *testing.T) {
+				c := dial(t, address)
+				for range 3 {
+					c.send(t, "POST "+path+" HTTP/1.1\r\nHost: a\r\n"+content)
+					resp, body := c.answer(t)
+					if resp.StatusCode != http.StatusNotFound || body != "no" {
+						t.Fatalf("%d %q", resp.StatusCode, body)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestAnAnswerDoesNotWaitForContentThatNobodyReads(t *testing.T) {
+	address := serve(t, wire.Options{}, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "2")
+		_, _ = io.WriteString(w, "no")
+	})
+	c := dial(t, address)
+	c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\na s")
+	if resp, body := c.answer(t); resp.StatusCode != http.StatusOK || body != "no" {
+		t.Fatalf("%d %q", resp.StatusCode, body)
+	}
+	c.send(t, "wordPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+	if resp, body := c.answer(t); resp.StatusCode != http.StatusOK || body != "no" {
+		t.Fatalf("the next: %d %q", resp.StatusCode, body)
+	}
+}
+
 func TestAClientThatTakesNothingIsLetGo(t *testing.T) {
 	result := make(chan error, 1)
 	address := serve(t, wire.Options{Stall: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
