@@ -86,7 +86,7 @@ function cards(s) {
     api.reachable === null || api.reachable === undefined
       ? card("The API", "not asked yet", [])
       : card("The API", api.reachable ? "answers" : "is away",
-        [`in ${milliseconds(api.recent_ms)} lately`, ...(api.last_error ? [`last error at ${time(api.last_error_at)}: ${api.last_error}`] : [])],
+        [...(api.reachable ? [`in ${milliseconds(api.recent_ms)} lately`] : []), ...(api.last_error ? [`last error at ${time(api.last_error_at)}: ${api.last_error}`] : [])],
         api.reachable),
     card("Redis, breaker", breaker.cache === "closed" && breaker.jobs === "closed" ? "closed" : "open", redis,
       breaker.cache === "closed" && breaker.jobs === "closed"),
@@ -125,7 +125,10 @@ function chart(id, says, shapes, labels) {
 
 function charts(s) {
   const points = s.history;
-  if (points.length === 0) return;
+  if (points.length === 0) {
+    for (const id of ["requests", "times"]) byId(id).replaceChildren(element("span", {}, "The first point comes in a few seconds."));
+    return;
+  }
   const span = points[0].seconds, ago = seconds((points[points.length - 1].at - points[0].at) / 1000 + span);
   const width = 100 / 120, first = 120 - points.length; // ten minutes, the last one at the right
   const x = (i) => (first + i) * width;

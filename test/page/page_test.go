@@ -56,6 +56,7 @@ const token = "the admin token of this test"
 type sidecar struct {
 	*proc.Proc
 	data, ops string
+	api       *httptest.Server
 }
 
 func start(t *testing.T) *sidecar {
@@ -87,7 +88,7 @@ func start(t *testing.T) *sidecar {
 		"OPS_ADDR=127.0.0.1:0", "ADMIN_TOKEN="+token, "KEY_SECRET=a secret of this test that is long enough",
 		"LOG_FORMAT=json", "REDIS_TIMEOUT=2s")})
 	m := p.AwaitLine(time.Minute, `"data":"([^"]+)","ops":"([^"]+)"`)
-	s := &sidecar{Proc: p, data: "http://" + m[1], ops: "http://" + m[2]}
+	s := &sidecar{Proc: p, data: "http://" + m[1], ops: "http://" + m[2], api: api}
 	proc.Await(t, time.Minute, func() error {
 		_, err := s.send("GET", "/items/1")
 		return err
@@ -216,7 +217,7 @@ func (b *browser) look(url, theme string, width int64) {
 		chromedp.EmulateViewport(width, 900),
 		chromedp.Navigate(url),
 	)
-	b.await(`document.getElementById("state").textContent === "healthy"`)
+	b.await(`["healthy", "degraded"].includes(document.getElementById("state").textContent)`)
 }
 
 func (b *browser) shoot(name string) {
@@ -383,6 +384,30 @@ func TestThePageIsLiveAndActsByTheKeyboard(t *testing.T) {
 
 	s.Kill()
 	b.await(`document.getElementById("state").textContent === "offline"`)
+}
+
+func TestADegradedSidecarSaysWhy(t *testing.T) {
+	s := start(t)
+	s.use(t)
+	s.api.Close()
+	axe, b := fetchAxe(t), open(t)
+	b.do(call(cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: true}))
+	for _, theme := range []string{"light", "dark"} {
+		b.look(s.ops, theme, 390)
+		if _, err := s.send("GET", "/elsewhere"); err != nil {
+			t.Fatal(err)
+		}
+		b.await(`document.getElementById("state").textContent === "degraded"`)
+		b.await(`document.getElementById("reasons").innerText.includes("the API does not answer") &&
+			document.getElementById("cards").innerText.includes("is away")`)
+		if wide := b.eval("document.documentElement.scrollWidth"); wide != 390.0 {
+			t.Errorf("%s: it is %v wide", theme, wide)
+		}
+		b.shoot("degraded-" + theme)
+		if axe != "" {
+			b.audit(axe, theme)
+		}
+	}
 }
 
 func TestAWrongTokenShowsNothing(t *testing.T) {
