@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -318,6 +319,36 @@ func TestAWatchEndsAtItsBounds(t *testing.T) {
 		expect(t, w.proposed(0), "# Not all traffic was observed: the bound of "+name+" was "+
 			"reached.")
 	}
+}
+
+// What is kept of a request is no part of its head: a long query stays nowhere.
+func TestAQueryTakesNoMemory(t *testing.T) {
+	w := watch(t, shop(), DefaultBounds)
+	const many, long = 600, 16 << 10
+	before := heap()
+	for i := range many {
+		target := fmt.Sprintf("/items/%d?page=%s", i, strings.Repeat("x", long))
+		if i%2 == 0 {
+			w.do("GET", target)
+		} else {
+			w.do("GET", "/same?page="+strings.Repeat("x", long))
+		}
+	}
+	w.await(func(seen int, _ string) bool { return seen >= many })
+	if took := int64(heap()) - int64(before); took > many*long/4 {
+		t.Errorf("%d requests with queries of %d bytes take %d bytes", many, long, took)
+	}
+	runtime.KeepAlive(w.recorder)
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+	runtime.GC()
+	runtime.GC() // pools are emptied by the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func TestALongPathIsNotObserved(t *testing.T) {

@@ -313,7 +313,7 @@ func (o *observed) finish() {
 	e := event{
 		start: o.start.Sub(
 			r.began,
-		), head: o.head.Sub(r.began), end: end.Sub(r.began), method: o.request.Method,
+		), head: o.head.Sub(r.began), end: end.Sub(r.began), method: methodOf(o.request),
 		status: o.status, query: r.hash(o.request.Host, canonical(o.query)), variant: o.variant,
 		private: o.private, shared: o.shared, public: o.public,
 		drops: o.drops, brings: o.brings,
@@ -330,6 +330,16 @@ func (o *observed) finish() {
 		copy(e.digest[:], whole[:])
 	}
 	r.add(e, o)
+}
+
+var methods = httpfield.Methods()
+
+// methodOf is the method of a request, bounded, and without the head that its text is cut from.
+func methodOf(r *http.Request) string {
+	if i := slices.Index(methods, r.Method); i >= 0 {
+		return methods[i]
+	}
+	return strings.Clone(r.Method[:min(len(r.Method), 32)])
 }
 
 // canonical is a query in one order.
@@ -369,7 +379,7 @@ func (r *Recorder) add(e event, o *observed) {
 	}
 	if !known {
 		path = int32(len(r.paths))
-		r.paths[o.path] = path
+		r.paths[strings.Clone(o.path)] = path // it may keep a request's whole head alive
 	}
 	e.path = path
 	switch {
@@ -421,8 +431,8 @@ func (r *Recorder) nameParts(path int32, o *observed) {
 }
 
 func note(names map[string]bool, name string) {
-	if len(names) < maxNames && plainName.MatchString(name) {
-		names[name] = true
+	if len(names) < maxNames && !names[name] && plainName.MatchString(name) {
+		names[strings.Clone(name)] = true
 	}
 }
 
