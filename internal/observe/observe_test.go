@@ -351,6 +351,19 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
+// That an answer calls itself public is no proof while nobody else has asked.
+func TestOneCallerIsNoReasonToShare(t *testing.T) {
+	w := watch(t, shop(), DefaultBounds)
+	for range 10 {
+		w.do("GET", "/lie", "Authorization: Bearer alice")
+		w.do("GET", "/public")
+	}
+	file := w.proposed(20)
+	expect(t, route(t, file, "GET /lie"), "\n  - name: lie\n", "scope: private",
+		"no two callers were seen to get the same")
+	expect(t, route(t, file, "GET /public"), "\n  - name: public\n", "scope: shared")
+}
+
 func TestALongPathIsNotObserved(t *testing.T) {
 	w := watch(t, shop(), DefaultBounds)
 	w.do("GET", "/"+strings.Repeat("a", maxPath))

@@ -139,8 +139,14 @@ func (t *traffic) ttl() time.Duration {
 }
 
 // isPublic reports whether each answer says itself that it is for everybody, and none was seen to
-// depend on who asks.
+// depend on who asks: where callers have credentials, two of them got the same answer.
 func (t *traffic) isPublic(r *read) bool {
+	return t.saysPublic(r) && r.differ == 0 && (r.alike > 0 || !slices.ContainsFunc(
+		r.events, func(i int) bool { return t.events[i].caller >= 0 }))
+}
+
+// saysPublic reports whether each answer says itself that it is for everybody.
+func (t *traffic) saysPublic(r *read) bool {
 	public := 0
 	for _, i := range r.events {
 		switch e := &t.events[i]; {
@@ -151,7 +157,7 @@ func (t *traffic) isPublic(r *read) bool {
 			public++
 		}
 	}
-	return public > 0 && r.differ == 0
+	return public > 0
 }
 
 // allStated reports whether each answer that would be stored states its own lifetime.
@@ -331,6 +337,9 @@ func (t *traffic) sharing(r *read, shared bool, ttl time.Duration) string {
 	case r.differ > 0:
 		return fmt.Sprintf("Two callers got different answers %d of %s: an entry per "+
 			"caller.", r.differ, timesOf(r.alike+r.differ))
+	case r.alike == 0 && t.saysPublic(r):
+		return "The answers say that they are for everybody (public), but no two callers were " +
+			"seen to get the same: an entry per caller."
 	case r.alike == 0:
 		return ""
 	}
