@@ -44,7 +44,10 @@ func drawSource(t *rapid.T) string {
 	source := rapid.SampledFrom([]string{"", "GET ", "POST ", "HEAD "}).Draw(t, "method")
 	for i := range rapid.IntRange(0, 3).Draw(t, "segments") {
 		wildcard := fmt.Sprintf("{x%d}", i)
-		source += "/" + rapid.SampledFrom([]string{"a", "A", "b", "%C3%9F", wildcard, wildcard}).Draw(t, "segment")
+		source += "/" + rapid.SampledFrom([]string{
+			"a", "A", "%61", "b", "a%2Fb", "%25", "%C3%9F", "%FF", "%C4%B0", "%E2%84%AA", "k", "b;v=1", "$metadata",
+			wildcard, wildcard,
+		}).Draw(t, "segment")
 	}
 	return source + rapid.SampledFrom([]string{"/c", "/", "/{$}", "/{rest...}"}).Draw(t, "end")
 }
@@ -72,7 +75,10 @@ func TestTheIndexFindsWhatALookAtEachPatternFinds(t *testing.T) {
 		for range 10 {
 			path := ""
 			for range rapid.IntRange(0, 4).Draw(t, "depth") {
-				path += "/" + rapid.SampledFrom([]string{"a", "A", "b", "B", "c", "%C3%9F", "SS", ""}).Draw(t, "part")
+				path += "/" + rapid.SampledFrom([]string{
+					"a", "A", "%61", "%41", "b", "B", "c", "a%2Fb", "A%2fB", "%25", "%", "%zz", "%C3%9F", "ß", "SS", "%FF", "%FE", "\xff",
+					"%C4%B0", "i%CC%87", "%E2%84%AA", "k", "K", "b;v=1", "b;V=1", "$metadata", "%24METADATA", "{x0}", "",
+				}).Draw(t, "part")
 			}
 			method := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT", AnyMethod}).Draw(t, "request")
 			s := m.split(path)
