@@ -103,7 +103,7 @@ func BenchmarkJudge(b *testing.B) {
 		}
 		reading := coherence.Reading{}
 		for _, m := range stamp {
-			reading[m.Tag] = m.Token
+			reading.Add([]cachekeys.Digest{m.Tag}, []any{string(m.Token[:])})
 		}
 		b.Run(fmt.Sprint(n, "tags"), func(b *testing.B) {
 			b.ReportAllocs()

@@ -179,11 +179,12 @@ func (k *Keyspace) MoreTokenKeys(keys []string, tags []cachekeys.Digest) []strin
 
 // NewReading pairs Redis's answers for TokenKeys with the tags.
 func (k *Keyspace) NewReading(tags []cachekeys.Digest, values []any) Reading {
-	r := make(Reading, len(values))
-	r[allDigest] = parseToken(values[0])
+	all := parseToken(values[0])
 	if k.disabled.AllNotCarried {
-		r[allDigest] = notCarried
+		all = notCarried
 	}
+	r := Reading{make([]cachekeys.Digest, 0, len(values)), make([]Token, 0, len(values))}
+	r.add(allDigest, all)
 	r.Add(tags, values[1:])
 	return r
 }
@@ -192,8 +193,8 @@ func (k *Keyspace) NewReading(tags []cachekeys.Digest, values []any) Reading {
 var notCarried = Token{1}
 
 // Add pairs Redis's answers for MoreTokenKeys with the tags.
-func (r Reading) Add(tags []cachekeys.Digest, values []any) {
+func (r *Reading) Add(tags []cachekeys.Digest, values []any) {
 	for i, t := range tags {
-		r[t] = parseToken(values[i])
+		r.add(t, parseToken(values[i]))
 	}
 }

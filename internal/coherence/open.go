@@ -96,7 +96,7 @@ func (o *Opened) Holds(s Stamp) bool {
 	read := Reading{}
 	for _, marks := range [...][]Mark{o.Stamp, o.known, o.guards, o.unseen} {
 		for _, m := range marks {
-			read[m.Tag] = m.Token
+			read.add(m.Tag, m.Token)
 		}
 	}
 	verdict, _ := Judge(s, read)

@@ -14,20 +14,47 @@ const (
 
 // A Reading has the tokens of tags, read from Redis after the request to answer came. An earlier
 // reading must never be used: a write may have been acknowledged to that very client in between.
-type Reading map[cachekeys.Digest]Token
+//
+// The zero value has none. Tags that a stamp has in the order of the reading are found at once.
+type Reading struct {
+	tags   []cachekeys.Digest
+	tokens []Token
+}
+
+// add adds the token of a tag that is not there yet.
+func (r *Reading) add(tag cachekeys.Digest, token Token) {
+	r.tags, r.tokens = append(r.tags, tag), append(r.tokens, token)
+}
+
+// find returns where the tag is, if it is; near is where it is looked for first.
+func (r *Reading) find(tag cachekeys.Digest, near int) (at int, ok bool) {
+	for i := near; i < len(r.tags); i++ {
+		if r.tags[i] == tag {
+			return i, true
+		}
+	}
+	for i := range min(near, len(r.tags)) {
+		if r.tags[i] == tag {
+			return i, true
+		}
+	}
+	return near, false
+}
 
 // Judge compares a stamp with a reading. Where tokens are missing from the reading it returns
 // their tags with Unread; the caller reads them and asks again.
 func Judge(s Stamp, r Reading) (Verdict, []cachekeys.Digest) {
 	var missing []cachekeys.Digest
-	carriesAll := false
+	carriesAll, at := false, 0
 	for _, m := range s {
-		now, read := r[m.Tag]
-		switch {
+		var read bool
+		switch at, read = r.find(m.Tag, at); {
 		case !read:
 			missing = append(missing, m.Tag)
-		case now != m.Token || now.IsZero():
+		case r.tokens[at] != m.Token || m.Token.IsZero():
 			return Dead, nil
+		default:
+			at++
 		}
 		carriesAll = carriesAll || m.Tag == allDigest
 	}

@@ -138,6 +138,9 @@ type lookup struct {
 	lease   string                   // also read; "": none
 	leased  bool                     // it stands
 	said    httpfield.SearchVariance // of the path, as Redis has it
+	asked   asked                    // of the last readAll
+	kept    *decoded                 // that it found unchanged; nil: none
+	record  string                   // that it found else
 }
 
 // newLookup is a look-up of q with this process's hint of its key.
@@ -180,6 +183,7 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	}
 	if index, ok := entry.DecodeIndex(rec.payload); ok && !slices.Equal(index.Vary, l.hint.vary) {
 		l.hint.vary, l.hint.variants = index.Vary, index.Variants
+		l.record = "" // of another key
 		if rec, err = l.readEntry(l.variant()); err != nil || rec == nil {
 			l.remember(rec)
 			return Found{Why: reason.VaryMiss, Names: l.hint.names, Variants: index.Variants}, nil, err
@@ -193,7 +197,7 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	if len(rec.payload) == 0 {
 		return Found{Why: reason.Miss, Names: rec.names}, nil, nil // only names were stored
 	}
-	e, err := entry.Decode(rec.payload, l.query.maxBody())
+	e, err := l.decode(rec)
 	switch {
 	case err != nil || !slices.Equal(e.Vary, l.hint.vary):
 		return Found{Why: reason.Undecodable, Names: rec.names}, nil, nil
@@ -201,6 +205,9 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 		return Found{Why: reason.Invalidated, Names: rec.names, Dead: e}, nil, nil
 	}
 	l.store.bodies.share(e)
+	if l.record != "" {
+		l.store.keepDecoded(l.variant(), &decoded{l.asked, l.record, *rec, e})
+	}
 	return Found{Entry: e, Names: rec.names}, rec.stamp, nil
 }
 
@@ -263,19 +270,10 @@ func (l *lookup) variant() cachekeys.Digest { return l.store.variantOf(l.hint.va
 
 // readAll reads the entry and every token that it is expected to carry, at once.
 func (l *lookup) readAll() (*envelope, error) {
-	tags := make([]cachekeys.Digest, 0, len(l.query.Carried)+len(l.hint.names)+1)
-	if !l.query.Rules.IsZero() {
-		tags = append(tags, l.query.Rules.Digest())
-	}
-	for _, t := range l.query.Carried {
-		tags = append(tags, t.Digest())
-	}
-	for _, t := range l.hint.names {
-		tags = append(tags, t.Digest())
-	}
-	keys := make([]string, 0, len(tags)+3)
-	keys = append(keys, l.store.names.Entry(l.variant()))
-	keys = l.store.keyspace.TokenKeys(keys, tags)
+	variant := l.variant()
+	kept := l.store.kept(variant)
+	l.asked = l.asks(variant, kept)
+	keys := l.asked.keys
 	if l.lease != "" {
 		keys = append(keys, l.lease)
 	}
@@ -296,8 +294,23 @@ func (l *lookup) readAll() (*envelope, error) {
 		last := len(values) - 1
 		l.leased, values = values[last] != nil, values[:last]
 	}
-	l.reading = l.store.keyspace.NewReading(tags, values[1:])
+	l.reading = l.store.keyspace.NewReading(l.asked.tags, values[1:])
+	l.kept, l.record = nil, ""
+	if kept != nil && values[0] == any(kept.record) {
+		l.kept = kept
+		return &kept.envelope, nil
+	}
+	l.record, _ = values[0].(string)
 	return parse(values[0], keys[0]), nil
+}
+
+// decode decodes the entry of rec, unless this process has just done so with the same bytes.
+func (l *lookup) decode(rec *envelope) (*entry.Entry, error) {
+	limit := l.query.maxBody()
+	if l.kept != nil && rec == &l.kept.envelope && l.kept.entry.Size() <= limit {
+		return l.kept.entry, nil
+	}
+	return entry.Decode(rec.payload, limit)
 }
 
 // readEntry reads another entry than was expected. The tokens in hand serve on: they were read

@@ -31,7 +31,8 @@ type Store struct {
 	flights      collapse.Group[flightID, *Fill, Result]
 	leases       *lease.Leases
 	chunkWriters *chunkWriters
-	memory       *memory.Cache[*held] // nil: there is no memory tier
+	memory       *memory.Cache[*held]    // nil: there is no memory tier
+	decoded      *memory.Cache[*decoded] // nil: nothing is kept
 	timeout      time.Duration
 	collapseWait time.Duration
 	log          *slog.Logger
@@ -73,7 +74,7 @@ func New(o Options) *Store {
 		conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret,
 		hints: newHints(), bodies: newSharing(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}),
 		chunkWriters: newChunkWriters(), timeout: o.StoreTimeout, collapseWait: o.CollapseWait, log: o.Log,
-		slots: make(chan struct{}, o.MaxStores),
+		slots: make(chan struct{}, o.MaxStores), decoded: newDecoded(o.Memory),
 	}
 	if o.Memory > 0 {
 		s.memory = memory.New[*held](o.Memory)
