@@ -28,8 +28,8 @@
 //
 // A job whose submission died before it was confirmed runs when workers have looked at it for a
 // minute. A submission that lives has confirmed or withdrawn it by then, unless Redis could be
-// reached from other sidecars for that minute and not from its own. Only then is a request sent
-// twice for this, with one key.
+// reached from other sidecars for that minute and not from its own. Then, and where a process ends
+// that has a job to withdraw and no Redis, a request is sent twice for this, with one key.
 //
 // In Cluster a script has keys of one slot only, and a job begins in two steps: the task is
 // enqueued, then the record is created if there is none. A worker runs no task without a record. To

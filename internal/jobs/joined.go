@@ -153,8 +153,10 @@ func (j *Jobs) submitJoined(ctx context.Context, b *redisconn.Budget, s Submissi
 		return Receipt{Outcome: Accepted, ID: id, Status: Status(part.detail), Why: reason.Queued}
 	}
 	h.id = id
+	if !j.withdraw(s.Job.Queue, h) { // workers may find a record, and run the job
+		return Receipt{Outcome: Uncertain, Why: reason.EnqueueUnknown}
+	}
 	j.leaveLater(s.Route, s.Owner, id)
-	j.withdraw(s.Job.Queue, h)
 	return Receipt{Outcome: Withdrawn, ID: id, Why: reason.EnqueueUnknown}
 }
 

@@ -138,10 +138,10 @@ func (j *Jobs) confirm(r Record) bool {
 }
 
 // withdraw sees to it that no worker runs the job h.id, unless it was confirmed, and that the key
-// leads nowhere. Where there is no room the task is left to the workers, who find no record and
-// withdraw it in the end.
-func (j *Jobs) withdraw(queue string, h hold) {
-	j.mender.add(mending{try: func(ctx context.Context, via Redis) error {
+// leads nowhere. It reports whether there was room to remember it. Where there was none, a task
+// without a record is left to the workers, who withdraw it in the end.
+func (j *Jobs) withdraw(queue string, h hold) bool {
+	return j.mender.add(mending{try: func(ctx context.Context, via Redis) error {
 		var there string
 		err := via.Do(ctx, nil, "job-withdraw", func(ctx context.Context, c redis.UniversalClient) (err error) {
 			there, err = withdrawScript.Run(ctx, c, []string{j.Names.Job(h.id)}, withdrawnLife.Milliseconds()).Text()

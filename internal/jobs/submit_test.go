@@ -187,20 +187,24 @@ func TestAnAcceptedJobWhoseRecordIsUncertainIsConfirmed(t *testing.T) {
 	w.await(receipt.ID, Succeeded)
 }
 
-func TestWithoutRoomToConfirmTheClientIsToldThatItIsUncertain(t *testing.T) {
+func TestWithoutRoomToMakeItCertainTheClientIsToldSo(t *testing.T) {
 	t.Parallel()
-	redis := redisd.Start(t)
-	w := newWorld(t, redis, answer(201))
-	w.steps = true
-	w.accept(w.submission("warm", ""))
-	w.mender.mu.Lock()
-	w.mender.bytes = maxMendingBytes
-	w.mender.mu.Unlock()
-	w.cut.at("job-create", redis.Freeze)
-	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond), w.submission("a sword", ""))
-	redis.Thaw()
-	if receipt.Outcome != Uncertain || receipt.ID != "" {
-		t.Errorf("%+v", receipt)
+	for op, steps := range map[string]bool{"enqueue": false, "job-create": true} {
+		t.Run(op, func(t *testing.T) {
+			t.Parallel()
+			redis := redisd.Start(t)
+			w := newWorld(t, redis, answer(201))
+			w.steps = steps
+			w.accept(w.submission("warm", ""))
+			w.stop() // nothing is mended
+			w.mender.todo = make([]mending, maxMending)
+			w.cut.at(op, redis.Freeze)
+			receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond), w.submission("a sword", ""))
+			redis.Thaw()
+			if receipt.Outcome != Uncertain || receipt.ID != "" {
+				t.Errorf("%+v", receipt)
+			}
+		})
 	}
 }
 
