@@ -94,7 +94,7 @@ func text(path []step) string {
 		switch name := at.name; {
 		case at.index >= 0:
 			parts[i] = "#"
-		case name == "", len(name) > maxName:
+		case name == "", len(name) > maxName, isData(name):
 			parts[i] = "*"
 		default:
 			parts[i] = plain.Replace(name)
@@ -102,6 +102,21 @@ func text(path []step) string {
 	}
 	return strings.Join(parts, ".")
 }
+
+// isData reports whether a name looks like an id or an address: some objects have those as names,
+// and a log is to have neither.
+func isData(name string) bool {
+	digits := 0
+	for _, c := range name {
+		if '0' <= c && c <= '9' {
+			digits++
+		}
+	}
+	return digits > maxDigits || strings.Index(name, "@") > 0
+}
+
+// maxDigits is how many digits a name has that is shown.
+const maxDigits = 4
 
 var plain = strings.NewReplacer(`\`, `\\`, `.`, `\.`, `*`, `\*`, `#`, `\#`)
 
