@@ -103,7 +103,7 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 			}
 		}
 		accepted := false
-		if accepted, f.why = f.Accept(w, r, plan, conn.Budget(200*time.Millisecond)); !accepted {
+		if accepted, f.why = f.Accept(w, r, plan, conn.Budget(2*time.Second)); !accepted {
 			body, _ := io.ReadAll(r.Body)
 			f.passed, f.fields = string(body), r.Header
 			w.WriteHeader(http.StatusTeapot)
