@@ -119,6 +119,7 @@ func TestAWithdrawnJobIsSentOnWithItsIDAsKey(t *testing.T) {
 			f := newFront(t, redis, nil, nil)
 			f.accept(alice) // a connection and the scripts are there
 			f.awaitOperation("job-confirm")
+			f.budget = 200 * time.Millisecond
 			redis.Freeze()
 			time.AfterFunc(time.Second, redis.Thaw)
 			fields := []string{alice}

@@ -47,6 +47,7 @@ type front struct {
 	fields   http.Header
 	why      reason.Reason
 	failures int
+	budget   time.Duration // of Redis, for one request
 	mu       sync.Mutex
 	ops      []string // of Redis
 }
@@ -55,7 +56,8 @@ type front struct {
 // runs.
 func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *jobs.Sealer) *front {
 	t.Helper()
-	f := &front{t: t, names: cachekeys.NewNames(redisd.Prefix(t)), secret: []byte("secret")}
+	f := &front{t: t, names: cachekeys.NewNames(redisd.Prefix(t)), secret: []byte("secret"),
+		budget: 2 * time.Second}
 	table, _, err := policy.Load([]byte(policies), policy.Options{Secret: func() []byte { return f.secret }})
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +105,7 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 			}
 		}
 		accepted := false
-		if accepted, f.why = f.Accept(w, r, plan, conn.Budget(2*time.Second)); !accepted {
+		if accepted, f.why = f.Accept(w, r, plan, conn.Budget(f.budget)); !accepted {
 			body, _ := io.ReadAll(r.Body)
 			f.passed, f.fields = string(body), r.Header
 			w.WriteHeader(http.StatusTeapot)
