@@ -266,7 +266,8 @@ func TestTheMapNamesOnlyFilesThatExist(t *testing.T) {
 		t.Errorf("only %d files were found", found)
 	}
 	known := packages(t)
-	for _, pkg := range regexp.MustCompile(`(?m)^//\t([a-z/, ]+?) {2,}|^//\t([a-z/, ]+) slow`).FindAllStringSubmatch(read(t, "doc.go"), -1) {
+	for _, pkg := range regexp.MustCompile(`(?m)^//\t([a-z/, ]+?) {2,}|^//\t([a-z/, ]+) slow`).
+		FindAllStringSubmatch(read(t, "doc.go"), -1) {
 		for named := range strings.SplitSeq(pkg[1]+pkg[2], ", ") {
 			if known[named] == nil {
 				t.Errorf("doc.go names %q, which is no package", named)
@@ -291,7 +292,8 @@ func TestEveryPackageHasOneComment(t *testing.T) {
 	for pkg, files := range packages(t) {
 		var commented []string
 		for _, file := range files {
-			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.PackageClauseOnly|parser.ParseComments)
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, nil,
+				parser.PackageClauseOnly|parser.ParseComments)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -299,7 +301,8 @@ func TestEveryPackageHasOneComment(t *testing.T) {
 				continue
 			}
 			commented = append(commented, file)
-			if begin := "Package " + parsed.Name.Name + " "; parsed.Name.Name != "main" && !strings.HasPrefix(parsed.Doc.Text(), begin) {
+			if begin := "Package " + parsed.Name.Name +
+				" "; parsed.Name.Name != "main" && !strings.HasPrefix(parsed.Doc.Text(), begin) {
 				t.Errorf("%s: the comment does not begin with %q", file, begin)
 			}
 		}
@@ -324,7 +327,8 @@ func TestProseIsWrapped(t *testing.T) {
 			if strings.HasPrefix(strings.TrimSpace(line), "```") {
 				code = !code
 			}
-			if !code && !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "    ") && isWide(line) {
+			if !code && !strings.HasPrefix(line, "|") &&
+				!strings.HasPrefix(line, "    ") && isWide(line) {
 				t.Errorf("%s:%d has more than %d columns", page, i+1, proseWidth)
 			}
 		}

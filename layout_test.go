@@ -17,11 +17,15 @@ import (
 // package imports only from rows below its own.
 var rows = [][]string{
 	{"cmd/sidecar"},
-	{"wire", "proxy", "jobhook", "internal/ops", "internal/demo", "internal/openapi", "internal/observe"},
+	{"wire", "proxy", "jobhook", "internal/ops", "internal/demo", "internal/openapi",
+		"internal/observe"},
 	{"internal/store", "internal/jobs", "internal/invalidation"},
-	{"internal/coherence", "internal/lease", "internal/collapse", "internal/keysecret", "internal/entry", "internal/backend", "internal/propose", "policy"},
-	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory", "policy/yamldoc"},
-	{"policy/pattern", "internal/jsonbody", "cachekeys", "internal/telemetry", "internal/config", "internal/problem"},
+	{"internal/coherence", "internal/lease", "internal/collapse", "internal/keysecret",
+		"internal/entry", "internal/backend", "internal/propose", "policy"},
+	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory",
+		"policy/yamldoc"},
+	{"policy/pattern", "internal/jsonbody", "cachekeys", "internal/telemetry", "internal/config",
+		"internal/problem"},
 	{"internal/httpfield"},
 	{"internal/reason", "internal/nearest", "internal/peek"},
 }
@@ -43,10 +47,13 @@ func TestPackagesImportOnlyFromRowsBelow(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && (file == "examples" || file == "k8s" || file == "coherence-model" || file == "test" || file == "bench" || strings.HasPrefix(d.Name(), ".") && file != ".") {
+		if d.IsDir() &&
+			(file == "examples" || file == "k8s" || file == "coherence-model" || file == "test" ||
+				file == "bench" || strings.HasPrefix(d.Name(), ".") && file != ".") {
 			return filepath.SkipDir
 		}
-		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") || path.Dir(file) == "." {
+		if !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") ||
+			path.Dir(file) == "." {
 			return nil
 		}
 		from := filepath.ToSlash(filepath.Dir(file))

@@ -53,7 +53,8 @@ func metrics(t *testing.T) (list []metric) {
 	for _, f := range families {
 		kinds[f.GetName()] = strings.ToLower(f.GetType().String())
 	}
-	parts := regexp.MustCompile(`fqName: "([^"]*)", help: "((?:[^"\\]|\\.)*)", unit: "[^"]*", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
+	parts := regexp.MustCompile(
+		`fqName: "([^"]*)", help: "((?:[^"\\]|\\.)*)", unit: "[^"]*", constLabels: \{([^}]*)\}, variableLabels: \{([^}]*)\}`)
 	for _, desc := range d.descs {
 		p := parts.FindStringSubmatch(desc)
 		if p == nil {
@@ -80,8 +81,12 @@ func metrics(t *testing.T) (list []metric) {
 // exercise makes a series of each metric.
 func exercise(m *telemetry.Metrics) {
 	now := time.Unix(1000, 0)
-	for _, result := range []telemetry.Result{telemetry.ResultHit, telemetry.ResultMiss, telemetry.ResultBypass} {
-		m.Finished(&telemetry.Outcome{Start: now, Method: "GET", Result: result, Reason: reason.NoRoute, Status: 200}, now)
+	for _, result := range []telemetry.Result{
+		telemetry.ResultHit, telemetry.ResultMiss, telemetry.ResultBypass,
+	} {
+		m.Finished(&telemetry.Outcome{
+			Start: now, Method: "GET", Result: result, Reason: reason.NoRoute, Status: 200,
+		}, now)
 	}
 	m.Stored("a")
 	m.NotStored("a", reason.SetCookie)
@@ -105,9 +110,12 @@ func exercise(m *telemetry.Metrics) {
 
 const metricsHead = `# Metrics
 
-All metrics of ` + "`GET /metrics`" + `, beside those of the process and the Go runtime. No label takes a
-value that a client chooses: ` + "`route`, `cache_name` and `job_type`" + ` are names of the policies
-(` + "`none`" + `: no route matched), ` + "`reason`" + ` is a word of [reasons](reasons.md). Histograms are native
+All metrics of ` + "`GET /metrics`" +
+	`, beside those of the process and the Go runtime. No label takes a
+value that a client chooses: ` + "`route`, `cache_name` and `job_type`" +
+	` are names of the policies
+(` + "`none`" + `: no route matched), ` + "`reason`" +
+	` is a word of [reasons](reasons.md). Histograms are native
 ones, with classic buckets for scrapers without them.
 
 This page is generated from ` + "`internal/telemetry`" + `.
@@ -201,7 +209,8 @@ func TestTheDashboardNamesOnlyMetricsThatExist(t *testing.T) {
 	}
 	ids, places := map[int]bool{}, map[[2]int]bool{}
 	for _, p := range d.Panels {
-		if at := [2]int{p.GridPos.X, p.GridPos.Y}; ids[p.ID] || places[at] || p.GridPos.X+p.GridPos.W > 24 || p.Title == "" {
+		if at := [2]int{p.GridPos.X, p.GridPos.Y}; ids[p.ID] || places[at] ||
+			p.GridPos.X+p.GridPos.W > 24 || p.Title == "" {
 			t.Errorf("the panel %q has the id or the place of another one, or none", p.Title)
 		} else {
 			ids[p.ID], places[at] = true, true
@@ -248,7 +257,8 @@ func TestTheAlertsNameOnlyMetricsThatExist(t *testing.T) {
 	}
 	tests := read(t, "monitoring/rules_test.yaml")
 	for _, alert := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(rules, -1) {
-		if strings.Count(tests, "alertname: "+alert[1]+"\n") < 1 || !strings.Contains(tests, "alertname: "+alert[1]+"}") {
+		if strings.Count(tests, "alertname: "+alert[1]+"\n") < 1 ||
+			!strings.Contains(tests, "alertname: "+alert[1]+"}") {
 			t.Errorf("no test fires %s, or none leaves it silent", alert[1])
 		}
 	}
@@ -257,8 +267,10 @@ func TestTheAlertsNameOnlyMetricsThatExist(t *testing.T) {
 // Each alert names its section of the runbook, and the runbook has no section of another one.
 func TestEveryAlertHasItsSectionInTheRunbook(t *testing.T) {
 	const page = "docs/runbook.md"
-	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllStringSubmatch(read(t, "monitoring/rules.yaml"), -1)
-	sections := regexp.MustCompile(`(?m)^### (Sidecar\w+)$`).FindAllStringSubmatch(read(t, page), -1)
+	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).
+		FindAllStringSubmatch(read(t, "monitoring/rules.yaml"), -1)
+	sections := regexp.MustCompile(`(?m)^### (Sidecar\w+)$`).FindAllStringSubmatch(read(t, page),
+		-1)
 	if len(alerts) < 11 || len(alerts) != len(sections) {
 		t.Fatalf("%d alerts, %d sections", len(alerts), len(sections))
 	}
@@ -267,7 +279,8 @@ func TestEveryAlertHasItsSectionInTheRunbook(t *testing.T) {
 		if sections[i][1] != alert[1] {
 			t.Errorf("the section of %s is that of %s", alert[1], sections[i][1])
 		}
-		if link := fmt.Sprintf("runbook: \"%s#%s\"\n", page, strings.ToLower(alert[1])); strings.Count(rules, link) != 1 {
+		if link := fmt.Sprintf("runbook: \"%s#%s\"\n",
+			page, strings.ToLower(alert[1])); strings.Count(rules, link) != 1 {
 			t.Errorf("%s has no annotation %s", alert[1], link)
 		}
 	}

@@ -65,7 +65,8 @@ func TestEveryReasonIsExplainedOnce(t *testing.T) {
 	for _, g := range reason.Groups() {
 		for _, m := range g.Meanings {
 			explained[m.Reason]++
-			if m.Says == "" || strings.HasSuffix(m.Says, ".") || strings.Contains(m.Says+m.Remedy, "|") {
+			if m.Says == "" || strings.HasSuffix(m.Says, ".") ||
+				strings.Contains(m.Says+m.Remedy, "|") {
 				t.Errorf("%s is explained by %q", m.Reason, m.Says)
 			}
 			if m.Remedy != "" && !strings.HasSuffix(m.Remedy, ".") {

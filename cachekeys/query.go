@@ -61,7 +61,9 @@ func (q Query) Canonical() string {
 	for i, p := range q.pairs {
 		sorted[i] = named{p, BareName(objectOf(p.name))}
 	}
-	slices.SortStableFunc(sorted, func(a, b named) int { return strings.Compare(a.sortedBy, b.sortedBy) })
+	slices.SortStableFunc(sorted, func(a, b named) int {
+		return strings.Compare(a.sortedBy, b.sortedBy)
+	})
 	out := make([]pair, len(sorted))
 	for i, p := range sorted {
 		out[i] = p.pair

@@ -40,9 +40,11 @@ func TestTheCanonicalQueryIsSortedByNameWithEqualNamesInTheirOrder(t *testing.T)
 
 func TestParametersOfDifferentNamesCanStandInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		pairs := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-f]=[0-9]{0,2}`), 1, 6, func(s string) string { return s[:1] }).Draw(t, "pairs")
+		pairs := rapid.SliceOfNDistinct(rapid.StringMatching(`[a-f]=[0-9]{0,2}`), 1, 6,
+			func(s string) string { return s[:1] }).Draw(t, "pairs")
 		shuffled := rapid.Permutation(pairs).Draw(t, "shuffled")
-		a, b := cachekeys.ParseQuery(strings.Join(pairs, "&")), cachekeys.ParseQuery(strings.Join(shuffled, "&"))
+		a, b := cachekeys.ParseQuery(strings.Join(pairs, "&")),
+			cachekeys.ParseQuery(strings.Join(shuffled, "&"))
 		if a.Canonical() != b.Canonical() {
 			t.Fatalf("%q and %q", a.Canonical(), b.Canonical())
 		}
@@ -103,14 +105,17 @@ func TestAQueryIsLessWhatDoesNotMatter(t *testing.T) { // draft-ietf-httpbis-no-
 		{"but a parameter may have an empty name", `params=("x")`, "=1&x", "=1", true},
 		{"which may not matter", `params=("")`, "=1&x", "x", true},
 		{"an order takes nothing away", "key-order", "b=1&a=2", "b=1&a=2", true},
-		{"what cannot be decoded has a name nonetheless", `except=("%zz+b")`, "%zz+b=1&%zz%2Bb=2", "%zz+b=1", true},
+		{"what cannot be decoded has a name nonetheless", `except=("%zz+b")`,
+			"%zz+b=1&%zz%2Bb=2", "%zz+b=1", true},
 		{"what is not UTF-8 stays", "except=()", "%f6=1&a=%f6", "%f6=1", true},
 		{"a ';' may be in the way", "except=()", "a=1;x=2&x=1", "a=1;x=2&x=1", false},
 		{"but not an encoded one", "except=()", "a=1%3Bx=2", "", true},
 	} {
 		v, valid := httpfield.NoVarySearch([]string{c.rule})
-		if got, ok := cachekeys.ParseQuery(c.raw).Select(v); !valid || got.Raw() != c.want || ok != c.ok {
-			t.Errorf("%s: under %s %q becomes %q, %t; want %q, %t", c.name, c.rule, c.raw, got.Raw(), ok, c.want, c.ok)
+		if got, ok := cachekeys.ParseQuery(c.raw).Select(v); !valid ||
+			got.Raw() != c.want || ok != c.ok {
+			t.Errorf("%s: under %s %q becomes %q, %t; want %q, %t",
+				c.name, c.rule, c.raw, got.Raw(), ok, c.want, c.ok)
 		}
 	}
 }
@@ -143,20 +148,26 @@ var (
 
 func TestTwoReadingsAgreeOnWhatMatters(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		v := httpfield.SearchVariance{All: rapid.Bool().Draw(t, "all"), Params: rules.Draw(t, "names")}
+		v := httpfield.SearchVariance{
+			All: rapid.Bool().Draw(t, "all"), Params: rules.Draw(t, "names"),
+		}
 		raw := strings.Join(pieces.Draw(t, "query"), "&")
 		got, ok := cachekeys.ParseQuery(raw).Select(v)
 		if want := strings.Join(naivelyMattering(raw, v), "&"); !ok || got.Raw() != want {
 			t.Fatalf("under %s %q becomes %q, %t; naively %q", v, raw, got.Raw(), ok, want)
 		}
-		if again, ok := got.Select(v); !ok || again.Raw() != got.Raw() || !slices.Equal(again.Names(), got.Names()) {
+		if again, ok := got.Select(v); !ok || again.Raw() != got.Raw() ||
+			!slices.Equal(again.Names(), got.Names()) {
 			t.Fatalf("under %s %q becomes %q, and %q of it", v, raw, got.Raw(), again.Raw())
 		}
 	})
 }
 
 func FuzzSelect(f *testing.F) {
-	for _, seed := range [][2]string{{`params=("a")`, "a=1&b"}, {`except=("a b")`, "a+b&A%20B=&c"}, {"except=()", "%f6&;"}, {"key-order", "&&="}} {
+	for _, seed := range [][2]string{
+		{`params=("a")`, "a=1&b"}, {`except=("a b")`, "a+b&A%20B=&c"}, {"except=()", "%f6&;"},
+		{"key-order", "&&="},
+	} {
 		f.Add(seed[0], seed[1])
 	}
 	f.Fuzz(func(t *testing.T, rule, raw string) {

@@ -205,9 +205,10 @@ func digits(s string) (found, rest string) {
 const maxFormat = 5
 
 func isFormat(s string) bool {
-	return len(s) <= maxFormat && s != "" && !isASCIIDigit(rune(s[0])) && !strings.ContainsFunc(s, func(r rune) bool {
-		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !isASCIIDigit(r)
-	})
+	return len(s) <= maxFormat && s != "" && !isASCIIDigit(rune(s[0])) &&
+		!strings.ContainsFunc(s, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !isASCIIDigit(r)
+		})
 }
 
 func isASCIIDigit(r rune) bool { return '0' <= r && r <= '9' }
@@ -243,7 +244,8 @@ func trimmed(value string) string {
 	if i := strings.IndexAny(value, "\x00;"); i >= 0 {
 		value = value[:i]
 	}
-	return strings.TrimFunc(value, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\ufeff' })
+	return strings.TrimFunc(value,
+		func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) || r == '\ufeff' })
 }
 
 // uuid reads a UUID in any spelling of RFC 9562 and of lenient readers: capitals, without
@@ -267,7 +269,8 @@ func uuid(value string) (text string, ok bool) {
 			return "", false
 		}
 	}
-	return plain[:8] + "-" + plain[8:12] + "-" + plain[12:16] + "-" + plain[16:20] + "-" + plain[20:], true
+	return plain[:8] + "-" + plain[8:12] + "-" + plain[12:16] + "-" + plain[16:20] +
+		"-" + plain[20:], true
 }
 
 // groups are the digits of a UUID whose groups between hyphens are of any length. The first has to
@@ -291,5 +294,6 @@ func groups(value string) (hex string, ok bool) {
 }
 
 func isHex(s string) bool {
-	return !strings.ContainsFunc(s, func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
+	return !strings.ContainsFunc(s,
+		func(r rune) bool { return (r < '0' || r > '9') && (r < 'a' || r > 'f') })
 }

@@ -174,7 +174,8 @@ func UnmarshalTag(s string) (t Tag, ok bool) {
 		return t, false
 	}
 	switch kind := s[0]; {
-	case kind == kindFamily, kind == kindGuard, len(s) > 1 && (kind == kindName || kind == kindSurrogate):
+	case kind == kindFamily, kind == kindGuard,
+		len(s) > 1 && (kind == kindName || kind == kindSurrogate):
 		return Tag{kind, s[1:]}, true
 	}
 	return t, false

@@ -25,7 +25,8 @@ func TestEscapingIsInjectiveAndLeavesNothingThatSeparates(t *testing.T) {
 }
 
 func TestALongValueIsHashed(t *testing.T) {
-	long, longer := cachekeys.Escape(strings.Repeat("a", 129)), cachekeys.Escape(strings.Repeat("a", 130))
+	long, longer := cachekeys.Escape(strings.Repeat("a", 129)),
+		cachekeys.Escape(strings.Repeat("a", 130))
 	if len(long) > 128 || long == longer || !strings.HasPrefix(long, "%~") {
 		t.Errorf("%q, %q", long, longer)
 	}
@@ -34,7 +35,9 @@ func TestALongValueIsHashed(t *testing.T) {
 func TestTagsOfDifferentKindsNeverMeet(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tags := func(s string) []cachekeys.Tag {
-			return []cachekeys.Tag{cachekeys.Named(s), cachekeys.Family(s), cachekeys.Guard(s), cachekeys.OwnURI(s)}
+			return []cachekeys.Tag{
+				cachekeys.Named(s), cachekeys.Family(s), cachekeys.Guard(s), cachekeys.OwnURI(s),
+			}
 		}
 		a, b := text.Draw(t, "a"), text.Draw(t, "b")
 		for i, x := range tags(a) {
@@ -52,7 +55,8 @@ func TestTagsOfDifferentKindsNeverMeet(t *testing.T) {
 
 func TestATagIsReadAsPeopleWriteIt(t *testing.T) {
 	for s, want := range map[string]cachekeys.Tag{
-		"character:42": cachekeys.Named("character:42"), "character:*": cachekeys.Family("character:"), "*": cachekeys.Family(""),
+		"character:42": cachekeys.Named("character:42"),
+		"character:*":  cachekeys.Family("character:"), "*": cachekeys.Family(""),
 	} {
 		if got, ok := cachekeys.ParseTag(s); !ok || got != want || got.String() != s {
 			t.Errorf("%q is %#v, %t", s, got, ok)
@@ -66,12 +70,17 @@ func TestATagIsReadAsPeopleWriteIt(t *testing.T) {
 }
 
 func TestARememberedTagIsReadBack(t *testing.T) {
-	for _, tag := range []cachekeys.Tag{cachekeys.Named("a:1"), cachekeys.Family("a:"), cachekeys.Guard("a:"), cachekeys.Guard(""), cachekeys.Surrogate("api.example", "a")} {
+	for _, tag := range []cachekeys.Tag{
+		cachekeys.Named("a:1"), cachekeys.Family("a:"), cachekeys.Guard("a:"), cachekeys.Guard(""),
+		cachekeys.Surrogate("api.example", "a"),
+	} {
 		if got, ok := cachekeys.UnmarshalTag(tag.Marshal()); !ok || got != tag {
 			t.Errorf("%v comes back as %v, %t", tag, got, ok)
 		}
 	}
-	for _, s := range []string{"", "t", "xa", cachekeys.All.Marshal(), cachekeys.OwnURI("/a").Marshal()} {
+	for _, s := range []string{
+		"", "t", "xa", cachekeys.All.Marshal(), cachekeys.OwnURI("/a").Marshal(),
+	} {
 		if got, ok := cachekeys.UnmarshalTag(s); ok {
 			t.Errorf("%q is %v", s, got)
 		}

@@ -17,18 +17,24 @@ var targetFields = map[string]bool{
 	"X-Arr-Ssl": true, "X-Client-Scheme": true, "X-Client-Proto": true, "Front-End-Https": true,
 	"Cloudfront-Forwarded-Proto": true, "Cf-Visitor": true,
 
-	"X-Forwarded-Host": true, "X-Forwarded-Port": true, "X-Forwarded-Server-Name": true, "X-Host": true,
-	"X-Original-Host": true, "X-Original-Port": true, "X-Real-Host": true, "X-Real-Port": true, "X-Port": true,
+	"X-Forwarded-Host": true, "X-Forwarded-Port": true,
+	"X-Forwarded-Server-Name": true, "X-Host": true,
+	"X-Original-Host": true, "X-Original-Port": true, "X-Real-Host": true,
+	"X-Real-Port": true, "X-Port": true,
 	"X-Http-Host-Override": true, "X-Host-Override": true, "X-Envoy-Original-Host": true,
-	"X-Appengine-Default-Version-Hostname": true, "X-Forwarded-Server": true, "X-Forwarded-Hostname": true,
-	"X-Forwarded-Domain": true, "X-Forwarded-Origin": true, "X-Http-Host": true, "X-Rewrite-Host": true,
-	"X-Origin-Host": true, "X-Server-Name": true, "X-Base-Url": true, "X-Base-Uri": true,
+	"X-Appengine-Default-Version-Hostname": true, "X-Forwarded-Server": true,
+	"X-Forwarded-Hostname": true,
+	"X-Forwarded-Domain":   true, "X-Forwarded-Origin": true, "X-Http-Host": true,
+	"X-Rewrite-Host": true,
+	"X-Origin-Host":  true, "X-Server-Name": true, "X-Base-Url": true, "X-Base-Uri": true,
 
 	"X-Forwarded-Prefix": true, "X-Forwarded-Path": true, "X-Forwarded-Pathbase": true,
-	"X-Forwarded-Base": true, "X-Forwarded-Base-Path": true, "X-Forwarded-Basepath": true, "X-Forwarded-Root": true,
+	"X-Forwarded-Base": true, "X-Forwarded-Base-Path": true, "X-Forwarded-Basepath": true,
+	"X-Forwarded-Root":    true,
 	"X-Forwarded-Context": true, "X-Forwarded-Script-Name": true,
-	"X-Script-Name": true, "X-Original-Prefix": true, "X-Ingress-Path": true, "X-Envoy-Original-Path": true,
-	"X-Replaced-Path": true, "X-Base-Path": true, "X-Proxy-Prefix": true,
+	"X-Script-Name": true, "X-Original-Prefix": true, "X-Ingress-Path": true,
+	"X-Envoy-Original-Path": true,
+	"X-Replaced-Path":       true, "X-Base-Path": true, "X-Proxy-Prefix": true,
 }
 
 // Target returns the fields of a request, beside Host, that tell the backend its scheme, authority
@@ -99,7 +105,8 @@ func targetValues(req *httpfield.Request, name string) []string {
 	case name == "Forwarded":
 		return []string{httpfield.ForwardedTarget(values)} // not the client's address
 	case len(values) == 1 && name == "X-Forwarded-Proto" && values[0] == "http",
-		len(values) == 1 && name == "X-Forwarded-Host" && values[0] == req.Authority && req.Authority != "":
+		len(values) == 1 && name == "X-Forwarded-Host" && values[0] == req.Authority &&
+			req.Authority != "":
 		return nil // as the sidecar sets it
 	}
 	return values

@@ -24,7 +24,9 @@ const (
 
 // String is the source as templates spell it.
 func (s Source) String() string {
-	return [...]string{"path", "query", "header", "claim", "caller", "request.body", "response.body", "env", "now"}[s]
+	return [...]string{
+		"path", "query", "header", "claim", "caller", "request.body", "response.body", "env", "now",
+	}[s]
 }
 
 // A Placeholder is one {…} of a template.
@@ -91,7 +93,9 @@ func ParseTemplate(s string) (*Template, error) {
 			return nil, &TemplateError{i, "'}' without '{'"}
 		case c == '*':
 			if i != len(s)-1 {
-				return nil, &TemplateError{i, "'*' may only stand at the end, where it names a family"}
+				return nil, &TemplateError{
+					i, "'*' may only stand at the end, where it names a family",
+				}
 			}
 			t.family = true
 			i++
@@ -141,14 +145,20 @@ func parsePlaceholder(expr string, offset int) (*Placeholder, error) {
 	} {
 		if name, ok := strings.CutPrefix(expr, prefixed.prefix); ok {
 			if name == "" {
-				return nil, &TemplateError{offset, fmt.Sprintf("{%s} lacks a name after the dot", expr)}
+				return nil, &TemplateError{
+					offset, fmt.Sprintf("{%s} lacks a name after the dot", expr),
+				}
 			}
 			p.Source, p.Name = prefixed.source, name
 			if p.Source == FromQuery {
 				p.Name, p.Optional = strings.CutSuffix(name, "?")
 			}
-			if _, filter, found := strings.Cut(name, "|"); found && p.Source != FromRequestBody && p.Source != FromResponseBody {
-				return nil, &TemplateError{offset, fmt.Sprintf("there is no filter |%s: there are |lower, |int and |uuid", filter)}
+			if _, filter, found := strings.Cut(name, "|"); found && p.Source != FromRequestBody &&
+				p.Source != FromResponseBody {
+				return nil, &TemplateError{
+					offset, fmt.Sprintf("there is no filter |%s: there are |lower, |int and |uuid",
+						filter),
+				}
 			}
 			return p, nil
 		}
@@ -162,9 +172,15 @@ func parsePlaceholder(expr string, offset int) (*Placeholder, error) {
 		p.Source, p.Name = FromPath, expr
 	case strings.Contains(expr, "|") && isIdentifier(expr[:strings.IndexByte(expr, '|')]):
 		_, filter, _ := strings.Cut(expr, "|")
-		return nil, &TemplateError{offset, fmt.Sprintf("there is no filter |%s: there are |lower, |int and |uuid", filter)}
+		return nil, &TemplateError{
+			offset, fmt.Sprintf("there is no filter |%s: there are |lower, |int and |uuid", filter),
+		}
 	default:
-		return nil, &TemplateError{offset, fmt.Sprintf("{%s} is none of {wildcard}, {query.…}, {header.…}, {claim.…}, {caller}, {request.body.…}, {response.body.…}", expr)}
+		return nil, &TemplateError{
+			offset, fmt.Sprintf(
+				"{%s} is none of {wildcard}, {query.…}, {header.…}, {claim.…}, {caller}, "+
+					"{request.body.…}, {response.body.…}", expr),
+		}
 	}
 	return p, nil
 }
@@ -199,7 +215,8 @@ func (t *Template) Placeholders() []Placeholder {
 
 // Has reports whether some placeholder is of source s.
 func (t *Template) Has(s Source) bool {
-	return slices.ContainsFunc(t.parts, func(p part) bool { return p.hole != nil && p.hole.Source == s })
+	return slices.ContainsFunc(t.parts,
+		func(p part) bool { return p.hole != nil && p.hole.Source == s })
 }
 
 // LiteralPrefix is the text before the first placeholder, or the whole text if there is none.

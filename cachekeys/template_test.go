@@ -27,7 +27,8 @@ func parse(t *testing.T, s string) *cachekeys.Template {
 
 func TestAFaultyTemplateSaysWhere(t *testing.T) {
 	for s, offset := range map[string]int{
-		"": 0, "a{": 1, "a}": 1, "a*b": 1, "{a b}": 0, "x:{query.}": 2, "x:{1a}": 2, "a\nb": 1, "{request.body.a": 0, "{{a}}": 0, "x{header.}": 1,
+		"": 0, "a{": 1, "a}": 1, "a*b": 1, "{a b}": 0, "x:{query.}": 2, "x:{1a}": 2, "a\nb": 1,
+		"{request.body.a": 0, "{{a}}": 0, "x{header.}": 1,
 	} {
 		_, err := cachekeys.ParseTemplate(s)
 		var fault *cachekeys.TemplateError
@@ -46,32 +47,57 @@ func TestWhatATemplateYields(t *testing.T) {
 	}{
 		{"a literal", "npcs", nil, cachekeys.Expansion{Tags: []cachekeys.Tag{named("npcs")}}},
 		{"one value and its family", "character:{id}", given{"id": {"42"}},
-			cachekeys.Expansion{Tags: []cachekeys.Tag{named("character:42")}, Families: []cachekeys.Tag{family("character:")}}},
+			cachekeys.Expansion{
+				Tags:     []cachekeys.Tag{named("character:42")},
+				Families: []cachekeys.Tag{family("character:")},
+			}},
 		{"a family for each placeholder", "user:{u}:item:{i}", given{"u": {"7"}, "i": {"x"}},
-			cachekeys.Expansion{Tags: []cachekeys.Tag{named("user:7:item:x")}, Families: []cachekeys.Tag{family("user:"), family("user:7:item:")}}},
+			cachekeys.Expansion{
+				Tags:     []cachekeys.Tag{named("user:7:item:x")},
+				Families: []cachekeys.Tag{family("user:"), family("user:7:item:")},
+			}},
 		{"a family as written", "user:{u}:*", given{"u": {"7"}},
-			cachekeys.Expansion{Tags: []cachekeys.Tag{family("user:7:")}, Families: []cachekeys.Tag{family("user:")}}},
+			cachekeys.Expansion{
+				Tags:     []cachekeys.Tag{family("user:7:")},
+				Families: []cachekeys.Tag{family("user:")},
+			}},
 		{"a value that looks like more", "character:{id}", given{"id": {"42:sheet*"}},
-			cachekeys.Expansion{Tags: []cachekeys.Tag{named("character:42%3Asheet%2A")}, Families: []cachekeys.Tag{family("character:")}}},
+			cachekeys.Expansion{
+				Tags:     []cachekeys.Tag{named("character:42%3Asheet%2A")},
+				Families: []cachekeys.Tag{family("character:")},
+			}},
 		{"a list", "c:{request.body.ids}", given{"ids": {"1", "2"}},
-			cachekeys.Expansion{Tags: []cachekeys.Tag{named("c:1"), named("c:2")}, Families: []cachekeys.Tag{family("c:")}}},
-		{"an empty list", "c:{request.body.ids}", given{"ids": {}}, cachekeys.Expansion{Families: []cachekeys.Tag{family("c:")}}},
+			cachekeys.Expansion{
+				Tags:     []cachekeys.Tag{named("c:1"), named("c:2")},
+				Families: []cachekeys.Tag{family("c:")},
+			}},
+		{"an empty list", "c:{request.body.ids}", given{"ids": {}},
+			cachekeys.Expansion{Families: []cachekeys.Tag{family("c:")}}},
 		{"lower case", "c:{id|lower}", given{"id": {"AbC"}},
-			cachekeys.Expansion{Tags: []cachekeys.Tag{named("c:abc")}, Families: []cachekeys.Tag{family("c:")}}},
-		{"what cannot be filled", "user:{u}:item:{i}", given{"u": {"7"}}, cachekeys.Expansion{Unfilled: []cachekeys.Tag{family("user:7:item:")}}},
-		{"an empty value", "c:{id}", given{"id": {""}}, cachekeys.Expansion{Unfilled: []cachekeys.Tag{family("c:")}}},
-		{"more than the limit", "c:{request.body.ids}", given{"ids": {"1", "2", "3", "4"}}, cachekeys.Expansion{Unfilled: []cachekeys.Tag{family("c:")}}},
+			cachekeys.Expansion{
+				Tags: []cachekeys.Tag{named("c:abc")}, Families: []cachekeys.Tag{family("c:")},
+			}},
+		{"what cannot be filled", "user:{u}:item:{i}", given{"u": {"7"}},
+			cachekeys.Expansion{Unfilled: []cachekeys.Tag{family("user:7:item:")}}},
+		{"an empty value", "c:{id}", given{"id": {""}},
+			cachekeys.Expansion{Unfilled: []cachekeys.Tag{family("c:")}}},
+		{"more than the limit", "c:{request.body.ids}", given{"ids": {"1", "2", "3", "4"}},
+			cachekeys.Expansion{Unfilled: []cachekeys.Tag{family("c:")}}},
 	} {
 		got := parse(t, c.template).Expand(c.values, 3)
-		if !slices.Equal(got.Tags, c.want.Tags) || !slices.Equal(got.Families, c.want.Families) || !slices.Equal(got.Unfilled, c.want.Unfilled) {
+		if !slices.Equal(got.Tags, c.want.Tags) || !slices.Equal(got.Families, c.want.Families) ||
+			!slices.Equal(got.Unfilled, c.want.Unfilled) {
 			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
 		}
 	}
 }
 
 func TestWhatIsKnownBeforeTheAnswer(t *testing.T) {
-	prefix, families, ok := parse(t, "user:{u}:x{response.body.id}:y").Known(given{"u": {"7"}, "id": {"never looked at"}})
-	if prefix != "user:7:x" || !ok || !slices.Equal(families, []cachekeys.Tag{cachekeys.Family("user:"), cachekeys.Family("user:7:x")}) {
+	prefix, families, ok := parse(t,
+		"user:{u}:x{response.body.id}:y").Known(given{"u": {"7"}, "id": {"never looked at"}})
+	if prefix != "user:7:x" || !ok ||
+		!slices.Equal(families,
+			[]cachekeys.Tag{cachekeys.Family("user:"), cachekeys.Family("user:7:x")}) {
 		t.Errorf("%q %v %t", prefix, families, ok)
 	}
 	if _, _, ok := parse(t, "user:{u}:{response.body.id}").Known(given{}); ok {
@@ -105,7 +131,9 @@ func TestATextNeverTakesAValueForWhatStandsBesideIt(t *testing.T) {
 	if x == y || x == "" {
 		t.Errorf("%q and %q", x, y)
 	}
-	for _, values := range []given{{"a": {"1"}}, {"a": {"1"}, "b": {"2", "3"}}, {"a": {"1"}, "b": {""}}} {
+	for _, values := range []given{
+		{"a": {"1"}}, {"a": {"1"}, "b": {"2", "3"}}, {"a": {"1"}, "b": {""}},
+	} {
 		if got, ok := template.Text(values); ok {
 			t.Errorf("%v makes %q", values, got)
 		}
@@ -113,7 +141,9 @@ func TestATextNeverTakesAValueForWhatStandsBesideIt(t *testing.T) {
 }
 
 func FuzzParseTemplate(f *testing.F) {
-	for _, seed := range []string{"a:{b}", "{request.body.#(a==1).b}", "x*", "{now-1h}", "{a|lower}", "{{}}"} {
+	for _, seed := range []string{
+		"a:{b}", "{request.body.#(a==1).b}", "x*", "{now-1h}", "{a|lower}", "{{}}",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

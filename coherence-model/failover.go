@@ -319,22 +319,30 @@ func (c *fconf) show(_, to fstate, kind string, who int) string {
 }
 
 func fail(name, note string, expectBad bool, f func(c *fconf)) *fconf {
-	c := &fconf{name: "failover/" + name, note: note, expectBad: expectBad, writes: 1, sides: [2]uint8{1, 1}}
+	c := &fconf{
+		name: "failover/" + name, note: note, expectBad: expectBad, writes: 1,
+		sides: [2]uint8{1, 1},
+	}
 	f(c)
 	return c
 }
 
 var failoverConfs = []*fconf{
 	fail("proposed", "1 write at A, 2 GETs at B", false, func(c *fconf) {}),
-	fail("proposed-at-A", "a GET at A, a GET at B", false, func(c *fconf) { c.sides = [2]uint8{0, 1} }),
+	fail("proposed-at-A", "a GET at A, a GET at B", false,
+		func(c *fconf) { c.sides = [2]uint8{0, 1} }),
 	fail("proposed-lossy", "", false, func(c *fconf) { c.lossy = true }),
-	fail("proposed-2w", "2 writes, 1 GET at B", false, func(c *fconf) { c.writes, c.sides = 2, [2]uint8{1, 9} }),
-	fail("proposed-returns", "1 GET at B", false, func(c *fconf) { c.returns, c.sides = true, [2]uint8{1, 9} }),
+	fail("proposed-2w", "2 writes, 1 GET at B", false,
+		func(c *fconf) { c.writes, c.sides = 2, [2]uint8{1, 9} }),
+	fail("proposed-returns", "1 GET at B", false,
+		func(c *fconf) { c.returns, c.sides = true, [2]uint8{1, 9} }),
 	fail("flaw/reused-at-once", "the server that comes back is not emptied", true, func(c *fconf) {
 		c.returns, c.reuses, c.sides = true, true, [2]uint8{1, 9}
 	}),
-	fail("flaw/no-trust", "connections are used for as long as they are open", true, func(c *fconf) { c.noTrust = true }),
-	fail("flaw/proof-from-its-end", "a slow look proves for too long", true, func(c *fconf) { c.fromEnd = true }),
+	fail("flaw/no-trust", "connections are used for as long as they are open", true,
+		func(c *fconf) { c.noTrust = true }),
+	fail("flaw/proof-from-its-end", "a slow look proves for too long", true,
+		func(c *fconf) { c.fromEnd = true }),
 	fail("flaw/nothing-dropped", "", true, func(c *fconf) { c.noDrop = true }),
 	fail("flaw/dropped-at-once", "then A acknowledges on the old server, and is killed", true,
 		func(c *fconf) { c.atOnce = true }),

@@ -1,6 +1,7 @@
 package main
 
-func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()), yield func(tstate, string, int)) {
+func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()),
+	yield func(tstate, string, int)) {
 	g := s.g[p]
 	switch g.pc {
 	case gIdle, gRead:
@@ -53,7 +54,8 @@ func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()), yield 
 				}
 			})
 		}
-		read(1, c.entryShard(), "GET entry", func(n *tstate, q *tget) { q.ev, q.et = n.r.ev, n.r.et })
+		read(1, c.entryShard(), "GET entry",
+			func(n *tstate, q *tget) { q.ev, q.et = n.r.ev, n.r.et })
 		read(2, c.shard(ALL), "GET ALL", func(n *tstate, q *tget) { q.rt[ALL] = n.r.t[ALL] })
 		read(4, c.shard(T1), "GET T1", func(n *tstate, q *tget) { q.rt[T1] = n.r.t[T1] })
 		read(8, c.shard(T2), "GET T2", func(n *tstate, q *tget) { q.rt[T2] = n.r.t[T2] })
@@ -81,7 +83,8 @@ func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()), yield 
 			switch {
 			case q.fl&fNoStore != 0:
 				n.finish(p)
-			case c.noLearned || q.fl&fKnows != 0: // every tag was opened early: the guard is not needed
+			// every tag was opened early: the guard is not needed
+			case c.noLearned || q.fl&fKnows != 0:
 				q.pc = gStore
 			case q.fl&fGuard != 0 && !c.closedSame:
 				n.namesAlone(c, p)
@@ -101,7 +104,9 @@ func (c *tconf) stepGet(s tstate, p int, with func(int, []uint8, func()), yield 
 					continue
 				}
 				open := g.fl&fNoStore == 0 && (g.fl&fGuard == 0 || c.joinClosed)
-				same := open && (g.fl&fInit == 0 || !c.cluster || c.noConnGen) && o.rt[ALL] == g.rt[ALL] && o.rt[T1] == g.rt[T1] && (o.rt[GD] == g.rt[GD] || c.joinKey)
+				same := open && (g.fl&fInit == 0 || !c.cluster || c.noConnGen) &&
+					o.rt[ALL] == g.rt[ALL] && o.rt[T1] == g.rt[T1] &&
+					(o.rt[GD] == g.rt[GD] || c.joinKey)
 				if same || c.joinAny {
 					n := s
 					n.answer(p, o.ver)
@@ -186,7 +191,8 @@ func (q *tget) alive(c *tconf) bool {
 		}
 		return q.et[tag] == q.rt[tag]
 	}
-	valid := q.ev != 0 && q.ev != evNames && (c.noIncarnation || same(ALL)) && same(T1) && (c.noLearned || same(T2))
+	valid := q.ev != 0 && q.ev != evNames && (c.noIncarnation || same(ALL)) && same(T1) &&
+		(c.noLearned || same(T2))
 	if q.fl&fInit != 0 && c.cluster && !c.noConnGen {
 		valid = false
 	}
@@ -229,7 +235,8 @@ func (q *tget) holds(c *tconf) bool {
 	return same(ALL) && same(T1) && (c.noLearned || q.fl&fKnows != 0 && same(T2))
 }
 
-func (c *tconf) opens(s tstate, p int, then uint8, with func(int, []uint8, func()), yield func(tstate, string, int)) {
+func (c *tconf) opens(s tstate, p int, then uint8, with func(int, []uint8, func()),
+	yield func(tstate, string, int)) {
 	tags := []int{ALL, T1, GD}
 	if s.g[p].fl&fKnows != 0 {
 		tags = []int{ALL, T1, T2, GD}

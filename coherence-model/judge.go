@@ -128,16 +128,19 @@ func (c *tconf) show(from, to tstate, kind string, who int) string {
 	if to.r.ev == evNames {
 		e = "names"
 	} else if to.r.ev != 0 {
-		e = fmt.Sprintf("v%d(%s,%s,%s)", to.r.ev-1, tok(to.r.et[0]), tok(to.r.et[1]), tok(to.r.et[2]))
+		e = fmt.Sprintf("v%d(%s,%s,%s)",
+			to.r.ev-1, tok(to.r.et[0]), tok(to.r.et[1]), tok(to.r.et[2]))
 	}
 	if c.refusals() {
 		for t := range NT {
 			if to.r.w[t] != 0 {
-				e += fmt.Sprintf(" | %s: intents %0*b aside %s", tagName[t], len(c.writes), to.r.w[t], tok(to.r.a[t]))
+				e += fmt.Sprintf(" | %s: intents %0*b aside %s",
+					tagName[t], len(c.writes), to.r.w[t], tok(to.r.a[t]))
 			}
 		}
 	}
 	pad := strings.Repeat(" ", max(1, 58-len(kind)))
-	return fmt.Sprintf("%s%s%s| db v%d acked v%d | ALL %s T1 %s T2 %s guard %s entry %s", name, kind, pad, to.v, to.acked,
+	return fmt.Sprintf("%s%s%s| db v%d acked v%d | ALL %s T1 %s T2 %s guard %s entry %s",
+		name, kind, pad, to.v, to.acked,
 		tok(to.r.t[ALL]), tok(to.r.t[T1]), tok(to.r.t[T2]), tok(to.r.t[GD]), e)
 }

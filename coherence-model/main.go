@@ -34,7 +34,8 @@ func main() {
 		if (r.trace != nil) != expectBad {
 			mark, wrong = "WRONG", wrong+1
 		}
-		fmt.Printf("%s %-37s %-28s %12s states, depth %2d, %5.1fs  %s\n", mark, name, verdict, plural(r.states), r.depth, time.Since(t).Seconds(), note)
+		fmt.Printf("%s %-37s %-28s %12s states, depth %2d, %5.1fs  %s\n",
+			mark, name, verdict, plural(r.states), r.depth, time.Since(t).Seconds(), note)
 		for _, l := range r.trace {
 			fmt.Println("      " + l)
 		}

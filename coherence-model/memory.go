@@ -136,7 +136,8 @@ func (c *mconf) next(s mstate, out emit[mstate]) {
 			out(n, fmt.Sprintf("stores v%d in Redis", q.ver), p)
 		case 5:
 			c.put(&n, q)
-			out(n, fmt.Sprintf("puts v%d into memory of %c if no push came since", g.ver, 'A'+g.side), p)
+			out(n, fmt.Sprintf("puts v%d into memory of %c if no push came since",
+				g.ver, 'A'+g.side), p)
 		}
 	}
 	n := s
@@ -211,7 +212,8 @@ func (c *mconf) next(s mstate, out emit[mstate]) {
 			}
 			out(n, fmt.Sprintf("%c receives the %s", name, what), -1)
 		}
-		if i == 1 && d.subscribed && !d.echoOut && !s.full() { // B's view; A is judged by its own writes
+		// B's view; A is judged by its own writes
+		if i == 1 && d.subscribed && !d.echoOut && !s.full() {
 			n := s
 			e := &n.side[i]
 			e.echoOut = true
@@ -241,7 +243,8 @@ func (c *mconf) next(s mstate, out emit[mstate]) {
 
 func (c *mconf) badState(s mstate) string {
 	if s.bad != 0 {
-		return "STALE: memory answered older than an own answered write, or than what was answered when its newest echo was sent"
+		return "STALE: memory answered older than an own answered write, or than what was " +
+			"answered when its newest echo was sent"
 	}
 	return ""
 }
@@ -257,18 +260,27 @@ func (c *mconf) show(from, to mstate, kind string, who int) string {
 }
 
 func mem(name, note string, bad bool, f func(c *mconf)) *mconf {
-	c := &mconf{name: "memory/" + name, note: note, expectBad: bad, writes: 1, sides: [3]uint8{0, 1, 1}}
+	c := &mconf{
+		name: "memory/" + name, note: note, expectBad: bad, writes: 1, sides: [3]uint8{0, 1, 1},
+	}
 	f(c)
 	return c
 }
 
 var memConfs = []*mconf{
-	mem("proposed", "1 write at A, GETs at A and B, a lost subscription, echoes", false, func(c *mconf) {}),
+	mem("proposed", "1 write at A, GETs at A and B, a lost subscription, echoes", false,
+		func(c *mconf) {}),
 	mem("proposed-at-A", "GETs at A, A, B", false, func(c *mconf) { c.sides = [3]uint8{0, 0, 1} }),
-	mem("proposed-2w", "2 writes, 2 GETs at B", false, func(c *mconf) { c.writes, c.sides = 2, [3]uint8{1, 1, 9} }),
-	mem("flaw/late-put", "a fill enters memory after the push for it", true, func(c *mconf) { c.lateput = true }),
-	mem("flaw/peer-heartbeat", "heartbeat counted from its receipt, pushes still queued (frozen sidecar)", true, func(c *mconf) { c.peerBeat = true }),
-	mem("flaw/no-floor", "subscribed again without dropping what memory holds", true, func(c *mconf) { c.noFloor = true }),
+	mem("proposed-2w", "2 writes, 2 GETs at B", false,
+		func(c *mconf) { c.writes, c.sides = 2, [3]uint8{1, 1, 9} }),
+	mem("flaw/late-put", "a fill enters memory after the push for it", true,
+		func(c *mconf) { c.lateput = true }),
+	mem("flaw/peer-heartbeat",
+		"heartbeat counted from its receipt, pushes still queued (frozen sidecar)", true,
+		func(c *mconf) { c.peerBeat = true }),
+	mem("flaw/no-floor", "subscribed again without dropping what memory holds", true,
+		func(c *mconf) { c.noFloor = true }),
 	mem("flaw/push-before-delete", "", true, func(c *mconf) { c.pushFirst = true }),
-	mem("flaw/own-write-waits-for-push", "", true, func(c *mconf) { c.noOwnBump, c.sides = true, [3]uint8{0, 0, 1} }),
+	mem("flaw/own-write-waits-for-push", "", true,
+		func(c *mconf) { c.noOwnBump, c.sides = true, [3]uint8{0, 0, 1} }),
 }

@@ -155,8 +155,9 @@ type tconf struct {
 	restoreBeside    bool // restored although another intent stands
 	expirySilent     bool // an expired intent goes, the aside stays
 	endKeepsAside    bool
-	earlyCounts      bool // a write counts once its backend has committed, before the whole body came
-	onlyGivenBack    bool // a lost end is made good by giving back the intents alone
+	// a write counts once its backend has committed, before the whole body came
+	earlyCounts   bool
+	onlyGivenBack bool // a lost end is made good by giving back the intents alone
 }
 
 func (c *tconf) shard(tag int) uint8 {
@@ -241,7 +242,8 @@ func (s *tstate) canon(c *tconf) {
 // alike: two writes with the same effect. Where a trace is wanted they keep their names.
 func (c *tconf) alike(a, b int) bool {
 	same := func(mask uint8) bool { return mask>>a&1 == mask>>b&1 }
-	return !c.expectBad && c.writes[a] == c.writes[b] && same(c.refuse) && same(c.mayRefuse) && same(c.jobs)
+	return !c.expectBad && c.writes[a] == c.writes[b] && same(c.refuse) &&
+		same(c.mayRefuse) && same(c.jobs)
 }
 
 func (s *tstate) rankWrite(i int) uint64 {
@@ -422,7 +424,8 @@ func (c *tconf) next(s tstate, out emit[tstate]) {
 				n := s
 				if c.noIncarnation {
 					n.conn[p] |= 1 << sh
-				} else if sh != 0 && s.conn[p]&1 == 0 { // the known set lives with ALL: connect there first
+				} else if sh != 0 &&
+					s.conn[p]&1 == 0 { // the known set lives with ALL: connect there first
 					n.initConn(p, 0)
 				} else {
 					n.initConn(p, sh)

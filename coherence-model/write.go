@@ -14,7 +14,8 @@ func (c *tconf) writeTags(i int) []int {
 	return []int{int(c.writes[i])}
 }
 
-func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yield func(tstate, string, int)) {
+func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()),
+	yield func(tstate, string, int)) {
 	w := s.w[i]
 	p := maxG + i
 	who := 100 + i
@@ -52,7 +53,8 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 			}
 		}
 	}
-	begins(w.late, "begin executes late: DEL, record intent", func(n *tstate, mask uint8) { n.w[i].late &^= mask })
+	begins(w.late, "begin executes late: DEL, record intent",
+		func(n *tstate, mask uint8) { n.w[i].late &^= mask })
 	if c.renew && w.pc != wBegin {
 		gone := uint8(0)
 		for _, t := range tags {
@@ -61,7 +63,8 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 			}
 		}
 		begins(gone, "renews: DEL, record intent", func(n *tstate, mask uint8) {
-			if mask == gone && w.pc != wDone { // all stand again, and no earlier token: as good as a begin
+			// all stand again, and no earlier token: as good as a begin
+			if mask == gone && w.pc != wDone {
 				n.w[i].fl &^= wExpired
 			}
 		})
@@ -219,14 +222,17 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 					n.w[i].owed &^= 1<<NT - 1
 				}
 			}
-			if w.fl&(wFailed|wExpired) == 0 { // intent stands: the answer may go out, others wait until it expires
+			// intent stands: the answer may go out, others wait until it expires
+			if w.fl&(wFailed|wExpired) == 0 {
 				n.ack(i)
 				yield(n, "end lost, intent stands; answered", who)
 			} else { // available: answered outside the promise; strict: answered 503
 				yield(n, "end lost, no intent; answered outside the promise", who)
 			}
 		}
-	case wREnd: // nobody waits for it, so late is any later step. In Cluster in any order, since nothing was committed
+	// nobody waits for it, so late is any later step. In Cluster in any order, since nothing was
+	// committed
+	case wREnd:
 		refused := func(now []int, kind string) {
 			conn(now, func() {
 				n := s
@@ -271,7 +277,8 @@ func (c *tconf) stepWrite(s tstate, i int, with func(int, []uint8, func()), yiel
 
 // makeGood repeats an end that was lost: first all tags are deleted, guards before them, then the
 // intents are given back as those of a refused write.
-func (c *tconf) makeGood(s tstate, i int, conn func([]int, func()), yield func(tstate, string, int)) {
+func (c *tconf) makeGood(s tstate, i int, conn func([]int, func()),
+	yield func(tstate, string, int)) {
 	var now []int
 	owed := s.w[i].owed
 	deletes := owed&(1<<NT-1) != 0

@@ -23,7 +23,8 @@ const maxKey = 1024
 // id as Idempotency-Key if a task may have reached the job store. b bounds the Redis work.
 //
 // A caller that cannot be told from others gets no job, since nobody could ask for it later.
-func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason) {
+func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
+	b *redisconn.Budget) (accepted bool, why reason.Reason) {
 	if plan.Job == nil {
 		return false, reason.NoRoute
 	}
@@ -38,7 +39,8 @@ func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
 	key := strings.Join(r.Header[plan.Job.IdempotencyField], ", ")
 	if len(key) > maxKey {
 		grant(w.Header(), r, plan.Job.CORS)
-		h.refuse(w, http.StatusBadRequest, "", fmt.Sprintf("%s has more than %d bytes.", plan.Job.IdempotencyField, maxKey))
+		h.refuse(w, http.StatusBadRequest, "",
+			fmt.Sprintf("%s has more than %d bytes.", plan.Job.IdempotencyField, maxKey))
 		return true, ""
 	}
 	body, why := h.readBody(r, plan.Job.MaxBody)
@@ -46,7 +48,10 @@ func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
 	if why != "" {
 		return h.tooLong(w, r, plan.Job, why), why
 	}
-	s := jobs.Submission{Request: capture(r, body.Content), Route: plan.Route, Job: plan.Job, Within: within, Key: key}
+	s := jobs.Submission{
+		Request: capture(r, body.Content), Route: plan.Route, Job: plan.Job,
+		Within: within, Key: key,
+	}
 	if !plan.Caller.Anonymous {
 		s.Owner = plan.Caller.ID
 	}
@@ -59,25 +64,29 @@ func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
 
 // tooLong refuses a body that is too long for a job where the route says so. Else the backend gets
 // it.
-func (h *Hook) tooLong(w http.ResponseWriter, r *http.Request, job *policy.JobPlan, why reason.Reason) (answered bool) {
+func (h *Hook) tooLong(w http.ResponseWriter, r *http.Request, job *policy.JobPlan,
+	why reason.Reason) (answered bool) {
 	if why != reason.JobBodyTooBig || !job.RefuseOver {
 		return false
 	}
 	grant(w.Header(), r, job.CORS)
-	h.refuse(w, http.StatusRequestEntityTooLarge, why, fmt.Sprintf("The body has more than %d bytes.", job.MaxBody))
+	h.refuse(w, http.StatusRequestEntityTooLarge, why,
+		fmt.Sprintf("The body has more than %d bytes.", job.MaxBody))
 	return true
 }
 
 // answer answers as a submission came out, or leaves the request to the backend.
 func (h *Hook) answer(
-	w http.ResponseWriter, r *http.Request, s jobs.Submission, receipt jobs.Receipt, preferred preference,
+	w http.ResponseWriter, r *http.Request, s jobs.Submission, receipt jobs.Receipt,
+	preferred preference,
 ) (answered bool, why reason.Reason) {
 	switch receipt.Outcome {
 	case jobs.Accepted:
 		return true, h.promise(w, r, s, receipt, preferred)
 	case jobs.Mismatch:
 		grant(w.Header(), r, s.Job.CORS)
-		h.refuse(w, http.StatusUnprocessableEntity, "", "This "+s.Job.IdempotencyField+" came with another request before.")
+		h.refuse(w, http.StatusUnprocessableEntity, "",
+			"This "+s.Job.IdempotencyField+" came with another request before.")
 	case jobs.Full:
 		grant(w.Header(), r, s.Job.CORS)
 		h.unavailable(w, receipt.Why, "Too many jobs of this kind wait or run.")
@@ -104,7 +113,8 @@ func (h *Hook) answer(
 // promise answers for an accepted job: with the backend's own answer if the attempt that the
 // submission has begun is over within the given time, and else with 202.
 func (h *Hook) promise(
-	w http.ResponseWriter, r *http.Request, s jobs.Submission, receipt jobs.Receipt, preferred preference,
+	w http.ResponseWriter, r *http.Request, s jobs.Submission, receipt jobs.Receipt,
+	preferred preference,
 ) reason.Reason {
 	if l := receipt.Local; l != nil {
 		timer := time.NewTimer(s.Within)
@@ -125,7 +135,8 @@ func (h *Hook) promise(
 }
 
 // direct answers with the backend's own answer, or as a gateway without jobs would.
-func (h *Hook) direct(w http.ResponseWriter, r *http.Request, job *policy.JobPlan, l *jobs.Local, preferred preference) {
+func (h *Hook) direct(w http.ResponseWriter, r *http.Request, job *policy.JobPlan, l *jobs.Local,
+	preferred preference) {
 	answer, fault := l.Answer()
 	if answer == nil || len(answer.Fields["Access-Control-Allow-Origin"]) == 0 {
 		grant(w.Header(), r, job.CORS)
@@ -134,7 +145,8 @@ func (h *Hook) direct(w http.ResponseWriter, r *http.Request, job *policy.JobPla
 		preferred.applied(w.Header(), preferred.waitText())
 	}
 	if answer == nil {
-		h.refuse(w, http.StatusBadGateway, reason.AnsweredInTime, "The request was sent, and "+fault+".")
+		h.refuse(w, http.StatusBadGateway, reason.AnsweredInTime,
+			"The request was sent, and "+fault+".")
 		return
 	}
 	h.replay(w, r, answer, reason.AnsweredInTime)
@@ -148,7 +160,8 @@ type acceptedDocument struct {
 	StatusURL string      `json:"status_url"`
 }
 
-func (h *Hook) accepted(w http.ResponseWriter, r *http.Request, receipt jobs.Receipt, preferred preference) {
+func (h *Hook) accepted(w http.ResponseWriter, r *http.Request, receipt jobs.Receipt,
+	preferred preference) {
 	url := h.url(receipt.ID)
 	if preferred.async {
 		preferred.applied(w.Header(), "respond-async")

@@ -24,12 +24,14 @@ func TestAPOSTBecomesAJob(t *testing.T) {
 	if err := json.Unmarshal([]byte(a.body), &doc); err != nil {
 		t.Fatalf("%d %s: %v", a.status, a.body, err)
 	}
-	if a.status != http.StatusAccepted || !jobs.ValidID(doc.JobID) || doc.Status != jobs.Queued || doc.StatusURL != "/_jobs/"+doc.JobID {
+	if a.status != http.StatusAccepted || !jobs.ValidID(doc.JobID) || doc.Status != jobs.Queued ||
+		doc.StatusURL != "/_jobs/"+doc.JobID {
 		t.Errorf("%d %+v", a.status, doc)
 	}
 	for name, want := range map[string]string{
-		"Location": doc.StatusURL, "Retry-After": "1", "Content-Type": "application/json", "Cache-Control": "no-store",
-		"Cache-Status": "sidecar; detail=" + string(reason.Queued),
+		"Location": doc.StatusURL, "Retry-After": "1", "Content-Type": "application/json",
+		"Cache-Control": "no-store",
+		"Cache-Status":  "sidecar; detail=" + string(reason.Queued),
 	} {
 		if got := a.fields.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -50,7 +52,9 @@ func TestTheSameIdempotencyKeyIsTheSameJobAndWithAnotherBodyNone(t *testing.T) {
 		t.Error("two clients without credentials share a job")
 	}
 	a := f.ask("POST", "/craft", "a shield", alice, "Idempotency-Key: k1")
-	if a.status != http.StatusUnprocessableEntity || a.fields.Get("Content-Type") != "application/problem+json" || a.fields.Get("Location") != "" {
+	if a.status != http.StatusUnprocessableEntity ||
+		a.fields.Get("Content-Type") != "application/problem+json" ||
+		a.fields.Get("Location") != "" {
 		t.Errorf("%d %v %s", a.status, a.fields, a.body)
 	}
 }
@@ -64,11 +68,13 @@ func TestWhatBecomesNoJobIsSentOnWhole(t *testing.T) {
 	}{
 		{"no job route", "/other", "a sword", nil, reason.NoRoute},
 		{"a body over max_body", "/craft", long, nil, reason.JobBodyTooBig},
-		{"somebody who cannot be told from others", "/craft", "a sword", []string{"X-Forwarded-User: alice"}, reason.UndeclaredCaller},
+		{"somebody who cannot be told from others", "/craft", "a sword",
+			[]string{"X-Forwarded-User: alice"}, reason.UndeclaredCaller},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFront(t, shared, nil, nil)
-			if a := f.ask("POST", c.path, c.body, c.fields...); a.status != http.StatusTeapot || f.why != c.why || f.passed != c.body {
+			if a := f.ask("POST", c.path, c.body, c.fields...); a.status != http.StatusTeapot ||
+				f.why != c.why || f.passed != c.body {
 				t.Errorf("%d, because of %q, with %q", a.status, f.why, f.passed)
 			}
 		})
@@ -78,7 +84,8 @@ func TestWhatBecomesNoJobIsSentOnWhole(t *testing.T) {
 func TestABodyOfUnknownLengthIsBoundedToo(t *testing.T) {
 	for n, status := range map[int]int{32: http.StatusAccepted, 33: http.StatusTeapot} {
 		f := newFront(t, shared, nil, nil)
-		r, err := http.NewRequestWithContext(t.Context(), "POST", f.url+"/craft", struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", n))})
+		r, err := http.NewRequestWithContext(t.Context(), "POST", f.url+"/craft",
+			struct{ *strings.Reader }{strings.NewReader(strings.Repeat("x", n))})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +149,8 @@ func TestWithoutAJobStoreThePOSTIsSentOn(t *testing.T) {
 	redis := redisd.Start(t)
 	f := newFront(t, redis, nil, nil)
 	redis.Kill()
-	if a := f.ask("POST", "/craft", "a sword", alice); a.status != http.StatusTeapot || f.why != reason.JobStoreAway || f.passed != "a sword" {
+	if a := f.ask("POST", "/craft", "a sword", alice); a.status != http.StatusTeapot ||
+		f.why != reason.JobStoreAway || f.passed != "a sword" {
 		t.Errorf("%d, because of %q, with %q", a.status, f.why, f.passed)
 	}
 	if f.fields[idempotencyKey] != nil {
@@ -152,20 +160,26 @@ func TestWithoutAJobStoreThePOSTIsSentOn(t *testing.T) {
 
 func TestACapturedRequestIsWhatTheClientSentLessItsConnection(t *testing.T) {
 	r := &http.Request{
-		Method: "POST", Proto: "HTTP/1.1", RequestURI: "http://api.example/craft?a=%zz", Host: "api.example", RemoteAddr: "192.0.2.1:1",
+		Method: "POST", Proto: "HTTP/1.1", RequestURI: "http://api.example/craft?a=%zz",
+		Host: "api.example", RemoteAddr: "192.0.2.1:1",
 		Header: http.Header{
-			"Connection": {"close, X-Hop"}, "X-Hop": {"1"}, "Keep-Alive": {"1"}, "Te": {"trailers"}, "Content-Length": {"7"},
-			"Expect": {"100-continue"}, "Trailer": {"X-Sum"}, "Prefer": {`respond-async, wait=5, return=minimal`},
+			"Connection": {"close, X-Hop"}, "X-Hop": {"1"}, "Keep-Alive": {"1"}, "Te": {"trailers"},
+			"Content-Length": {"7"},
+			"Expect":         {"100-continue"}, "Trailer": {"X-Sum"},
+			"Prefer": {`respond-async, wait=5, return=minimal`},
 			"Accept": {"a", "b"}, "Authorization": {"alice"},
 		},
 		Trailer: http.Header{"X-Sum": {"9"}},
 	}
 	got := capture(r, []byte("a sword"))
-	want := http.Header{"Accept": {"a", "b"}, "Authorization": {"alice"}, "Prefer": {"return=minimal"}}
+	want := http.Header{
+		"Accept": {"a", "b"}, "Authorization": {"alice"}, "Prefer": {"return=minimal"},
+	}
 	if fmt.Sprint(got.Fields) != fmt.Sprint(want) {
 		t.Errorf("the fields are %v, want %v", got.Fields, want)
 	}
-	if got.Target != "/craft?a=%zz" || got.Host != "api.example" || got.Trailer.Get("X-Sum") != "9" || string(got.Body) != "a sword" {
+	if got.Target != "/craft?a=%zz" || got.Host != "api.example" ||
+		got.Trailer.Get("X-Sum") != "9" || string(got.Body) != "a sword" {
 		t.Errorf("%+v", got)
 	}
 	if len(r.Header) != 10 {

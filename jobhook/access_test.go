@@ -23,22 +23,26 @@ func TestTheFieldOfTheClientsKeyCanBeNamed(t *testing.T) {
 	f := newFront(t, shared, func(_ http.ResponseWriter, r *http.Request) {
 		keys <- r.Header.Get("X-Hook-Id") + " " + r.Header.Get("Idempotency-Key")
 	}, nil)
-	first := f.ask("POST", "/open", "a sword", alice, "X-Hook-Id: h1", "Idempotency-Key: k1").fields.Get("Location")
-	again := f.ask("POST", "/open", "a sword", alice, "X-Hook-Id: h1", "Idempotency-Key: k2").fields.Get("Location")
+	first := f.ask("POST", "/open", "a sword", alice, "X-Hook-Id: h1",
+		"Idempotency-Key: k1").fields.Get("Location")
+	again := f.ask("POST", "/open", "a sword", alice, "X-Hook-Id: h1",
+		"Idempotency-Key: k2").fields.Get("Location")
 	if first != again || first == "" {
 		t.Errorf("%s and %s", first, again)
 	}
 	if got := <-keys; got != "h1 k1" {
 		t.Errorf("the API got the keys %q", got)
 	}
-	if a := f.ask("POST", "/open", "a shield", alice, "X-Hook-Id: h1"); a.status != 422 || !strings.Contains(a.body, "X-Hook-Id") {
+	if a := f.ask("POST", "/open", "a shield", alice, "X-Hook-Id: h1"); a.status != 422 ||
+		!strings.Contains(a.body, "X-Hook-Id") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	other := f.ask("POST", "/open", "a bow", alice, "X-Hook-Id: h2")
 	if got := <-keys; got != "h2 h2" {
 		t.Errorf("%d: the API got the keys %q", other.status, got)
 	}
-	id := strings.TrimPrefix(f.ask("POST", "/open", "an axe", alice).fields.Get("Location"), "/_jobs/")
+	id := strings.TrimPrefix(f.ask("POST", "/open", "an axe", alice).fields.Get("Location"),
+		"/_jobs/")
 	if got := <-keys; got != id+" "+id {
 		t.Errorf("the API got the keys %q, the job is %s", got, id)
 	}
@@ -46,7 +50,8 @@ func TestTheFieldOfTheClientsKeyCanBeNamed(t *testing.T) {
 
 func TestAKeyThatIsTooLongIsRefused(t *testing.T) {
 	f := newFront(t, shared, nil, nil)
-	if a := f.ask("POST", "/craft", "a sword", alice, "Idempotency-Key: "+strings.Repeat("k", 10<<10)); a.status != http.StatusBadRequest {
+	if a := f.ask("POST", "/craft", "a sword", alice,
+		"Idempotency-Key: "+strings.Repeat("k", 10<<10)); a.status != http.StatusBadRequest {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	f.accept(alice, "Idempotency-Key: "+strings.Repeat("k", maxKey))
@@ -61,7 +66,8 @@ func TestTheSameContentIsTheSameJobWhereTheRouteSaysSo(t *testing.T) {
 	if again := post("a sword", alice); again != first || first == "" {
 		t.Errorf("%s and %s", first, again)
 	}
-	if post("a shield", alice) == first || post("a sword", bob) == first || post("a sword", alice, "Idempotency-Key: k") == first {
+	if post("a shield", alice) == first || post("a sword", bob) == first ||
+		post("a sword", alice, "Idempotency-Key: k") == first {
 		t.Error("another content, caller or key leads to the job")
 	}
 	if one, other := post("a sword", "X-Nobody: 1"), post("a sword", "X-Nobody: 1"); one == other {
@@ -71,7 +77,8 @@ func TestTheSameContentIsTheSameJobWhereTheRouteSaysSo(t *testing.T) {
 
 func TestABodyThatIsTooLongIsRefusedWhereTheRouteSaysSo(t *testing.T) {
 	f := newFront(t, shared, nil, nil)
-	if a := f.ask("POST", "/open", strings.Repeat("x", 33), alice, page); a.status != http.StatusRequestEntityTooLarge ||
+	if a := f.ask("POST", "/open", strings.Repeat("x", 33), alice,
+		page); a.status != http.StatusRequestEntityTooLarge ||
 		a.fields.Get("Access-Control-Allow-Origin") != "https://game.example" {
 		t.Errorf("%d %v %s", a.status, a.fields, a.body)
 	}
@@ -105,20 +112,26 @@ func TestPreflightsAreAnswered(t *testing.T) {
 	for _, c := range []struct{ path, method, allow string }{
 		{"/open", "POST", "POST"}, {"/_jobs/AAAAAAAAAAAAAAAAAAAAAA", "DELETE", "GET, HEAD, DELETE"},
 	} {
-		a := f.ask("OPTIONS", c.path, "", page, "Access-Control-Request-Method: "+c.method, "Access-Control-Request-Headers: authorization,prefer")
+		a := f.ask("OPTIONS", c.path, "", page, "Access-Control-Request-Method: "+c.method,
+			"Access-Control-Request-Headers: authorization,prefer")
 		if a.status != 204 || a.fields.Get("Access-Control-Allow-Methods") != c.allow ||
-			a.fields.Get("Access-Control-Allow-Headers") != "Authorization, Prefer" || a.fields.Get("Access-Control-Allow-Credentials") != "true" {
+			a.fields.Get("Access-Control-Allow-Headers") != "Authorization, Prefer" ||
+			a.fields.Get("Access-Control-Allow-Credentials") != "true" {
 			t.Errorf("%s: %d %v", c.path, a.status, a.fields)
 		}
-		evil := f.ask("OPTIONS", c.path, "", "Origin: https://evil.example", "Access-Control-Request-Method: "+c.method)
-		if evil.fields.Get("Access-Control-Allow-Origin") != "" || evil.fields.Get("Access-Control-Allow-Methods") != "" {
+		evil := f.ask("OPTIONS", c.path, "", "Origin: https://evil.example",
+			"Access-Control-Request-Method: "+c.method)
+		if evil.fields.Get("Access-Control-Allow-Origin") != "" ||
+			evil.fields.Get("Access-Control-Allow-Methods") != "" {
 			t.Errorf("%s, another origin: %d %v", c.path, evil.status, evil.fields)
 		}
 	}
-	if a := f.ask("OPTIONS", "/craft", "", page, "Access-Control-Request-Method: POST"); a.status != http.StatusTeapot {
+	if a := f.ask("OPTIONS", "/craft", "", page,
+		"Access-Control-Request-Method: POST"); a.status != http.StatusTeapot {
 		t.Errorf("a route without cors: %d", a.status)
 	}
-	if a := f.ask("OPTIONS", "/open", "", page, "Access-Control-Request-Method: PUT"); a.status != http.StatusTeapot {
+	if a := f.ask("OPTIONS", "/open", "", page,
+		"Access-Control-Request-Method: PUT"); a.status != http.StatusTeapot {
 		t.Errorf("another method: %d", a.status)
 	}
 }

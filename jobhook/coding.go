@@ -38,7 +38,9 @@ func recode(response *jobs.Response, accept []string) (coding string, ok bool) {
 		return coding, false
 	}
 	response.Body = body
-	for _, name := range []string{"Content-Encoding", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"} {
+	for _, name := range []string{
+		"Content-Encoding", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5",
+	} {
 		delete(fields, name) // they are about the coded content
 	}
 	if tag, ok := httpfield.ParseETag(fields.Get("Etag")); ok {

@@ -62,8 +62,10 @@ func TestAResultComesInACodingThatItsReaderAccepts(t *testing.T) {
 		{coding: "deflate", accept: "gzip", status: 406},
 		{coding: "gzip, gzip", accept: "br", status: 406},
 		{coding: "gzip, gzip", accept: "gzip", status: 201, as: "gzip, gzip"},
-		{coding: "gzip", accept: "br", status: 406, fields: http.Header{"Cache-Control": {"no-transform"}}},
-		{coding: "gzip", accept: "br", status: 406, fields: http.Header{"Content-Range": {"bytes 0-9/20"}}},
+		{coding: "gzip", accept: "br", status: 406,
+			fields: http.Header{"Cache-Control": {"no-transform"}}},
+		{coding: "gzip", accept: "br", status: 406,
+			fields: http.Header{"Content-Range": {"bytes 0-9/20"}}},
 	} {
 		body := coded(t, c.coding, text)
 		fields := http.Header{"Etag": {`"1"`}, "Repr-Digest": {"sha-256=:AAAA:"}}
@@ -103,13 +105,15 @@ func TestAResultIsUncodedForAReaderWithoutItsCoding(t *testing.T) {
 	f.await(path, alice)
 	for _, method := range []string{"GET", "HEAD"} {
 		plain := f.ask(method, path+"/result", "", alice, "Accept-Encoding: identity")
-		if plain.status != 201 || plain.fields["Content-Encoding"] != nil || plain.fields.Get("Content-Length") != "900" ||
+		if plain.status != 201 || plain.fields["Content-Encoding"] != nil ||
+			plain.fields.Get("Content-Length") != "900" ||
 			method == "GET" && plain.body != text {
 			t.Errorf("%s: %d %v %s", method, plain.status, plain.fields, plain.body)
 		}
 	}
 	asSent := f.ask("GET", path+"/result", "", alice, "Accept-Encoding: gzip, br")
-	if asSent.fields.Get("Content-Encoding") != "br" || asSent.body != string(coded(t, "br", text)) {
+	if asSent.fields.Get("Content-Encoding") != "br" ||
+		asSent.body != string(coded(t, "br", text)) {
 		t.Errorf("%d %v", asSent.status, asSent.fields)
 	}
 }

@@ -66,7 +66,8 @@ func (h *Hook) Preflight(w http.ResponseWriter, r *http.Request, plan *policy.Pl
 	return true
 }
 
-func (h *Hook) preflight(w http.ResponseWriter, r *http.Request, c *policy.CORS, methods ...string) {
+func (h *Hook) preflight(w http.ResponseWriter, r *http.Request, c *policy.CORS,
+	methods ...string) {
 	header := w.Header()
 	grant(header, r, c)
 	if header.Get("Access-Control-Allow-Origin") != "" {
@@ -75,10 +76,13 @@ func (h *Hook) preflight(w http.ResponseWriter, r *http.Request, c *policy.CORS,
 		header["Access-Control-Max-Age"] = []string{preflightAge}
 		wanted, ok := httpfield.FieldNames(r.Header["Access-Control-Request-Headers"])
 		if ok && len(wanted) > 0 {
-			header["Access-Control-Allow-Headers"] = []string{strings.Join(slices.Compact(wanted), ", ")}
+			header["Access-Control-Allow-Headers"] = []string{
+				strings.Join(slices.Compact(wanted), ", "),
+			}
 		}
 	}
-	header["Vary"] = append(header["Vary"], "Access-Control-Request-Method", "Access-Control-Request-Headers")
+	header["Vary"] = append(header["Vary"], "Access-Control-Request-Method",
+		"Access-Control-Request-Headers")
 	h.sign(header, "")
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -54,11 +54,13 @@ type front struct {
 
 // newFront returns a hook on r before an API that answers as handler does; without one no worker
 // runs.
-func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *jobs.Sealer) *front {
+func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc,
+	sealer *jobs.Sealer) *front {
 	t.Helper()
 	f := &front{t: t, names: cachekeys.NewNames(redisd.Prefix(t)), secret: []byte("secret"),
 		budget: 2 * time.Second}
-	table, _, err := policy.Load([]byte(policies), policy.Options{Secret: func() []byte { return f.secret }})
+	table, _, err := policy.Load([]byte(policies),
+		policy.Options{Secret: func() []byte { return f.secret }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,12 +69,15 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 		defer f.mu.Unlock()
 		f.ops = append(f.ops, op)
 	})
-	o := jobs.Options{Redis: conn, Names: f.names, Prefix: redisd.Prefix(t), Sealer: sealer, Plan: table.Plan, Invalidator: nothing{},
+	o := jobs.Options{Redis: conn, Names: f.names, Prefix: redisd.Prefix(t), Sealer: sealer,
+		Plan: table.Plan, Invalidator: nothing{},
 		Queues: map[string]int{"default": 1}, Log: slog.New(slog.DiscardHandler)}
 	if handler != nil {
 		api := httptest.NewServer(handler)
 		t.Cleanup(api.Close)
-		b, err := backend.New(backend.Options{URL: api.URL, Timeout: 10 * time.Second, Dial: time.Second})
+		b, err := backend.New(backend.Options{
+			URL: api.URL, Timeout: 10 * time.Second, Dial: time.Second,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -87,19 +92,25 @@ func newFront(t *testing.T, r *redisd.Server, handler http.HandlerFunc, sealer *
 	running.Go(func() { queue.Run(ctx) })
 	running.Go(func() { _ = queue.RunWorkers(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
-	f.Hook = New(Options{Jobs: queue, Bodies: peek.NewRoom(1<<20, 20*time.Second), Log: slog.New(slog.DiscardHandler), AuthFailed: func() { f.failures++ },
-		CORS:        func(route, origin string) *policy.CORS { return table.JobCORS(route, origin) },
+	f.Hook = New(Options{Jobs: queue, Bodies: peek.NewRoom(1<<20, 20*time.Second),
+		Log: slog.New(slog.DiscardHandler), AuthFailed: func() { f.failures++ },
+		CORS: func(route, origin string) *policy.CORS {
+			return table.JobCORS(route, origin)
+		},
 		CacheStatus: func(why reason.Reason) string { return "sidecar; detail=" + string(why) }})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path, _, _ := strings.Cut(r.RequestURI, "?")
-		plan := table.Plan(httpfield.Request{Method: r.Method, Path: path, Authority: r.Host, Fields: httpfield.Header(r.Header),
+		plan := table.Plan(httpfield.Request{Method: r.Method, Path: path, Authority: r.Host,
+			Fields:  httpfield.Header(r.Header),
 			HasBody: r.ContentLength != 0}, time.Now())
 		if f.Serves(path) {
 			f.ServeJob(w, r, plan.Caller)
 			return
 		}
 		if r.Method == http.MethodOptions {
-			asked := table.Plan(httpfield.Request{Method: "POST", Path: path, Authority: r.Host, Fields: httpfield.Header(r.Header)}, time.Now())
+			asked := table.Plan(httpfield.Request{
+				Method: "POST", Path: path, Authority: r.Host, Fields: httpfield.Header(r.Header),
+			}, time.Now())
 			if f.Preflight(w, r, asked) {
 				return
 			}

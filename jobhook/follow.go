@@ -106,7 +106,8 @@ func (h *Hook) events(w http.ResponseWriter, r *http.Request, record jobs.Record
 }
 
 // stream sends an event for each state of the job that is seen, until it is over.
-func (h *Hook) stream(ctx context.Context, w http.ResponseWriter, record jobs.Record, changed <-chan struct{}) {
+func (h *Hook) stream(ctx context.Context, w http.ResponseWriter, record jobs.Record,
+	changed <-chan struct{}) {
 	control, sent, last := http.NewResponseController(w), "", time.Now()
 	for {
 		text := ""

@@ -18,7 +18,8 @@ func TestAClientMayWaitForTheEndOfItsJob(t *testing.T) {
 	f := newFront(t, shared, api.ServeHTTP, nil)
 	path := f.accept(alice)
 	began := time.Now()
-	if a := f.ask("GET", path, "", alice, "Prefer: wait=1"); a.status != 200 || a.fields.Get("Preference-Applied") != "wait=1" ||
+	if a := f.ask("GET", path, "", alice, "Prefer: wait=1"); a.status != 200 ||
+		a.fields.Get("Preference-Applied") != "wait=1" ||
 		a.fields.Get("Retry-After") == "" || time.Since(began) < time.Second {
 		t.Errorf("%d %v after %v", a.status, a.fields, time.Since(began))
 	}
@@ -27,7 +28,8 @@ func TestAClientMayWaitForTheEndOfItsJob(t *testing.T) {
 	began = time.Now()
 	a := f.ask("GET", path, "", alice, "Prefer: wait=50")
 	var doc statusDocument
-	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || doc.Status != jobs.Succeeded || time.Since(began) > 30*time.Second {
+	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || doc.Status != jobs.Succeeded ||
+		time.Since(began) > 30*time.Second {
 		t.Errorf("%s after %v", a.body, time.Since(began))
 	}
 	if a := f.ask("GET", path+"/result", "", alice, "Prefer: wait=50"); a.status != 201 {
@@ -39,7 +41,8 @@ func TestAWaitThatIsNoneIsIgnored(t *testing.T) {
 	f := newFront(t, shared, nil, nil)
 	path := f.accept(alice)
 	for _, wait := range []string{"-1", "", "soon", "1.5"} {
-		if a := f.ask("GET", path, "", alice, "Prefer: wait="+wait); a.status != 200 || a.fields.Get("Preference-Applied") != "" {
+		if a := f.ask("GET", path, "", alice, "Prefer: wait="+wait); a.status != 200 ||
+			a.fields.Get("Preference-Applied") != "" {
 			t.Errorf("wait=%s: %d %v", wait, a.status, a.fields)
 		}
 	}
@@ -50,7 +53,8 @@ func TestThoseWhoWaitAreLetGoAtTheEnd(t *testing.T) {
 	path := f.accept(alice)
 	time.AfterFunc(50*time.Millisecond, f.End)
 	began := time.Now()
-	if a := f.ask("GET", path, "", alice, "Prefer: wait=50"); a.status != 200 || time.Since(began) > 30*time.Second {
+	if a := f.ask("GET", path, "", alice, "Prefer: wait=50"); a.status != 200 ||
+		time.Since(began) > 30*time.Second {
 		t.Errorf("%d after %v", a.status, time.Since(began))
 	}
 }
@@ -96,18 +100,21 @@ func TestEventsTellOfEachChangeUntilTheJobIsOver(t *testing.T) {
 	let := time.AfterFunc(50*time.Millisecond, func() { close(api.let) })
 	defer let.Stop()
 	data, resp := f.events(0, path, alice)
-	if resp.Header.Get("Content-Type") != "text/event-stream" || resp.Header.Get("Cache-Control") != "no-store" {
+	if resp.Header.Get("Content-Type") != "text/event-stream" ||
+		resp.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", resp.Header)
 	}
 	var first, last statusDocument
-	if len(data) != 2 || json.Unmarshal([]byte(data[0]), &first) != nil || json.Unmarshal([]byte(data[1]), &last) != nil ||
+	if len(data) != 2 || json.Unmarshal([]byte(data[0]), &first) != nil ||
+		json.Unmarshal([]byte(data[1]), &last) != nil ||
 		first.Status != jobs.Running || last.Status != jobs.Succeeded || last.ResultURL == nil {
 		t.Errorf("%q", data)
 	}
 	if data, resp := f.events(0, path, alice); resp.StatusCode != 200 || len(data) != 1 {
 		t.Errorf("of a job that is over: %d %q", resp.StatusCode, data)
 	}
-	if _, resp := f.events(0, path, alice, "Last-Event-ID: succeeded-1-0"); resp.StatusCode != http.StatusNoContent {
+	if _, resp := f.events(0, path, alice,
+		"Last-Event-ID: succeeded-1-0"); resp.StatusCode != http.StatusNoContent {
 		t.Errorf("to one who has seen the end: %d", resp.StatusCode)
 	}
 	if _, resp := f.events(0, path, bob); resp.StatusCode != http.StatusNotFound {
@@ -123,16 +130,19 @@ func TestAJobIsCanceledByItsOwnerAlone(t *testing.T) {
 	if a := f.ask("DELETE", path, "", bob); a.status != http.StatusNotFound {
 		t.Errorf("a stranger: %d", a.status)
 	}
-	if a := f.ask("DELETE", path+"/result", "", alice); a.status != http.StatusMethodNotAllowed || a.fields.Get("Allow") != "GET, HEAD" {
+	if a := f.ask("DELETE", path+"/result", "", alice); a.status != http.StatusMethodNotAllowed ||
+		a.fields.Get("Allow") != "GET, HEAD" {
 		t.Errorf("a result: %d %v", a.status, a.fields)
 	}
-	if a := f.ask("DELETE", path, "", alice, "Origin: https://evil.example"); a.status != http.StatusForbidden {
+	if a := f.ask("DELETE", path, "", alice,
+		"Origin: https://evil.example"); a.status != http.StatusForbidden {
 		t.Errorf("a page of another origin: %d", a.status)
 	}
 	for range 2 {
 		a := f.ask("DELETE", path, "", alice, "Origin: "+f.url)
 		var doc statusDocument
-		if err := json.Unmarshal([]byte(a.body), &doc); err != nil || a.status != 200 || doc.Status != jobs.Canceled {
+		if err := json.Unmarshal([]byte(a.body), &doc); err != nil || a.status != 200 ||
+			doc.Status != jobs.Canceled {
 			t.Errorf("%d %s", a.status, a.body)
 		}
 	}
@@ -145,7 +155,8 @@ func TestAJobThatIsOverCannotBeCanceled(t *testing.T) {
 	f := newFront(t, shared, quick().ServeHTTP, nil)
 	path := f.accept(alice)
 	f.await(path, alice)
-	if a := f.ask("DELETE", path, "", alice); a.status != http.StatusConflict || !strings.Contains(a.body, "succeeded") {
+	if a := f.ask("DELETE", path, "", alice); a.status != http.StatusConflict ||
+		!strings.Contains(a.body, "succeeded") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

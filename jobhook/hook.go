@@ -104,7 +104,8 @@ func (h *Hook) ServeJob(w http.ResponseWriter, r *http.Request, who caller.Calle
 	grant(w.Header(), r, cors)
 	switch {
 	case r.Method == http.MethodDelete && isForeign(r, cors):
-		h.refuse(w, http.StatusForbidden, "", "Pages of this origin may not cancel jobs of this route.")
+		h.refuse(w, http.StatusForbidden, "",
+			"Pages of this origin may not cancel jobs of this route.")
 	case r.Method == http.MethodDelete:
 		h.cancel(w, r, record)
 	case what == "" && wantsEvents(r):
@@ -124,11 +125,13 @@ func (h *Hook) notAllowed(w http.ResponseWriter, what string) {
 		allow += ", DELETE"
 	}
 	w.Header().Set("Allow", allow)
-	h.refuse(w, http.StatusMethodNotAllowed, "", "A job can be looked at, with GET or HEAD, and canceled, with DELETE.")
+	h.refuse(w, http.StatusMethodNotAllowed, "",
+		"A job can be looked at, with GET or HEAD, and canceled, with DELETE.")
 }
 
 // awaitAsPreferred waits for the end of the job as long as the client prefers.
-func (h *Hook) awaitAsPreferred(w http.ResponseWriter, r *http.Request, record jobs.Record) jobs.Record {
+func (h *Hook) awaitAsPreferred(w http.ResponseWriter, r *http.Request,
+	record jobs.Record) jobs.Record {
 	p := preferenceOf(r.Header["Prefer"])
 	if !p.waits {
 		return record

@@ -36,12 +36,14 @@ func TestModeAfterGivesTheAPIsOwnAnswerIfItComesInTime(t *testing.T) {
 	api := quick()
 	f := newFront(t, shared, api.ServeHTTP, nil)
 	a := f.ask("POST", "/patient", "a sword", alice, "Prefer: handling=strict, wait=20")
-	if a.status != 201 || a.body != "made with handling=strict" || a.fields.Get("X-Attempt") != "1" {
+	if a.status != 201 || a.body != "made with handling=strict" ||
+		a.fields.Get("X-Attempt") != "1" {
 		t.Errorf("%d %v %s", a.status, a.fields, a.body)
 	}
 	for name, want := range map[string]string{
-		"Location": "", "Retry-After": "", "Cache-Control": "max-age=60", "Preference-Applied": "wait=20",
-		"Cache-Status": "sidecar; detail=" + string(reason.AnsweredInTime),
+		"Location": "", "Retry-After": "", "Cache-Control": "max-age=60",
+		"Preference-Applied": "wait=20",
+		"Cache-Status":       "sidecar; detail=" + string(reason.AnsweredInTime),
 	} {
 		if got := a.fields.Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
@@ -57,14 +59,16 @@ func TestModeAfterPromisesAJobThatIsUnderWayAlready(t *testing.T) {
 	f := newFront(t, shared, api.ServeHTTP, nil)
 	a := f.ask("POST", "/hasty", "a sword", alice)
 	var doc acceptedDocument
-	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || a.status != 202 || doc.Status != jobs.Running {
+	if err := json.Unmarshal([]byte(a.body), &doc); err != nil || a.status != 202 ||
+		doc.Status != jobs.Running {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	close(api.let)
 	if got := f.await(doc.StatusURL, alice); got.Status != jobs.Succeeded || got.Attempts != 1 {
 		t.Errorf("%+v", got)
 	}
-	if result := f.ask("GET", doc.StatusURL+"/result", "", alice); result.status != 201 || result.body != "made with " {
+	if result := f.ask("GET", doc.StatusURL+"/result", "", alice); result.status != 201 ||
+		result.body != "made with " {
 		t.Errorf("%+v", result)
 	}
 	if n := api.asked.Load(); n != 1 {
@@ -103,15 +107,20 @@ func TestModePreferMakesJobsOfThoseWhoPreferIt(t *testing.T) {
 		if a.status != c.status || a.fields.Get("Preference-Applied") != c.applied {
 			t.Errorf("%q: %d %v", c.prefer, a.status, a.fields)
 		}
-		if c.status == http.StatusTeapot && (f.why != reason.NotPreferred || f.passed != "a sword" || f.fields.Get("Prefer") != c.prefer) {
+		if c.status == http.StatusTeapot &&
+			(f.why != reason.NotPreferred || f.passed != "a sword" ||
+				f.fields.Get("Prefer") != c.prefer) {
 			t.Errorf("%q: %s, the API would get %q %v", c.prefer, f.why, f.passed, f.fields)
 		}
 	}
 }
 
 func TestAnAttemptWithoutAnAnswerInTimeIsABadGateway(t *testing.T) {
-	f := newFront(t, shared, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil)
-	if a := f.ask("POST", "/patient", "a sword", alice); a.status != http.StatusBadGateway || !strings.Contains(a.body, "connection to the backend failed") {
+	f := newFront(t, shared, func(http.ResponseWriter, *http.Request) {
+		panic(http.ErrAbortHandler)
+	}, nil)
+	if a := f.ask("POST", "/patient", "a sword", alice); a.status != http.StatusBadGateway ||
+		!strings.Contains(a.body, "connection to the backend failed") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -17,7 +17,8 @@ const noSuchJob = "There is no such job, or it has been forgotten, or it is not 
 const storeAway = "The job store does not answer. The job is not lost; ask again."
 
 // find reads the job for who asks, or answers that it cannot be had.
-func (h *Hook) find(w http.ResponseWriter, r *http.Request, id string, who caller.Caller) (jobs.Record, bool) {
+func (h *Hook) find(w http.ResponseWriter, r *http.Request, id string,
+	who caller.Caller) (jobs.Record, bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), pollTimeout)
 	defer cancel()
 	record, err := h.Jobs.Job(ctx, nil, id)

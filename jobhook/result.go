@@ -32,13 +32,16 @@ func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record
 		h.refuse(w, http.StatusNotFound, "", noSuchJob)
 	case errors.Is(err, jobs.ErrNoResult) && !record.Status.Final():
 		w.Header().Set("Retry-After", retryAfter)
-		h.refuse(w, http.StatusConflict, "", "The job is not over: it is "+string(record.Status)+".")
+		h.refuse(w, http.StatusConflict, "",
+			"The job is not over: it is "+string(record.Status)+".")
 	case errors.Is(err, jobs.ErrNoResult) && record.Status == jobs.Canceled:
 		h.refuse(w, http.StatusGone, "", "The job was canceled.")
 	case errors.Is(err, jobs.ErrNoResult):
-		h.refuse(w, http.StatusBadGateway, "", "The job ended without an answer from the backend: "+record.LastError+".")
+		h.refuse(w, http.StatusBadGateway, "",
+			"The job ended without an answer from the backend: "+record.LastError+".")
 	case errors.Is(err, jobs.ErrSealed):
-		h.Log.Error("a job's result cannot be opened: is a key missing in JOBS_ENCRYPTION_KEY?", "job_type", record.Type, "error", err)
+		h.Log.Error("a job's result cannot be opened: is a key missing in JOBS_ENCRYPTION_KEY?",
+			"job_type", record.Type, "error", err)
 		h.refuse(w, http.StatusInternalServerError, "", "The result is kept, and cannot be opened.")
 	default:
 		h.unavailable(w, reason.JobStoreAway, storeAway)
@@ -46,13 +49,15 @@ func (h *Hook) result(w http.ResponseWriter, r *http.Request, record jobs.Record
 }
 
 // replay sends the backend's response and adds nothing to it.
-func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Response, why reason.Reason) {
+func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Response,
+	why reason.Reason) {
 	header := w.Header()
 	for name, values := range response.Fields {
 		switch {
 		case name == "Vary": // beside our own
 			header[name] = append(header[name], values...)
-		case strings.HasPrefix(name, "Access-Control-") && len(header[name]) > 0: // the route's own cors
+		// the route's own cors
+		case strings.HasPrefix(name, "Access-Control-") && len(header[name]) > 0:
 		default:
 			header[name] = values
 		}
@@ -62,7 +67,8 @@ func (h *Hook) replay(w http.ResponseWriter, r *http.Request, response *jobs.Res
 			header[name] = nil // net/http invents none
 		}
 	}
-	hasContent := response.Status != http.StatusNoContent && response.Status != http.StatusNotModified
+	hasContent := response.Status != http.StatusNoContent &&
+		response.Status != http.StatusNotModified
 	delete(header, "Content-Length")
 	if hasContent {
 		header["Content-Length"] = []string{strconv.Itoa(len(response.Body))}

@@ -56,8 +56,11 @@ func TestAJobWithoutCredentialsIsWhoeversHoldsItsID(t *testing.T) {
 func TestWhatIsNoJobIsNotFound(t *testing.T) {
 	f := newFront(t, shared, nil, nil)
 	path := f.accept(alice)
-	for _, p := range []string{"/_jobs", "/_jobs/", "/_jobs/nonsense", path + "/other", path + "/result/", path + "x"} {
-		if a := f.ask("GET", p, "", alice); a.status != http.StatusNotFound || a.fields.Get("Content-Type") != "application/problem+json" {
+	for _, p := range []string{
+		"/_jobs", "/_jobs/", "/_jobs/nonsense", path + "/other", path + "/result/", path + "x",
+	} {
+		if a := f.ask("GET", p, "", alice); a.status != http.StatusNotFound ||
+			a.fields.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %d %s", p, a.status, a.body)
 		}
 	}
@@ -67,7 +70,8 @@ func TestAJobIsLookedAtAndNothingElse(t *testing.T) {
 	f := newFront(t, shared, nil, nil)
 	path := f.accept(alice)
 	for _, method := range []string{"POST", "PUT", "PATCH", "OPTIONS"} {
-		if a := f.ask(method, path, "", alice); a.status != http.StatusMethodNotAllowed || a.fields.Get("Allow") != "GET, HEAD, DELETE" {
+		if a := f.ask(method, path, "", alice); a.status != http.StatusMethodNotAllowed ||
+			a.fields.Get("Allow") != "GET, HEAD, DELETE" {
 			t.Errorf("%s: %d %v", method, a.status, a.fields)
 		}
 	}
@@ -80,7 +84,8 @@ func TestAJobIsLookedAtAndNothingElse(t *testing.T) {
 func TestTheHooksPathsAreItsOwn(t *testing.T) {
 	h := New(Options{Path: "/api/jobs/"})
 	for path, want := range map[string]bool{
-		"/api/jobs": true, "/api/jobs/": true, "/api/jobs/x": true, "/api/jobsx": false, "/api": false, "/_jobs": false, "/API/jobs": false,
+		"/api/jobs": true, "/api/jobs/": true, "/api/jobs/x": true, "/api/jobsx": false,
+		"/api": false, "/_jobs": false, "/API/jobs": false,
 	} {
 		if h.Serves(path) != want {
 			t.Errorf("%s: %t", path, !want)
@@ -102,14 +107,21 @@ func TestAResultIsTheAPIsOwnAnswer(t *testing.T) {
 			w.Header().Set("Set-Cookie", "a=1")
 			w.WriteHeader(201)
 			fmt.Fprint(w, "made")
-		}, 201, "made", map[string]string{"Content-Type": "application/x-own", "Cache-Control": "no-store", "Set-Cookie": "a=1", "Content-Length": "4"}},
+		}, 201, "made", map[string]string{
+			"Content-Type": "application/x-own", "Cache-Control": "no-store", "Set-Cookie": "a=1",
+			"Content-Length": "4",
+		}},
 		{"and none that it did not send", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header()["Content-Type"], w.Header()["Date"] = nil, nil
 			fmt.Fprint(w, "<html>")
-		}, 200, "<html>", map[string]string{"Content-Type": "-", "Date": "-", "Cache-Control": "no-store"}},
-		{"without content", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) }, 204, "",
+		}, 200, "<html>",
+			map[string]string{"Content-Type": "-", "Date": "-", "Cache-Control": "no-store"}},
+		{"without content", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+			204, "",
 			map[string]string{"Content-Length": "-"}},
-		{"of a failure", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusUnprocessableEntity) }, 422, "no\n", nil},
+		{"of a failure", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no", http.StatusUnprocessableEntity)
+		}, 422, "no\n", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -124,11 +136,13 @@ func TestAResultIsTheAPIsOwnAnswer(t *testing.T) {
 				t.Errorf("%d %q, want %d %q", a.status, a.body, c.status, c.body)
 			}
 			for name, want := range c.fields {
-				if got := a.fields[name]; want == "-" && got != nil || want != "-" && a.fields.Get(name) != want {
+				if got := a.fields[name]; want == "-" && got != nil ||
+					want != "-" && a.fields.Get(name) != want {
 					t.Errorf("%s: %q, want %q", name, got, want)
 				}
 			}
-			if head := f.ask("HEAD", path+"/result", "", alice); head.body != "" || head.status != c.status {
+			if head := f.ask("HEAD", path+"/result", "", alice); head.body != "" ||
+				head.status != c.status {
 				t.Errorf("HEAD: %+v", head)
 			}
 		})
@@ -138,39 +152,48 @@ func TestAResultIsTheAPIsOwnAnswer(t *testing.T) {
 func TestBeforeItsEndAJobHasNoResult(t *testing.T) {
 	f := newFront(t, shared, nil, nil)
 	path := f.accept(alice)
-	if a := f.ask("GET", path+"/result", "", alice); a.status != http.StatusConflict || a.fields.Get("Retry-After") == "" || !strings.Contains(a.body, "queued") {
+	if a := f.ask("GET", path+"/result", "", alice); a.status != http.StatusConflict ||
+		a.fields.Get("Retry-After") == "" || !strings.Contains(a.body, "queued") {
 		t.Errorf("%d %v %s", a.status, a.fields, a.body)
 	}
-	if a := f.ask("GET", path, "", alice); a.fields.Get("Retry-After") == "" || strings.Contains(a.body, "result_url") {
+	if a := f.ask("GET", path, "", alice); a.fields.Get("Retry-After") == "" ||
+		strings.Contains(a.body, "result_url") {
 		t.Errorf("%v %s", a.fields, a.body)
 	}
 }
 
 func TestAJobThatEndedWithoutAnAnswerHasABadGateway(t *testing.T) {
-	f := newFront(t, shared, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil)
+	f := newFront(t, shared, func(http.ResponseWriter, *http.Request) {
+		panic(http.ErrAbortHandler)
+	}, nil)
 	path := f.accept(alice)
 	doc := f.await(path, alice)
 	if doc.Status != jobs.Failed || doc.ResultURL != nil || doc.LastError == nil {
 		t.Fatalf("%+v", doc)
 	}
-	if a := f.ask("GET", path+"/result", "", alice); a.status != http.StatusBadGateway || !strings.Contains(a.body, *doc.LastError) {
+	if a := f.ask("GET", path+"/result", "", alice); a.status != http.StatusBadGateway ||
+		!strings.Contains(a.body, *doc.LastError) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
 
 func TestAResultThatCannotBeOpenedIsNotLost(t *testing.T) {
 	sealer := func(fill byte) *jobs.Sealer {
-		s, err := jobs.ParseSealer(base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{fill}, 32)))
+		s, err := jobs.ParseSealer(
+			base64.StdEncoding.EncodeToString(bytes.Repeat([]byte{fill}, 32)))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	f := newFront(t, shared, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "a sword") }, sealer(1))
+	f := newFront(t, shared, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "a sword")
+	}, sealer(1))
 	path := f.accept(alice)
 	f.await(path, alice)
 	f.Jobs.Sealer = sealer(2)
-	if a := f.ask("GET", path+"/result", "", alice); a.status != http.StatusInternalServerError || strings.Contains(a.body, "sword") {
+	if a := f.ask("GET", path+"/result", "", alice); a.status != http.StatusInternalServerError ||
+		strings.Contains(a.body, "sword") {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
@@ -182,7 +205,8 @@ func TestWithoutAJobStoreNobodyIsToldThatAJobIsLost(t *testing.T) {
 	redis.Kill()
 	for _, p := range []string{path, path + "/result"} {
 		a := f.ask("GET", p, "", alice)
-		if a.status != http.StatusServiceUnavailable || a.fields.Get("Retry-After") == "" || a.fields.Get("Cache-Status") != "sidecar; detail="+string(reason.JobStoreAway) {
+		if a.status != http.StatusServiceUnavailable || a.fields.Get("Retry-After") == "" ||
+			a.fields.Get("Cache-Status") != "sidecar; detail="+string(reason.JobStoreAway) {
 			t.Errorf("%d %v %s", a.status, a.fields, a.body)
 		}
 	}
@@ -192,13 +216,15 @@ func TestUntilTheKeySecretIsKnownTheOwnerIsAskedToWait(t *testing.T) {
 	f := newFront(t, shared, nil, nil)
 	path, open := f.accept(alice), f.accept()
 	f.secret = nil
-	if a := f.ask("GET", path, "", alice); a.status != http.StatusServiceUnavailable || a.fields.Get("Retry-After") == "" {
+	if a := f.ask("GET", path, "", alice); a.status != http.StatusServiceUnavailable ||
+		a.fields.Get("Retry-After") == "" {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 	if a := f.ask("GET", open, "", alice); a.status != http.StatusOK {
 		t.Errorf("a job without an owner: %d %s", a.status, a.body)
 	}
-	if a := f.ask("POST", "/craft", "a sword", alice); a.status != http.StatusTeapot || f.why != reason.KeySecretUnknown {
+	if a := f.ask("POST", "/craft", "a sword", alice); a.status != http.StatusTeapot ||
+		f.why != reason.KeySecretUnknown {
 		t.Errorf("a new job: %d, %s", a.status, f.why)
 	}
 }

@@ -63,7 +63,8 @@ func (h *Hook) document(record jobs.Record) []byte {
 func (h *Hook) url(id string) string { return h.Path + "/" + id }
 
 // writeJSON answers with v, which holds nothing that does not marshal.
-func (h *Hook) writeJSON(w http.ResponseWriter, r *http.Request, status int, why reason.Reason, v any) {
+func (h *Hook) writeJSON(w http.ResponseWriter, r *http.Request, status int,
+	why reason.Reason, v any) {
 	body, _ := json.Marshal(v)
 	body = append(body, '\n')
 	header := w.Header()

@@ -65,10 +65,12 @@ func TestRedisGetsTheSameCommandsForAStrangerAsForNoJob(t *testing.T) {
 			nobodys := f.ask(c.method, "/_jobs/"+none+c.suffix, "", append(c.fields, who)...)
 			forNone := about(none)
 			if theirs.status != http.StatusNotFound || nobodys.status != http.StatusNotFound {
-				t.Errorf("%s %s %s: %d and %d", c.method, c.suffix, who, theirs.status, nobodys.status)
+				t.Errorf("%s %s %s: %d and %d",
+					c.method, c.suffix, who, theirs.status, nobodys.status)
 			}
 			if len(forNone) != 1 || !slices.Equal(forTheirs, forNone) {
-				t.Errorf("%s %s %s: %q, and for no job %q", c.method, c.suffix, who, forTheirs, forNone)
+				t.Errorf("%s %s %s: %q, and for no job %q",
+					c.method, c.suffix, who, forTheirs, forNone)
 			}
 		}
 		if f.ask("GET", "/_jobs/"+id, "", alice); len(about(id)) == 0 {

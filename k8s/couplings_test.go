@@ -48,7 +48,8 @@ func faultsOf(text string, secrets map[string][]string) []string {
 	if r.sidecar, r.native = sidecarOf(r.pod.Spec); r.sidecar == nil {
 		return append(r.faults, "the pod has no sidecar")
 	}
-	i := slices.IndexFunc(r.pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == "api" })
+	i := slices.IndexFunc(r.pod.Spec.Containers,
+		func(c corev1.Container) bool { return c.Name == "api" })
 	if i < 0 {
 		return append(r.faults, "the pod has no API")
 	}
@@ -91,10 +92,12 @@ func (r *review) references() {
 		for _, v := range template.Spec.Volumes {
 			volumes[v.Name] = true
 			if v.ConfigMap != nil && r.app["ConfigMap/"+v.ConfigMap.Name] == nil {
-				r.fault("%s: volume %s names the ConfigMap %s, which does not exist", name, v.Name, v.ConfigMap.Name)
+				r.fault("%s: volume %s names the ConfigMap %s, which does not exist",
+					name, v.Name, v.ConfigMap.Name)
 			}
 			if v.Secret != nil && r.secrets[v.Secret.SecretName] == nil {
-				r.fault("%s: volume %s names the Secret %s, which nobody makes", name, v.Name, v.Secret.SecretName)
+				r.fault("%s: volume %s names the Secret %s, which nobody makes",
+					name, v.Name, v.Secret.SecretName)
 			}
 		}
 		for _, c := range claims {
@@ -106,7 +109,8 @@ func (r *review) references() {
 					r.fault("%s: container %s mounts %s, which is no volume", name, c.Name, m.Name)
 				}
 				if m.SubPath != "" {
-					r.fault("%s: container %s mounts a subPath, which does not follow a change", name, c.Name)
+					r.fault("%s: container %s mounts a subPath, which does not follow a change",
+						name, c.Name)
 				}
 			}
 			for _, e := range c.Env {
@@ -114,7 +118,8 @@ func (r *review) references() {
 					continue
 				}
 				if ref := e.ValueFrom.SecretKeyRef; !slices.Contains(r.secrets[ref.Name], ref.Key) {
-					r.fault("%s: %s names the key %s of the Secret %s, which nobody makes", name, e.Name, ref.Key, ref.Name)
+					r.fault("%s: %s names the key %s of the Secret %s, which nobody makes",
+						name, e.Name, ref.Key, ref.Name)
 				}
 			}
 		}
@@ -141,7 +146,8 @@ func (r *review) environment() bool {
 	for _, from := range r.sidecar.EnvFrom {
 		source, ok := r.app["ConfigMap/"+from.ConfigMapRef.Name].(*corev1.ConfigMap)
 		if !ok {
-			r.fault("the sidecar's envFrom names the ConfigMap %s, which does not exist", from.ConfigMapRef.Name)
+			r.fault("the sidecar's envFrom names the ConfigMap %s, which does not exist",
+				from.ConfigMapRef.Name)
 			continue
 		}
 		for name, value := range source.Data {
@@ -178,7 +184,8 @@ func (r *review) environment() bool {
 
 // file checks that a file that a variable names is mounted.
 func (r *review) file(name, file string) {
-	i := slices.IndexFunc(r.sidecar.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == path.Dir(file) })
+	i := slices.IndexFunc(r.sidecar.VolumeMounts,
+		func(m corev1.VolumeMount) bool { return m.MountPath == path.Dir(file) })
 	if i < 0 {
 		r.fault("%s: nothing is mounted at %s", name, path.Dir(file))
 		return
@@ -190,14 +197,18 @@ func (r *review) file(name, file string) {
 		switch {
 		case v.Secret != nil:
 			if !slices.Contains(r.secrets[v.Secret.SecretName], path.Base(file)) {
-				r.fault("%s: the Secret %s has no key %s", name, v.Secret.SecretName, path.Base(file))
+				r.fault("%s: the Secret %s has no key %s",
+					name, v.Secret.SecretName, path.Base(file))
 			}
 			if v.Secret.DefaultMode == nil || *v.Secret.DefaultMode&0o004 == 0 {
-				r.fault("%s: the sidecar's user cannot read the Secret %s", name, v.Secret.SecretName)
+				r.fault("%s: the sidecar's user cannot read the Secret %s",
+					name, v.Secret.SecretName)
 			}
 		case v.ConfigMap != nil:
-			if c, ok := r.app["ConfigMap/"+v.ConfigMap.Name].(*corev1.ConfigMap); ok && c.Data[path.Base(file)] == "" {
-				r.fault("%s: the ConfigMap %s has no key %s", name, v.ConfigMap.Name, path.Base(file))
+			if c, ok := r.app["ConfigMap/"+
+				v.ConfigMap.Name].(*corev1.ConfigMap); ok && c.Data[path.Base(file)] == "" {
+				r.fault("%s: the ConfigMap %s has no key %s",
+					name, v.ConfigMap.Name, path.Base(file))
 			}
 		}
 	}
@@ -207,7 +218,8 @@ func (r *review) file(name, file string) {
 func (r *review) ports() {
 	data, ops := portOf(r.config.Listen), portOf(r.config.Ops)
 	for _, want := range []int32{data, ops} {
-		if !slices.ContainsFunc(r.sidecar.Ports, func(p corev1.ContainerPort) bool { return p.ContainerPort == want }) {
+		if !slices.ContainsFunc(r.sidecar.Ports,
+			func(p corev1.ContainerPort) bool { return p.ContainerPort == want }) {
 			r.fault("the sidecar's port %d is not declared", want)
 		}
 	}
@@ -264,7 +276,8 @@ func (r *review) probes() {
 // ending checks who ends when: the endpoints first, then the sidecar's clients, then the API.
 func (r *review) ending() {
 	if l := r.sidecar.Lifecycle; l != nil && (l.PreStop == nil || l.PreStop.Exec == nil ||
-		!slices.Equal(l.PreStop.Exec.Command, []string{"/sidecar", "leave"}) || r.env["ADMIN_TOKEN_FILE"] == "") {
+		!slices.Equal(l.PreStop.Exec.Command, []string{"/sidecar", "leave"}) ||
+		r.env["ADMIN_TOKEN_FILE"] == "") {
 		r.fault("the sidecar has another lifecycle hook than leave, with which it serves on")
 	}
 	sleep := sleepOf(r.api)
@@ -322,12 +335,18 @@ func (r *review) security() {
 		ok   bool
 		what string
 	}{
-		{s != nil && is(s.RunAsNonRoot, true) && s.RunAsUser != nil && *s.RunAsUser == 65532, "runs as the image's user"},
+		{s != nil && is(s.RunAsNonRoot, true) && s.RunAsUser != nil && *s.RunAsUser == 65532,
+			"runs as the image's user"},
 		{s != nil && is(s.ReadOnlyRootFilesystem, true), "has a read-only root"},
 		{s != nil && is(s.AllowPrivilegeEscalation, false), "gets no privileges"},
-		{s != nil && s.Capabilities != nil && slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}), "drops its capabilities"},
-		{s != nil && s.SeccompProfile != nil && s.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault, "has a seccomp profile"},
-		{!r.sidecar.Resources.Requests.Memory().IsZero() && r.sidecar.Resources.Limits.Cpu().IsZero(), "requests memory and has no CPU limit"},
+		{s != nil && s.Capabilities != nil &&
+			slices.Equal(s.Capabilities.Drop, []corev1.Capability{"ALL"}),
+			"drops its capabilities"},
+		{s != nil && s.SeccompProfile != nil &&
+			s.SeccompProfile.Type == corev1.SeccompProfileTypeRuntimeDefault,
+			"has a seccomp profile"},
+		{!r.sidecar.Resources.Requests.Memory().IsZero() &&
+			r.sidecar.Resources.Limits.Cpu().IsZero(), "requests memory and has no CPU limit"},
 	} {
 		if !c.ok {
 			r.fault("it is not so that the sidecar %s", c.what)
@@ -344,7 +363,8 @@ func (r *review) selectors() {
 			r.fault("%s does not select the pods with the sidecar", name)
 		}
 	}
-	if s, ok := r.app["Service/game"].(*corev1.Service); ok && !labels.SelectorFromSet(s.Spec.Selector).Matches(pod) {
+	if s, ok := r.app["Service/game"].(*corev1.Service); ok &&
+		!labels.SelectorFromSet(s.Spec.Selector).Matches(pod) {
 		r.fault("Service/game does not select the pods with the sidecar")
 	}
 	if p, ok := r.app["PodDisruptionBudget/sidecar"].(*policyv1.PodDisruptionBudget); !ok {
@@ -357,9 +377,10 @@ func (r *review) selectors() {
 	} else {
 		matches("PodMonitor/sidecar", &m.Spec.Selector)
 		e := m.Spec.PodMetricsEndpoints[0]
-		if e.Port == nil || e.Path != "/metrics" || !slices.ContainsFunc(r.sidecar.Ports, func(p corev1.ContainerPort) bool {
-			return p.Name == *e.Port && p.ContainerPort == portOf(r.config.Ops)
-		}) {
+		if e.Port == nil || e.Path != "/metrics" ||
+			!slices.ContainsFunc(r.sidecar.Ports, func(p corev1.ContainerPort) bool {
+				return p.Name == *e.Port && p.ContainerPort == portOf(r.config.Ops)
+			}) {
 			r.fault("PodMonitor/sidecar does not scrape /metrics of the ops address")
 		}
 	}
@@ -405,16 +426,20 @@ func (r *review) redis() {
 		}
 		for name, object := range r.app {
 			template, _ := templateOf(object)
-			if template == nil || !labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(template.Labels)) {
+			if template == nil ||
+				!labels.SelectorFromSet(service.Spec.Selector).
+					Matches(labels.Set(template.Labels)) {
 				continue
 			}
 			conf := r.redisConf(template.Spec, s.role)
 			if conf["maxmemory-policy"] != s.eviction || conf["appendonly"] != s.appendonly {
-				r.fault("%s has maxmemory-policy %s, appendonly %s", name, conf["maxmemory-policy"], conf["appendonly"])
+				r.fault("%s has maxmemory-policy %s, appendonly %s",
+					name, conf["maxmemory-policy"], conf["appendonly"])
 			}
 			var size config.Size
 			limit := template.Spec.Containers[0].Resources.Limits.Memory().Value()
-			if err := size.UnmarshalText([]byte(strings.ToUpper(conf["maxmemory"]))); err != nil || int64(size) > limit*3/4 {
+			if err := size.UnmarshalText([]byte(strings.ToUpper(conf["maxmemory"]))); err != nil ||
+				int64(size) > limit*3/4 {
 				r.fault("%s: maxmemory %s does not fit the container", name, conf["maxmemory"])
 			}
 		}
@@ -429,7 +454,8 @@ func (r *review) redisConf(spec corev1.PodSpec, role string) map[string]string {
 			continue
 		}
 		m, ok := r.app["ConfigMap/"+v.ConfigMap.Name].(*corev1.ConfigMap)
-		if !ok || !strings.Contains(strings.Join(spec.Containers[0].Command, " "), "/"+role+".conf") {
+		if !ok || !strings.Contains(strings.Join(spec.Containers[0].Command, " "),
+			"/"+role+".conf") {
 			continue
 		}
 		for line := range strings.Lines(m.Data[role+".conf"]) {

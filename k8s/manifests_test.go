@@ -37,7 +37,8 @@ type application map[string]any
 // build makes the manifests of an overlay, as kubectl kustomize does.
 func build(t *testing.T, overlay string) string {
 	t.Helper()
-	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "overlays/"+overlay)
+	made, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(),
+		"overlays/"+overlay)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +66,8 @@ func decode(text string) (application, []string) {
 		name := meta.Kind + "/" + meta.Metadata.Name
 		kind, ok := kinds[meta.APIVersion+"/"+meta.Kind]
 		if !ok {
-			faults = append(faults, fmt.Sprintf("%s: %s is no kind that this test knows", name, meta.APIVersion))
+			faults = append(faults,
+				fmt.Sprintf("%s: %s is no kind that this test knows", name, meta.APIVersion))
 			continue
 		}
 		object := kind()
@@ -91,7 +93,8 @@ func userMade(t *testing.T) map[string][]string {
 	}
 	secrets := map[string][]string{}
 	key := regexp.MustCompile(`--from-(?:literal|file)=([^=\s]+)=`)
-	for _, m := range regexp.MustCompile(`kubectl create secret generic (\S+)((?:.*\\\n)*.*)`).FindAllStringSubmatch(string(page), -1) {
+	for _, m := range regexp.MustCompile(`kubectl create secret generic (\S+)((?:.*\\\n)*.*)`).
+		FindAllStringSubmatch(string(page), -1) {
 		for _, k := range key.FindAllStringSubmatch(m[2], -1) {
 			secrets[m[1]] = append(secrets[m[1]], k[1])
 		}
@@ -168,7 +171,8 @@ func TestTheOldContainerIsTheNewOne(t *testing.T) {
 	a, _ := yaml.Marshal(containers[0])
 	b, _ := yaml.Marshal(containers[1])
 	hash := regexp.MustCompile(`sidecar-[a-z0-9]{10}\b`)
-	if got, want := hash.ReplaceAllString(string(b), "sidecar"), hash.ReplaceAllString(string(a), "sidecar"); got != want {
+	if got, want := hash.ReplaceAllString(string(b), "sidecar"),
+		hash.ReplaceAllString(string(a), "sidecar"); got != want {
 		t.Errorf("before 1.29:\n%s\nsince:\n%s", got, want)
 	}
 }
@@ -191,7 +195,8 @@ func TestAWrongValueIsNoticed(t *testing.T) {
 				t.Fatalf("%q stands there %d times", m.from, n)
 			}
 			faults := faultsOf(strings.Replace(text, m.from, m.to, 1), secrets)
-			if !slices.ContainsFunc(faults, func(f string) bool { return strings.Contains(f, m.finds) }) {
+			if !slices.ContainsFunc(faults,
+				func(f string) bool { return strings.Contains(f, m.finds) }) {
 				t.Errorf("%q in the place of %q: %q", m.to, m.from, faults)
 			}
 		})

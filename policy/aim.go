@@ -40,17 +40,22 @@ const (
 
 // overrideNames are the bare names of fields and parameters by which clients that can send only GET
 // and POST name another method.
-var overrideNames = []string{"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "httpmethodoverride"}
+var overrideNames = []string{
+	"xhttpmethodoverride", "xhttpmethod", "xmethodoverride", "httpmethodoverride",
+}
 
 // targetNames are the bare names of fields that name another target to some frameworks: IIS with
 // URL Rewrite or ISAPI_Rewrite, and the readers of their fields (Zend, Yii, WordPress, older
 // Symfony); proxies that ask for authorization (nginx, Traefik, Caddy); gateways.
 var targetNames = []string{
-	"xoriginalurl", "xoriginaluri", "xoriginalpath", "xoriginalrequesturi", "xrewriteurl", "xrewriteuri", "xrewritepath",
+	"xoriginalurl", "xoriginaluri", "xoriginalpath", "xoriginalrequesturi", "xrewriteurl",
+	"xrewriteuri", "xrewritepath",
 	"xoverrideurl", "xoverrideuri", "xhttppathoverride", "xpathoverride", "xhttpdestinationurl",
 	"xforwardeduri", "xforwardedurl", "xforwardedpathinfo", "xforwardedrequesturi", "xpathinfo",
-	"xrequesturi", "xrequesturl", "xrealurl", "xrealuri", "xproxyurl", "xproxypath", "xenvoyoriginalurl",
-	"xrequestpath", "xrealpath", "xoriginalpathinfo", "xforwardedoriginaluri", "xforwardedoriginalurl",
+	"xrequesturi", "xrequesturl", "xrealurl", "xrealuri", "xproxyurl", "xproxypath",
+	"xenvoyoriginalurl",
+	"xrequestpath", "xrealpath", "xoriginalpathinfo", "xforwardedoriginaluri",
+	"xforwardedoriginalurl",
 }
 
 // pathNames are those of fields that gateways set on all requests (Kong, Envoy): the path before
@@ -118,7 +123,8 @@ func mayAim(name string) bool {
 			return false
 		}
 		rest, forwarded := strings.CutPrefix(name, "X-Forwarded-")
-		return !forwarded || rest == "" || rest[0] != 'F' && rest[0] != 'H' && rest != "Proto" && rest != "Port"
+		return !forwarded || rest == "" ||
+			rest[0] != 'F' && rest[0] != 'H' && rest != "Proto" && rest != "Port"
 	}
 	return name[0] < 'A' || name[0] > 'z' || name[0] == '_'
 }

@@ -59,7 +59,9 @@ func spellings(dir, rest string) []string {
 	}
 }
 
-func hexOf(c byte) string { return string("0123456789abcdef"[c>>4]) + string("0123456789abcdef"[c&15]) }
+func hexOf(c byte) string {
+	return string("0123456789abcdef"[c>>4]) + string("0123456789abcdef"[c&15])
+}
 
 func TestADenyHoldsInEverySpelling(t *testing.T) {
 	table := table(t, "", `{name: internal, match: "POST /internal/{rest...}", deny: true}`)
@@ -69,7 +71,8 @@ func TestADenyHoldsInEverySpelling(t *testing.T) {
 				t.Errorf("%s %q: kind %d", method, path, p.Kind)
 			}
 		}
-		if p := table.Plan(request("DELETE", "/elsewhere", "X-Original-URL: "+path, "X-HTTP-Method-Override: POST"), now); p.Kind != Deny {
+		if p := table.Plan(request("DELETE", "/elsewhere", "X-Original-URL: "+path,
+			"X-HTTP-Method-Override: POST"), now); p.Kind != Deny {
 			t.Errorf("X-Original-URL: %q: kind %d", path, p.Kind)
 		}
 	}
@@ -77,10 +80,12 @@ func TestADenyHoldsInEverySpelling(t *testing.T) {
 
 // A server that does not tell /internal from /internal/ would show the denied pages under it.
 func TestADenyForEverythingBelowIsOneForTheDirectory(t *testing.T) {
-	table := table(t, "", `{match: "/internal/{rest...}", deny: true}`, `{match: "/admin/", deny: true}`,
+	table := table(t, "", `{match: "/internal/{rest...}", deny: true}`,
+		`{match: "/admin/", deny: true}`,
 		`{match: "POST /admin", invalidate: ["a"]}`, `{match: "/d/{name}", deny: true}`)
 	for target, denied := range map[string]bool{
-		"/internal": true, "/INTERNAL": true, "/internal/": true, "/intern": false, "/": false, "/d": false, "/admin": false,
+		"/internal": true, "/INTERNAL": true, "/internal/": true, "/intern": false, "/": false,
+		"/d": false, "/admin": false,
 	} {
 		if got := table.Plan(request("POST", target), now).Kind == Deny; got != denied {
 			t.Errorf("POST %s: denied %t", target, got)
@@ -92,21 +97,27 @@ func TestADenyForEverythingBelowIsOneForTheDirectory(t *testing.T) {
 }
 
 func TestAGETThatIsAWriteInAnotherSpellingInvalidates(t *testing.T) {
-	table := table(t, "", `{match: "GET /c/{id}/bump", invalidate: ["c:{id}"]}`, `{match: "GET /files/{rest...}", cache: {scope: shared}}`)
-	for _, path := range []string{"/c/5/bump", "/c/5/bump/", "/C/5/Bump", "/c//5/bump", "//x/c/5/bump", "/files/..%2fc/5/bump"} {
+	table := table(t, "", `{match: "GET /c/{id}/bump", invalidate: ["c:{id}"]}`,
+		`{match: "GET /files/{rest...}", cache: {scope: shared}}`)
+	for _, path := range []string{
+		"/c/5/bump", "/c/5/bump/", "/C/5/Bump", "/c//5/bump", "//x/c/5/bump",
+		"/files/..%2fc/5/bump",
+	} {
 		if p := table.Plan(request("GET", path), now); p.Kind != Write {
 			t.Errorf("GET %s: kind %d", path, p.Kind)
 		} else if got := texts(done(p)); !slices.Contains(got, "c:5") {
 			t.Errorf("GET %s: %q", path, got)
 		}
 	}
-	if p := table.Plan(request("GET", "/other"), now); p.Kind != Pass || p.Bypass != reason.NoRoute {
+	if p := table.Plan(request("GET", "/other"), now); p.Kind != Pass ||
+		p.Bypass != reason.NoRoute {
 		t.Errorf("GET /other: kind %d, %s", p.Kind, p.Bypass)
 	}
 }
 
 func TestAWriteInEverySpellingInvalidates(t *testing.T) {
-	table := table(t, "", `{name: c, match: "GET /things/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+	table := table(t, "",
+		`{name: c, match: "GET /things/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
 		`{name: write, match: "PUT /things/{id}", invalidate: ["c:{id}"]}`)
 	read := table.Plan(request("GET", "/things/7"), now)
 	own := read.Read.Carried[len(read.Read.Carried)-1]
@@ -125,7 +136,8 @@ func TestAWriteInEverySpellingInvalidates(t *testing.T) {
 
 // Some server may take an entry of a shared catch-all for another's own data.
 func TestAReadInAnotherSpellingIsNotStored(t *testing.T) {
-	table := table(t, "", `{name: all, match: "GET /{rest...}", cache: {scope: shared, authorized: public, tags: ["all"]}}`,
+	table := table(t, "",
+		`{name: all, match: "GET /{rest...}", cache: {scope: shared, authorized: public, tags: ["all"]}}`,
 		`{name: me, match: "GET /users/me", cache: {scope: private}}`)
 	for _, path := range append(spellings("users", "me"), `/assets/..\users\me`, "//x/users/me") {
 		p := table.Plan(request("GET", path), now)
@@ -141,7 +153,8 @@ func TestAReadInAnotherSpellingIsNotStored(t *testing.T) {
 }
 
 func TestMethodOverrides(t *testing.T) {
-	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+	table := table(t, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
 		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`)
 	for _, c := range []struct {
 		target string
@@ -175,9 +188,12 @@ func TestMethodOverrides(t *testing.T) {
 }
 
 func TestSafeMethodsInvalidateNothing(t *testing.T) {
-	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+	table := table(t, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
 		`{name: write, match: "/c/{id}", invalidate: ["c:{id}"]}`)
-	for _, method := range []string{"PROPFIND", "REPORT", "SEARCH", "QUERY", "OPTIONS", "TRACE", "PRI", "query", "get", "Head"} {
+	for _, method := range []string{
+		"PROPFIND", "REPORT", "SEARCH", "QUERY", "OPTIONS", "TRACE", "PRI", "query", "get", "Head",
+	} {
 		req := request(method, "/c/1")
 		req.HasBody = !isRead(strings.ToUpper(method))
 		if p := table.Plan(req, now); p.Kind != Pass || p.Bypass != reason.Method {
@@ -194,11 +210,14 @@ func TestSafeMethodsInvalidateNothing(t *testing.T) {
 // MOVE and COPY change their Destination (RFC 4918 §9.8, §9.9).
 // Ordinary clients keep their hits.
 func TestOrdinaryReadsAreReads(t *testing.T) {
-	table := table(t, "", `{match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}", "e:{query.expand?}"]}}`,
+	table := table(t, "",
+		`{match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}", "e:{query.expand?}"]}}`,
 		`{match: "PUT /c/{id}", invalidate: ["c:{id}"]}`, `{match: "/internal/", deny: true}`)
 	for _, id := range []string{
-		"5", "john.smith@example.com", "2024-01-01", "2024-01-02-03-04", anID, "507f1f77bcf86cd799439011", "5-name", "a+b", "~x",
-		"a%20b", "%C3%BC", "ü", "C%23", "what%3F", "a,b", "it's", "a(b)", "(a)", "a:b", "@me", "50%25", "a%26b", "Foo", "v1.2.3",
+		"5", "john.smith@example.com", "2024-01-01", "2024-01-02-03-04", anID,
+		"507f1f77bcf86cd799439011", "5-name", "a+b", "~x",
+		"a%20b", "%C3%BC", "ü", "C%23", "what%3F", "a,b", "it's", "a(b)", "(a)", "a:b", "@me",
+		"50%25", "a%26b", "Foo", "v1.2.3",
 		"x.tar.gz", "%F0%9F%98%80", "a=b", "$5", "!x", "index.php",
 	} {
 		if p := table.Plan(request("GET", "/c/"+id), now); p.Kind != Read {
@@ -206,8 +225,10 @@ func TestOrdinaryReadsAreReads(t *testing.T) {
 		}
 	}
 	for _, query := range []string{
-		"page=2&limit=10", "filter[name]=x", "filter%5Bname%5D=x&sort=-a", "q=a+b", "method=card", "q", "", "ids[]=1&ids[]=2",
-		"utm_source=x", "redirect=https%3A%2F%2Fx%2F%3Fa%3Db", "expand=a", "email=a%40b.example", "t=2024-01-01T00:00:00Z",
+		"page=2&limit=10", "filter[name]=x", "filter%5Bname%5D=x&sort=-a", "q=a+b", "method=card",
+		"q", "", "ids[]=1&ids[]=2",
+		"utm_source=x", "redirect=https%3A%2F%2Fx%2F%3Fa%3Db", "expand=a", "email=a%40b.example",
+		"t=2024-01-01T00:00:00Z",
 	} {
 		if p := table.Plan(request("GET", "/c/5?"+query), now); p.Kind != Read {
 			t.Errorf("GET /c/5?%s: kind %d, %s", query, p.Kind, p.Bypass)
@@ -217,7 +238,8 @@ func TestOrdinaryReadsAreReads(t *testing.T) {
 
 func TestAnOverridingMethodHasADestinationToo(t *testing.T) {
 	table := table(t, "", `{match: "PUT /c/{id}", invalidate: ["c:{id}"]}`)
-	p := table.Plan(request("GET", "/c/9", "X-HTTP-Method-Override: MOVE", "Destination: /c/5"), now)
+	p := table.Plan(request("GET", "/c/9", "X-HTTP-Method-Override: MOVE", "Destination: /c/5"),
+		now)
 	wantTags(t, "a GET that is a MOVE", done(p), "/c/9", "/c/5", "c:5")
 }
 
@@ -236,9 +258,11 @@ func TestADestinationIsASecondTarget(t *testing.T) {
 		"/d/3":                         {"c:1", "d:3", "/c/1", "/d/3"},
 		"":                             {"c:1", "/c/1", "/"},
 	} {
-		wantTags(t, "to "+destination, done(table.Plan(request("MOVE", "/c/1", "Destination: "+destination), now)), want...)
+		wantTags(t, "to "+destination,
+			done(table.Plan(request("MOVE", "/c/1", "Destination: "+destination), now)), want...)
 	}
-	if p := table.Plan(request("COPY", "/c/1", "Destination: http://api.example/internal/x"), now); p.Kind != Deny {
+	if p := table.Plan(request("COPY", "/c/1", "Destination: http://api.example/internal/x"),
+		now); p.Kind != Deny {
 		t.Errorf("a denied destination: kind %d", p.Kind)
 	}
 	if p := table.Plan(request("GET", "/c/1", "Destination: /internal/x"), now); p.Kind != Read {
@@ -253,13 +277,17 @@ func TestAFieldThatNamesAnotherTarget(t *testing.T) {
 		`{name: internal, match: "/internal/{rest...}", deny: true}`,
 	)
 	for _, field := range []string{
-		"X-Original-URL", "X-Rewrite-URL", "X_Original_Url", "x-original-uri", "X-Forwarded-Uri", "X-Forwarded-URL", "X-Http-Path-Override",
-		"X-Override-URL", "X-HTTP-DestinationURL", "X-Real-URL", "X-Proxy-URL", "X-Request-URI", "X.Rewrite.Url", "X-Forwarded_Uri",
+		"X-Original-URL", "X-Rewrite-URL", "X_Original_Url", "x-original-uri", "X-Forwarded-Uri",
+		"X-Forwarded-URL", "X-Http-Path-Override",
+		"X-Override-URL", "X-HTTP-DestinationURL", "X-Real-URL", "X-Proxy-URL", "X-Request-URI",
+		"X.Rewrite.Url", "X-Forwarded_Uri",
 	} {
-		if p := table.Plan(request("GET", "/c/1", field+": /c/2"), now); p.Kind != Pass || p.Bypass != reason.OtherTarget {
+		if p := table.Plan(request("GET", "/c/1", field+": /c/2"), now); p.Kind != Pass ||
+			p.Bypass != reason.OtherTarget {
 			t.Errorf("%s: kind %d, bypass %q", field, p.Kind, p.Bypass)
 		}
-		wantTags(t, field, done(table.Plan(request("PUT", "/c/1", field+": /c/2"), now)), "c:1", "c:2", "/c/1", "/c/2")
+		wantTags(t, field, done(table.Plan(request("PUT", "/c/1", field+": /c/2"), now)), "c:1",
+			"c:2", "/c/1", "/c/2")
 		if p := table.Plan(request("GET", "/c/1", field+": /internal/x"), now); p.Kind != Deny {
 			t.Errorf("%s to a denied path: kind %d", field, p.Kind)
 		}
@@ -279,7 +307,8 @@ func TestAPathBeforeAGatewayChangedIt(t *testing.T) {
 		if p.Kind != Read || p.Read.Primary == plain.Read.Primary {
 			t.Errorf("%s: kind %d, or the key of a request without it", field, p.Kind)
 		}
-		wantTags(t, field, done(table.Plan(request("PUT", "/c/1", field+": /c/2"), now)), "c:1", "c:2", "/c/1", "/c/2")
+		wantTags(t, field, done(table.Plan(request("PUT", "/c/1", field+": /c/2"), now)), "c:1",
+			"c:2", "/c/1", "/c/2")
 		if p := table.Plan(request("GET", "/c/1", field+": /internal/x"), now); p.Kind != Deny {
 			t.Errorf("%s to a denied path: kind %d", field, p.Kind)
 		}
@@ -288,7 +317,8 @@ func TestAPathBeforeAGatewayChangedIt(t *testing.T) {
 
 // A field that does not reach the backend names nothing.
 func TestATargetThatIsNotSentOn(t *testing.T) {
-	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`)
+	table := table(t, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`)
 	req := request("GET", "/c/1", "X-Forwarded-Uri: /c/2")
 	req.Sent = httpfield.Header{}
 	if p := table.Plan(req, now); p.Kind != Read {
@@ -297,7 +327,8 @@ func TestATargetThatIsNotSentOn(t *testing.T) {
 }
 
 func TestAGETThatIsAWriteByAnotherTarget(t *testing.T) {
-	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+	table := table(t, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
 		`{name: logout, match: "GET /logout", invalidate: ["c:1"]}`)
 	p := table.Plan(request("GET", "/c/1", "X-Original-URL: /logout"), now)
 	if p.Kind != Write {
@@ -314,15 +345,18 @@ func TestARequestBeyondTheBoundsIsForAnything(t *testing.T) {
 		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}", "all"]}`,
 	}
 	odd := "/x" + strings.Repeat("/%252e%252e;\\", 2000)
-	open, closed := table(t, "", routes...), table(t, "", append(routes, `{name: internal, match: "PUT /internal/x", deny: true}`)...)
+	open, closed := table(t, "", routes...),
+		table(t, "", append(routes, `{name: internal, match: "PUT /internal/x", deny: true}`)...)
 	for _, req := range []httpfield.Request{
 		request("PUT", odd),
 		request("POST", "/c/1", "X-HTTP-Method-Override: A, B, C, D, PUT"),
 		request("PUT", "/x", "Destination: "+odd),
-		request("PUT", "/x", "Destination: /a", "Destination: /b", "Destination: /c", "Destination: /c/1"),
+		request("PUT", "/x", "Destination: /a", "Destination: /b", "Destination: /c",
+			"Destination: /c/1"),
 	} {
 		got := texts(done(open.Plan(req, now)))
-		if !slices.Contains(got, "all") || !slices.Contains(got, "c:*") && !slices.Contains(got, "c:1") {
+		if !slices.Contains(got, "all") ||
+			!slices.Contains(got, "c:*") && !slices.Contains(got, "c:1") {
 			t.Errorf("%s %.60q: %q", req.Method, req.Path, got)
 		}
 		if req.Path != "/c/1" && closed.Plan(req, now).Kind != Deny {
@@ -337,8 +371,10 @@ func TestARequestBeyondTheBoundsIsForAnything(t *testing.T) {
 // FuzzPlan: no request makes a plan that has more matches than the bounds allow, and a request
 // that is denied as it is written is denied with any addition.
 func FuzzPlan(f *testing.F) {
-	table := table(f, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
-		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`, `{match: /internal/, deny: true}`)
+	table := table(f, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
+		`{name: write, match: "PUT /c/{id}", invalidate: ["c:{id}"]}`,
+		`{match: /internal/, deny: true}`)
 	for _, path := range spellings("internal", "x") {
 		f.Add("PUT", path, "X-Original-Url", "/c/1")
 	}
@@ -348,7 +384,8 @@ func FuzzPlan(f *testing.F) {
 		if name == "" {
 			return
 		}
-		req := httpfield.Request{Method: method, Authority: "a", Path: path, Query: query, HasQuery: has,
+		req := httpfield.Request{Method: method, Authority: "a", Path: path,
+			Query: query, HasQuery: has,
 			Fields: httpfield.Header(http.Header{name: {value}})}
 		plan := table.Plan(req, now)
 		if strings.HasPrefix(path, "/internal/") && plan.Kind != Deny {

@@ -8,10 +8,14 @@ import (
 
 // BenchmarkPlan is the plan of a GET with the fields that a browser and an ingress send.
 func BenchmarkPlan(b *testing.B) {
-	t := table(b, "", `{match: "GET /items/{id}", cache: {scope: shared, ttl: 1h, tags: ["item:{id}"]}}`)
-	req := request("GET", "/items/1?page=2", "Accept: application/json", "Accept-Encoding: gzip, br", "Accept-Language: en",
-		"User-Agent: Mozilla/5.0", "Referer: https://api.example/", "Sec-Fetch-Mode: cors", "Sec-Fetch-Site: same-origin",
-		"X-Request-Id: 1", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Host: api.example", "X-Forwarded-Proto: https", "X-Real-Ip: 203.0.113.7")
+	t := table(b, "",
+		`{match: "GET /items/{id}", cache: {scope: shared, ttl: 1h, tags: ["item:{id}"]}}`)
+	req := request("GET", "/items/1?page=2", "Accept: application/json",
+		"Accept-Encoding: gzip, br", "Accept-Language: en",
+		"User-Agent: Mozilla/5.0", "Referer: https://api.example/", "Sec-Fetch-Mode: cors",
+		"Sec-Fetch-Site: same-origin",
+		"X-Request-Id: 1", "X-Forwarded-For: 203.0.113.7", "X-Forwarded-Host: api.example",
+		"X-Forwarded-Proto: https", "X-Real-Ip: 203.0.113.7")
 	b.ReportAllocs()
 	for b.Loop() {
 		if p := t.Plan(req, now); p.Kind != Read {
@@ -26,9 +30,11 @@ func manyRoutes(n int) []byte {
 	b.WriteString("version: 1\nroutes:\n")
 	for i := range n {
 		if i%3 == 0 {
-			fmt.Fprintf(&b, "  - {match: 'GET /items/%d/{id}', cache: {scope: shared, tags: ['item%d:{id}']}}\n", i, i)
+			fmt.Fprintf(&b,
+				"  - {match: 'GET /items/%d/{id}', cache: {scope: shared, tags: ['item%d:{id}']}}\n", i, i)
 		} else {
-			fmt.Fprintf(&b, "  - {match: 'PUT /items/%d/{id}', invalidate: ['item%d:{id}']}\n", i, i-i%3)
+			fmt.Fprintf(&b, "  - {match: 'PUT /items/%d/{id}', invalidate: ['item%d:{id}']}\n",
+				i, i-i%3)
 		}
 	}
 	return []byte(b.String())

@@ -29,18 +29,21 @@ type Body struct {
 // Content-Type has no values: the API may read it in another way.
 func NewBody(content []byte, fields httpfield.Fields) *Body {
 	types, codings := fields.Values("Content-Type"), fields.Values("Content-Encoding")
-	b := &Body{content: content, coding: strings.Join(codings, ","), mediaType: strings.Join(types, ",")}
+	b := &Body{content: content, coding: strings.Join(codings, ","),
+		mediaType: strings.Join(types, ",")}
 	if hasTwin(fields, "content-type") {
 		b.mediaType = "" // unknown
 	}
-	b.looked = len(types) != 1 || !jsonbody.IsJSON(types[0]) || hasTwin(fields, "content-type") || hasTwin(fields, "content-encoding")
+	b.looked = len(types) != 1 || !jsonbody.IsJSON(types[0]) || hasTwin(fields, "content-type") ||
+		hasTwin(fields, "content-encoding")
 	return b
 }
 
 // hasTwin reports whether some server takes another field for the one with this name.
 func hasTwin(fields httpfield.Fields, name string) bool {
 	for other := range fields.All() {
-		if len(other) == len(name) && !httpfield.IsPlainName(other) && httpfield.Hyphenated(other) == name {
+		if len(other) == len(name) && !httpfield.IsPlainName(other) &&
+			httpfield.Hyphenated(other) == name {
 			return true
 		}
 	}

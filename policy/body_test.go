@@ -28,7 +28,8 @@ func zipped(t *testing.T, text string) *Body {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return NewBody(b.Bytes(), httpfield.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}})
+	return NewBody(b.Bytes(),
+		httpfield.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}})
 }
 
 // allocated is how many bytes f allocates.
@@ -65,7 +66,8 @@ func fields() string {
 // counted in bytes allocated, since each look at a body takes a copy of it.
 func TestABodyIsReadOnceForAllPlaceholders(t *testing.T) {
 	use := func(n int) uint64 {
-		table := table(t, "", `{match: PUT /a, invalidate: [`+placeholders(n, "request")+`, `+placeholders(n, "response")+`]}`)
+		table := table(t, "", `{match: PUT /a, invalidate: [`+placeholders(n, "request")+`, `+
+			placeholders(n, "response")+`]}`)
 		plan := table.Plan(request("PUT", "/a"), now)
 		sent, answer := zipped(t, fields()), zipped(t, fields())
 		return allocated(func() {
@@ -85,12 +87,14 @@ func TestABodyIsReadOnceForAllPlaceholders(t *testing.T) {
 
 func TestAnAnswerIsReadOnceForAllPlaceholders(t *testing.T) {
 	use := func(n int) uint64 {
-		table := table(t, "", `{match: GET /a, cache: {scope: shared, max_body: 2MiB, tags: [`+placeholders(n, "response")+`]}}`)
+		table := table(t, "", `{match: GET /a, cache: {scope: shared, max_body: 2MiB, tags: [`+
+			placeholders(n, "response")+`]}}`)
 		plan := table.Plan(request("GET", "/a"), now)
 		body := zipped(t, fields())
 		return allocated(func() {
 			names, why := plan.Read.Names(body)
-			if want := fmt.Sprintf("t%d:%d", n-1, n-1); why != "" || !slices.Contains(texts(names), want) {
+			if want := fmt.Sprintf("t%d:%d", n-1, n-1); why != "" ||
+				!slices.Contains(texts(names), want) {
 				t.Fatalf("%q lack %s (%s)", texts(names), want, why)
 			}
 		})
@@ -103,7 +107,8 @@ func TestAnAnswerIsReadOnceForAllPlaceholders(t *testing.T) {
 
 // Beyond the bound of names an answer's entry carries their guard, and the rest is not looked at.
 func TestTooManyNamesInAnAnswerAreTheirGuard(t *testing.T) {
-	table := table(t, "", `{match: GET /a, cache: {scope: shared, max_body: 2MiB, tags: ["a:{response.body.ids}"]}}`)
+	table := table(t, "",
+		`{match: GET /a, cache: {scope: shared, max_body: 2MiB, tags: ["a:{response.body.ids}"]}}`)
 	list := func(n int, last string) *Body {
 		return jsonBody(`{"ids":[` + strings.Repeat("1,", n-1) + last + `]}`)
 	}
@@ -129,7 +134,8 @@ func TestTooManyNamesInAnAnswerAreTheirGuard(t *testing.T) {
 
 // Beyond the bound of tags a write drops the family, and the rest of the list is not looked at.
 func TestTooManyNamesInAWriteAreTheirFamily(t *testing.T) {
-	table := table(t, "", `{match: PUT /a, invalidate: ["a:{request.body.ids}", "b:{response.body.id}"]}`)
+	table := table(t, "",
+		`{match: PUT /a, invalidate: ["a:{request.body.ids}", "b:{response.body.id}"]}`)
 	long := jsonBody(`{"ids":[` + strings.Repeat("1,", 400_000) + `2]}`)
 	plan := table.Plan(request("PUT", "/a"), now)
 	first := allocated(func() { plan.Write.Announced(long) })
@@ -139,5 +145,6 @@ func TestTooManyNamesInAWriteAreTheirFamily(t *testing.T) {
 	if again := allocated(func() { plan.Write.Unknown(long) }); again > 64<<10 {
 		t.Errorf("%d bytes to look again", again)
 	}
-	wantTags(t, "tags", plan.Write.Tags(long, http.StatusOK, httpfield.Header{}, jsonBody(`{"id":5.0}`)), "a:*", "b:5", "/a")
+	wantTags(t, "tags", plan.Write.Tags(long, http.StatusOK, httpfield.Header{},
+		jsonBody(`{"id":5.0}`)), "a:*", "b:5", "/a")
 }

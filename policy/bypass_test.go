@@ -11,7 +11,8 @@ func TestABypassNamesItsTemplate(t *testing.T) {
 		`{name: c, match: "GET /c", cache: {scope: shared, tags: [all, "c:{query.page}"]}}`,
 		`{name: org, match: "GET /org", cache: {scope: "{claim.org}"}}`,
 	)
-	for target, want := range map[string]string{"/c": "c:{query.page}", "/c?page=": "c:{query.page}",
+	for target, want := range map[string]string{"/c": "c:{query.page}",
+		"/c?page=":  "c:{query.page}",
 		"/c?page=1": "", "/org": "{claim.org}", "/other": ""} {
 		plan := table.Plan(request("GET", target), now)
 		if plan.Unfilled != want || (want != "") != (plan.Bypass == reason.TemplateUnfilled) {

@@ -63,39 +63,54 @@ func defaultCache() cacheBlock {
 // cacheFields reads a cache block; fields that it does not have keep their value in b.
 func (l *loader) cacheFields(n yamldoc.Node, b *cacheBlock, defaults bool) {
 	fields := []yamldoc.Field{
-		field("scope", func(n yamldoc.Node) { b.at.scope = n.At(); b.scope, _ = l.Text(n, "scope") }),
-		field("ttl", func(n yamldoc.Node) { b.ttl, b.hasTTL, b.at.ttl = l.Positive(n, "ttl"), true, n.At() }),
+		field("scope", func(n yamldoc.Node) {
+			b.at.scope = n.At()
+			b.scope, _ = l.Text(n, "scope")
+		}),
+		field("ttl", func(n yamldoc.Node) {
+			b.ttl, b.hasTTL, b.at.ttl = l.Positive(n, "ttl"), true, n.At()
+		}),
 		field("tags", func(n yamldoc.Node) { b.tags, b.at.tags = split(l.Texts(n, "tags")) }),
 		field("max_body", func(n yamldoc.Node) { b.maxBody = l.Size(n, "max_body") }),
 		field("query", func(n yamldoc.Node) { b.query, b.listed = l.query(n) }),
-		field("ignore_query", func(n yamldoc.Node) { b.ignoreQuery = l.Strings(n, "ignore_query") }),
+		field("ignore_query", func(n yamldoc.Node) {
+			b.ignoreQuery = l.Strings(n, "ignore_query")
+		}),
 		field("vary", func(n yamldoc.Node) { b.vary = l.fieldNames(n) }),
 		field("authorized", func(n yamldoc.Node) {
-			b.authorized, b.at.authorized = l.Choice(n, "authorized", "refuse", "verified", "public"), n.At()
+			b.authorized, b.at.authorized = l.Choice(n, "authorized", "refuse",
+				"verified", "public"), n.At()
 		}),
 		field("set_cookie", func(n yamldoc.Node) { b.setCookie = l.setCookie(n) }),
 		field("strip", func(n yamldoc.Node) { b.strip = l.Strings(n, "strip") }),
 		field("memory", func(n yamldoc.Node) { b.memory, b.at.memory = l.memory(n), n.At() }),
-		field("override", func(n yamldoc.Node) { b.override, b.at.override = l.Boolean(n, "override"), n.At() }),
+		field("override", func(n yamldoc.Node) {
+			b.override, b.at.override = l.Boolean(n, "override"), n.At()
+		}),
 		field("status", func(n yamldoc.Node) { b.status = l.statuses(n) }),
 		field("request_directives", func(n yamldoc.Node) {
 			b.ignoreDirectives = l.Choice(n, "request_directives", "obey", "ignore") == "ignore"
 		}),
 		field("response_directives", func(n yamldoc.Node) {
-			b.ignoreReply, b.at.directives = l.Choice(n, "response_directives", "obey", "ignore") == "ignore", n.At()
+			b.ignoreReply, b.at.directives = l.Choice(n, "response_directives", "obey",
+				"ignore") == "ignore", n.At()
 		}),
 		field("stale_while_revalidate", func(n yamldoc.Node) {
 			b.staleWhileRevalidate = l.Duration(n, "stale_while_revalidate")
 		}),
-		field("stale_if_error", func(n yamldoc.Node) { b.staleIfError = l.Duration(n, "stale_if_error") }),
+		field("stale_if_error", func(n yamldoc.Node) {
+			b.staleIfError = l.Duration(n, "stale_if_error")
+		}),
 		field("stale_if_unreachable", func(n yamldoc.Node) {
 			b.staleIfUnreachable, b.hasUnreachable = l.Duration(n, "stale_if_unreachable"), true
 		}),
 		field("verify", func(n yamldoc.Node) { b.verify = l.verify(n) }),
 	}
 	isMapping := l.Mapping(n, "cache", fields...)
-	if isMapping && !defaults && b.scope == "" && (b.at.scope == yamldoc.Place{} || !l.Faulty(b.at.scope)) {
-		l.Fault(n, "scope must be stated: private (an entry for each caller), shared, or a verified value like %q", "{claim.org}")
+	if isMapping && !defaults && b.scope == "" &&
+		(b.at.scope == yamldoc.Place{} || !l.Faulty(b.at.scope)) {
+		l.Fault(n, "scope must be stated: private (an entry for each caller), shared, or a "+
+			"verified value like %q", "{claim.org}")
 	}
 }
 

@@ -22,7 +22,9 @@ func (l *loader) callers(n yamldoc.Node) {
 		field("not_credentials", func(n yamldoc.Node) {
 			c.NotCredentials, l.notCredentialsAt = l.Strings(n, "not_credentials"), placeOf(n)
 		}),
-		field("ignore_cookies", func(n yamldoc.Node) { c.IgnoreCookies = l.Strings(n, "ignore_cookies") }),
+		field("ignore_cookies", func(n yamldoc.Node) {
+			c.IgnoreCookies = l.Strings(n, "ignore_cookies")
+		}),
 		field("jwt", func(n yamldoc.Node) { l.token(n) }),
 		field("id", func(n yamldoc.Node) { id = n }),
 		field("max_age", func(n yamldoc.Node) { c.MaxAge = l.Positive(n, "max_age") }),
@@ -99,7 +101,8 @@ func (l *loader) secret(n yamldoc.Node, name string) []byte {
 		return nil
 	}
 	if len(value) < minSecret {
-		l.Smell(n, "the secret in %s is shorter than %d bytes: it can be guessed from one token (RFC 7518 §3.2)", name, minSecret)
+		l.Smell(n, "the secret in %s is shorter than %d bytes: it can be guessed from one token "+
+			"(RFC 7518 §3.2)", name, minSecret)
 	}
 	return []byte(value)
 }
@@ -124,7 +127,8 @@ func (l *loader) callerID(n yamldoc.Node) {
 	}
 	for _, p := range t.Placeholders() {
 		if p.Source != cachekeys.FromClaim {
-			l.Fault(n, "id is made of claims alone, like %q: nothing else is verified", "{claim.user_id}")
+			l.Fault(n, "id is made of claims alone, like %q: nothing else is verified",
+				"{claim.user_id}")
 			return
 		}
 	}
@@ -137,8 +141,10 @@ var deciding = []string{"role", "roles", "scope", "scp", "permissions", "groups"
 
 func (l *loader) smellOfID(n yamldoc.Node, t *cachekeys.Template) {
 	names := claimsOf(t)
-	if !slices.ContainsFunc(deciding, func(c string) bool { return slices.Contains(names, c) }) && !slices.Contains(names, "jti") {
-		l.Smell(n, "id leaves out claims like %s: two roles of one user would share private entries", strings.Join(deciding[:3], ", "))
+	if !slices.ContainsFunc(deciding, func(c string) bool { return slices.Contains(names, c) }) &&
+		!slices.Contains(names, "jti") {
+		l.Smell(n, "id leaves out claims like %s: two roles of one user would share private "+
+			"entries", strings.Join(deciding[:3], ", "))
 	}
 }
 
@@ -170,8 +176,9 @@ func (l *loader) smellOfIdentity() {
 		routes = fmt.Sprintf("the %d private routes count", len(private))
 	}
 	if exempt := identifying(l.caller.NotCredentials); len(exempt) > 0 {
-		l.Smell(l.notCredentialsAt, "%s: %s nothing that says who is asking there, and one answer serves all values. "+
-			"See that the API ignores them", strings.Join(exempt, ", "), routes)
+		l.Smell(l.notCredentialsAt,
+			"%s: %s nothing that says who is asking there, and one answer serves all values. "+
+				"See that the API ignores them", strings.Join(exempt, ", "), routes)
 	}
 	if l.credentialsAt != nil {
 		return
@@ -179,8 +186,10 @@ func (l *loader) smellOfIdentity() {
 	others := slices.DeleteFunc(httpfield.IdentityNames(), func(name string) bool {
 		return name == "Authorization" || httpfield.Names(l.caller.NotCredentials).HasFold(name)
 	})
-	l.Smell(private[0].at, "%s Authorization, X-API-Key and cookies alone: a request with another field that says who "+
-		"is asking bypasses the cache. Name in caller.credentials all that the API reads; the others are %s",
+	l.Smell(private[0].at,
+		"%s Authorization, X-API-Key and cookies alone: a request with another field that says who "+
+			"is asking bypasses the cache. Name in caller.credentials all that the API reads; "+
+			"the others are %s",
 		routes, strings.Join(others, ", "))
 }
 
@@ -191,7 +200,8 @@ func identifying(names []string) (out []string) {
 		known := func(field string) bool {
 			return open && httpfield.Names{name}.HasFold(strings.TrimSuffix(field, "*"))
 		}
-		if httpfield.Identifies(httpfield.Hyphenated(prefix)) || slices.ContainsFunc(httpfield.IdentityNames(), known) {
+		if httpfield.Identifies(httpfield.Hyphenated(prefix)) ||
+			slices.ContainsFunc(httpfield.IdentityNames(), known) {
 			out = append(out, name)
 		}
 	}

@@ -17,7 +17,8 @@ func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 		Rules: httpcache.Rules{
 			TTL: b.ttl, HasTTL: b.hasTTL, Override: b.override, Status: b.status,
 			IgnoreDirectives: b.ignoreDirectives, IgnoreResponse: b.ignoreReply,
-			StaleWhileRevalidate: b.staleWhileRevalidate, StaleIfError: b.staleIfError, StaleIfUnreachable: b.staleIfUnreachable,
+			StaleWhileRevalidate: b.staleWhileRevalidate, StaleIfError: b.staleIfError,
+			StaleIfUnreachable: b.staleIfUnreachable,
 		},
 		MaxBody:   b.maxBody,
 		Memory:    b.memory,
@@ -41,19 +42,27 @@ func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 		}
 	}
 	if c.Scope == Private && !l.jwt && b.hasTTL && b.ttl > l.caller.MaxAge {
-		l.Smell(b.at.ttl, "no entry lives longer than max_age (%v) without jwt: credentials are then never verified", l.caller.MaxAge)
+		l.Smell(b.at.ttl,
+			"no entry lives longer than max_age (%v) without jwt: credentials are then never "+
+				"verified", l.caller.MaxAge)
 	}
 	switch {
 	case b.override && !b.hasTTL && len(b.status) == 0:
-		l.Fault(b.at.override, "override needs a ttl, or lifetimes by status: it lets them win over the answer's own")
+		l.Fault(b.at.override,
+			"override needs a ttl, or lifetimes by status: it lets them win over the answer's own")
 	case b.override && c.Scope != Private:
-		l.Smell(b.at.override, "override lets ttl win over what the API says of an answer that many share: see that it never shortens a lifetime for a reason")
+		l.Smell(b.at.override,
+			"override lets ttl win over what the API says of an answer that many share: see that "+
+				"it never shortens a lifetime for a reason")
 	}
 	switch {
 	case b.ignoreReply && !b.hasTTL:
-		l.Fault(b.at.directives, "response_directives: ignore needs a ttl: nothing else says how long an answer may be kept")
+		l.Fault(b.at.directives,
+			"response_directives: ignore needs a ttl: nothing else says how long an answer may be kept")
 	case b.ignoreReply && c.Scope != Private:
-		l.Smell(b.at.directives, "response_directives: ignore keeps answers that many share even where the API says no-store or private: see that none of them is for one caller")
+		l.Smell(b.at.directives,
+			"response_directives: ignore keeps answers that many share even where the API says "+
+				"no-store or private: see that none of them is for one caller")
 	}
 	r.memoryAt = b.at.memory
 	c.Digest = l.blockDigest(b)
@@ -76,7 +85,9 @@ func (l *loader) scope(b cacheBlock, c *Cache) {
 	case b.scope == "private":
 		c.Scope = Private
 		if b.authorized != "refuse" {
-			l.Fault(b.at.authorized, "authorized is for shared routes: in a private one every answer may be kept for its own caller")
+			l.Fault(b.at.authorized,
+				"authorized is for shared routes: in a private one every answer may be kept for "+
+					"its own caller")
 		}
 	case b.scope == "shared":
 		c.Scope, c.Rules.Shared = Shared, true
@@ -84,14 +95,16 @@ func (l *loader) scope(b cacheBlock, c *Cache) {
 			"verified": httpcache.AuthorizedVerified, "public": httpcache.AuthorizedPublic,
 		}[b.authorized]
 		if b.authorized == "verified" && !l.jwt {
-			l.Fault(b.at.authorized, "authorized: verified needs jwt in the caller block: without it no token is verified")
+			l.Fault(b.at.authorized,
+				"authorized: verified needs jwt in the caller block: without it no token is verified")
 		}
 	case strings.Contains(b.scope, "{"):
 		c.Scope, c.Rules.Shared = Partition, true
 		c.Rules.Authorized = httpcache.AuthorizedVerified
 		c.partition = l.partition(b.at.scope, b.scope)
 	case b.scope != "":
-		l.Fault(b.at.scope, "scope %q is none of private, shared, and a verified value like %q", b.scope, "{claim.org}")
+		l.Fault(b.at.scope, "scope %q is none of private, shared, and a verified value like %q",
+			b.scope, "{claim.org}")
 	}
 }
 

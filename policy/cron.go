@@ -25,15 +25,19 @@ func parseCron(text string, zone *time.Location) (Cron, error) {
 	if rest, ok := strings.CutPrefix(text, "@every "); ok {
 		d, err := time.ParseDuration(strings.TrimSpace(rest))
 		if err != nil || d < time.Second {
-			return Cron{}, errors.New("@every is followed by a time of at least 1s, like @every 24h")
+			return Cron{},
+				errors.New("@every is followed by a time of at least 1s, like @every 24h")
 		}
 		c.every = d
 		return c, nil
 	}
 	if n := len(strings.Fields(text)); n != 5 {
-		return Cron{}, fmt.Errorf("%d fields, want five: minute, hour, day of the month, month, day of the week; or @every 24h", n)
+		return Cron{},
+			fmt.Errorf("%d fields, want five: minute, hour, day of the month, month, day of the "+
+				"week; or @every 24h", n)
 	}
-	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow).Parse(text)
+	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month |
+		cron.Dow).Parse(text)
 	if err != nil {
 		return Cron{}, err
 	}
@@ -93,7 +97,8 @@ func (c Cron) skipped(t, n time.Time) (at time.Time, ok bool) {
 			wall := end.Add(before).UTC() // the wall clock without the change
 			naive := *c.spec
 			naive.Location = time.UTC
-			if run := naive.Next(wall.Add(-time.Second)); !run.IsZero() && run.Before(wall.Add(gap)) {
+			if run := naive.Next(wall.Add(-time.Second)); !run.IsZero() &&
+				run.Before(wall.Add(gap)) {
 				return end, true
 			}
 		}

@@ -74,16 +74,26 @@ func TestADigestChangesWithEveryField(t *testing.T) {
 	}{
 		{cacheBlock{}, []string{
 			"memory", "ignoreDirectives", "verify", // how a stored response is used
-			"at.scope.Line", "at.scope.Column", "at.ttl.Line", "at.ttl.Column", "at.authorized.Line", "at.authorized.Column",
-			"at.override.Line", "at.override.Column", "at.memory.Line", "at.memory.Column", "at.directives.Line", "at.directives.Column", "at.tags", // places in the file
+			"at.scope.Line", "at.scope.Column", "at.ttl.Line", "at.ttl.Column",
+			"at.authorized.Line", "at.authorized.Column",
+			// places in the file
+			"at.override.Line", "at.override.Column", "at.memory.Line", "at.memory.Column",
+			"at.directives.Line", "at.directives.Column", "at.tags",
 		}},
 		{caller.Config{}, []string{"JWT.Secret"}}, // a secret is in no key and no record
 		{route{}, []string{
-			"name",                                                                                                                        // a label
-			"line",                                                                                                                        // in the file
-			"job",                                                                                                                         // how a job runs
-			"cache.Rules", "cache.Scope", "cache.MaxBody", "cache.Strip", "cache.SetCookie", "cache.Memory", "cache.Vary", "cache.Verify", // how an
-			"cache.Digest", "cache.StrippedTargets", "cache.partition", "cache.query", "cache.tagFields", "cache.tagParams", // entry is made
+			// a label
+			"name",
+			// in the file
+			"line",
+			// how a job runs
+			"job",
+			// how an
+			"cache.Rules", "cache.Scope", "cache.MaxBody", "cache.Strip", "cache.SetCookie",
+			"cache.Memory", "cache.Vary", "cache.Verify",
+			// entry is made
+			"cache.Digest", "cache.StrippedTargets", "cache.partition", "cache.query",
+			"cache.tagFields", "cache.tagParams",
 		}},
 	} {
 		typ := reflect.TypeOf(c.value)
@@ -95,7 +105,8 @@ func TestADigestChangesWithEveryField(t *testing.T) {
 			}
 			before := digest(v.Interface())
 			change(t, v, path)
-			exempt := slices.ContainsFunc(c.exempt, func(e string) bool { return path == e || strings.HasPrefix(path, e+".") })
+			exempt := slices.ContainsFunc(c.exempt,
+				func(e string) bool { return path == e || strings.HasPrefix(path, e+".") })
 			if changed := digest(v.Interface()) != before; changed == exempt {
 				t.Errorf("%s.%s: the digest changes: %t", typ, path, changed)
 			}
@@ -127,8 +138,10 @@ func TestADigestIsInjective(t *testing.T) {
 	}
 	seen := map[string]pair{}
 	for _, p := range []pair{
-		{}, {a: "xy"}, {b: "xy"}, {a: "x", b: "y"}, {list: []string{"xy"}}, {list: []string{"x", "y"}}, {list: []string{"", "xy"}},
-		{m: map[string]string{"x": "y"}}, {m: map[string]string{"xy": ""}}, {m: map[string]string{"x": "", "y": ""}},
+		{}, {a: "xy"}, {b: "xy"}, {a: "x", b: "y"}, {list: []string{"xy"}},
+		{list: []string{"x", "y"}}, {list: []string{"", "xy"}},
+		{m: map[string]string{"x": "y"}}, {m: map[string]string{"xy": ""}},
+		{m: map[string]string{"x": "", "y": ""}},
 	} {
 		sum := digest(p)
 		if other, twice := seen[sum]; twice {

@@ -131,8 +131,11 @@ func (t *Table) explainRoute(r Request, plan *Plan) (applies *RouteMatch, near [
 	var far []RouteMatch
 	for _, route := range t.routes {
 		for _, p := range route.patterns {
-			m := RouteMatch{Name: route.name, Line: route.line, Pattern: p.String(), Kind: kinds[route.kind]}
-			if route.name == plan.Route && (applied == "" || applied == p.String()) && applies == nil {
+			m := RouteMatch{
+				Name: route.name, Line: route.line, Pattern: p.String(), Kind: kinds[route.kind],
+			}
+			if route.name == plan.Route &&
+				(applied == "" || applied == p.String()) && applies == nil {
 				applies = &m
 				continue
 			}
@@ -201,7 +204,9 @@ type JobAnswer struct {
 }
 
 func jobAnswer(j *JobPlan) *JobAnswer {
-	return &JobAnswer{string(j.Mode), j.Queue, j.MaxRetry, j.Timeout.String(), j.Retention.String(), j.MaxBody}
+	return &JobAnswer{
+		string(j.Mode), j.Queue, j.MaxRetry, j.Timeout.String(), j.Retention.String(), j.MaxBody,
+	}
 }
 
 // A WriteAnswer has the invalidations of a successful write.
@@ -224,7 +229,8 @@ type Invalidation struct {
 
 // explainWrite explains the invalidations of a successful request. denied is the route that denies
 // it for the method that its body names.
-func (t *Table) explainWrite(r Request, w *WritePlan, hide redactor) (a *WriteAnswer, denied string) {
+func (t *Table) explainWrite(r Request, w *WritePlan,
+	hide redactor) (a *WriteAnswer, denied string) {
 	var sent *Body
 	if int64(len(r.Body)) <= t.maxInspect {
 		sent = NewBody(r.Body, r.Fields)
@@ -297,10 +303,12 @@ type Lifetime struct {
 	// NotStored is why it is not stored.
 	NotStored *Why `json:"not_stored,omitempty"`
 	// NotServed is why a fresh stored response is not served to this very request.
-	NotServed *Why      `json:"not_served,omitempty"`
-	Override  bool      `json:"override,omitempty"` // the policy's lifetime wins over the response's
-	Until     string    `json:"until,omitempty"`    // nothing is used after this
-	Stale     []KeyPart `json:"stale,omitempty"`    // how much longer it may be served stale, and when
+	NotServed *Why `json:"not_served,omitempty"`
+	// the policy's lifetime wins over the response's
+	Override bool   `json:"override,omitempty"`
+	Until    string `json:"until,omitempty"` // nothing is used after this
+	// how much longer it may be served stale, and when
+	Stale []KeyPart `json:"stale,omitempty"`
 }
 
 // A Dropper is a route that drops entries.

@@ -12,7 +12,8 @@ import (
 func (t *Table) explainRead(r Request, plan *Plan, hide redactor) *ReadAnswer {
 	read := plan.Read
 	a := &ReadAnswer{
-		Scope: read.scope(), Key: read.keyParts(hide), Tags: []string{}, MaxBody: read.Cache.MaxBody,
+		Scope: read.scope(), Key: read.keyParts(hide), Tags: []string{},
+		MaxBody:  read.Cache.MaxBody,
 		Lifetime: read.lifetime(r.Now), DroppedBy: t.droppers(r.Path, read),
 	}
 	if read.Cache.Memory > 0 {
@@ -82,7 +83,8 @@ func (t *Table) droppers(path string, read *ReadPlan) []Dropper {
 		}
 		d := Dropper{Route: r.name, Patterns: sources(r)}
 		for _, w := range r.writes {
-			if names := strings.Split(shape(w), ":"); slices.ContainsFunc(carried, func(tag []string) bool {
+			if names := strings.Split(shape(w),
+				":"); slices.ContainsFunc(carried, func(tag []string) bool {
 				return shapesMeet(names, tag)
 			}) {
 				d.Templates = append(d.Templates, w.String())
@@ -116,7 +118,8 @@ func (t *Table) dropped(path string, matches []match) (names []string) {
 			for _, w := range m.Target.writes {
 				drops = drops || w.String() == "caller:{caller}" && r.cache.Scope == Private ||
 					slices.ContainsFunc(r.cache.Tags, func(tag *cachekeys.Template) bool {
-						return shapesMeet(strings.Split(shape(w), ":"), strings.Split(shape(tag), ":"))
+						return shapesMeet(strings.Split(shape(w), ":"),
+							strings.Split(shape(tag), ":"))
 					})
 			}
 		}

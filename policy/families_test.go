@@ -21,7 +21,8 @@ func TestTheFamiliesOfATagAreFoundByItsBeginning(t *testing.T) {
 			}
 			l.add(source + "*")
 		}
-		for _, text := range rapid.SliceOfN(rapid.StringMatching(`[ab:]{1,6}`), 1, 20).Draw(t, "tags") {
+		for _, text := range rapid.SliceOfN(rapid.StringMatching(`[ab:]{1,6}`), 1,
+			20).Draw(t, "tags") {
 			var want []cachekeys.Tag
 			for _, f := range l.list {
 				if family, ok := f.FamilyOf(text); ok {

@@ -44,31 +44,32 @@ func TestFaultsAreToldWithPlaceAndRemedy(t *testing.T) {
 		t.Fatalf("%d files, %v", len(files), err)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "invalid-"), ".yaml"), func(t *testing.T) {
-			content := read(t, file)
-			o := testOptions()
-			o.File = filepath.Base(file)
-			table, found, err := Load(content, o)
-			if err == nil || table != nil {
-				t.Fatalf("loaded as %v without a fault", table)
-			}
-			if as, ok := errors.AsType[*yamldoc.Findings](err); !ok || as != found {
-				t.Errorf("the error is %T and not the findings", err)
-			}
-			var got bytes.Buffer
-			if err := found.Write(&got, yamldoc.Text); err != nil {
-				t.Fatal(err)
-			}
-			want := strings.TrimSuffix(file, ".yaml") + ".want"
-			if *update {
-				if err := os.WriteFile(want, got.Bytes(), 0o644); err != nil {
+		t.Run(strings.TrimSuffix(strings.TrimPrefix(filepath.Base(file), "invalid-"), ".yaml"),
+			func(t *testing.T) {
+				content := read(t, file)
+				o := testOptions()
+				o.File = filepath.Base(file)
+				table, found, err := Load(content, o)
+				if err == nil || table != nil {
+					t.Fatalf("loaded as %v without a fault", table)
+				}
+				if as, ok := errors.AsType[*yamldoc.Findings](err); !ok || as != found {
+					t.Errorf("the error is %T and not the findings", err)
+				}
+				var got bytes.Buffer
+				if err := found.Write(&got, yamldoc.Text); err != nil {
 					t.Fatal(err)
 				}
-			}
-			if expected := string(read(t, want)); got.String() != expected {
-				t.Errorf("got\n%s\nwant\n%s", got.String(), expected)
-			}
-		})
+				want := strings.TrimSuffix(file, ".yaml") + ".want"
+				if *update {
+					if err := os.WriteFile(want, got.Bytes(), 0o644); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if expected := string(read(t, want)); got.String() != expected {
+					t.Errorf("got\n%s\nwant\n%s", got.String(), expected)
+				}
+			})
 	}
 }
 
@@ -115,7 +116,8 @@ func TestFindingsAsJSONAreAnArrayOfObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []object{
-		{"a.yaml", "warning", `nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route, or say nobody_writes: true`, 3, 5},
+		{"a.yaml", "warning",
+			`nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route, or say nobody_writes: true`, 3, 5},
 		{"a.yaml", "error", `"GET /%zz" is no pattern: "%zz" is not well escaped`, 6, 12},
 	}
 	if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {
@@ -125,7 +127,8 @@ func TestFindingsAsJSONAreAnArrayOfObjects(t *testing.T) {
 
 func TestNoFindingsAsJSONAreAnEmptyArray(t *testing.T) {
 	var b bytes.Buffer
-	if err := findings(t, "a.yaml", "version: 1\n").Write(&b, yamldoc.JSON); err != nil || b.String() != "[]\n" {
+	if err := findings(t, "a.yaml", "version: 1\n").Write(&b, yamldoc.JSON); err != nil ||
+		b.String() != "[]\n" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
 }
@@ -144,7 +147,8 @@ func TestFindingsForGitHubAreEscapedWorkflowCommands(t *testing.T) {
 }
 
 func TestTheErrorHoldsFaultsAndNoSmells(t *testing.T) {
-	if got, want := findings(t, "a.yaml", mixed).Error(), `a.yaml:6:12: "GET /%zz" is no pattern: "%zz" is not well escaped`; got != want {
+	if got, want := findings(t, "a.yaml", mixed).Error(),
+		`a.yaml:6:12: "GET /%zz" is no pattern: "%zz" is not well escaped`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
@@ -200,7 +204,8 @@ func TestWithoutAnEnvironmentTheFileAloneIsChecked(t *testing.T) {
 func TestTheValueOfASecretIsNeverTold(t *testing.T) {
 	o := testOptions()
 	o.Env = env(map[string]string{"S": "hunter2"})
-	_, found, _ := Load([]byte("version: 1\ncaller: {jwt: {secret_env: S, algorithms: [RS256]}}\n"), o)
+	_, found, _ := Load(
+		[]byte("version: 1\ncaller: {jwt: {secret_env: S, algorithms: [RS256]}}\n"), o)
 	var b bytes.Buffer
 	if err := found.Write(&b, yamldoc.Text); err != nil {
 		t.Fatal(err)
@@ -213,7 +218,9 @@ func TestTheValueOfASecretIsNeverTold(t *testing.T) {
 func TestWithoutQueuesAnyNameOfAQueueWillDo(t *testing.T) {
 	o := testOptions()
 	o.Queues = nil
-	if _, _, err := Load([]byte("version: 1\nroutes: [{match: POST /a, job: {mode: always, queue: urgent}}]\n"), o); err != nil {
+	if _, _, err := Load(
+		[]byte("version: 1\nroutes: [{match: POST /a, job: {mode: always, queue: urgent}}]\n"),
+		o); err != nil {
 		t.Error(err)
 	}
 }

@@ -29,9 +29,14 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions} {
-			plan := table.Plan(httpfield.Request{Method: method, Authority: "a", Path: path, Fields: httpfield.Header{}}, time.Now())
-			if plan.Kind == Read && plan.Read == nil || (plan.Kind == Write || plan.Kind == Job) && plan.Write == nil || plan.Kind == Job && plan.Job == nil {
+		for _, method := range []string{
+			http.MethodGet, http.MethodPost, http.MethodDelete, http.MethodOptions,
+		} {
+			plan := table.Plan(httpfield.Request{
+				Method: method, Authority: "a", Path: path, Fields: httpfield.Header{},
+			}, time.Now())
+			if plan.Kind == Read && plan.Read == nil || (plan.Kind == Write || plan.Kind == Job) &&
+				plan.Write == nil || plan.Kind == Job && plan.Job == nil {
 				t.Errorf("%s %q: %+v", method, path, plan)
 			}
 			if plan.Kind == Write {

@@ -23,22 +23,33 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 		field("max_result", func(n yamldoc.Node) { b.MaxResult = l.Size(n, "max_result") }),
 		field("after", func(n yamldoc.Node) { after, b.After = n, l.Positive(n, "after") }),
 		field("unique_for", func(n yamldoc.Node) { b.UniqueFor = l.Duration(n, "unique_for") }),
-		field("idempotency_field", func(n yamldoc.Node) { b.IdempotencyField = l.fieldName(n, "idempotency_field") }),
-		field("max_pending", func(n yamldoc.Node) { b.MaxPending = l.Integer(n, "max_pending", 0) }),
+		field("idempotency_field", func(n yamldoc.Node) {
+			b.IdempotencyField = l.fieldName(n, "idempotency_field")
+		}),
+		field("max_pending", func(n yamldoc.Node) {
+			b.MaxPending = l.Integer(n, "max_pending", 0)
+		}),
 		field("max_pending_per_caller", func(n yamldoc.Node) {
 			b.MaxPendingPerCaller = l.Integer(n, "max_pending_per_caller", 0)
 		}),
-		field("max_running", func(n yamldoc.Node) { b.MaxRunning = l.Integer(n, "max_running", 0) }),
+		field("max_running", func(n yamldoc.Node) {
+			b.MaxRunning = l.Integer(n, "max_running", 0)
+		}),
 		field("max_running_per_caller", func(n yamldoc.Node) {
 			b.MaxRunningPerCaller = l.Integer(n, "max_running_per_caller", 0)
 		}),
-		field("over_body", func(n yamldoc.Node) { b.RefuseOver = l.Choice(n, "over_body", "pass", "refuse") == "refuse" }),
-		field("access", func(n yamldoc.Node) { b.Link = l.Choice(n, "access", "caller", "link") == "link" }),
+		field("over_body", func(n yamldoc.Node) {
+			b.RefuseOver = l.Choice(n, "over_body", "pass", "refuse") == "refuse"
+		}),
+		field("access", func(n yamldoc.Node) {
+			b.Link = l.Choice(n, "access", "caller", "link") == "link"
+		}),
 		field("retry_on", func(n yamldoc.Node) { b.RetryOn = l.errorStatuses(n, "retry_on") }),
 		field("cors", func(n yamldoc.Node) { b.CORS = l.cors(n) }),
 	}
 	fields = append(fields, field("mode", func(n yamldoc.Node) {
-		if b.Mode = JobMode(l.Choice(n, "mode", string(ModeAlways), string(ModePrefer), string(ModeAfter))); b.Mode == "" {
+		if b.Mode = JobMode(l.Choice(n, "mode", string(ModeAlways), string(ModePrefer),
+			string(ModeAfter))); b.Mode == "" {
 			b.Mode = "?" // a fault already
 		}
 	}))
@@ -81,8 +92,10 @@ func (l *loader) cors(n yamldoc.Node) *CORS {
 // if it is not the scheme's own.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.Scheme+"://"+u.Host == s &&
-		strings.ToLower(s) == s && !(u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80")
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
+		u.Scheme+"://"+u.Host == s &&
+		strings.ToLower(s) == s &&
+		!(u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80")
 }
 
 // fieldName reads the name of a request field, in canonical form.
@@ -112,7 +125,8 @@ func (l *loader) errorStatuses(n yamldoc.Node, what string) (list []int) {
 func defaultJob() JobPlan {
 	return JobPlan{
 		Queue: "default", MaxRetry: 3, Retention: 24 * time.Hour, Timeout: 2 * time.Minute,
-		After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key",
-		MaxPending: 1000, MaxPendingPerCaller: 100,
+		After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20,
+		IdempotencyField: "Idempotency-Key",
+		MaxPending:       1000, MaxPendingPerCaller: 100,
 	}
 }

@@ -74,7 +74,8 @@ type loader struct {
 	scheduled                       []*Schedule
 	matcher                         pattern.Matcher[*draft]
 	shapes                          map[*cachekeys.Template][]string // see touches
-	writes, tags                    shapeIndex                       // of all routes, for the smells
+	// of all routes, for the smells
+	writes, tags shapeIndex
 
 	patternCount, templateCount int
 }
@@ -89,7 +90,8 @@ func field(name string, read func(yamldoc.Node)) yamldoc.Field {
 func (l *loader) file(root yamldoc.Node) {
 	var version, callers, defaults, routes, schedules yamldoc.Node
 	if !l.Mapping(root, "the file",
-		field("version", yamldoc.Keep(&version)), field("caller", yamldoc.Keep(&callers)), field("defaults", yamldoc.Keep(&defaults)),
+		field("version", yamldoc.Keep(&version)), field("caller", yamldoc.Keep(&callers)),
+		field("defaults", yamldoc.Keep(&defaults)),
 		field("routes", yamldoc.Keep(&routes)), field("schedules", yamldoc.Keep(&schedules))) {
 		return
 	}
@@ -97,7 +99,8 @@ func (l *loader) file(root yamldoc.Node) {
 	case version.Absent():
 		l.Fault(root, "version is missing: the file begins with version: 1")
 	case version.Raw() != "1":
-		l.Fault(version, "this sidecar reads version 1 and no other: the file begins with version: 1")
+		l.Fault(version,
+			"this sidecar reads version 1 and no other: the file begins with version: 1")
 	}
 	l.callerAt = root.At()
 	if !callers.Absent() {

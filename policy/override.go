@@ -87,7 +87,8 @@ func (w *WritePlan) isForm() bool {
 		return true
 	}
 	media, _, err := mime.ParseMediaType(types[0])
-	return err != nil || media == "application/x-www-form-urlencoded" || strings.HasPrefix(media, "multipart/")
+	return err != nil || media == "application/x-www-form-urlencoded" ||
+		strings.HasPrefix(media, "multipart/")
 }
 
 // methods are the methods that the content names in the place of POST. known is false if it may
@@ -111,7 +112,8 @@ func (b *Body) scan(most int64) (methods []string, known bool) {
 	media, params, err := mime.ParseMediaType(b.mediaType)
 	switch {
 	case err == nil && media == "application/x-www-form-urlencoded":
-		if bytes.Count(content, []byte("&")) > maxFormFields || bytes.Contains(content, []byte(";")) || !isASCIICharset(params) {
+		if bytes.Count(content, []byte("&")) > maxFormFields ||
+			bytes.Contains(content, []byte(";")) || !isASCIICharset(params) {
 			return nil, false
 		}
 		for name, value := range cachekeys.ParseQuery(string(content)).All() {
@@ -154,7 +156,8 @@ func hasEscapedName(content []byte) bool {
 		if !bytes.Contains(bytes.ToLower(line), []byte("name")) {
 			continue
 		}
-		if bytes.ContainsAny(line, `\%`) || bytes.Contains(line, []byte("*")) || bytes.Contains(line, []byte("=?")) {
+		if bytes.ContainsAny(line, `\%`) || bytes.Contains(line, []byte("*")) ||
+			bytes.Contains(line, []byte("=?")) {
 			return true
 		}
 	}

@@ -15,9 +15,11 @@ func TestABodyMayNameTheMethod(t *testing.T) {
 		`{name: delete, match: "DELETE /c/{id}", invalidate: ["deleted:{id}"]}`,
 		`{name: internal, match: "PATCH /c/{id}", deny: true}`,
 	)
-	const form, json, multipart = "application/x-www-form-urlencoded", "application/json", "multipart/form-data; boundary=b"
+	const form, json, multipart = "application/x-www-form-urlencoded", "application/json",
+		"multipart/form-data; boundary=b"
 	part := func(name, value string) string {
-		return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" + value + "\r\n--b--\r\n"
+		return "--b\r\nContent-Disposition: form-data; name=\"" + name + "\"\r\n\r\n" +
+			value + "\r\n--b--\r\n"
 	}
 	both := []string{"put:1", "deleted:1", "/c/1"}
 	for _, c := range []struct {
@@ -45,7 +47,8 @@ func TestABodyMayNameTheMethod(t *testing.T) {
 		{"text/plain", `{"_\u006dethod":"PUT"}`, both, false},
 		{form + "; charset=ibm037", "%6D%94%85%A3%88%96%84=%D7%E4%E3", both, true},
 		{multipart, part(`_m\ethod`, "PUT"), both, true},
-		{multipart, "--b\r\nContent-Disposition: form-data; name*=utf-8''_m%65thod\r\n\r\nPUT\r\n--b--\r\n", both, true},
+		{multipart, "--b\r\nContent-Disposition: form-data; name*=utf-8''_m%65thod\r\n\r\nPUT\r\n" +
+			"--b--\r\n", both, true},
 		{multipart, part("a", `50% of C:\dir`), []string{"/c/1"}, false},
 		{"image/png", `\x89PNG%`, []string{"/c/1"}, false},
 	} {
@@ -55,8 +58,10 @@ func TestABodyMayNameTheMethod(t *testing.T) {
 		if plan.Kind != Write || !plan.Write.Matched {
 			t.Fatalf("kind %d, matched %t", plan.Kind, plan.Write.Matched)
 		}
-		sent := NewBody([]byte(c.content), httpfield.Header(http.Header{"Content-Type": {c.contentType}}))
-		wantTags(t, c.contentType+" "+c.content[:min(40, len(c.content))], plan.Write.Unknown(sent), c.want...)
+		sent := NewBody([]byte(c.content),
+			httpfield.Header(http.Header{"Content-Type": {c.contentType}}))
+		wantTags(t, c.contentType+" "+c.content[:min(40, len(c.content))],
+			plan.Write.Unknown(sent), c.want...)
 		announced, _ := plan.Write.Announced(sent)
 		wantTags(t, "announced", announced, c.want...)
 		if denied := plan.Write.DeniedBy(sent) == "internal"; denied != c.denied {
@@ -72,7 +77,8 @@ func TestABodyThatIsNotInHandMayNameAnyMethod(t *testing.T) {
 		`{name: internal, match: "DELETE /c/{id}", deny: true}`,
 	)
 	for contentType, denied := range map[string]bool{
-		"application/x-www-form-urlencoded": true, "multipart/form-data; boundary=b": true, "": true, "application/json": false, "image/png": false,
+		"application/x-www-form-urlencoded": true, "multipart/form-data; boundary=b": true,
+		"": true, "application/json": false, "image/png": false,
 	} {
 		req := request("POST", "/c/1", "Content-Type: "+contentType)
 		req.HasBody = true
@@ -88,8 +94,10 @@ func TestABodyThatIsNotInHandMayNameAnyMethod(t *testing.T) {
 
 // Every head of 64 KiB costs little: the work is counted in bytes allocated.
 func TestAPlanOfAnyHeadIsCheap(t *testing.T) {
-	table := table(t, "", `{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}", "q:{query.id?}"]}}`,
-		`{name: put, match: "PUT /c/{id}", invalidate: ["c:{id}", "q:{query.id}"]}`, `{match: "POST /internal/", deny: true}`)
+	table := table(t, "",
+		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}", "q:{query.id?}"]}}`,
+		`{name: put, match: "PUT /c/{id}", invalidate: ["c:{id}", "q:{query.id}"]}`,
+		`{match: "POST /internal/", deny: true}`)
 	const size, most = 64 << 10, 2 << 20
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
 	for what, req := range map[string]httpfield.Request{

@@ -97,16 +97,18 @@ type ReadPlan struct {
 // A Cache is a compiled cache block. Among its fields the tags alone are part of the digest of the
 // rules; the others decide how entries are made, and Digest covers them.
 type Cache struct {
-	Rules     httpcache.Rules `digest:"-"`
-	Scope     Scope           `digest:"-"`
-	MaxBody   int64           `digest:"-"` // bytes; larger answers stream through
-	Strip     []string        `digest:"-"` // canonical field names, or prefixes with '*'; never stored
-	SetCookie SetCookie       `digest:"-"` // how answers with Set-Cookie are handled
-	Memory    time.Duration   `digest:"-"` // how long the process may answer from its own memory; 0: never
-	Tags      []*cachekeys.Template
-	Vary      []string `digest:"-"` // canonical
-	Digest    string   `digest:"-"` // of the block as it is in force: part of every key
-	Verify    *Verify  `digest:"-"` // nil: hits are not compared with the backend
+	Rules   httpcache.Rules `digest:"-"`
+	Scope   Scope           `digest:"-"`
+	MaxBody int64           `digest:"-"` // bytes; larger answers stream through
+	// canonical field names, or prefixes with '*'; never stored
+	Strip     []string  `digest:"-"`
+	SetCookie SetCookie `digest:"-"` // how answers with Set-Cookie are handled
+	// how long the process may answer from its own memory; 0: never
+	Memory time.Duration `digest:"-"`
+	Tags   []*cachekeys.Template
+	Vary   []string `digest:"-"` // canonical
+	Digest string   `digest:"-"` // of the block as it is in force: part of every key
+	Verify *Verify  `digest:"-"` // nil: hits are not compared with the backend
 	// StrippedTargets are fields that speak to this cache alone (RFC 9213) and that Strip matches:
 	// stored, because they are needed again, and left out of answers.
 	StrippedTargets []string `digest:"-"`
@@ -178,11 +180,12 @@ type JobPlan struct {
 	MaxBody   int64         // bytes of request body; a longer request goes to the backend at once
 	MaxResult int64         // bytes of response body; a longer response is not kept
 
-	RefuseOver       bool          // a request that is longer than MaxBody is answered 413
-	Link             bool          // the id alone gives access to the job, for every caller
-	UniqueFor        time.Duration // for so long the same content leads to the same job; 0: it does not
-	IdempotencyField string        // canonical: where the client puts its key
-	MaxPending       int           // jobs that wait or run; 0: no bound
+	RefuseOver bool // a request that is longer than MaxBody is answered 413
+	Link       bool // the id alone gives access to the job, for every caller
+	// for so long the same content leads to the same job; 0: it does not
+	UniqueFor        time.Duration
+	IdempotencyField string // canonical: where the client puts its key
+	MaxPending       int    // jobs that wait or run; 0: no bound
 	// MaxPendingPerCaller is MaxPending for one caller; all without credentials are one.
 	MaxPendingPerCaller int
 	MaxRunning          int   // jobs that run at once, in all sidecars; 0: no bound

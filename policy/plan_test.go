@@ -30,7 +30,8 @@ func tableWith(t testing.TB, o Options, callers string, routes ...string) *Table
 	t.Helper()
 	content := "version: 1\n" + callers + "\nroutes: []\n"
 	if len(routes) > 0 {
-		content = "version: 1\n" + callers + "\nroutes:\n  - " + strings.Join(routes, "\n  - ") + "\n"
+		content = "version: 1\n" + callers + "\nroutes:\n  - " +
+			strings.Join(routes, "\n  - ") + "\n"
 	}
 	loaded, _, err := Load([]byte(content), o)
 	if err != nil {
@@ -50,7 +51,10 @@ func request(method, target string, fields ...string) httpfield.Request {
 		name, value, _ := strings.Cut(f, ": ")
 		h.Add(name, value)
 	}
-	return httpfield.Request{Method: method, Authority: "api.example", Path: path, Query: query, HasQuery: has, Fields: httpfield.Header(h)}
+	return httpfield.Request{
+		Method: method, Authority: "api.example", Path: path, Query: query, HasQuery: has,
+		Fields: httpfield.Header(h),
+	}
 }
 
 // texts are tags as people write them, sorted: "a:1", "a:*" for a family, "/a" for an own URI.
@@ -174,12 +178,15 @@ func TestAnUnsafeRequestIsMatchedOnEveryFormOfItsPath(t *testing.T) {
 		{"DELETE", "/characters/8/../7", []string{"character:7", "/characters/7"}},
 
 		// Of two routes that it may be, it invalidates for both.
-		{"POST", "/characters/7%2Finventory", []string{"character:7/inventory", "character:7", "character:7:inventory", "/characters/7/inventory"}},
+		{"POST", "/characters/7%2Finventory",
+			[]string{"character:7/inventory", "character:7", "character:7:inventory",
+				"/characters/7/inventory"}},
 
 		// An empty wildcard names the whole family, beside the tags of a route for just that path.
 		{"PUT", "/characters/", []string{"character:*", "/characters"}},
 		{"POST", "/characters/", []string{"characters", "character:*", "/characters"}},
-		{"POST", "/characters//inventory", []string{"character:*", "character:inventory", "/characters/inventory"}},
+		{"POST", "/characters//inventory",
+			[]string{"character:*", "character:inventory", "/characters/inventory"}},
 		{"POST", "/files/", []string{"files", "file:*", "/files"}},
 		{"POST", "/any/", []string{"any:*", "/any"}},
 
@@ -190,7 +197,8 @@ func TestAnUnsafeRequestIsMatchedOnEveryFormOfItsPath(t *testing.T) {
 		// No route: the own URI alone.
 		{"POST", "/elsewhere", []string{"/elsewhere"}},
 		{"PATCH", "/characters/7", []string{"/characters/7"}},
-		{"put", "/characters/7", []string{"character:7", "/characters/7"}}, // some servers raise the letters
+		// some servers raise the letters
+		{"put", "/characters/7", []string{"character:7", "/characters/7"}},
 		{"POST", "/a/%zz", []string{"/a/%zz"}},
 	} {
 		p := table.Plan(request(c.method, c.path), now)
@@ -207,7 +215,9 @@ func TestTheRouteOfAWriteIsThatOfItsPathAsSent(t *testing.T) {
 		`{name: act, match: "POST /a/{id}", invalidate: []}`,
 		`{name: below, match: "POST /a/{id}/b", invalidate: []}`,
 	)
-	for path, want := range map[string]string{"/a/1": "act", "/a/1%2Fb": "act", "/a/1/b": "below", "/a//1": "act", "/b": ""} {
+	for path, want := range map[string]string{
+		"/a/1": "act", "/a/1%2Fb": "act", "/a/1/b": "below", "/a//1": "act", "/b": "",
+	} {
 		if p := table.Plan(request("POST", path), now); p.Route != want {
 			t.Errorf("%s: %q, want %q", path, p.Route, want)
 		}
@@ -264,7 +274,8 @@ func TestADeniedRouteIsDeniedInEveryFormAndMethod(t *testing.T) {
 	} {
 		p := table.Plan(request(c.method, c.path, c.fields...), now)
 		if (p.Kind == Deny) != (c.want != "") || p.Kind == Deny && p.Route != c.want {
-			t.Errorf("%s %s %q: kind %d of %q, want denied by %q", c.method, c.path, c.fields, p.Kind, p.Route, c.want)
+			t.Errorf("%s %s %q: kind %d of %q, want denied by %q",
+				c.method, c.path, c.fields, p.Kind, p.Route, c.want)
 		}
 	}
 }
@@ -281,15 +292,22 @@ func TestAGETThatMayBeAWriteIsOne(t *testing.T) {
 		req  httpfield.Request
 		want []string
 	}{
-		{"a field that overrides the method", request("GET", "/a/1", "X-HTTP-Method-Override: DELETE"), []string{"a:1", "/a/1"}},
-		{"its other name", request("GET", "/a/1", "X-HTTP-Method: DELETE"), []string{"a:1", "/a/1"}},
-		{"its third name", request("GET", "/a/1", "X-Method-Override: DELETE"), []string{"a:1", "/a/1"}},
-		{"in small letters", request("GET", "/a/1", "X-HTTP-Method-Override:  delete"), []string{"a:1", "/a/1"}},
-		{"two of them", request("GET", "/a/1", "X-HTTP-Method-Override: DELETE", "X-Method-Override: POST"), []string{"a:1", "job:1", "/a/1"}},
-		{"of HEAD", request("HEAD", "/a/1", "X-HTTP-Method-Override: DELETE"), []string{"a:1", "/a/1"}},
+		{"a field that overrides the method",
+			request("GET", "/a/1", "X-HTTP-Method-Override: DELETE"), []string{"a:1", "/a/1"}},
+		{"its other name", request("GET", "/a/1", "X-HTTP-Method: DELETE"),
+			[]string{"a:1", "/a/1"}},
+		{"its third name", request("GET", "/a/1", "X-Method-Override: DELETE"),
+			[]string{"a:1", "/a/1"}},
+		{"in small letters", request("GET", "/a/1", "X-HTTP-Method-Override:  delete"),
+			[]string{"a:1", "/a/1"}},
+		{"two of them", request("GET", "/a/1", "X-HTTP-Method-Override: DELETE",
+			"X-Method-Override: POST"), []string{"a:1", "job:1", "/a/1"}},
+		{"of HEAD", request("HEAD", "/a/1", "X-HTTP-Method-Override: DELETE"),
+			[]string{"a:1", "/a/1"}},
 		{"with GET", request("GET", "/a/1", "X-HTTP-Method-Override: GET"), []string{"/a/1"}},
 		{"with nothing", request("GET", "/a/1", "X-HTTP-Method-Override: "), []string{"/a/1"}},
-		{"on every form of the path", request("GET", "/a//1/", "X-HTTP-Method-Override: DELETE"), []string{"a:1", "/a/1"}},
+		{"on every form of the path", request("GET", "/a//1/", "X-HTTP-Method-Override: DELETE"),
+			[]string{"a:1", "/a/1"}},
 		{"a write by its route", request("GET", "/visit/1"), []string{"visits:1", "/visit/1"}},
 		{"which a HEAD is too", request("HEAD", "/visit/1"), []string{"visits:1", "/visit/1"}},
 	} {
@@ -321,8 +339,10 @@ func TestAWriteOfAnOverriddenMethodNamesTheTagsOfBoth(t *testing.T) {
 }
 
 func TestAHEADIsPlannedLikeAGET(t *testing.T) {
-	table := table(t, "", `{name: a, match: "GET /a/{id}", cache: {scope: private, ttl: 1m, query: [x], ignore_query: [y], tags: ["a:{id}"]}}`)
-	get, head := table.Plan(request("GET", "/a/1?x=1&y=2"), now), table.Plan(request("HEAD", "/a/1?x=1&y=2"), now)
+	table := table(t, "",
+		`{name: a, match: "GET /a/{id}", cache: {scope: private, ttl: 1m, query: [x], ignore_query: [y], tags: ["a:{id}"]}}`)
+	get, head := table.Plan(request("GET", "/a/1?x=1&y=2"), now),
+		table.Plan(request("HEAD", "/a/1?x=1&y=2"), now)
 	if get.Kind != Read || head.Kind != Read {
 		t.Fatalf("kinds %d and %d", get.Kind, head.Kind)
 	}
@@ -355,15 +375,19 @@ func TestRequestsWhoseFieldsMeanTheSameShareAnEntryUnlessTagsAreMadeOfThem(t *te
 }
 
 func TestSafeMethodsThatNoRouteIsAboutPass(t *testing.T) {
-	table := table(t, "", `{name: a, match: /a, invalidate: ["a"]}`, `{name: j, match: POST /j, job: {mode: always}}`)
+	table := table(t, "", `{name: a, match: /a, invalidate: ["a"]}`,
+		`{name: j, match: POST /j, job: {mode: always}}`)
 	for _, c := range []struct {
 		method, path string
 		want         reason.Reason
 	}{
-		{"OPTIONS", "/a", reason.Method}, {"TRACE", "/a", reason.Method}, {"OPTIONS", "*", reason.Method},
-		{"GET", "/a", reason.NoRoute}, {"HEAD", "/a", reason.NoRoute}, {"GET", "/j", reason.NoRoute}, {"GET", "/b", reason.NoRoute},
+		{"OPTIONS", "/a", reason.Method}, {"TRACE", "/a", reason.Method},
+		{"OPTIONS", "*", reason.Method},
+		{"GET", "/a", reason.NoRoute}, {"HEAD", "/a", reason.NoRoute},
+		{"GET", "/j", reason.NoRoute}, {"GET", "/b", reason.NoRoute},
 	} {
-		if p := table.Plan(request(c.method, c.path), now); p.Kind != Pass || p.Bypass != c.want || p.Route != "" {
+		if p := table.Plan(request(c.method, c.path), now); p.Kind != Pass ||
+			p.Bypass != c.want || p.Route != "" {
 			t.Errorf("%s %s: kind %d of %q, bypass %q", c.method, c.path, p.Kind, p.Route, p.Bypass)
 		}
 	}
@@ -383,21 +407,37 @@ routes:
 	if err != nil {
 		t.Fatal(err)
 	}
-	generate := &JobPlan{Mode: "always", Queue: "low", MaxRetry: 1, Retention: 24 * time.Hour, Timeout: 5 * time.Minute, After: 2 * time.Second, MaxBody: 64 << 10, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key", MaxPending: 1000, MaxPendingPerCaller: 100}
-	below := &JobPlan{Mode: "always", Queue: "critical", MaxRetry: 0, Retention: time.Hour, Timeout: 2 * time.Minute, After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20, IdempotencyField: "Idempotency-Key", MaxPending: 1000, MaxPendingPerCaller: 100}
+	generate := &JobPlan{
+		Mode: "always", Queue: "low", MaxRetry: 1, Retention: 24 * time.Hour,
+		Timeout: 5 * time.Minute, After: 2 * time.Second, MaxBody: 64 << 10, MaxResult: 8 << 20,
+		IdempotencyField: "Idempotency-Key", MaxPending: 1000, MaxPendingPerCaller: 100,
+	}
+	below := &JobPlan{
+		Mode: "always", Queue: "critical", MaxRetry: 0, Retention: time.Hour,
+		Timeout: 2 * time.Minute, After: 2 * time.Second, MaxBody: 1 << 20, MaxResult: 8 << 20,
+		IdempotencyField: "Idempotency-Key", MaxPending: 1000, MaxPendingPerCaller: 100,
+	}
 	for _, c := range []struct {
 		what string
 		req  httpfield.Request
 		job  *JobPlan // nil: a mere write
 		want []string
 	}{
-		{"as the pattern says", request("POST", "/npc/dwarf"), generate, []string{"npcs:dwarf", "/npc/dwarf"}},
-		{"where {rest...} is not empty", request("POST", "/jobs/a/b"), below, []string{"/jobs/a/b"}},
-		{"where {rest...} is empty, as in ServeMux", request("POST", "/jobs/"), below, []string{"/jobs"}},
-		{"not what the backend may take for it", request("POST", "/npc/dwarf/"), nil, []string{"npcs:dwarf", "/npc/dwarf"}},
-		{"nor where a wildcard is empty", request("POST", "/npc/"), nil, []string{"npcs:*", "/npc"}},
-		{"nor where the method may be another", request("POST", "/npc/dwarf", "X-HTTP-Method-Override: PUT"), nil, []string{"npcs:dwarf", "put:dwarf", "/npc/dwarf"}},
-		{"nor by another method", request("PUT", "/npc/dwarf"), nil, []string{"put:dwarf", "/npc/dwarf"}},
+		{"as the pattern says", request("POST", "/npc/dwarf"), generate,
+			[]string{"npcs:dwarf", "/npc/dwarf"}},
+		{"where {rest...} is not empty", request("POST", "/jobs/a/b"), below,
+			[]string{"/jobs/a/b"}},
+		{"where {rest...} is empty, as in ServeMux", request("POST", "/jobs/"), below,
+			[]string{"/jobs"}},
+		{"not what the backend may take for it", request("POST", "/npc/dwarf/"), nil,
+			[]string{"npcs:dwarf", "/npc/dwarf"}},
+		{"nor where a wildcard is empty", request("POST", "/npc/"), nil,
+			[]string{"npcs:*", "/npc"}},
+		{"nor where the method may be another",
+			request("POST", "/npc/dwarf", "X-HTTP-Method-Override: PUT"), nil,
+			[]string{"npcs:dwarf", "put:dwarf", "/npc/dwarf"}},
+		{"nor by another method", request("PUT", "/npc/dwarf"), nil,
+			[]string{"put:dwarf", "/npc/dwarf"}},
 	} {
 		p := table.Plan(c.req, now)
 		if c.job == nil {
@@ -425,8 +465,10 @@ func TestATableTellsWhatIsInForce(t *testing.T) {
 		`{match: /internal/, deny: true}`,
 	)
 	got := fmt.Sprintf("%+v", table.Routes())
-	want := "[{Name:a Match:[GET /a/{id}] Kind:cache Tags:[a:{id}] Invalidate:[] TTL:1m30s Verify:0.5% Queue:}" +
-		" {Name:put_a_id Match:[PUT /a/{id} DELETE /a/{id}] Kind:invalidate Tags:[] Invalidate:[a:{id} a:*] TTL: Verify: Queue:}" +
+	want := "[{Name:a Match:[GET /a/{id}] Kind:cache Tags:[a:{id}] Invalidate:[] TTL:1m30s " +
+		"Verify:0.5% Queue:}" +
+		" {Name:put_a_id Match:[PUT /a/{id} DELETE /a/{id}] Kind:invalidate Tags:[] " +
+		"Invalidate:[a:{id} a:*] TTL: Verify: Queue:}" +
 		" {Name:internal Match:[/internal/] Kind:deny Tags:[] Invalidate:[] TTL: Verify: Queue:}]"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
@@ -437,7 +479,8 @@ func TestATableTellsWhatIsInForce(t *testing.T) {
 }
 
 func TestAPartitionIsForVerifiedCallersAlone(t *testing.T) {
-	table := table(t, `caller: {credentials: ["cookie:session"], jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}}`,
+	table := table(t,
+		`caller: {credentials: ["cookie:session"], jwt: {secret_env: JWT_SECRET, algorithms: [HS256]}}`,
 		`{name: org, match: GET /org, cache: {scope: "{claim.org}", ttl: 1m}}`,
 		`{name: mine, match: GET /mine, cache: {scope: private, ttl: 1m, tags: ["org:{claim.org}"]}}`)
 	token := "Cookie: session=" + signed(t, `{"org":"a"}`)
@@ -457,7 +500,8 @@ func TestAPartitionIsForVerifiedCallersAlone(t *testing.T) {
 // signed is a JWT with these claims under testSecret.
 func signed(t *testing.T, claims string) string {
 	t.Helper()
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(testSecret)}, nil)
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(testSecret)},
+		nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -68,7 +68,8 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Quer
 
 // planOther plans a GET that no cached route is certain to be about: in another form its path may
 // be that of a GET that changes something.
-func (t *Table) planOther(plan *Plan, req httpfield.Request, query cachekeys.Query, why reason.Reason) {
+func (t *Table) planOther(plan *Plan, req httpfield.Request, query cachekeys.Query,
+	why reason.Reason) {
 	plan.Bypass = why
 	if !t.writesOnGET {
 		return
@@ -102,7 +103,9 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 	r := &ReadPlan{
 		Cache: c, Rules: c.Rules, table: t, query: query,
 		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},
-		values:    requestValues{path: matches[0].Values, query: all, fields: req.Outgoing(), caller: who},
+		values: requestValues{
+			path: matches[0].Values, query: all, fields: req.Outgoing(), caller: who,
+		},
 	}
 	r.Carried = make([]cachekeys.Tag, 0, 8)
 	partition, ok := t.partition(r, who.ID, &r.values)
@@ -132,9 +135,12 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 	told, plain, few := cachekeys.Target(&req)
 	r.plain, r.few = plain, few
 	r.Key = cachekeys.Key{
-		Block: c.Digest, Scope: r.scope(), Partition: partition, Authority: req.Authority, Told: told, Path: req.Path,
-		HasQuery: req.HasQuery && query.Raw() != "" || req.HasQuery && req.Query == "", Query: query.Canonical(),
-		Vary: append(cachekeys.SelectVary(c.Vary, r.values.fields), cachekeys.AsSent(c.tagFields, r.values.fields)...),
+		Block: c.Digest, Scope: r.scope(), Partition: partition, Authority: req.Authority,
+		Told: told, Path: req.Path,
+		HasQuery: req.HasQuery && query.Raw() != "" || req.HasQuery && req.Query == "",
+		Query:    query.Canonical(),
+		Vary: append(cachekeys.SelectVary(c.Vary, r.values.fields),
+			cachekeys.AsSent(c.tagFields, r.values.fields)...),
 	}
 	r.Primary = r.Key.Digest(t.secret())
 	return r, nil
@@ -289,7 +295,8 @@ func (r *ReadPlan) named(values *requestValues) (names []cachekeys.Tag, why reas
 
 // NamesFromBody reports whether Names needs the body.
 func (r *ReadPlan) NamesFromBody() bool {
-	return slices.ContainsFunc(r.Cache.Tags, func(t *cachekeys.Template) bool { return t.Has(cachekeys.FromResponseBody) })
+	return slices.ContainsFunc(r.Cache.Tags,
+		func(t *cachekeys.Template) bool { return t.Has(cachekeys.FromResponseBody) })
 }
 
 // Surrogates are the tags from the answer's own fields: Cache-Groups (RFC 9875), Surrogate-Key,
@@ -300,7 +307,8 @@ func (r *ReadPlan) Surrogates(fields httpfield.Fields) []cachekeys.Tag {
 
 // givenBy are the tags that an answer with these fields gives by groupsField, and if keys is true
 // by surrogate keys, to a request for this authority that was sent with the fields in sent.
-func givenBy(authority string, sent, fields httpfield.Fields, groupsField string, keys bool) (tags []cachekeys.Tag) {
+func givenBy(authority string, sent, fields httpfield.Fields, groupsField string,
+	keys bool) (tags []cachekeys.Tag) {
 	groups, _, overflow := httpfield.CacheGroups(fields.Values(groupsField))
 	if keys {
 		more, over := httpfield.SurrogateKeys(fields)

@@ -14,7 +14,8 @@ import (
 // planWrite plans a request that may change something. It is matched on every form of every path
 // that the backend may take it to be for, and under every method that it may be taken to have.
 func (t *Table) planWrite(plan *Plan, req httpfield.Request, query cachekeys.Query, a aims) {
-	if i := slices.IndexFunc(a.methods, func(m string) bool { return !httpfield.IsSafe(m) }); i >= 0 {
+	if i := slices.IndexFunc(a.methods,
+		func(m string) bool { return !httpfield.IsSafe(m) }); i >= 0 {
 		req.Method = a.methods[i] // it may be done under this one
 	} else if req.HasBody {
 		req.Method = http.MethodPost
@@ -51,7 +52,8 @@ func (t *Table) planWrite(plan *Plan, req httpfield.Request, query cachekeys.Que
 
 // writes reports whether the match is about requests of this method that change something.
 func writes(m match, method string) bool {
-	return (m.Target.kind == Write || m.Target.kind == Job) && (!httpfield.IsSafe(method) || namesGET(m.Target))
+	return (m.Target.kind == Write || m.Target.kind == Job) &&
+		(!httpfield.IsSafe(method) || namesGET(m.Target))
 }
 
 // writesByGET reports whether a GET may be one that a route is about as a write.
@@ -107,7 +109,8 @@ func leniently(m match) (read match, ok bool) {
 
 // note adds the invalidations of a match.
 func (w *WritePlan) note(m match) {
-	w.Matched, w.Strict, w.Settle = true, w.Strict || m.Target.strict, max(w.Settle, m.Target.settle)
+	w.Matched, w.Strict, w.Settle = true, w.Strict ||
+		m.Target.strict, max(w.Settle, m.Target.settle)
 	for _, t := range m.Target.writes {
 		w.NeedsRequestBody = w.NeedsRequestBody || t.Has(cachekeys.FromRequestBody)
 		w.NeedsResponseBody = w.NeedsResponseBody || t.Has(cachekeys.FromResponseBody)
@@ -144,7 +147,8 @@ func (w *WritePlan) Announced(sent *Body) (tags, guards []cachekeys.Tag) {
 // server that answers so does not know itself. A plain 500 is a write that is over.
 func OutcomeUnknown(status int) bool {
 	switch status {
-	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+	case http.StatusRequestTimeout, http.StatusBadGateway, http.StatusServiceUnavailable,
+		http.StatusGatewayTimeout:
 		return true
 	}
 	return false
@@ -154,7 +158,8 @@ func OutcomeUnknown(status int) bool {
 // status and these fields. A 4xx with a known outcome means that nothing was changed, unless a
 // route says otherwise. After a 5xx and where the outcome is unknown, a tag that the answer would
 // have named becomes its family.
-func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer *Body) []cachekeys.Tag {
+func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields,
+	answer *Body) []cachekeys.Tag {
 	switch {
 	case OutcomeUnknown(status), status >= 500:
 		return w.Unknown(sent)
@@ -166,7 +171,8 @@ func (w *WritePlan) Tags(sent *Body, status int, fields httpfield.Fields, answer
 		tags = append(tags, cachekeys.OwnURI(pattern.Canonical(path)))
 	}
 	if status < 400 && !httpfield.IsSafe(w.request.Method) {
-		groups := givenBy(w.request.Authority, w.request.Outgoing(), fields, "Cache-Group-Invalidation", false)
+		groups := givenBy(w.request.Authority, w.request.Outgoing(), fields,
+			"Cache-Group-Invalidation", false)
 		if slices.Contains(groups, cachekeys.Guard("")) {
 			// Too many to name. Only entries with too many names of their own carry the guard.
 			groups = append(groups, cachekeys.All)
@@ -187,7 +193,8 @@ func (w *WritePlan) Unknown(sent *Body) []cachekeys.Tag {
 func (w *WritePlan) fill(sent, answer *Body, refused bool) []cachekeys.Tag {
 	matches := w.matchesOf(sent)
 	if refused {
-		matches = slices.DeleteFunc(slices.Clone(matches), func(m match) bool { return !m.Target.refusal })
+		matches = slices.DeleteFunc(slices.Clone(matches),
+			func(m match) bool { return !m.Target.refusal })
 		if len(matches) == 0 {
 			return nil
 		}

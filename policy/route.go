@@ -53,9 +53,11 @@ func (l *loader) route(n yamldoc.Node) {
 	var match, cache, invalidate, job, deny, consistency, settle, static yamldoc.Node
 	if !l.Mapping(n, "a route",
 		field("name", func(n yamldoc.Node) { r.name = l.routeName(n) }),
-		field("match", yamldoc.Keep(&match)), field("cache", yamldoc.Keep(&cache)), field("invalidate", yamldoc.Keep(&invalidate)),
+		field("match", yamldoc.Keep(&match)), field("cache", yamldoc.Keep(&cache)),
+		field("invalidate", yamldoc.Keep(&invalidate)),
 		field("job", yamldoc.Keep(&job)), field("deny", yamldoc.Keep(&deny)),
-		field("invalidate_on_refusal", func(n yamldoc.Node) { r.refusal = l.Boolean(n, "invalidate_on_refusal") }),
+		field("invalidate_on_refusal",
+			func(n yamldoc.Node) { r.refusal = l.Boolean(n, "invalidate_on_refusal") }),
 		field("nobody_writes", func(n yamldoc.Node) {
 			static, r.static = n, l.Boolean(n, "nobody_writes")
 		}),
@@ -65,7 +67,8 @@ func (l *loader) route(n yamldoc.Node) {
 		field("settle", func(n yamldoc.Node) {
 			settle, r.settle = n, l.Duration(n, "settle")
 			if r.settle > maxSettle {
-				l.Fault(n, "settle is at most %v: as long as that nothing that is read is stored", maxSettle)
+				l.Fault(n, "settle is at most %v: as long as that nothing that is read is stored",
+					maxSettle)
 			}
 		}),
 	) {
@@ -122,7 +125,8 @@ func (l *loader) route(n yamldoc.Node) {
 func (l *loader) kindOf(r *draft, cache, invalidate, job yamldoc.Node) bool {
 	switch {
 	case r.kind == Deny && (!cache.Absent() || !invalidate.Absent() || !job.Absent()):
-		l.Fault(r.at, "a denied route never reaches the API: take deny out, or cache, invalidate and job")
+		l.Fault(r.at,
+			"a denied route never reaches the API: take deny out, or cache, invalidate and job")
 	case r.kind == Deny:
 	case !cache.Absent() && !job.Absent():
 		l.Fault(job, "a route is cached or becomes a job: make two of it")
@@ -159,11 +163,13 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 			continue
 		}
 		if suspect := p.Suspect(); r.kind == Read && !p.IsCertain() {
-			l.Fault(s, "%q never answers from the cache: servers read %q in different ways. Write the path as all read it, or use a wildcard like {id}",
+			l.Fault(s, "%q never answers from the cache: servers read %q in different ways. "+
+				"Write the path as all read it, or use a wildcard like {id}",
 				s.Text, suspect)
 			continue
 		} else if suspect != "" {
-			l.Smell(s, "%q matches the segment %q alone, letter by letter: a wildcard is like {id}", s.Text, suspect)
+			l.Smell(s, "%q matches the segment %q alone, letter by letter: a wildcard is like {id}",
+				s.Text, suspect)
 		}
 		if other, target := l.matcher.Conflict(p); other != nil {
 			l.conflict(s, p, other, target)
@@ -206,17 +212,20 @@ func (l *loader) sameName(n yamldoc.Node, r, other *draft) {
 		which, remedy = ", which is made from this route's pattern,", "give this one a name"
 	case other.derived:
 		which = ", made from its pattern,"
-		l.Fault(n, "the route in line %d has the name %q%s already: %s", other.at.Line, r.name, which, remedy)
+		l.Fault(n, "the route in line %d has the name %q%s already: %s",
+			other.at.Line, r.name, which, remedy)
 		return
 	}
-	l.Fault(n, "the name %q%s is taken by the route in line %d: %s", r.name, which, other.at.Line, remedy)
+	l.Fault(n, "the name %q%s is taken by the route in line %d: %s",
+		r.name, which, other.at.Line, remedy)
 }
 
 // routeName reads a name that can be a metric's label.
 func (l *loader) routeName(n yamldoc.Node) string {
 	s, ok := l.Text(n, "name")
 	valid := s != "" && len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool {
-		return c != '_' && c != '-' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+		return c != '_' && c != '-' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') &&
+			(c < 'A' || c > 'Z')
 	})
 	if ok && !valid {
 		l.Fault(n, "%q is no name for metrics: it is made of letters, digits, '_', '-' and '.'", s)
@@ -226,7 +235,8 @@ func (l *loader) routeName(n yamldoc.Node) string {
 
 // nameOf makes a name from a pattern: "GET /api/characters/{id}" is get_api_characters_id.
 func nameOf(p *pattern.Pattern) string {
-	words := strings.FieldsFunc(strings.ToLower(p.String()), func(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'z') })
+	words := strings.FieldsFunc(strings.ToLower(p.String()),
+		func(c rune) bool { return (c < '0' || c > '9') && (c < 'a' || c > 'z') })
 	if len(words) == 0 {
 		return "all"
 	}

@@ -29,7 +29,8 @@ type Schedule struct {
 }
 
 // scheduleHole is a placeholder in a field or a body of a schedule.
-var scheduleHole = regexp.MustCompile(`\{(env\.[A-Za-z_][A-Za-z0-9_]*|now(?:[+-][0-9][0-9a-zµ.]*)?)\}`)
+var scheduleHole = regexp.MustCompile(
+	`\{(env\.[A-Za-z_][A-Za-z0-9_]*|now(?:[+-][0-9][0-9a-zµ.]*)?)\}`)
 
 // Fields are the request's fields for a tick.
 func (s *Schedule) Fields(tick time.Time) http.Header {
@@ -135,13 +136,15 @@ func (l *loader) schedule(n yamldoc.Node) {
 	}
 	l.scheduled = append(l.scheduled, s)
 	if denied := l.denies(s.Method, s.Target); !denied && s.fields.Get("Authorization") == "" {
-		l.Smell(n, "%q sends no credentials to %s, and clients reach that too: deny the path to them, or send a token", s.Name, s.Target)
+		l.Smell(n, "%q sends no credentials to %s, and clients reach that too: deny the path to "+
+			"them, or send a token", s.Name, s.Target)
 	}
 }
 
 func (l *loader) nameTaken(name string) bool {
-	return name != "" && (slices.ContainsFunc(l.routes, func(r *draft) bool { return r.name == name }) ||
-		slices.ContainsFunc(l.scheduled, func(s *Schedule) bool { return s.Name == name }))
+	return name != "" &&
+		(slices.ContainsFunc(l.routes, func(r *draft) bool { return r.name == name }) ||
+			slices.ContainsFunc(l.scheduled, func(s *Schedule) bool { return s.Name == name }))
 }
 
 func (l *loader) cron(n, zone yamldoc.Node) Cron {
@@ -173,7 +176,8 @@ func (l *loader) scheduledRequest(s *Schedule, n yamldoc.Node) {
 	var target yamldoc.Node
 	l.Mapping(n, "request",
 		field("method", func(n yamldoc.Node) {
-			if s.Method = n.Raw(); !httpfield.IsToken(s.Method) || strings.ToUpper(s.Method) != s.Method {
+			if s.Method = n.Raw(); !httpfield.IsToken(s.Method) ||
+				strings.ToUpper(s.Method) != s.Method {
 				l.Fault(n, "%q is no method, like POST", s.Method)
 			}
 		}),
@@ -190,9 +194,11 @@ func (l *loader) target(n yamldoc.Node) string {
 	text, _ := l.Text(n, "path")
 	p, _, _ := strings.Cut(text, "?")
 	u, err := url.ParseRequestURI(text)
-	if err != nil || u.Host != "" || !strings.HasPrefix(p, "/") || strings.ContainsAny(text, "#{} \\") ||
+	if err != nil || u.Host != "" || !strings.HasPrefix(p, "/") ||
+		strings.ContainsAny(text, "#{} \\") ||
 		path.Clean(p) != strings.TrimSuffix(p, "/") && p != "/" {
-		l.Fault(n, "%q is no path that the API could have: it begins with / and is written out, like /internal/cleanup", text)
+		l.Fault(n, "%q is no path that the API could have: it begins with / and is written out, "+
+			"like /internal/cleanup", text)
 	}
 	return text
 }
@@ -264,7 +270,8 @@ func (l *loader) holes(at yamldoc.Placed, text string) {
 		}
 	}
 	if rest := scheduleHole.ReplaceAllString(text, ""); strings.ContainsAny(rest, "{}") {
-		l.Fault(at, "a schedule has the placeholders {env.NAME}, {now}, {now-168h} and {now+1h}, and no other braces")
+		l.Fault(at, "a schedule has the placeholders {env.NAME}, {now}, {now-168h} and {now+1h}, "+
+			"and no other braces")
 	}
 }
 
@@ -279,7 +286,8 @@ func (l *loader) denies(method, target string) bool {
 func (l *loader) queue(n yamldoc.Node) string {
 	name, ok := l.Text(n, "queue")
 	if ok && len(l.options.Queues) > 0 && !slices.Contains(l.options.Queues, name) {
-		l.Fault(n, "no worker serves the queue %q: JOBS_QUEUES has %s", name, strings.Join(l.options.Queues, ", "))
+		l.Fault(n, "no worker serves the queue %q: JOBS_QUEUES has %s",
+			name, strings.Join(l.options.Queues, ", "))
 	}
 	return name
 }

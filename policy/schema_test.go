@@ -109,7 +109,8 @@ func TestTheSchemaTakesTheValuesThatTheDecoderTakes(t *testing.T) {
 		{"request_directives", "on  drop", false},
 		{"verify", "{}  {share: 0%}  {share: 0}  {share: 0.5%}  {share: 100%}", true},
 		{"verify", `{share: 1%,ignore: [a,'b.#.c','d\.e','header:X-A']}  {ignore: a}`, true},
-		{"verify", "{share: 101%}  {share: 100.5%}  {share: 1}  {share: -1%}  {share: often}", false},
+		{"verify", "{share: 101%}  {share: 100.5%}  {share: 1}  {share: -1%}  {share: often}",
+			false},
 		{"verify", `{shares: 1%}  1%  {ignore: ['a..b']}  {ignore: ['']}  {ignore: ['a\']}  {ignore: 1}`, false},
 		{"job.max_retry", "0  3  1000", true},
 		{"job.max_retry", "-1  1.5  many", false},
@@ -134,7 +135,8 @@ func TestTheSchemaTakesTheValuesThatTheDecoderTakes(t *testing.T) {
 		{"job.max_running", "0  4", true},
 		{"job.max_running", "-1  1.5", false},
 		{"job.after", "0s  soon", false},
-		{"job.cors", "{origins: ['https://a']}  {origins: 'http://a:8080',credentials: true}  {origins: ['*']}", true},
+		{"job.cors",
+			"{origins: ['https://a']}  {origins: 'http://a:8080',credentials: true}  {origins: ['*']}", true},
 		{"job.cors", "{}  {origins: []}  {origins: [a]}  {origins: ['https://A']}  true", false},
 	} {
 		for value := range strings.SplitSeq(c.values, "  ") {
@@ -185,7 +187,8 @@ func mappings(root, schema map[string]any, path []string) (out []mapping) {
 	}
 	out = append(out, mapping{path, fields})
 	for _, name := range slices.Sorted(maps.Keys(fields)) {
-		out = append(out, mappings(root, fields[name].(map[string]any), append(slices.Clip(path), name))...)
+		out = append(out,
+			mappings(root, fields[name].(map[string]any), append(slices.Clip(path), name))...)
 	}
 	return out
 }
@@ -251,7 +254,8 @@ func TestTheSchemaHasTheFieldsThatTheDecoderHas(t *testing.T) {
 		}
 	}
 	if len(distinct) != kinds {
-		t.Errorf("the decoder reads %d kinds of mappings, and the schema has %d", kinds, len(distinct))
+		t.Errorf("the decoder reads %d kinds of mappings, and the schema has %d",
+			kinds, len(distinct))
 	}
 }
 
@@ -271,10 +275,12 @@ func TestTheSchemaDescribesEveryField(t *testing.T) {
 	examples := 0
 	walk(root, "#", func(at string, name string, field map[string]any) {
 		if ref, ok := field["$ref"].(string); ok {
-			field = root["definitions"].(map[string]any)[strings.TrimPrefix(ref, "#/definitions/")].(map[string]any)
+			field = root["definitions"].(map[string]any)[strings.TrimPrefix(ref,
+				"#/definitions/")].(map[string]any)
 			at = ref
 		}
-		if text, _ := field["description"].(string); len(text) < 5 || !strings.HasSuffix(text, ".") {
+		if text, _ := field["description"].(string); len(text) < 5 ||
+			!strings.HasSuffix(text, ".") {
 			t.Errorf("%s is described by %q", name, text)
 		}
 		s, err := c.Compile("policies.json" + at)
@@ -298,10 +304,12 @@ func walk(schema any, at string, f func(at, name string, field map[string]any)) 
 	switch schema := schema.(type) {
 	case map[string]any:
 		for key, value := range schema {
-			if key == "examples" || key == "default" || key == "if" || key == "then" || key == "else" {
+			if key == "examples" || key == "default" || key == "if" ||
+				key == "then" || key == "else" {
 				continue
 			}
-			if fields, ok := value.(map[string]any); ok && key == "properties" && schema["type"] == "object" {
+			if fields, ok := value.(map[string]any); ok && key == "properties" &&
+				schema["type"] == "object" {
 				for name, field := range fields {
 					f(at+"/properties/"+name, name, field.(map[string]any))
 				}
@@ -320,6 +328,7 @@ func agree(t *testing.T, content string, good bool) {
 	_, _, fault := Load([]byte(content), testOptions())
 	refused := refusedBySchema(t, []byte(content))
 	if (fault == nil) != good || (refused == nil) != good {
-		t.Errorf("good: %t, but the decoder says %v, and the schema %v, of\n%s", good, fault, refused, content)
+		t.Errorf("good: %t, but the decoder says %v, and the schema %v, of\n%s",
+			good, fault, refused, content)
 	}
 }

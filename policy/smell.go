@@ -32,13 +32,21 @@ func (l *loader) smells() {
 			}
 		}
 		if r.cache != nil && !r.static && !l.invalidated(r) {
-			l.Smell(r.at, "nothing invalidates %q: after a write its answers are old until they expire. Name its tags in the invalidate of a route, or say nobody_writes: true", r.name)
+			l.Smell(r.at,
+				"nothing invalidates %q: after a write its answers are old until they expire. "+
+					"Name its tags in the invalidate of a route, or say nobody_writes: true",
+				r.name)
 		}
 		if r.cache != nil && r.cache.Memory > 0 && l.invalidated(r) {
-			l.Smell(r.memoryAt, "after a write another sidecar answers %q from its memory until it hears of it: milliseconds, and at most %v. memory: off waits for nobody", r.name, r.cache.Memory)
+			l.Smell(r.memoryAt,
+				"after a write another sidecar answers %q from its memory until it hears of it: "+
+					"milliseconds, and at most %v. memory: off waits for nobody",
+				r.name, r.cache.Memory)
 		}
 		if r.kind == Job && !l.jwt && !r.job.Link {
-			l.Smell(r.at, "%q takes credentials that nobody verifies: who has a new token no longer sees the jobs of the old one. Add jwt to the caller block", r.name)
+			l.Smell(r.at,
+				"%q takes credentials that nobody verifies: who has a new token no longer sees "+
+					"the jobs of the old one. Add jwt to the caller block", r.name)
 		}
 	}
 	l.smellOfIdentity()
@@ -49,13 +57,15 @@ func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {
 	switch {
 	case w.String() == "caller:{caller}":
 		if l.jwt && (l.caller.ID == nil || !slices.Contains(claimsOf(l.caller.ID), "jti")) {
-			l.Smell(at, "while caller.id leaves out jti, another token of the same caller refills what this drops, and a token that was logged out can read it until it expires")
+			l.Smell(at, "while caller.id leaves out jti, another token of the same caller "+
+				"refills what this drops, and a token that was logged out can read it until it expires")
 		}
 	case strings.HasPrefix(w.String(), "caller:"): // every private entry carries it
 	case !l.carried(w):
 		l.Smell(at, "no cached route carries %q: it invalidates nothing", w.String())
 	case w.Has(cachekeys.FromClaim):
-		l.Smell(at, "%q names the one who writes, and the owner of what is written may be another: take the id from the path or the answer", w.String())
+		l.Smell(at, "%q names the one who writes, and the owner of what is written may be "+
+			"another: take the id from the path or the answer", w.String())
 	}
 }
 
@@ -66,7 +76,8 @@ func (l *loader) smellOfSpelling(t *cachekeys.Template, at yamldoc.Place) {
 		if p.Source != cachekeys.FromPath || p.Filter != cachekeys.AsIs {
 			continue
 		}
-		if name := strings.ToLower(p.Name); strings.HasSuffix(name, "uuid") || strings.HasSuffix(name, "guid") {
+		if name := strings.ToLower(p.Name); strings.HasSuffix(name, "uuid") ||
+			strings.HasSuffix(name, "guid") {
 			l.proposeFilter(at, t, p, cachekeys.UUID)
 		} else if filter := l.filterSeen(t); filter != cachekeys.AsIs {
 			l.proposeFilter(at, t, p, filter)
@@ -74,8 +85,10 @@ func (l *loader) smellOfSpelling(t *cachekeys.Template, at yamldoc.Place) {
 	}
 }
 
-func (l *loader) proposeFilter(at yamldoc.Place, t *cachekeys.Template, p cachekeys.Placeholder, f cachekeys.Filter) {
-	l.Smell(at, "%q: {%s%s} makes one spelling of the value, here and in invalidate: without it a write in another spelling drops the whole family",
+func (l *loader) proposeFilter(at yamldoc.Place, t *cachekeys.Template, p cachekeys.Placeholder,
+	f cachekeys.Filter) {
+	l.Smell(at, "%q: {%s%s} makes one spelling of the value, here and in invalidate: without it "+
+		"a write in another spelling drops the whole family",
 		t.String(), p.Name, f)
 }
 
@@ -87,7 +100,8 @@ func (l *loader) filterSeen(t *cachekeys.Template) cachekeys.Filter {
 			continue
 		}
 		for i, value := range l.shape(w) {
-			if i < len(parts) && parts[i] == string(hole) && cachekeys.FilterFor(value) != cachekeys.AsIs {
+			if i < len(parts) && parts[i] == string(hole) &&
+				cachekeys.FilterFor(value) != cachekeys.AsIs {
 				return cachekeys.FilterFor(value)
 			}
 		}
@@ -180,7 +194,8 @@ func (l *loader) touches(w, t *cachekeys.Template) bool {
 func shapesMeet(a, b []string) bool {
 	for i := range min(len(a), len(b)) {
 		if prefix, family := strings.CutSuffix(a[i], "*"); family {
-			return strings.HasPrefix(b[i], prefix) || strings.ContainsRune(b[i], hole) || strings.ContainsRune(prefix, hole)
+			return strings.HasPrefix(b[i], prefix) || strings.ContainsRune(b[i], hole) ||
+				strings.ContainsRune(prefix, hole)
 		}
 		if a[i] != b[i] && !strings.ContainsRune(a[i], hole) && !strings.ContainsRune(b[i], hole) {
 			return false

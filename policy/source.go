@@ -66,7 +66,8 @@ func ReadFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
 	}
 	if len(content) > yamldoc.MaxSize {
-		return nil, fmt.Errorf("%s is longer than %d KiB: that is no policies file", path, yamldoc.MaxSize>>10)
+		return nil, fmt.Errorf("%s is longer than %d KiB: that is no policies file",
+			path, yamldoc.MaxSize>>10)
 	}
 	return content, nil
 }
@@ -75,7 +76,9 @@ func ReadFile(path string) ([]byte, error) {
 func (s *Source) Table() *Table { return s.table.Load() }
 
 // Plan is Table.Plan by the table in force.
-func (s *Source) Plan(req httpfield.Request, now time.Time) *Plan { return s.Table().Plan(req, now) }
+func (s *Source) Plan(req httpfield.Request, now time.Time) *Plan {
+	return s.Table().Plan(req, now)
+}
 
 // LoadedAt is when it was loaded.
 func (s *Source) LoadedAt() time.Time { return time.Unix(0, s.loadedAt.Load()) }

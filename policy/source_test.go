@@ -160,7 +160,8 @@ func TestASwappedDirectoryAsOfAConfigMapIsTaken(t *testing.T) {
 	link("..data/policies.yaml", "policies.yaml")
 	s := open(t, filepath.Join(dir, "policies.yaml"))
 	link("..1", "..data_tmp")
-	if err := os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")); err != nil {
+	if err := os.Rename(filepath.Join(dir, "..data_tmp"),
+		filepath.Join(dir, "..data")); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "the swapped directory", func() bool { return denies(s.Source, "/b") })
@@ -172,7 +173,9 @@ func TestABadFileLeavesTheOldTableAndIsToldOnce(t *testing.T) {
 	s := open(t, path)
 	before := s.Table()
 	write(t, path, faulty)
-	await(t, "the fault", func() bool { return strings.Contains(s.Fault(), "deny is true or false") })
+	await(t, "the fault", func() bool {
+		return strings.Contains(s.Fault(), "deny is true or false")
+	})
 	// Nothing tells that a bad file is looked at again but the clock: two more ticks.
 	end := time.Now().Add(2*reloadEvery + reloadEvery/2)
 	await(t, "two ticks", func() bool { return time.Now().After(end) })
@@ -246,7 +249,8 @@ func TestAFileThatCannotBeHadIsNotOpened(t *testing.T) {
 		"too long":    {file(t, strings.Repeat("#", yamldoc.MaxSize+1)), "longer than 1024 KiB"},
 		"faulty":      {file(t, faulty), "deny is true or false"},
 	} {
-		if s, err := Open(c.path, testOptions(), slog.New(slog.DiscardHandler), nil); err == nil || s != nil || !strings.Contains(err.Error(), c.want) {
+		if s, err := Open(c.path, testOptions(), slog.New(slog.DiscardHandler), nil); err == nil ||
+			s != nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

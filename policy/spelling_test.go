@@ -23,35 +23,46 @@ func TestAnIDInSeveralSpellings(t *testing.T) {
 		`{name: body, match: "POST /c", invalidate: ["c:{request.body.id}"]}`,
 	)
 	spelled := map[string][]string{
-		"5": {"05", "+5", "5%20", "5.json", "5.0", "%D9%A5", "5e0", "%2B5", "0x5", "0b101", "0o5", "5%EF%BB%BF"},
+		"5": {"05", "+5", "5%20", "5.json", "5.0", "%D9%A5", "5e0", "%2B5", "0x5", "0b101",
+			"0o5", "5%EF%BB%BF"},
 		// Java reads groups of any length, Python digits of any script.
-		"0" + anID[1:]: {anID[1:], "000" + anID[1:]}, anID[:len(anID)-1] + "5": {anID[:len(anID)-1] + "%D9%A5"},
-		anID: {strings.ToUpper(anID), strings.ReplaceAll(anID, "-", ""), "{" + anID + "}", "urn:uuid:" + anID, anID + ".json"},
+		"0" + anID[1:]:           {anID[1:], "000" + anID[1:]},
+		anID[:len(anID)-1] + "5": {anID[:len(anID)-1] + "%D9%A5"},
+		anID: {strings.ToUpper(anID), strings.ReplaceAll(anID, "-", ""), "{" + anID + "}",
+			"urn:uuid:" + anID, anID + ".json"},
 	}
 	for id, others := range spelled {
 		for _, other := range others {
-			if got := texts(done(table.Plan(request("PUT", "/c/"+other), now))); !slices.Contains(got, "c:*") || !slices.Contains(got, "c:"+id) {
+			if got := texts(
+				done(table.Plan(request("PUT", "/c/"+other), now))); !slices.Contains(got, "c:*") ||
+				!slices.Contains(got, "c:"+id) {
 				t.Errorf("PUT /c/%s: %q", other, got)
 			}
 			announced, _ := table.Plan(request("PUT", "/c/"+other), now).Write.Announced(nil)
 			if got := texts(announced); !slices.Contains(got, "c:*") {
 				t.Errorf("PUT /c/%s announces %q", other, got)
 			}
-			if p := table.Plan(request("GET", "/c/"+other), now); p.Kind == Read && !slices.Contains(texts(p.Read.Carried), "c:"+id) {
+			if p := table.Plan(request("GET", "/c/"+other), now); p.Kind == Read &&
+				!slices.Contains(texts(p.Read.Carried), "c:"+id) {
 				t.Errorf("GET /c/%s carries %q", other, texts(p.Read.Carried))
 			}
 		}
-		wantTags(t, "the canonical spelling", done(table.Plan(request("PUT", "/c/"+id), now)), "c:"+id, "/c/"+id)
+		wantTags(t, "the canonical spelling", done(table.Plan(request("PUT", "/c/"+id), now)),
+			"c:"+id, "/c/"+id)
 	}
 	p := table.Plan(request("POST", "/c"), now)
-	wantTags(t, "a text in a body", p.Write.Unknown(jsonBody(`{"id":"05"}`)), "c:05", "c:5", "c:*", "/c")
+	wantTags(t, "a text in a body", p.Write.Unknown(jsonBody(`{"id":"05"}`)), "c:05",
+		"c:5", "c:*", "/c")
 	wantTags(t, "a number in a body", p.Write.Unknown(jsonBody(`{"id":5.0}`)), "c:5", "/c")
 }
 
 // A reader that stops at the first byte that is no digit takes 5-name for 5.
 func TestAWriteUnderANumberWithATextBehindIt(t *testing.T) {
-	table := table(t, "", `{match: "PUT /c/{id}", invalidate: ["c:{id}"]}`, `{match: "PATCH /c/{id}", invalidate: ["c:{id}"]}`)
-	for id, number := range map[string]string{"5-name": "5", "5abc": "5", "-5x": "-5", "+05,": "5", "5'": "5", "%205%20OR": "5"} {
+	table := table(t, "", `{match: "PUT /c/{id}", invalidate: ["c:{id}"]}`,
+		`{match: "PATCH /c/{id}", invalidate: ["c:{id}"]}`)
+	for id, number := range map[string]string{
+		"5-name": "5", "5abc": "5", "-5x": "-5", "+05,": "5", "5'": "5", "%205%20OR": "5",
+	} {
 		got := texts(done(table.Plan(request("PUT", "/c/"+id), now)))
 		if !slices.Contains(got, "c:"+number) || slices.Contains(got, "c:*") {
 			t.Errorf("PUT /c/%s: %q", id, got)
@@ -65,7 +76,8 @@ func TestAWriteUnderANumberWithATextBehindIt(t *testing.T) {
 	req := request("POST", "/c/5-name", "Content-Type: application/x-www-form-urlencoded")
 	req.HasBody = true
 	p := table.Plan(req, now)
-	wantTags(t, "a POST that is a PUT", p.Write.Unknown(NewBody([]byte("_method=PUT"), req.Fields)), "/c/5-name", "c:5-name", "c:5")
+	wantTags(t, "a POST that is a PUT", p.Write.Unknown(NewBody([]byte("_method=PUT"), req.Fields)),
+		"/c/5-name", "c:5-name", "c:5")
 }
 
 func TestAFilterMakesOneSpelling(t *testing.T) {
@@ -77,11 +89,14 @@ func TestAFilterMakesOneSpelling(t *testing.T) {
 	wantTags(t, "PUT /c/05", done(table.Plan(request("PUT", "/c/05"), now)), "c:5", "/c/05")
 	wantTags(t, "PUT /c/x", done(table.Plan(request("PUT", "/c/x"), now)), "c:*", "/c/x")
 	upper := strings.ToUpper(anID)
-	wantTags(t, "PUT /d/"+upper, done(table.Plan(request("PUT", "/d/"+upper), now)), "d:"+anID, "/d/"+anID)
-	if p := table.Plan(request("GET", "/c/05"), now); p.Kind != Read || !slices.Contains(texts(p.Read.Carried), "c:5") {
+	wantTags(t, "PUT /d/"+upper, done(table.Plan(request("PUT", "/d/"+upper), now)),
+		"d:"+anID, "/d/"+anID)
+	if p := table.Plan(request("GET", "/c/05"), now); p.Kind != Read ||
+		!slices.Contains(texts(p.Read.Carried), "c:5") {
 		t.Errorf("GET /c/05: kind %d", p.Kind)
 	}
-	if p := table.Plan(request("GET", "/c/x"), now); p.Kind != Pass || p.Bypass != reason.TemplateUnfilled {
+	if p := table.Plan(request("GET", "/c/x"), now); p.Kind != Pass ||
+		p.Bypass != reason.TemplateUnfilled {
 		t.Errorf("GET /c/x: kind %d, %s", p.Kind, p.Bypass)
 	}
 }
@@ -103,7 +118,9 @@ func TestAParameterThatMayBeAbsent(t *testing.T) {
 		}
 		wantTags(t, "GET "+target, p.Read.Carried, want...)
 	}
-	for _, target := range []string{"/c?expand=a&expand=b", "/c?expand=", "/c?Expand=a", "/c?expand[]=a"} {
+	for _, target := range []string{
+		"/c?expand=a&expand=b", "/c?expand=", "/c?Expand=a", "/c?expand[]=a",
+	} {
 		if p := table.Plan(request("GET", target), now); p.Kind != Pass {
 			t.Errorf("GET %s: kind %d", target, p.Kind)
 		}
@@ -115,7 +132,8 @@ func TestAParameterThatMayBeAbsent(t *testing.T) {
 		"/c?EXPAND=a":          {"c", "c:*", "/c"},
 		"/c?expand[0]=a":       {"c", "c:*", "/c"},
 		"/c?a=1;expand=a":      {"c", "c:*", "/c"}, // some servers split there
-		"/c?expand=a" + strings.Repeat("&a", maxParams+1): {"c", "c:*", "/c"}, // too many to be read
+		// too many to be read
+		"/c?expand=a" + strings.Repeat("&a", maxParams+1): {"c", "c:*", "/c"},
 	} {
 		wantTags(t, "PUT "+target, done(table.Plan(request("PUT", target), now)), want...)
 	}
@@ -143,7 +161,8 @@ func TestNamesOfParametersThatFoldAlikeAreRepeated(t *testing.T) {
 		"/c?id=1&amp;id=17":   "c:*",
 		"/c?id=1&%69%64%20=1": "c:*",
 	} {
-		if got := texts(done(table.Plan(request("PUT", target), now))); !slices.Contains(got, want) {
+		if got := texts(done(table.Plan(request("PUT", target), now))); !slices.Contains(got,
+			want) {
 			t.Errorf("%s: %q lack %s", target, got, want)
 		}
 	}
@@ -152,16 +171,21 @@ func TestNamesOfParametersThatFoldAlikeAreRepeated(t *testing.T) {
 func TestAFieldWithATwinIsNotCertain(t *testing.T) {
 	table := table(t, "", `{name: write, match: "PUT /c", invalidate: ["c:{header.X-Tenant}"]}`)
 	wantTags(t, "alone", done(table.Plan(request("PUT", "/c", "X-Tenant: a"), now)), "c:a", "/c")
-	wantTags(t, "with its twin", done(table.Plan(request("PUT", "/c", "X-Tenant: a", "X_Tenant: b"), now)), "c:*", "/c")
-	wantTags(t, "twice", done(table.Plan(request("PUT", "/c", "X-Tenant: a", "X-Tenant: b"), now)), "c:*", "/c")
+	wantTags(t, "with its twin",
+		done(table.Plan(request("PUT", "/c", "X-Tenant: a", "X_Tenant: b"), now)), "c:*", "/c")
+	wantTags(t, "twice", done(table.Plan(request("PUT", "/c", "X-Tenant: a", "X-Tenant: b"), now)),
+		"c:*", "/c")
 }
 
 func TestAContentTypeWithATwinIsNotCertain(t *testing.T) {
-	table := table(t, "", `{match: "POST /c", invalidate: ["c:{request.body.id}"]}`, `{match: "PUT /c", deny: true}`)
-	req := request("POST", "/c", "Content-Type: application/json", "Content_Type: application/x-www-form-urlencoded")
+	table := table(t, "", `{match: "POST /c", invalidate: ["c:{request.body.id}"]}`,
+		`{match: "PUT /c", deny: true}`)
+	req := request("POST", "/c", "Content-Type: application/json",
+		"Content_Type: application/x-www-form-urlencoded")
 	req.HasBody = true
 	p := table.Plan(req, now)
-	wantTags(t, "with a twin", p.Write.Unknown(NewBody([]byte(`{"id":5}`), req.Fields)), "c:*", "/c")
+	wantTags(t, "with a twin", p.Write.Unknown(NewBody([]byte(`{"id":5}`), req.Fields)), "c:*",
+		"/c")
 	if p.Write.DeniedBy(NewBody([]byte("_m%65thod=PUT"), req.Fields)) == "" {
 		t.Error("a form passes for JSON")
 	}
@@ -192,7 +216,8 @@ func TestABodyThatIsNotJSONByItsContentTypeIsTheFamily(t *testing.T) {
 		{[]string{"application/json"}, `{"id":[1,2.0]}`, "c:2"},
 	} {
 		h := http.Header{"Content-Type": c.types}
-		tags := table.Plan(request("PUT", "/c"), now).Write.Unknown(NewBody([]byte(c.body), httpfield.Header(h)))
+		tags := table.Plan(request("PUT", "/c"),
+			now).Write.Unknown(NewBody([]byte(c.body), httpfield.Header(h)))
 		if got := texts(tags); !slices.Contains(got, c.want) {
 			t.Errorf("%q %s: %q lack %s", c.types, c.body, got, c.want)
 		}
@@ -224,32 +249,43 @@ func TestGroupsBelongToAnAuthorityHoweverItIsWritten(t *testing.T) {
 	if len(read) != 1 {
 		t.Fatal(read)
 	}
-	for _, authority := range []string{"api.example", "api.example:80", "api.example:", "api.example.", "API.example", "api.example:443", "api.example.:80", "api.example:0080", "%61pi.example"} {
+	for _, authority := range []string{
+		"api.example", "api.example:80", "api.example:", "api.example.", "API.example",
+		"api.example:443", "api.example.:80", "api.example:0080", "%61pi.example",
+	} {
 		req := request("POST", "/x")
 		req.Authority = authority
-		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, groups, nil); !slices.Contains(tags, read[0]) {
+		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, groups,
+			nil); !slices.Contains(tags, read[0]) {
 			t.Errorf("%s: %q", authority, texts(tags))
 		}
 		location := httpfield.Header{"Location": {"http://" + authority + "/moved"}}
-		if tags := table.Plan(request("POST", "/x"), now).Write.Tags(nil, http.StatusOK, location, nil); !slices.Contains(texts(tags), "/moved") {
+		if tags := table.Plan(request("POST", "/x"), now).Write.Tags(nil, http.StatusOK, location,
+			nil); !slices.Contains(texts(tags), "/moved") {
 			t.Errorf("Location at %s: %q", authority, texts(tags))
 		}
 	}
 	// The names that a proxy tells in the place of its own count too.
-	for _, field := range []string{"X-Forwarded-Host: API.example:443", "X-Forwarded-Host: a, api.example", `Forwarded: for=1;host="api.example:80"`} {
+	for _, field := range []string{
+		"X-Forwarded-Host: API.example:443", "X-Forwarded-Host: a, api.example",
+		`Forwarded: for=1;host="api.example:80"`,
+	} {
 		req := request("POST", "/x", field)
 		req.Authority = "service:8080"
-		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, groups, nil); !slices.Contains(tags, read[0]) {
+		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, groups,
+			nil); !slices.Contains(tags, read[0]) {
 			t.Errorf("%s: %q", field, texts(tags))
 		}
 		location := httpfield.Header{"Location": {"https://api.example/moved"}}
-		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, location, nil); !slices.Contains(texts(tags), "/moved") {
+		if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, location,
+			nil); !slices.Contains(texts(tags), "/moved") {
 			t.Errorf("%s, Location: %q", field, texts(tags))
 		}
 	}
 	req := request("POST", "/x")
 	req.Authority = "other.example"
-	if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, groups, nil); slices.Contains(tags, read[0]) {
+	if tags := table.Plan(req, now).Write.Tags(nil, http.StatusOK, groups,
+		nil); slices.Contains(tags, read[0]) {
 		t.Errorf("another authority: %q", texts(tags))
 	}
 }

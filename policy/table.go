@@ -57,7 +57,9 @@ func (l *loader) table(version string) *Table {
 		}
 		for _, tag := range r.cache.Tags {
 			t.families.addPrefixes(tag, func(cachekeys.Placeholder) bool { return true })
-			t.guards.addPrefixes(tag, func(p cachekeys.Placeholder) bool { return p.Source == cachekeys.FromResponseBody })
+			t.guards.addPrefixes(tag, func(p cachekeys.Placeholder) bool {
+				return p.Source == cachekeys.FromResponseBody
+			})
 		}
 	}
 	return t
@@ -162,7 +164,8 @@ func (t *Table) Schedules() []*Schedule { return t.schedules }
 
 // HasJobs reports whether some route or schedule makes jobs.
 func (t *Table) HasJobs() bool {
-	return len(t.schedules) > 0 || slices.ContainsFunc(t.routes, func(r *route) bool { return r.kind == Job })
+	return len(t.schedules) > 0 ||
+		slices.ContainsFunc(t.routes, func(r *route) bool { return r.kind == Job })
 }
 
 // LimitedJobs are the names of the routes that bound how many of their jobs run at once.

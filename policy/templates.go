@@ -14,7 +14,8 @@ import (
 // template parses a template at its place.
 func (l *loader) template(s yamldoc.Located) *cachekeys.Template {
 	if l.templateCount++; l.templateCount > maxTemplates {
-		l.Fault(s, "there are more than %d tags and invalidations: let fewer name more", maxTemplates)
+		l.Fault(s, "there are more than %d tags and invalidations: let fewer name more",
+			maxTemplates)
 		return nil
 	}
 	if len(s.Text) > maxText || strings.Count(s.Text, "{") > 2*maxHoles {
@@ -49,15 +50,19 @@ func (l *loader) tag(r *draft, c *Cache, s yamldoc.Located) *cachekeys.Template 
 			return nil
 		case c.Scope != Private && p.Source == cachekeys.FromCaller,
 			c.Scope == Shared && p.Source == cachekeys.FromClaim,
-			c.Scope == Partition && p.Source == cachekeys.FromClaim && (c.partition == nil || !slices.Contains(claimsOf(c.partition), p.Name)):
-			l.Fault(s, "%q: an entry that several callers share cannot be tagged by which of them filled it", s.Text)
+			c.Scope == Partition && p.Source == cachekeys.FromClaim &&
+				(c.partition == nil || !slices.Contains(claimsOf(c.partition), p.Name)):
+			l.Fault(s, "%q: an entry that several callers share cannot be tagged by which of "+
+				"them filled it", s.Text)
 			return nil
 		case p.Source == cachekeys.FromQuery && !c.query.has(p.Name):
-			l.Fault(s, "%q: the parameter %s is not in the key: add it to query, or take it out of ignore_query", s.Text, p.Name)
+			l.Fault(s, "%q: the parameter %s is not in the key: add it to query, or take it out "+
+				"of ignore_query", s.Text, p.Name)
 			return nil
 		case p.Source == cachekeys.FromQuery:
 			c.tagParams = append(c.tagParams, p.Name)
-		case p.Source == cachekeys.FromHeader && !slices.Contains(c.tagFields, http.CanonicalHeaderKey(p.Name)):
+		case p.Source == cachekeys.FromHeader &&
+			!slices.Contains(c.tagFields, http.CanonicalHeaderKey(p.Name)):
 			// a field of a tag is part of the key
 			c.tagFields = append(c.tagFields, http.CanonicalHeaderKey(p.Name))
 		}
@@ -71,13 +76,15 @@ func (l *loader) placeholder(r *draft, s yamldoc.Located, p cachekeys.Placeholde
 	case cachekeys.FromPath:
 		for _, pattern := range r.patterns {
 			if !slices.Contains(pattern.Wildcards(), p.Name) {
-				l.Fault(s, "%q: %q has no wildcard {%s}: it has %s", s.Text, pattern, p.Name, namesOf(pattern))
+				l.Fault(s, "%q: %q has no wildcard {%s}: it has %s",
+					s.Text, pattern, p.Name, namesOf(pattern))
 				return false
 			}
 		}
 	case cachekeys.FromClaim:
 		if !l.jwt {
-			l.Fault(s, "%q: claims need jwt in the caller block: nothing unverified becomes part of a tag", s.Text)
+			l.Fault(s, "%q: claims need jwt in the caller block: nothing unverified becomes part "+
+				"of a tag", s.Text)
 			return false
 		}
 	case cachekeys.FromHeader:

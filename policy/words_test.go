@@ -61,7 +61,8 @@ func TestCommonMistakesAreToldInPlainWords(t *testing.T) {
 			head + "  - {match: POST /a, job: {mode: always, queue: slow}}\n",
 			`3:49: no worker serves the queue "slow": JOBS_QUEUES has critical, default, low`},
 		{"patterns that meet",
-			head + "  - {match: \"GET /a/{id}\", deny: true}\n  - {match: \"GET /{x}/b\", deny: true}\n",
+			head + "  - {match: \"GET /a/{id}\", deny: true}\n" +
+				"  - {match: \"GET /{x}/b\", deny: true}\n",
 			`4:13: "GET /{x}/b" and "GET /a/{id}" (the route in line 3) match the same requests, and` +
 				` neither is more specific: a literal in the place of {x} in "GET /{x}/b" parts them,` +
 				` like "a"`},
@@ -74,10 +75,12 @@ func TestCommonMistakesAreToldInPlainWords(t *testing.T) {
 			`4:5: the route in line 3 has the name "get_a", made from its pattern, already: give this` +
 				` one another name`},
 		{"a name made from a pattern like one that is given",
-			head + "  - {name: get_a, match: GET /b, deny: true}\n  - {match: GET /a, deny: true}\n",
+			head + "  - {name: get_a, match: GET /b, deny: true}\n" +
+				"  - {match: GET /a, deny: true}\n",
 			`4:5: the name "get_a", which is made from this route's pattern, is taken by the route in` +
 				` line 3: give this one a name`},
-		{"nobody_writes on a write", head + "  - {match: POST /a, invalidate: [a], nobody_writes: true}\n",
+		{"nobody_writes on a write", head +
+			"  - {match: POST /a, invalidate: [a], nobody_writes: true}\n",
 			"3:54: nobody_writes is about answers: it belongs to a route with cache"},
 		{"nobody_writes is true or false", head +
 			"  - {match: GET /a, nobody_writes: sure, cache: {scope: shared}}\n",
@@ -112,7 +115,8 @@ func TestEqualSmellsAreToldOnce(t *testing.T) {
 	}
 	var text, machine bytes.Buffer
 	found := findings(t, "f", file.String())
-	if err := errors.Join(found.Write(&text, yamldoc.Text), found.Write(&machine, yamldoc.JSON)); err != nil {
+	if err := errors.Join(found.Write(&text, yamldoc.Text),
+		found.Write(&machine, yamldoc.JSON)); err != nil {
 		t.Fatal(err)
 	}
 	const want = "(13 more like this, in lines 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 …)\n"

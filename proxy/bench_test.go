@@ -17,9 +17,12 @@ func (n nowhere) WriteHeader(int)             {}
 // BenchmarkRecall is a hit from memory behind the connection: plan, look-up, decision, answer. A
 // request that a connection repeats is not planned again.
 func BenchmarkRecall(b *testing.B) {
-	const request = "GET /own/1\nAuthorization: Bearer a\nAccept: application/json\nUser-Agent: Mozilla/5.0"
+	const request = "GET /own/1\nAuthorization: Bearer a\nAccept: application/json\n" +
+		"User-Agent: Mozilla/5.0"
 	body := []byte(strings.Repeat("x", 2000))
-	api := backendThat(b, func(w http.ResponseWriter, _ *http.Request, _ int) { _, _ = w.Write(body) })
+	api := backendThat(b, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		_, _ = w.Write(body)
+	})
 	p := start(b, api, remembered).proxy
 	await(b, "it is in memory", func() bool {
 		w := httptest.NewRecorder()

@@ -27,11 +27,15 @@ func TestWhatIsInHandIsCountedAndGivenBack(t *testing.T) {
 		{"complete, of unknown length", strings.NewReader(body), -1, 1 << 20, -1, 0, ""},
 		{"the reader leaves", strings.NewReader(body), 100_000, 1 << 20, 10, 0, ""},
 		{"too long", strings.NewReader(body), -1, 50_000, -1, 0, reason.TooLarge},
-		{"too long, and the reader leaves", strings.NewReader(body), -1, 50_000, 10, 0, reason.TooLarge},
-		{"broken", io.MultiReader(strings.NewReader(body), iotest.ErrReader(errors.New("reset"))), -1, 1 << 20, -1, 0, reason.Incomplete},
+		{"too long, and the reader leaves", strings.NewReader(body), -1, 50_000, 10,
+			0, reason.TooLarge},
+		{"broken", io.MultiReader(strings.NewReader(body), iotest.ErrReader(errors.New("reset"))),
+			-1, 1 << 20, -1, 0, reason.Incomplete},
 		{"no room", strings.NewReader(body), -1, 1 << 20, -1, maxInHand, reason.StoreBusy},
-		{"no room for all of it", strings.NewReader(body), 100_000, 1 << 20, -1, maxInHand - 50_000, reason.StoreBusy},
-		{"no room, and the reader leaves", strings.NewReader(body), -1, 1 << 20, 10, maxInHand, reason.StoreBusy},
+		{"no room for all of it", strings.NewReader(body), 100_000, 1 << 20, -1, maxInHand - 50_000,
+			reason.StoreBusy},
+		{"no room, and the reader leaves", strings.NewReader(body), -1, 1 << 20, 10, maxInHand,
+			reason.StoreBusy},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := &room{}
@@ -68,7 +72,8 @@ func TestOneClientHasHalfOfTheRoom(t *testing.T) {
 		client string
 		want   reason.Reason
 	}{{"a", reason.StoreBusy}, {"b", ""}, {"", ""}} {
-		b := newBuffer(r, io.NopCloser(strings.NewReader("twenty bytes of body")), -1, 1<<20, func() {})
+		b := newBuffer(r, io.NopCloser(strings.NewReader("twenty bytes of body")),
+			-1, 1<<20, func() {})
 		b.client = c.client
 		if why := b.fill(func([]byte) {}); why != c.want {
 			t.Errorf("of %q: %q, want %q", c.client, why, c.want)

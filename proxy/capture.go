@@ -217,9 +217,10 @@ func (c *capture) takeBody(resp *http.Response) io.Closer {
 	b.client = c.miss.x.sent.Client()
 	if !read.NamesFromBody() && c.contentRange.Total == 0 { // else it is needed whole
 		body := resp.Body
-		b.overflowAbove(store.MaxWhole, func(content []byte, err error) (io.ReadCloser, reason.Reason) {
-			return c.toChunks(resp, body, content, err)
-		})
+		b.overflowAbove(store.MaxWhole,
+			func(content []byte, err error) (io.ReadCloser, reason.Reason) {
+				return c.toChunks(resp, body, content, err)
+			})
 	}
 	resp.Body, c.inHand = b, true
 	// ends with the body, which ends with the flight's context or with that of the one client

@@ -103,18 +103,19 @@ type api struct {
 // backendThat starts an API. n is the number of the request, from 1.
 func backendThat(t testing.TB, answers func(w http.ResponseWriter, r *http.Request, n int)) *api {
 	b := &api{}
-	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked := r.Method + " " + r.RequestURI
-		for _, name := range []string{"If-None-Match", "If-Modified-Since", "Range"} {
-			if value := r.Header.Get(name); value != "" {
-				asked += " " + value
+	b.Server = httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			asked := r.Method + " " + r.RequestURI
+			for _, name := range []string{"If-None-Match", "If-Modified-Since", "Range"} {
+				if value := r.Header.Get(name); value != "" {
+					asked += " " + value
+				}
 			}
-		}
-		b.mu.Lock()
-		b.asked = append(b.asked, asked)
-		b.mu.Unlock()
-		answers(w, r, int(b.requests.Add(1)))
-	}))
+			b.mu.Lock()
+			b.asked = append(b.asked, asked)
+			b.mu.Unlock()
+			answers(w, r, int(b.requests.Add(1)))
+		}))
 	b.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	b.Start()
 	t.Cleanup(b.Close)

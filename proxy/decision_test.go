@@ -44,7 +44,8 @@ func headerOf(lines []string) http.Header {
 func TestTheHandlerCarriesOutTheDecision(t *testing.T) {
 	t.Parallel()
 	const modified = "Mon, 01 Jan 2024 00:00:00 GMT"
-	routes := "routes:\n  - {match: \"GET /items/{id}\", cache: {scope: shared, set_cookie: {drop: [csrf]}}}\n"
+	routes := "routes:\n" +
+		"  - {match: \"GET /items/{id}\", cache: {scope: shared, set_cookie: {drop: [csrf]}}}\n"
 	var next atomic.Pointer[func(http.ResponseWriter)]
 	b := backendThat(t, func(w http.ResponseWriter, _ *http.Request, _ int) { (*next.Load())(w) })
 	s := start(t, b, routes)

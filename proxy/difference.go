@@ -47,7 +47,8 @@ func (q *question) differences(resp *http.Response) (d difference, why string) {
 		return d, "the API's answer broke off"
 	}
 	read := q.x.plan.Read
-	fields := httpfield.Header(httpcache.StorableFields(read.Rules, httpfield.Header(resp.Header), read.Cache.Strip))
+	fields := httpfield.Header(httpcache.StorableFields(read.Rules, httpfield.Header(resp.Header),
+		read.Cache.Strip))
 	d.places = fieldsThatDiffer(e, fields, read.Cache.Verify.Fields)
 	places, why := q.bodies(fields, content)
 	d.places = append(d.places, places...)
@@ -112,7 +113,8 @@ func fieldsThatDiffer(a, b httpfield.Fields, ignored []string) (places []string)
 	var names []string
 	for _, f := range []httpfield.Fields{a, b} {
 		for name := range f.All() {
-			if !slices.Contains(names, name) && !slices.Contains(ignored, name) && !isOfOneAnswer(name) {
+			if !slices.Contains(names, name) && !slices.Contains(ignored, name) &&
+				!isOfOneAnswer(name) {
 				names = append(names, name)
 			}
 		}
@@ -132,7 +134,9 @@ func isOfOneAnswer(name string) bool {
 	if _, found := slices.BinarySearch(ofOneAnswer, name); found {
 		return true
 	}
-	for _, part := range []string{"-Id", "Trace", "Time", "Ratelimit", "-Ray", "Nonce", "Digest", "Cache"} {
+	for _, part := range []string{
+		"-Id", "Trace", "Time", "Ratelimit", "-Ray", "Nonce", "Digest", "Cache",
+	} {
 		if strings.Contains(name, part) {
 			return true
 		}
@@ -142,7 +146,8 @@ func isOfOneAnswer(name string) bool {
 
 // ofOneAnswer is sorted.
 var ofOneAnswer = []string{
-	"Accept-Ranges", "Age", "Alt-Svc", "Connection", "Content-Encoding", "Content-Length", "Content-Md5",
+	"Accept-Ranges", "Age", "Alt-Svc", "Connection", "Content-Encoding",
+	"Content-Length", "Content-Md5",
 	"Content-Security-Policy", "Content-Security-Policy-Report-Only", "Date", "Etag", "Expires",
 	"Keep-Alive", "Last-Modified", "Nel", "Pragma", "Report-To", "Reporting-Endpoints", "Server",
 	"Set-Cookie", "Trailer", "Transfer-Encoding", "Vary", "Via", "Warning",

@@ -26,12 +26,14 @@ func TestAHitDiffersFromItsAnswerAsTheDocsSay(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		_, _ = io.WriteString(w, "56789")
 	})
-	s := start(t, b, "routes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h, strip: [X-Stripped]}}]")
+	s := start(t, b,
+		"routes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h, strip: [X-Stripped]}}]")
 	if a := s.get("/c/1"); a.length() != -1 || a.fields.Get("X-Stripped") == "" {
 		t.Fatalf("the answer itself: %d %q", a.length(), a.fields)
 	}
 	hit := s.get("/c/1")
-	if hit.length() != 10 || hit.fields.Get("Content-Disposition") == "" || hit.fields.Get("Age") == "" {
+	if hit.length() != 10 || hit.fields.Get("Content-Disposition") == "" ||
+		hit.fields.Get("Age") == "" {
 		t.Errorf("%d %q", hit.length(), hit.fields)
 	}
 	if hit.fields["X-Stripped"] != nil {

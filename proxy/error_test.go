@@ -11,7 +11,8 @@ import (
 func poisoned(w http.ResponseWriter, r *http.Request, n int) {
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	switch {
-	case len(r.Header.Get("X-Long")) > 4<<10, strings.Contains(r.Header.Get("Range"), "lines"), r.Header.Get("Content-Type") != "":
+	case len(r.Header.Get("X-Long")) > 4<<10, strings.Contains(r.Header.Get("Range"), "lines"),
+		r.Header.Get("Content-Type") != "":
 		w.WriteHeader(http.StatusBadRequest)
 	case strings.Contains(r.Header.Get("Accept"), "x/y"):
 		w.WriteHeader(http.StatusNotAcceptable)
@@ -27,15 +28,18 @@ func poisoned(w http.ResponseWriter, r *http.Request, n int) {
 
 func TestAnErrorThatAnswersAFieldIsNotStoredForAll(t *testing.T) {
 	odd := []string{
-		"X-Long: " + strings.Repeat("a", 9000), "Accept: x/y", "Content-Type: x", "Range: lines=1-2", "Authorization: x y z",
+		"X-Long: " + strings.Repeat("a", 9000), "Accept: x/y", "Content-Type: x",
+		"Range: lines=1-2", "Authorization: x y z",
 	}
 	for _, c := range []struct {
 		cache string
 		plain bool // the 400 to a request that is not odd is stored
 	}{
-		{"scope: shared, ttl: 1h", false}, {"scope: shared", true}, {"scope: shared, ttl: 1h, status: {400: 10s, 404: 10s}", true},
+		{"scope: shared, ttl: 1h", false}, {"scope: shared", true},
+		{"scope: shared, ttl: 1h, status: {400: 10s, 404: 10s}", true},
 	} {
-		s := start(t, backendThat(t, poisoned), `routes: [{match: "GET /a/{id}", cache: {`+c.cache+`}}]`)
+		s := start(t, backendThat(t, poisoned),
+			`routes: [{match: "GET /a/{id}", cache: {`+c.cache+`}}]`)
 		for i, field := range odd {
 			if strings.Contains(c.cache, "status") {
 				break // it is the policy's word
@@ -59,15 +63,19 @@ func TestAnErrorThatAnswersAFieldIsNotStoredForAll(t *testing.T) {
 
 func TestNoErrorTakesThePlaceOfAFreshSuccess(t *testing.T) {
 	for _, cache := range []string{
-		"scope: shared", "scope: private", "scope: shared, ttl: 1h", "scope: shared, ttl: 1h, status: {400: 1h, 404: 1h}, override: true",
+		"scope: shared", "scope: private", "scope: shared, ttl: 1h",
+		"scope: shared, ttl: 1h, status: {400: 1h, 404: 1h}, override: true",
 	} {
-		s := start(t, backendThat(t, poisoned), `routes: [{match: "GET /a/{id}", cache: {`+cache+`}}]`)
+		s := start(t, backendThat(t, poisoned),
+			`routes: [{match: "GET /a/{id}", cache: {`+cache+`}}]`)
 		for _, field := range []string{"X-Gone: 1", "X-Bad: 1"} {
 			s.get("/a/1")
-			if a := s.get("/a/1", "Cache-Control: no-cache", field); a.status < 400 || strings.Contains(a.cache(), "stored") {
+			if a := s.get("/a/1", "Cache-Control: no-cache", field); a.status < 400 ||
+				strings.Contains(a.cache(), "stored") {
 				t.Errorf("%s, %s: %d %s", cache, field, a.status, a.cache())
 			}
-			if a := s.get("/a/1"); a.status != http.StatusOK || !strings.HasPrefix(a.cache(), "hit") {
+			if a := s.get("/a/1"); a.status != http.StatusOK ||
+				!strings.HasPrefix(a.cache(), "hit") {
 				t.Errorf("%s, after %s: %d %s", cache, field, a.status, a.cache())
 			}
 		}
@@ -87,7 +95,8 @@ func TestNoErrorTakesThePlaceOfOtherVariants(t *testing.T) {
 	s := start(t, b, items)
 	s.get("/plain/1", "Accept-Language: en")
 	s.get("/plain/1", "Accept-Language: zz")
-	if a := s.get("/plain/1", "Accept-Language: en"); a.status != http.StatusOK || !strings.HasPrefix(a.cache(), "hit") {
+	if a := s.get("/plain/1", "Accept-Language: en"); a.status != http.StatusOK ||
+		!strings.HasPrefix(a.cache(), "hit") {
 		t.Errorf("%d %s", a.status, a.cache())
 	}
 }
@@ -97,7 +106,8 @@ func TestAPartTakesThePlaceOfAFreshWholeOnlyIfItIsOfAnother(t *testing.T) {
 		whole, part string // ETags
 		stays       bool
 	}{
-		{"", "", true}, {`"a"`, "", true}, {"", `"a"`, true}, {`"a"`, `"a"`, true}, {`W/"a"`, `W/"b"`, true}, {`"a"`, `"b"`, false},
+		{"", "", true}, {`"a"`, "", true}, {"", `"a"`, true}, {`"a"`, `"a"`, true},
+		{`W/"a"`, `W/"b"`, true}, {`"a"`, `"b"`, false},
 	} {
 		b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
 			tag, body := c.whole, "0123456789"
@@ -116,10 +126,12 @@ func TestAPartTakesThePlaceOfAFreshWholeOnlyIfItIsOfAnother(t *testing.T) {
 		})
 		s := start(t, b, items)
 		s.get("/items/1")
-		if a := s.get("/items/1", "Range: bytes=0-0", "Cache-Control: no-cache"); a.status != http.StatusPartialContent || a.body != "0" {
+		if a := s.get("/items/1", "Range: bytes=0-0",
+			"Cache-Control: no-cache"); a.status != http.StatusPartialContent || a.body != "0" {
 			t.Fatalf("%v: the part: %d %q %s", c, a.status, a.body, a.cache())
 		}
-		if a := s.get("/items/1"); a.body != "0123456789" || strings.HasPrefix(a.cache(), "hit") != c.stays {
+		if a := s.get("/items/1"); a.body != "0123456789" ||
+			strings.HasPrefix(a.cache(), "hit") != c.stays {
 			t.Errorf("%v: %d %q %s", c, a.status, a.body, a.cache())
 		}
 	}

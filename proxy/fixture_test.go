@@ -81,7 +81,9 @@ func start(t testing.TB, b *api, routes string, change ...func(*setup)) *sidecar
 	secret := func() []byte { return key }
 	table, _, err := policy.Load([]byte("version: 1\n"+routes), policy.Options{
 		Secret: secret, MaxInspect: o.inspect,
-		Env: func(name string) (string, bool) { return strings.Repeat("k", 32), name == "TOKEN_SECRET" },
+		Env: func(name string) (string, bool) {
+			return strings.Repeat("k", 32), name == "TOKEN_SECRET"
+		},
 	})
 	check(t, err)
 	log, names := slog.New(slog.DiscardHandler), cachekeys.NewNames(o.prefix)
@@ -102,10 +104,12 @@ func start(t testing.TB, b *api, routes string, change ...func(*setup)) *sidecar
 	check(t, err)
 	p := &proxy.Proxy{
 		Table: func() *policy.Table { return table }, Store: s.store, Keyspace: s.keys, Redis: conn,
-		Backend: transport,
-		Metrics: telemetry.New(prometheus.NewRegistry()), Access: telemetry.NewAccessLog(log, telemetry.AccessMode{}, ""),
-		RedisTimeout: o.budget, Bodies: o.bodies, MaxInspectBody: o.inspect, CacheStatus: telemetry.StatusFull,
-		Log: o.log,
+		Backend:      transport,
+		Metrics:      telemetry.New(prometheus.NewRegistry()),
+		Access:       telemetry.NewAccessLog(log, telemetry.AccessMode{}, ""),
+		RedisTimeout: o.budget, Bodies: o.bodies, MaxInspectBody: o.inspect,
+		CacheStatus: telemetry.StatusFull,
+		Log:         o.log,
 	}
 	s.proxy = p
 	handler := http.Handler(p)

@@ -79,7 +79,8 @@ func answerBadly(c *origin.Conn, r *origin.Request) {
 	case "malformed":
 		say("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n")
 	case "long": // is stored in chunks
-		say(fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s", ok, 2*piece, strings.Repeat("x", 2*piece)))
+		say(fmt.Sprintf("%sContent-Length: %d\r\n\r\n%s",
+			ok, 2*piece, strings.Repeat("x", 2*piece)))
 	case "endless": // longer than max_body
 		say(ok + "Connection: close\r\n\r\n")
 		for range 6 {
@@ -177,8 +178,10 @@ func ours() (n int, stacks string) {
 	var b bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 2)
 	for stack := range strings.SplitSeq(b.String(), "\n\n") {
-		if (strings.Contains(stack, "sidecar/internal/") || strings.Contains(stack, "sidecar/proxy.")) &&
-			!strings.Contains(stack, "sidecar/test/") && !strings.Contains(stack, "proxy_test.Test") {
+		if (strings.Contains(stack, "sidecar/internal/") ||
+			strings.Contains(stack, "sidecar/proxy.")) &&
+			!strings.Contains(stack, "sidecar/test/") &&
+			!strings.Contains(stack, "proxy_test.Test") {
 			n, stacks = n+1, stacks+stack+"\n\n"
 		}
 	}
@@ -240,7 +243,8 @@ func TestNoEndOfARequestLeavesAnythingBehind(t *testing.T) {
 	awaitSoon(t, func() (bool, string) {
 		n, open := o.Open(), openFiles(t)
 		return n == 0 && open <= files,
-			fmt.Sprintf("connections to the backend: %d; files: %d, at the start %d", n, open, files)
+			fmt.Sprintf("connections to the backend: %d; files: %d, at the start %d",
+				n, open, files)
 	})
 }
 
@@ -263,7 +267,8 @@ func leavesNothing(t *testing.T, o *origin.Origin, own *redisd.Server) {
 		})
 		awaitSoon(t, func() (bool, string) {
 			n, stacks := ours()
-			return n <= goroutines, fmt.Sprintf("goroutines: %d, at the start %d\n%s", n, goroutines, stacks)
+			return n <= goroutines,
+				fmt.Sprintf("goroutines: %d, at the start %d\n%s", n, goroutines, stacks)
 		})
 	}
 	settled := func() {

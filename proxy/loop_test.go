@@ -16,7 +16,9 @@ func TestARequestThatComesBackIsALoop(t *testing.T) {
 		var back atomic.Pointer[httputil.ReverseProxy]
 		b := backendThat(t,
 			func(w http.ResponseWriter, r *http.Request, _ int) { back.Load().ServeHTTP(w, r) })
-		s := start(t, b, "routes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1m}}, {match: 'PUT /c/{id}', invalidate: ['x']}]",
+		s := start(t, b,
+			"routes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1m}}, {match: 'PUT "+
+				"/c/{id}', invalidate: ['x']}]",
 			func(o *setup) { o.backend.Via = via })
 		target, err := url.Parse(s.url)
 		check(t, err)

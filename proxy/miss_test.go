@@ -57,7 +57,8 @@ func TestAnAnswerThatWasGivenUpIsNeverKept(t *testing.T) {
 		e.Body, e.ResponseTime, e.Lifetime = []byte("late"), time.Now(), time.Hour
 		fill.Keep(e, 0, func() ([]cachekeys.Tag, reason.Reason) { return nil, "" },
 			func(reason.Reason) { t.Errorf("%s: kept afterwards", why) })
-		if found := s.store.Lookup(t.Context(), nil, missed); found.Entry != nil { // waits for a store
+		// waits for a store
+		if found := s.store.Lookup(t.Context(), nil, missed); found.Entry != nil {
 			t.Errorf("%s: %q is stored", why, found.Entry.Body)
 		}
 		fill.End()

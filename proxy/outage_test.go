@@ -46,7 +46,9 @@ func TestWithRedisAwayTheBackendAnswersWithinTheBudget(t *testing.T) {
 				t.Errorf("ten requests took %v", took)
 			}
 			await(t, "the breaker is open",
-				func() bool { return s.get("/items/1").cache() == "fwd=bypass; detail=breaker-open" })
+				func() bool {
+					return s.get("/items/1").cache() == "fwd=bypass; detail=breaker-open"
+				})
 			if a := s.get("/items/1",
 				"Cache-Control: only-if-cached"); a.status != http.StatusGatewayTimeout {
 				t.Errorf("only-if-cached: %d %q", a.status, a.cache())

@@ -40,10 +40,12 @@ func TestAGETThatCountsAsAWriteIsABypassForAReason(t *testing.T) {
   - {match: "GET /items/{id}", cache: {scope: shared, ttl: 1h}}
 `)
 	body := func() io.Reader { return strings.NewReader("x") }
-	if a := s.do(t.Context(), http.MethodGet, "/items/1", body()); a.cache() != "fwd=bypass; detail=request-body" {
+	if a := s.do(t.Context(), http.MethodGet, "/items/1",
+		body()); a.cache() != "fwd=bypass; detail=request-body" {
 		t.Errorf("with a body: %s", a.cache())
 	}
-	if a := s.get("/items/1", "X-HTTP-Method-Override: PUT"); a.cache() != "fwd=bypass; detail=method-override" {
+	if a := s.get("/items/1",
+		"X-HTTP-Method-Override: PUT"); a.cache() != "fwd=bypass; detail=method-override" {
 		t.Errorf("with another method: %s", a.cache())
 	}
 }

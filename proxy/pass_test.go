@@ -112,7 +112,8 @@ func TestInformationalAnswersComeBeforeTheFinalOne(t *testing.T) {
 	for _, path := range []string{"/other", "/items/1"} {
 		raw := s.raw("GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		if !strings.HasPrefix(raw,
-			"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n") || strings.Count(raw, "Link") != 1 {
+			"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n"+
+				"HTTP/1.1 200 OK\r\n") || strings.Count(raw, "Link") != 1 {
 			t.Errorf("%s: %q", path, raw)
 		}
 		raw = s.raw("GET " + path + "0 HTTP/1.0\r\nHost: x\r\n\r\n")
@@ -246,12 +247,16 @@ func TestAProtocolSwitchGoesPastTheCache(t *testing.T) {
 		}
 		defer conn.Close()
 		_, _ = io.WriteString(conn,
-			"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
+			"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+				"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n")
 		said, _ := both.ReadString('\n')
 		_, _ = io.WriteString(conn, "you said "+said)
 	})
 	s := start(t, b, items)
-	raw := s.raw("GET /items/1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\nhello\n")
+	raw := s.raw(
+		"GET /items/1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" +
+			"hello\n")
 	if !strings.HasPrefix(raw, "HTTP/1.1 101 ") ||
 		!strings.HasSuffix(raw, "\r\n\r\nyou said hello\n") {
 		t.Errorf("%q", raw)

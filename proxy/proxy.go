@@ -46,7 +46,8 @@ type JobHook interface {
 	// then reports true. Else the request is to be sent to the backend as it then is: with a body
 	// that can be read from its beginning, and with an Idempotency-Key where a worker may have
 	// seen the job.
-	Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan, b *redisconn.Budget) (accepted bool, why reason.Reason)
+	Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
+		b *redisconn.Budget) (accepted bool, why reason.Reason)
 }
 
 // A Proxy is the handler of the data plane. All fields are required but those that may be
@@ -99,10 +100,12 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer p.finish(x)
 	switch p.plan(x) {
 	case reason.BadTarget:
-		p.refuse(x, http.StatusBadRequest, reason.BadTarget, "The request target cannot be read for certain.")
+		p.refuse(x, http.StatusBadRequest, reason.BadTarget,
+			"The request target cannot be read for certain.")
 		return
 	case reason.Loop:
-		p.refuse(x, http.StatusLoopDetected, reason.Loop, "The request has come through this sidecar before: BACKEND_URL leads back to it.")
+		p.refuse(x, http.StatusLoopDetected, reason.Loop,
+			"The request has come through this sidecar before: BACKEND_URL leads back to it.")
 		return
 	}
 	if x.plan.Caller.Bypass == reason.TokenInvalid {
@@ -121,7 +124,10 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // exchange begins to answer r.
 func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{w: recorder{ResponseWriter: w, last: p.Draining}, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
+	x := &exchange{
+		w: recorder{ResponseWriter: w, last: p.Draining}, table: p.Table(),
+		budget: p.Redis.Budget(p.RedisTimeout),
+	}
 	x.out.Start, x.out.Method = time.Now(), r.Method
 	x.r = withoutEmptyBody(counting(r, &x.bytesIn))
 	return x

@@ -83,7 +83,8 @@ func requestOf(t testing.TB, lines string) *http.Request {
 	if fields != "" {
 		fields = strings.ReplaceAll(fields, "\n", "\r\n") + "\r\n"
 	}
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(first + " HTTP/1.1\r\nHost: api.example\r\n" + fields + "\r\n")))
+	r, err := http.ReadRequest(bufio.NewReader(
+		strings.NewReader(first + " HTTP/1.1\r\nHost: api.example\r\n" + fields + "\r\n")))
 	check(t, err)
 	r.RemoteAddr = "192.0.2.9:1000"
 	return r
@@ -122,7 +123,8 @@ func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 			w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		_, _ = w.Write([]byte(r.URL.Path + " for " + r.Header.Get("Authorization") + r.Header.Get("Accept-Language")))
+		_, _ = w.Write([]byte(r.URL.Path + " for " + r.Header.Get("Authorization") +
+			r.Header.Get("Accept-Language")))
 	})
 	var p *proxy.Proxy
 	s := start(t, b, remembered, func(o *setup) {
@@ -162,7 +164,8 @@ func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 			lookups = s.operations("lookup")
 			p.ServeHTTP(httptest.NewRecorder(), r.WithContext(proxy.Resume(r.Context(), keep)))
 			// a refresh behind a stale answer looks for itself
-			if n := s.operations("lookup") - lookups; n > 0 && !strings.HasPrefix(c.request, "GET /stale") {
+			if n := s.operations("lookup") -
+				lookups; n > 0 && !strings.HasPrefix(c.request, "GET /stale") {
 				t.Errorf("%q asks Redis %d times more", c.request, n)
 			}
 		}
@@ -178,7 +181,8 @@ func TestRecallAnswersAsServeHTTPDoes(t *testing.T) {
 		status, fields, body := told(got)
 		wantStatus, wantFields, wantBody := told(serve(c.request))
 		if status != wantStatus || body != wantBody || !reflect.DeepEqual(fields, wantFields) {
-			t.Errorf("%q: it answers\n%d %q %q, ServeHTTP\n%d %q %q", c.request, status, fields, body, wantStatus, wantFields, wantBody)
+			t.Errorf("%q: it answers\n%d %q %q, ServeHTTP\n%d %q %q",
+				c.request, status, fields, body, wantStatus, wantFields, wantBody)
 		}
 		if got.Header().Get("Age") == "" {
 			t.Errorf("%q: no Age", c.request)
@@ -243,7 +247,8 @@ func bearer(t *testing.T, expires time.Time) string {
 	key := jose.SigningKey{Algorithm: jose.HS256, Key: bytes.Repeat([]byte("k"), 32)}
 	signer, err := jose.NewSigner(key, nil)
 	check(t, err)
-	token, err := jwt.Signed(signer).Claims(jwt.Claims{Expiry: jwt.NewNumericDate(expires)}).Serialize()
+	token, err := jwt.Signed(signer).
+		Claims(jwt.Claims{Expiry: jwt.NewNumericDate(expires)}).Serialize()
 	check(t, err)
 	return "Bearer " + token
 }

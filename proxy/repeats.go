@@ -67,10 +67,13 @@ func (c *capture) contentType() string { return strings.Join(c.entry.Values("Con
 // isWide reports whether a text is in units of other than one byte, as UTF-16 is: no value would be
 // found in it.
 func isWide(contentType string, content []byte) bool {
-	if len(content) > 1 && (content[0] == 0xfe && content[1] == 0xff || content[0] == 0xff && content[1] == 0xfe) {
+	if len(content) > 1 &&
+		(content[0] == 0xfe && content[1] == 0xff || content[0] == 0xff && content[1] == 0xfe) {
 		return true
 	}
 	contentType = strings.ToLower(contentType)
 	_, charset, named := strings.Cut(contentType, "charset")
-	return named && (strings.Contains(charset, "utf-16") || strings.Contains(charset, "utf-32") || strings.Contains(charset, "ucs"))
+	return named &&
+		(strings.Contains(charset, "utf-16") || strings.Contains(charset, "utf-32") ||
+			strings.Contains(charset, "ucs"))
 }

@@ -44,20 +44,27 @@ func TestAnAnswerThatRepeatsACookieOutsideTheKeyIsNotStored(t *testing.T) {
 		{"coded", "csrf=" + token, []string{"Content-Encoding: gzip"}, zip("a " + token), false},
 		{"in br", "csrf=" + token, []string{"Content-Encoding: br"}, pack("a " + token), false},
 		{"in br that is none", "csrf=" + token, []string{"Content-Encoding: br"}, "a", false},
-		{"in a coding unknown here", "csrf=" + token, []string{"Content-Encoding: compress"}, "a", false},
-		{"in UTF-16", "csrf=" + token, []string{"Content-Type: text/html; charset=UTF-16LE"}, wide("a " + token), false},
-		{"in UTF-16 by its first character", "csrf=" + token, nil, "\xff\xfe" + wide("a "+token), false},
+		{"in a coding unknown here", "csrf=" + token,
+			[]string{"Content-Encoding: compress"}, "a", false},
+		{"in UTF-16", "csrf=" + token, []string{"Content-Type: text/html; charset=UTF-16LE"},
+			wide("a " + token), false},
+		{"in UTF-16 by its first character", "csrf=" + token, nil,
+			"\xff\xfe" + wide("a "+token), false},
 		{"escaped in HTML", "csrf=abc+d/efghi=", nil, `<input value="abc&#43;d/efghi=">`, false},
 		{"escaped in JSON", "csrf=abc+d%2Fefghi%3D", nil, `{"csrf":"abc+d\/efghi="}`, false},
-		{"escaped in JSON by Gson", "csrf=abcd/efghi==", nil, `{"csrf":"abcd/efghi\u003d\u003d"}`, false},
+		{"escaped in JSON by Gson", "csrf=abcd/efghi==", nil,
+			`{"csrf":"abcd/efghi\u003d\u003d"}`, false},
 		{"escaped by Twig", "csrf=abc+d/efghi=", nil, `var t="abc\u002Bd\/efghi\u003D"`, false},
 		{"in a link", "csrf=abc+d/efghi=", nil, `<a href="?csrf=abc%2Bd%2Fefghi%3D">`, false},
-		{"in a link, in small letters", "csrf=abc%2Bd/efghi%3D", nil, `<a href="?csrf=abc%2bd%2fefghi%3d">`, false},
+		{"in a link, in small letters", "csrf=abc%2Bd/efghi%3D", nil,
+			`<a href="?csrf=abc%2bd%2fefghi%3d">`, false},
 		{"of a raw cookie", `csrf={"a"}345678`, nil, `{"a"}345678`, false},
 		{"in chunks", "csrf=" + token, nil, pad + token + pad, false},
 		{"coded, in chunks", "csrf=" + token, []string{"Content-Encoding: compress"}, pad, false},
-		{"in UTF-16, in chunks", "csrf=" + token, []string{"Content-Type: text/html; charset=UTF-16LE"}, wide(pad), false},
-		{"of a cookie that is dropped", "session=1; drop=1", []string{"Set-Cookie: drop=" + token}, token, false},
+		{"in UTF-16, in chunks", "csrf=" + token,
+			[]string{"Content-Type: text/html; charset=UTF-16LE"}, wide(pad), false},
+		{"of a cookie that is dropped", "session=1; drop=1",
+			[]string{"Set-Cookie: drop=" + token}, token, false},
 
 		{"another value", "csrf=" + token, nil, "a tok/en-12345679 b", true},
 		{"a short value", "csrf=1234567", nil, "a 1234567 b", true},
@@ -65,8 +72,10 @@ func TestAnAnswerThatRepeatsACookieOutsideTheKeyIsNotStored(t *testing.T) {
 		{"Vary: Cookie", "csrf=" + token, []string{"Vary: Cookie"}, "a " + token, true},
 		{"coded, without it", "csrf=" + token, []string{"Content-Encoding: gzip"}, zip("a"), true},
 		{"br, without it", "csrf=" + token, []string{"Content-Encoding: br"}, pack("a"), true},
-		{"coded, in chunks, without such a cookie", "session=1", []string{"Content-Encoding: compress"}, pad, true},
-		{"an unknown coding, without such a cookie", "session=1", []string{"Content-Encoding: compress"}, "a", true},
+		{"coded, in chunks, without such a cookie", "session=1",
+			[]string{"Content-Encoding: compress"}, pad, true},
+		{"an unknown coding, without such a cookie", "session=1",
+			[]string{"Content-Encoding: compress"}, "a", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -77,13 +86,17 @@ func TestAnAnswerThatRepeatsACookieOutsideTheKeyIsNotStored(t *testing.T) {
 				}
 				_, _ = io.WriteString(w, tt.body)
 			})
-			s := start(t, b, `routes: [{match: "GET /form", cache: {scope: private, ttl: 1m, max_body: 16MiB, set_cookie: {drop: [drop]}}}]`)
-			ask := func() answer { return s.get("/form", "Cookie: "+tt.cookie, "Accept-Encoding: gzip, br") }
+			s := start(t, b,
+				`routes: [{match: "GET /form", cache: {scope: private, ttl: 1m, max_body: 16MiB, set_cookie: {drop: [drop]}}}]`)
+			ask := func() answer {
+				return s.get("/form", "Cookie: "+tt.cookie, "Accept-Encoding: gzip, br")
+			}
 			if got := ask(); got.body != tt.body || got.err != nil {
 				t.Fatalf("%d bytes, %v", len(got.body), got.err)
 			}
 			if tt.hit {
-				await(t, "the answer is stored", func() bool { return strings.HasPrefix(ask().cache(), "hit") })
+				await(t, "the answer is stored",
+					func() bool { return strings.HasPrefix(ask().cache(), "hit") })
 				return
 			}
 			for range 3 {

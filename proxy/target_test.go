@@ -109,7 +109,9 @@ func TestAnUntrustedPeerNamesNoOtherTarget(t *testing.T) {
 func TestAnAbsoluteTargetWinsOverHost(t *testing.T) {
 	s := start(t, backendThat(t, tells()), items)
 	want, _ := s.ask("/items/1", "Host: api.example")
-	got := s.raw("GET http://api.example/items/1 HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n\r\n")
+	got := s.raw(
+		"GET http://api.example/items/1 HTTP/1.1\r\nHost: other.example\r\nConnection: close\r\n" +
+			"\r\n")
 	if !strings.Contains(got, "sidecar; hit") || !strings.HasSuffix(got, want) {
 		t.Errorf("%q", got)
 	}
@@ -198,7 +200,9 @@ func TestFieldNamesOverHTTP2AreJudgedAlike(t *testing.T) {
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	check(t, err)
-	if status := resp.Header.Get("Cache-Status"); status != "sidecar; fwd=bypass; detail=field-name" || string(body) != "[] [a]" || resp.ProtoMajor != 2 {
+	if status := resp.Header.Get(
+		"Cache-Status"); status != "sidecar; fwd=bypass; detail=field-name" ||
+		string(body) != "[] [a]" || resp.ProtoMajor != 2 {
 		t.Errorf("%s, %s: %q", resp.Proto, status, body)
 	}
 }

@@ -85,7 +85,8 @@ func TestAnUploadIsAnnouncedAtItsEnd(t *testing.T) {
 			still := s.cached("/items/1")
 			other.cached("/items/1")
 			body, rest := io.Pipe()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.url+"/items/1", body)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPut,
+				s.url+"/items/1", body)
 			check(t, err)
 			req.ContentLength = length
 			req.Header.Set("Authorization", "Basic eDp5")
@@ -110,7 +111,8 @@ func TestAnUploadIsAnnouncedAtItsEnd(t *testing.T) {
 			}
 			_, _ = io.WriteString(rest, "ed")
 			_ = rest.Close()
-			await(t, "the backend has all of it", func() bool { return got.Load() == 8 && whole.Load() })
+			await(t, "the backend has all of it",
+				func() bool { return got.Load() == 8 && whole.Load() })
 			if a := other.get("/items/1"); !strings.HasSuffix(a.cache(), "detail=tag-closed") {
 				t.Errorf("a reader elsewhere, with the whole request at the backend: %q", a.cache())
 			}
@@ -130,9 +132,12 @@ func TestAStrictUploadThatCannotBeAnnouncedIsNotSentToItsEnd(t *testing.T) {
 		_, err := io.Copy(io.Discard, r.Body)
 		whole <- err == nil
 	})
-	s := start(t, b, writes, func(o *setup) { o.redis, o.budget, o.inspect = own, 100*time.Millisecond, 4 })
+	s := start(t, b, writes, func(o *setup) {
+		o.redis, o.budget, o.inspect = own, 100*time.Millisecond, 4
+	})
 	own.Kill()
-	if a := s.put("/strict/1", "a body that is not inspected"); a.status != http.StatusServiceUnavailable {
+	if a := s.put("/strict/1",
+		"a body that is not inspected"); a.status != http.StatusServiceUnavailable {
 		t.Errorf("%d %q", a.status, a.cache())
 	}
 	select {
@@ -200,11 +205,13 @@ func TestABodyThatStallsGoesOnUninspected(t *testing.T) {
 				body, rest := io.Pipe()
 				rests = append(rests, rest)
 				go func() {
-					done <- s.do(t.Context(), http.MethodPost, "/of/body", body, "Content-Type: application/json", "Authorization: Basic eDp5")
+					done <- s.do(t.Context(), http.MethodPost, "/of/body", body,
+						"Content-Type: application/json", "Authorization: Basic eDp5")
 				}()
 				_, _ = io.WriteString(rest, `{"id":2,"x":"`+strings.Repeat("x", 24<<10))
 			}
-			await(t, "a request is at the backend", func() bool { return b.requests.Load() > before })
+			await(t, "a request is at the backend",
+				func() bool { return b.requests.Load() > before })
 			for _, rest := range rests {
 				go func() {
 					_, _ = io.WriteString(rest, `"}`)

@@ -30,7 +30,9 @@ func (p *Proxy) verify(x *exchange, found store.Found) {
 		return
 	}
 	own := p.refreshing(context.WithoutCancel(x.r.Context()), x, e)
-	q := &question{proxy: p, x: own, found: found, tally: t, age: time.Since(e.ResponseTime) + e.InitialAge}
+	q := &question{
+		proxy: p, x: own, found: found, tally: t, age: time.Since(e.ResponseTime) + e.InitialAge,
+	}
 	if !p.comparisons.add(q) {
 		t.count(p.Metrics, x.plan.Route, telemetry.VerifiedDropped)
 	}
@@ -140,7 +142,9 @@ func (v *verified) of(table *policy.Table) *tallies {
 	return t
 }
 
-func (v *verified) tally(table *policy.Table, route string) *tally { return v.of(table).route(route) }
+func (v *verified) tally(table *policy.Table, route string) *tally {
+	return v.of(table).route(route)
+}
 
 func (t *tallies) route(name string) *tally {
 	if found, ok := t.routes.Load(name); ok {
@@ -231,7 +235,8 @@ func (p *Proxy) Verified() Verified {
 		differed := counts.mismatch.Load()
 		compared := counts.match.Load() + differed
 		v.Routes = append(v.Routes, VerifiedRoute{
-			Route: r.Name, Share: r.Verify, Hits: counts.hits.Load(), Compared: compared, Differed: differed,
+			Route: r.Name, Share: r.Verify, Hits: counts.hits.Load(), Compared: compared,
+			Differed:     differed,
 			Inconclusive: counts.inconclusive.Load(), Dropped: counts.dropped.Load(),
 			Proves: proves(compared, differed),
 		})
@@ -245,7 +250,8 @@ func proves(compared, differed uint64) string {
 	n := strconv.FormatUint(compared, 10)
 	switch {
 	case differed > 0:
-		return strconv.FormatUint(differed, 10) + " of " + n + " hits differed from the API's answer: the log names the places"
+		return strconv.FormatUint(differed, 10) + " of " + n +
+			" hits differed from the API's answer: the log names the places"
 	case compared == 0:
 		return "nothing: no hit was compared yet"
 	case compared < 4:
@@ -305,8 +311,10 @@ func (q *question) compare(ctx context.Context) telemetry.Verified {
 	case !d.any():
 		return telemetry.VerifiedMatch
 	}
-	log.WarnContext(ctx, "a hit differs from the API's answer", "differs", strings.Join(d.places, ", "),
-		"stored_status", q.found.Entry.Status, "status", d.status, "age", q.age.Round(time.Millisecond).String(),
+	log.WarnContext(ctx, "a hit differs from the API's answer", "differs",
+		strings.Join(d.places, ", "),
+		"stored_status", q.found.Entry.Status, "status", d.status, "age",
+		q.age.Round(time.Millisecond).String(),
 		"memory", q.found.Memory)
 	return telemetry.VerifiedMismatch
 }
@@ -336,7 +344,8 @@ func (q *question) ask(ctx context.Context) (d difference, why string) {
 
 // stands is why the entry may be old by now; "" if it is not.
 func (q *question) stands(ctx context.Context) string {
-	switch ok, err := q.proxy.Store.Stands(ctx, q.proxy.Redis.Budget(q.proxy.RedisTimeout), q.found); {
+	switch ok, err := q.proxy.Store.Stands(ctx,
+		q.proxy.Redis.Budget(q.proxy.RedisTimeout), q.found); {
 	case err != nil:
 		return "Redis did not answer"
 	case !ok:

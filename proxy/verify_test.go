@@ -141,7 +141,8 @@ func tell(to chan<- struct{}) {
 }
 
 // first answers as a says the first time, and as b says from then on.
-func first(a, b func(http.ResponseWriter, *http.Request, int)) func(http.ResponseWriter, *http.Request, int) {
+func first(a, b func(http.ResponseWriter, *http.Request, int)) func(http.ResponseWriter,
+	*http.Request, int) {
 	return func(w http.ResponseWriter, r *http.Request, n int) {
 		if n == 1 {
 			a(w, r, n)
@@ -169,7 +170,9 @@ func fails(status int) func(http.ResponseWriter, *http.Request, int) {
 
 func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 	t.Parallel()
-	gzipped := []string{"Content-Encoding: gzip", "Content-Type: application/json", "Vary: Accept-Encoding"}
+	gzipped := []string{
+		"Content-Encoding: gzip", "Content-Type: application/json", "Vary: Accept-Encoding",
+	}
 	for _, c := range []struct {
 		name         string
 		first, later func(http.ResponseWriter, *http.Request, int)
@@ -178,11 +181,15 @@ func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 		places       string // that the log names
 	}{
 		{"the same", says("a"), says("a"), nil, isMatch, ""},
-		{"another spelling of it", sendsJSON(`{"a":1,"b":2}`), sendsJSON(`{"b": 2.0, "a": 1}`), nil, isMatch, ""},
-		{"another value", sendsJSON(`{"hp":42,"name":"tiger"}`), sendsJSON(`{"hp":7,"name":"lion"}`), nil,
+		{"another spelling of it", sendsJSON(`{"a":1,"b":2}`), sendsJSON(`{"b": 2.0, "a": 1}`),
+			nil, isMatch, ""},
+		{"another value", sendsJSON(`{"hp":42,"name":"tiger"}`),
+			sendsJSON(`{"hp":7,"name":"lion"}`), nil,
 			isMismatch, `"hp, name"`},
-		{"an ignored value", sendsJSON(`{"hp":42,"seen_at":1}`), sendsJSON(`{"hp":42,"seen_at":2}`), nil, isMatch, ""},
-		{"ignored in a list", sendsJSON(`{"l":[{"n":1,"x":1}]}`), sendsJSON(`{"l":[{"n":2,"x":2}]}`), nil,
+		{"an ignored value", sendsJSON(`{"hp":42,"seen_at":1}`), sendsJSON(`{"hp":42,"seen_at":2}`),
+			nil, isMatch, ""},
+		{"ignored in a list", sendsJSON(`{"l":[{"n":1,"x":1}]}`),
+			sendsJSON(`{"l":[{"n":2,"x":2}]}`), nil,
 			isMismatch, "l.#.x "},
 		{"no JSON", says("tiger"), says("lion"), nil, isMismatch, "(body)"},
 		{"JSON of another kind", sendsJSON(`{}`), sendsJSON(`[]`), nil, isMismatch, "(body)"},
@@ -191,21 +198,30 @@ func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 		{"a token that has ended", says("a"), fails(401), nil, isInconclusive, ""},
 		{"an error", says("a"), fails(503), nil, isInconclusive, ""},
 		{"too many requests", says("a"), fails(429), nil, isInconclusive, ""},
-		{"another field", says("a", "X-Total: 1"), says("a", "X-Total: 2"), nil, isMismatch, "header:X-Total"},
-		{"another type", says("a", "Content-Type: text/plain"), says("a", "Content-Type: text/html"), nil,
+		{"another field", says("a", "X-Total: 1"), says("a", "X-Total: 2"), nil, isMismatch,
+			"header:X-Total"},
+		{"another type", says("a", "Content-Type: text/plain"),
+			says("a", "Content-Type: text/html"), nil,
 			isMismatch, "header:Content-Type"},
-		{"fields of one answer", says("a", "Etag: \"a\"", "X-Trace-Id: 1", "Date: Thu, 01 Jan 2026 00:00:00 GMT"),
-			says("a", "Etag: \"b\"", "X-Trace-Id: 2", "X-Runtime: 0.1", "Age: 3"), nil, isMatch, ""},
-		{"an ignored field", says("a", "X-Instance: 1"), says("a", "X-Instance: 2"), nil, isMatch, ""},
-		{"coded and not", says(zipped(`{"a":1}`), gzipped...), sendsJSON(`{"a":1}`, "Vary: Accept-Encoding"),
+		{"fields of one answer",
+			says("a", "Etag: \"a\"", "X-Trace-Id: 1", "Date: Thu, 01 Jan 2026 00:00:00 GMT"),
+			says("a", "Etag: \"b\"", "X-Trace-Id: 2", "X-Runtime: 0.1", "Age: 3"),
+			nil, isMatch, ""},
+		{"an ignored field", says("a", "X-Instance: 1"), says("a", "X-Instance: 2"),
+			nil, isMatch, ""},
+		{"coded and not", says(zipped(`{"a":1}`), gzipped...),
+			sendsJSON(`{"a":1}`, "Vary: Accept-Encoding"),
 			[]string{"Accept-Encoding: gzip"}, isMatch, ""},
 		{"coded", says(zipped(`{"a":1}`), gzipped...), says(zipped(`{"a":2}`), gzipped...),
 			[]string{"Accept-Encoding: gzip"}, isMismatch, "differs=a "},
-		{"coded in no way", says("x", "Content-Encoding: lzma"), says("y", "Content-Encoding: lzma"), nil,
+		{"coded in no way", says("x", "Content-Encoding: lzma"),
+			says("y", "Content-Encoding: lzma"), nil,
 			isInconclusive, ""},
-		{"of a cookie in no key", says("a"), says("a tigertiger"), []string{"Cookie: csrf=tigertiger"},
+		{"of a cookie in no key", says("a"), says("a tigertiger"),
+			[]string{"Cookie: csrf=tigertiger"},
 			isInconclusive, ""},
-		{"of no cookie", says("a"), says("b"), []string{"Cookie: csrf=tigertiger"}, isMismatch, "(body)"},
+		{"of no cookie", says("a"), says("b"), []string{"Cookie: csrf=tigertiger"},
+			isMismatch, "(body)"},
 		{"longer than any", says("a"), says(strings.Repeat("a", 2<<20)), nil, isMismatch, "(body)"},
 		{"each time another one", says("a"), counts(), nil, isMismatch, "(body)"},
 	} {
@@ -220,7 +236,8 @@ func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 			s.stored("/items/1?token=tiger", c.ask...)
 			s.outcome("item")
 			said := log.String()
-			if (c.places != "") != strings.Contains(said, "level=WARN") || !strings.Contains(said, c.places) {
+			if (c.places != "") != strings.Contains(said, "level=WARN") ||
+				!strings.Contains(said, c.places) {
 				t.Errorf("the log has no %q: %s", c.places, said)
 			}
 			if strings.Contains(said, "tiger") || strings.Contains(said, "lion") {
@@ -307,7 +324,8 @@ func TestAWriteUnderWayLeavesTheComparisonOpen(t *testing.T) {
 	s.awaitAsked("/items/1", asked)
 	done := make(chan answer, 1)
 	go func() {
-		done <- s.do(t.Context(), http.MethodPut, "/items/1", strings.NewReader("x"), "Authorization: Bearer a")
+		done <- s.do(t.Context(), http.MethodPut, "/items/1", strings.NewReader("x"),
+			"Authorization: Bearer a")
 	}()
 	<-writing
 	answerIt()
@@ -322,7 +340,8 @@ func TestAWriteUnderWayLeavesTheComparisonOpen(t *testing.T) {
 
 func TestWithoutTheAPIThereIsNoComparison(t *testing.T) {
 	t.Parallel()
-	b := backendThat(t, first(says("a"), func(http.ResponseWriter, *http.Request, int) { panic(http.ErrAbortHandler) }))
+	b := backendThat(t, first(says("a"),
+		func(http.ResponseWriter, *http.Request, int) { panic(http.ErrAbortHandler) }))
 	s := start(t, b, verifying)
 	s.stored("/items/1")
 	if got := s.outcome("item"); got != isInconclusive {
@@ -336,7 +355,8 @@ func TestAQuestionIsForTheWholeResponse(t *testing.T) {
 	b := backendThat(t, says("0123456789"))
 	s := start(t, b, verifying)
 	for _, fields := range [][]string{
-		{"Range: bytes=2-3"}, {`If-None-Match: "x"`}, {"Cache-Control: max-age=1000"}, {"Cache-Control: only-if-cached"}, nil,
+		{"Range: bytes=2-3"}, {`If-None-Match: "x"`}, {"Cache-Control: max-age=1000"},
+		{"Cache-Control: only-if-cached"}, nil,
 	} {
 		method := http.MethodGet
 		if fields == nil {
@@ -386,14 +406,17 @@ func TestTheShareIsKeptAndNeverExceeded(t *testing.T) {
 	s := start(t, b, verifying, func(o *setup) {
 		o.wrap = func(h http.Handler) http.Handler { p = h.(*proxy.Proxy); return h }
 	})
-	await(t, "memory has it", func() bool { return strings.HasSuffix(s.get("/some/1").cache(), "detail=memory") })
+	await(t, "memory has it", func() bool {
+		return strings.HasSuffix(s.get("/some/1").cache(), "detail=memory")
+	})
 	for i := range 500 {
 		if i%2 == 0 {
 			s.get("/some/1")
 		} else if _, ok := p.Recall(httptest.NewRecorder(),
 			requestOf(t, "GET /some/1\nX-Forwarded-For: 192.0.2.1"), nil); !ok {
 			// its host is another one: the first such request is a miss
-			p.ServeHTTP(httptest.NewRecorder(), requestOf(t, "GET /some/1\nX-Forwarded-For: 192.0.2.1"))
+			p.ServeHTTP(httptest.NewRecorder(),
+				requestOf(t, "GET /some/1\nX-Forwarded-For: 192.0.2.1"))
 		}
 		if r := s.verified("some"); 10*(r.Compared+r.Inconclusive+r.Dropped) > r.Hits+9 {
 			t.Fatalf("after %d hits: %+v", r.Hits, r)
@@ -404,7 +427,8 @@ func TestTheShareIsKeptAndNeverExceeded(t *testing.T) {
 		r = s.verified("some")
 		return r.Compared+r.Inconclusive+r.Dropped+1 >= r.Hits/10
 	})
-	if r.Hits < 100 || r.Differed > 0 || r.Compared == 0 || !strings.Contains(r.Proves, "with 95% confidence") {
+	if r.Hits < 100 || r.Differed > 0 || r.Compared == 0 ||
+		!strings.Contains(r.Proves, "with 95% confidence") {
 		t.Errorf("%+v", r)
 	}
 	s.stored("/none/1")
@@ -428,8 +452,11 @@ func TestQuestionsThatAreTooManyAreDroppedAndEndWithTheProxy(t *testing.T) {
 		write(w, "a")
 	})
 	s := start(t, b, verifying)
-	await(t, "memory has it", func() bool { return strings.HasSuffix(s.get("/held/1").cache(), "detail=memory") })
-	await(t, "questions are dropped", func() bool { s.get("/held/1"); return s.verified("held").Dropped > 2 })
+	await(t, "memory has it", func() bool {
+		return strings.HasSuffix(s.get("/held/1").cache(), "detail=memory")
+	})
+	await(t, "questions are dropped",
+		func() bool { s.get("/held/1"); return s.verified("held").Dropped > 2 })
 	if r := s.verified("held"); r.Hits-r.Dropped-r.Inconclusive > 70 || r.Hits-r.Dropped < 60 {
 		t.Errorf("%+v", r)
 	}

@@ -32,7 +32,8 @@ func (x *exchange) client() telemetry.Client {
 	fields := httpfield.Header(x.r.Header)
 	return telemetry.Client{
 		Address: x.sent.Client(), Host: x.r.Host, Path: x.r.URL.Path,
-		RequestID: httpfield.First(fields, "X-Request-Id"), Trace: httpfield.First(fields, "Traceparent"),
+		RequestID: httpfield.First(fields, "X-Request-Id"),
+		Trace:     httpfield.First(fields, "Traceparent"),
 	}
 }
 
@@ -47,7 +48,8 @@ func View(r *http.Request, b *backend.Backend) (v httpfield.Request, ok bool) {
 // chunk alone. It waits for the first byte or the end. A client that waits for 100 (Continue) has
 // content.
 func withoutEmptyBody(r *http.Request) *http.Request {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength >= 0 || r.Header.Get("Expect") != "" {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || r.ContentLength >= 0 ||
+		r.Header.Get("Expect") != "" {
 		return r
 	}
 	_, empty, again, _ := peek.Body(r.Body, 0)

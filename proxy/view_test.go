@@ -101,7 +101,8 @@ func TestCookieFieldsOfHTTP2AreJoined(t *testing.T) {
 		return resp.Header.Get("Cache-Status"), string(content)
 	}
 	const whole = "session=a; theme=b"
-	if cache, body := overH2("session=a", "theme=b"); !strings.HasSuffix(cache, "fwd=uri-miss; stored") ||
+	if cache, body := overH2("session=a",
+		"theme=b"); !strings.HasSuffix(cache, "fwd=uri-miss; stored") ||
 		body != whole {
 		t.Errorf("split: %q, and the backend got %q", cache, body)
 	}

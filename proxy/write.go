@@ -152,7 +152,8 @@ func (w *writing) prepare(out *http.Request) (ok bool) {
 // strict route announces it too.
 func (w *writing) unproven() bool {
 	who := w.x.plan.Caller
-	return !w.plan.Strict && (who.Bypass == reason.TokenInvalid || who.Anonymous && !caller.Presents(w.x.req.Fields))
+	return !w.plan.Strict &&
+		(who.Bypass == reason.TokenInvalid || who.Anonymous && !caller.Presents(w.x.req.Fields))
 }
 
 var errWithheld = errors.New("the write is not sent to its end")

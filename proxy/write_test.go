@@ -41,7 +41,8 @@ func (s *sidecar) put(path, body string, fields ...string) answer {
 	if strings.HasPrefix(path, "/of/") {
 		method = http.MethodPost
 	}
-	return s.do(s.t.Context(), method, path, strings.NewReader(body), append(fields, "Authorization: Basic eDp5")...)
+	return s.do(s.t.Context(), method, path, strings.NewReader(body),
+		append(fields, "Authorization: Basic eDp5")...)
 }
 
 func TestWhatAWriteInvalidatesFollowsFromItsRouteAndItsOutcome(t *testing.T) {
@@ -195,7 +196,8 @@ func TestASlowAnswerToAWriteIsNotHeldForItsTags(t *testing.T) {
 	})
 	s := start(t, b, writes, func(o *setup) { o.bodies = peek.NewRoom(1<<20, 50*time.Millisecond) })
 	still := s.cached("/items/1")
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/of/answer", strings.NewReader("{}"))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/of/answer",
+		strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +231,8 @@ func TestRefusedWritesWithoutCredentialsKeepNothingCold(t *testing.T) {
 				}
 				write(w, fmt.Sprint("answer ", n))
 			})
-			s := start(t, b, "caller: {jwt: {secret_env: TOKEN_SECRET, algorithms: [HS256]}}\n"+writes, func(o *setup) { o.inspect = 4 })
+			s := start(t, b, "caller: {jwt: {secret_env: TOKEN_SECRET, algorithms: [HS256]}}\n"+
+				writes, func(o *setup) { o.inspect = 4 })
 			s.cached("/items/1")
 			ctx, stop := context.WithCancel(t.Context())
 			var writers sync.WaitGroup
@@ -237,7 +240,9 @@ func TestRefusedWritesWithoutCredentialsKeepNothingCold(t *testing.T) {
 			for n := range 4 {
 				writers.Go(func() {
 					for ctx.Err() == nil { // a short body, and one that is not inspected
-						if s.do(ctx, http.MethodPut, "/items/1", strings.NewReader("refused"[n%2*4:]), c.field).status == http.StatusUnauthorized {
+						if s.do(ctx, http.MethodPut, "/items/1",
+							strings.NewReader("refused"[n%2*4:]),
+							c.field).status == http.StatusUnauthorized {
 							refused.Add(1)
 						}
 					}
@@ -271,7 +276,8 @@ func TestAWriteWithoutCredentialsInvalidates(t *testing.T) {
 		})
 		s := start(t, b, writes)
 		still := s.cached("/items/1")
-		if a := s.do(t.Context(), http.MethodPut, "/items/1", strings.NewReader("x")); a.status != status || still() {
+		if a := s.do(t.Context(), http.MethodPut, "/items/1",
+			strings.NewReader("x")); a.status != status || still() {
 			t.Errorf("%d: it is still served", a.status)
 		}
 	}

@@ -61,7 +61,8 @@ func TestAnAnswerToAWriteThatIsSilentEndsSomeTimeAfterItsClientHasLeft(t *testin
 	s := start(t, b, writes, func(o *setup) { o.backend.Timeout = 2 * time.Second })
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPut, s.url+"/items/1", strings.NewReader("x"))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPut, s.url+"/items/1",
+		strings.NewReader("x"))
 	check(t, err)
 	resp, err := http.DefaultClient.Do(request)
 	check(t, err)

@@ -39,7 +39,9 @@ type conn struct {
 }
 
 func newConn(c net.Conn, l *Listener) *conn {
-	return &conn{Conn: c, listener: l, stall: l.options.Stall, quick: l.options.Quick, scan: newScanner()}
+	return &conn{
+		Conn: c, listener: l, stall: l.options.Stall, quick: l.options.Quick, scan: newScanner(),
+	}
 }
 
 // Read implements io.Reader.
@@ -123,7 +125,8 @@ func (c *conn) Write(p []byte) (n int, err error) {
 		c.extend()
 		took, err := c.Conn.Write(p[n:])
 		n += took
-		if err == nil || took == 0 || c.ownWrites.Load() || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err == nil || took == 0 || c.ownWrites.Load() ||
+			!errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, err
 		}
 		c.writeBy.Store(0) // the client is slow, and moves

@@ -78,7 +78,8 @@ const noWebSocket2 = "a WebSocket by HTTP/2 (RFC 8441) is not passed on: " +
 // isWebSocket2 reports whether the request is a WebSocket of RFC 8441, or one of HTTP/1.1 from
 // which an ingress took Connection and Upgrade out.
 func isWebSocket2(r *http.Request) bool {
-	return r.Method == http.MethodConnect && len(r.Header[":protocol"]) > 0 || len(r.Header["Sec-Websocket-Version"]) > 0
+	return r.Method == http.MethodConnect && len(r.Header[":protocol"]) > 0 ||
+		len(r.Header["Sec-Websocket-Version"]) > 0
 }
 
 const (

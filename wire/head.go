@@ -136,7 +136,9 @@ const refuse = "\r\n\r\n"
 
 // scanLine looks at bytes of a line, up to its end. refused: the bytes behind them do not pass.
 func (s *scanner) scanLine(p []byte) (n int, refused bool, insert string) {
-	if s.length == 0 && (s.state == fields || s.state == trailers) && (p[0] == ' ' || p[0] == '\t') { // obs-fold
+	// obs-fold
+	if s.length == 0 && (s.state == fields || s.state == trailers) &&
+		(p[0] == ' ' || p[0] == '\t') {
 		return s.refuse(p, 0)
 	}
 	i := bytes.IndexByte(p, '\n')
@@ -159,7 +161,8 @@ func (s *scanner) scanLine(p []byte) (n int, refused bool, insert string) {
 // refuse lets nothing pass from p[i] on. Within a head the server is made to answer 400; within
 // content it sees an end that comes too early.
 func (s *scanner) refuse(p []byte, i int) (n int, refused bool, insert string) {
-	inHead := s.state == requests || s.state == fields || s.state == preface && s.length < len("\r\n")
+	inHead := s.state == requests || s.state == fields ||
+		s.state == preface && s.length < len("\r\n")
 	s.state = over
 	if !inHead {
 		return i, true, ""
@@ -328,7 +331,8 @@ func (s *scanner) chunkSize(line string) bool {
 		s.left = s.left<<4 | int64(d)
 	}
 	rest := strings.TrimRight(line[digits:], " \t")
-	if digits == 0 || digits > 15 || rest != "" && rest[0] != ';' || strings.ContainsAny(rest, "\r\x00") {
+	if digits == 0 || digits > 15 || rest != "" && rest[0] != ';' ||
+		strings.ContainsAny(rest, "\r\x00") {
 		return false
 	}
 	if s.state = chunks; s.left == 0 {

@@ -114,6 +114,8 @@ func ConnContext(ctx context.Context, c net.Conn) context.Context {
 // keepAlive makes the system ask soon whether the other side still knows of the connection.
 func keepAlive(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
-		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3})
+		_ = tcp.SetKeepAliveConfig(net.KeepAliveConfig{
+			Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3,
+		})
 	}
 }

@@ -88,7 +88,8 @@ func isPlainField(name, value string) bool {
 	switch name {
 	case "Connection":
 		return value == "keep-alive" || value == "Keep-Alive"
-	case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Expect", "Upgrade", "Http2-Settings",
+	case "Content-Length", "Transfer-Encoding", "Trailer", "Te", "Expect",
+		"Upgrade", "Http2-Settings",
 		"Keep-Alive", "Proxy-Connection", "Pragma":
 		return false
 	}

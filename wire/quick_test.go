@@ -27,7 +27,8 @@ import (
 func tell(w http.ResponseWriter, r *http.Request) {
 	content, err := io.ReadAll(r.Body)
 	var told bytes.Buffer
-	fmt.Fprintf(&told, "%s %s %q %q %s %d %v %v %s %q %v\n", r.Method, r.RequestURI, r.URL.Path, r.URL.RawQuery, r.Proto,
+	fmt.Fprintf(&told, "%s %s %q %q %s %d %v %v %s %q %v\n",
+		r.Method, r.RequestURI, r.URL.Path, r.URL.RawQuery, r.Proto,
 		r.ContentLength, r.TransferEncoding, r.Close, r.Host, content, err)
 	_ = r.Header.Write(&told)
 	h := w.Header()
@@ -69,7 +70,9 @@ func see(r *http.Request) seen {
 func quick(answer http.HandlerFunc) *wire.Quick {
 	return &wire.Quick{
 		Idle: time.Minute,
-		May:  func(target string) bool { return strings.HasPrefix(target, "/q") || strings.HasPrefix(target, "/n") },
+		May: func(target string) bool {
+			return strings.HasPrefix(target, "/q") || strings.HasPrefix(target, "/n")
+		},
 		Answer: func(w http.ResponseWriter, r *http.Request, kept any) (any, bool) {
 			if kept != nil && kept != see(r) {
 				panic(fmt.Sprintf("%+v comes back with %+v", kept, see(r)))
@@ -98,7 +101,8 @@ type quickServer struct {
 }
 
 // serveQuick starts a server on a listener. q may be nil.
-func serveQuick(t testing.TB, l net.Listener, q *wire.Quick, h http.HandlerFunc, change ...func(*http.Server)) *quickServer {
+func serveQuick(t testing.TB, l net.Listener, q *wire.Quick, h http.HandlerFunc,
+	change ...func(*http.Server)) *quickServer {
 	t.Helper()
 	qs := &quickServer{own: wire.Listen(l, wire.Options{Quick: q, Stall: 500 * time.Millisecond})}
 	s := httptest.NewUnstartedServer(wire.Handler(h, slog.New(slog.DiscardHandler)))
@@ -193,7 +197,8 @@ func converse(t *testing.T, l net.Listener, input []byte, pieces uint64) []byte 
 // plainRequests are answered below net/http on a connection that waits for them.
 var plainRequests = []string{
 	"GET /q HTTP/1.1\r\nHost: a\r\n\r\n",
-	"HEAD /q/1?b=%20c HTTP/1.1\r\nHost: a.example:80\r\nAccept:  x \r\nAccept: y\r\nx-lower: 1\r\nX-Empty:\r\n\r\n",
+	"HEAD /q/1?b=%20c HTTP/1.1\r\nHost: a.example:80\r\nAccept:  x \r\nAccept: y\r\n" +
+		"x-lower: 1\r\nX-Empty:\r\n\r\n",
 	"GET /q/none HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
 	"GET /q/same HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\"\r\nCookie: a=b; c\r\n\r\n",
 	"GET /q/odd HTTP/1.1\r\nHost: [::1]\r\nX_Y: 1\r\nX_Y: 2\r\nX-Tab: a\tb\r\n\r\n",
@@ -284,16 +289,18 @@ func (c *client) answerTo(t *testing.T, method string) (body string) {
 
 func TestPlainRequestsAreAnsweredBelowNetHTTP(t *testing.T) {
 	var asked atomic.Uint64 // of net/http
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell), func(w http.ResponseWriter, r *http.Request) {
-		asked.Add(1)
-		tell(w, r)
-	})
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell),
+		func(w http.ResponseWriter, r *http.Request) {
+			asked.Add(1)
+			tell(w, r)
+		})
 	for _, request := range plainRequests {
 		method, _, _ := strings.Cut(request, " ")
 		c, before, asking := dial(t, s.own.Addr().String()), s.own.Answered(), asked.Load()
 		see := func(what string, below, byServer uint64) {
 			t.Helper()
-			if got, others := s.own.Answered()-before, asked.Load()-asking; got != below || others != byServer {
+			if got, others := s.own.Answered()-before, asked.Load()-
+				asking; got != below || others != byServer {
 				t.Errorf("%q: %s: %d answers below net/http and %d by it, want %d and %d",
 					request, what, got, others, below, byServer)
 			}
@@ -308,7 +315,8 @@ func TestPlainRequestsAreAnsweredBelowNetHTTP(t *testing.T) {
 		c.send(t, request+request)
 		c.answerTo(t, method)
 		c.answerTo(t, method)
-		if body := s.exchange(t, c, inVain); !strings.HasPrefix(body, "GET /n ") || strings.Contains(body, "X-Left") {
+		if body := s.exchange(t, c, inVain); !strings.HasPrefix(body, "GET /n ") ||
+			strings.Contains(body, "X-Left") {
 			t.Errorf("the request behind %q was answered %q", request, body)
 		}
 		see("two together, and one that is left to net/http", 5, 2)
@@ -344,7 +352,8 @@ func TestTheTimeBetweenRequestsCountsFromTheLastAnswer(t *testing.T) {
 	if !c.ended() {
 		t.Error("a connection waits longer than it may")
 	}
-	s = serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), long, tell, func(h *http.Server) { h.IdleTimeout = 300 * time.Millisecond })
+	s = serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), long, tell,
+		func(h *http.Server) { h.IdleTimeout = 300 * time.Millisecond })
 	c = s.used(t)
 	c.send(t, plainRequests[0])
 	c.answerTo(t, "GET")
@@ -355,7 +364,8 @@ func TestTheTimeBetweenRequestsCountsFromTheLastAnswer(t *testing.T) {
 }
 
 func TestAHeadThatStaysIncompleteEndsTheConnection(t *testing.T) {
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell), tell, func(h *http.Server) { h.ReadHeaderTimeout = 50 * time.Millisecond })
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell), tell,
+		func(h *http.Server) { h.ReadHeaderTimeout = 50 * time.Millisecond })
 	c := s.used(t)
 	c.send(t, plainRequests[0]+plainRequests[0][:20])
 	c.answerTo(t, "GET")
@@ -398,21 +408,24 @@ func TestAnAnswerUnderWayGoesOutBeforeTheEnd(t *testing.T) {
 
 // What was found for a request goes to the handler of this request, and of no other.
 func TestWhatWasFoundBelowNetHTTPComesWithItsRequest(t *testing.T) {
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell), func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprint(w, r.Context().Value(foundKey{}))
-	})
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell),
+		func(w http.ResponseWriter, r *http.Request) {
+			_, _ = fmt.Fprint(w, r.Context().Value(foundKey{}))
+		})
 	c := s.used(t)
 	for _, next := range []struct{ target, field, want string }{
 		{"/n/1", "", "/n/1"}, {"/n/2", "", "/n/2"}, {"/other", "", "<nil>"}, {"/n/3", "", "/n/3"},
 		{"/n/4", "TE: trailers\r\n", "<nil>"}, {"/n/5", "", "/n/5"},
 	} {
-		if got := s.exchange(t, c, "GET "+next.target+" HTTP/1.1\r\nHost: a\r\n"+next.field+"\r\n"); got != next.want {
+		if got := s.exchange(t, c, "GET "+next.target+" HTTP/1.1\r\nHost: a\r\n"+next.field+
+			"\r\n"); got != next.want {
 			t.Errorf("%q: the handler is given %s", next.target, got)
 		}
 	}
 	// The second one is in the hand of net/http when the first one is answered.
 	c.send(t, "GET /n/6 HTTP/1.1\r\nHost: a\r\n\r\nGET /n/7 HTTP/1.1\r\nHost: a\r\n\r\n")
-	if first, second := c.answerTo(t, "GET"), c.answerTo(t, "GET"); first != "/n/6" || second != "<nil>" {
+	if first, second := c.answerTo(t, "GET"), c.answerTo(t, "GET"); first != "/n/6" ||
+		second != "<nil>" {
 		t.Errorf("the handlers are given %s and %s", first, second)
 	}
 }
@@ -427,13 +440,14 @@ func TestARequestThatIsLookedAtWhenTheServerEndsIsAnswered(t *testing.T) {
 		return nil, false
 	}
 	handling, finish := make(chan struct{}), make(chan struct{})
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/n" {
-			close(handling)
-			<-finish
-		}
-		tell(w, r)
-	})
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q,
+		func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/n" {
+				close(handling)
+				<-finish
+			}
+			tell(w, r)
+		})
 	c := s.used(t)
 	c.send(t, inVain)
 	<-begun
@@ -467,10 +481,11 @@ func TestARequestThatIsLookedAtWhenTheServerEndsIsAnswered(t *testing.T) {
 }
 
 func TestALastAnswerEndsTheConnection(t *testing.T) {
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(func(w http.ResponseWriter, r *http.Request) {
-		w.Header()["Connection"] = []string{"close"}
-		tell(w, r)
-	}), tell)
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
+		quick(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Connection"] = []string{"close"}
+			tell(w, r)
+		}), tell)
 	c := s.used(t)
 	c.send(t, plainRequests[0]+plainRequests[0])
 	c.answerTo(t, "GET")
@@ -517,8 +532,10 @@ func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
 		{"one more field", head[:len(head)-2] + "X-B: 1\r\n\r\n", c, nil, false},
 		{"nothing is kept", strings.Replace(head, "/q/1", "/q/none", 1), c, nil, false},
 		{"nothing was kept", strings.Replace(head, "/q/1", "/q/none", 1), c, nil, false},
-		{"a long head", strings.Replace(head, "X-A: 1", "X-A: "+strings.Repeat("1", 2048), 1), c, nil, false},
-		{"it is not kept", strings.Replace(head, "X-A: 1", "X-A: "+strings.Repeat("1", 2048), 1), c, nil, false},
+		{"a long head", strings.Replace(head, "X-A: 1", "X-A: "+strings.Repeat("1", 2048), 1), c,
+			nil, false},
+		{"it is not kept", strings.Replace(head, "X-A: 1", "X-A: "+strings.Repeat("1", 2048), 1), c,
+			nil, false},
 	} {
 		step.on.send(t, step.head)
 		got := <-asked
@@ -531,12 +548,13 @@ func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
 }
 
 func TestAnAnswerThatBreaksOffEndsItsConnectionAlone(t *testing.T) {
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/q/panic" {
-			panic(http.ErrAbortHandler)
-		}
-		tell(w, r)
-	}), tell)
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
+		quick(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/q/panic" {
+				panic(http.ErrAbortHandler)
+			}
+			tell(w, r)
+		}), tell)
 	c, other := s.used(t), s.used(t)
 	c.send(t, "GET /q/panic HTTP/1.1\r\nHost: a\r\n\r\n")
 	if !c.ended() {
@@ -551,14 +569,15 @@ func TestAnAnswerThatBreaksOffEndsItsConnectionAlone(t *testing.T) {
 
 func TestALongAnswerComesWhole(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(func(w http.ResponseWriter, r *http.Request) {
-		w.Header()["Content-Length"] = []string{fmt.Sprint(len(content))}
-		for part := range slices.Chunk(content, 1<<20-7) {
-			if _, err := w.Write(part); err != nil {
-				t.Error(err)
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
+		quick(func(w http.ResponseWriter, r *http.Request) {
+			w.Header()["Content-Length"] = []string{fmt.Sprint(len(content))}
+			for part := range slices.Chunk(content, 1<<20-7) {
+				if _, err := w.Write(part); err != nil {
+					t.Error(err)
+				}
 			}
-		}
-	}), tell)
+		}), tell)
 	c := s.used(t)
 	for range 2 {
 		c.send(t, plainRequests[0])

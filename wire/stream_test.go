@@ -67,10 +67,11 @@ func dial2(t *testing.T, address string) *client {
 
 func TestAStreamThatDoesNotMoveIsReset(t *testing.T) {
 	result := make(chan error, 8)
-	address := serve(t, wire.Options{Stall: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
-		_, err := w.Write(make([]byte, 1<<20))
-		result <- err
-	})
+	address := serve(t, wire.Options{Stall: 200 * time.Millisecond},
+		func(w http.ResponseWriter, _ *http.Request) {
+			_, err := w.Write(make([]byte, 1<<20))
+			result <- err
+		})
 	c := dial2(t, address)
 	for i := range 8 {
 		c.ask(t, uint32(1+2*i))
@@ -92,9 +93,10 @@ func TestAStreamThatDoesNotMoveIsReset(t *testing.T) {
 }
 
 func TestAStreamWhoseEndDoesNotMoveIsReset(t *testing.T) {
-	address := serve(t, wire.Options{Stall: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "buffered until the handler has ended")
-	})
+	address := serve(t, wire.Options{Stall: 200 * time.Millisecond},
+		func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "buffered until the handler has ended")
+		})
 	c := dial2(t, address)
 	c.ask(t, 1)
 	c.awaitReset(t)
@@ -103,10 +105,11 @@ func TestAStreamWhoseEndDoesNotMoveIsReset(t *testing.T) {
 func TestAStreamThatMovesSlowlyIsServed(t *testing.T) {
 	const size = 128 << 10
 	result := make(chan error, 1)
-	address := serve(t, wire.Options{Stall: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
-		_, err := w.Write(make([]byte, size))
-		result <- err
-	})
+	address := serve(t, wire.Options{Stall: 200 * time.Millisecond},
+		func(w http.ResponseWriter, _ *http.Request) {
+			_, err := w.Write(make([]byte, size))
+			result <- err
+		})
 	c := dial2(t, address)
 	c.ask(t, 1)
 	for range size >> 14 {
@@ -134,7 +137,8 @@ func TestStreamsThatTogetherHoldTooMuchAreResetSooner(t *testing.T) {
 	for range 8 {
 		c.awaitReset(t)
 	}
-	if took := time.Since(began); took > 15*time.Second { // and not the 30 s that a stream has by itself
+	// and not the 30 s that a stream has by itself
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("it takes %v", took)
 	}
 }

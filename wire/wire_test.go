@@ -96,23 +96,32 @@ func echo(w http.ResponseWriter, r *http.Request) {
 func TestHeadsThatCouldBeReadInTwoWaysAreRefused(t *testing.T) { // RFC 9112 §2.2, §5.2, §6.1
 	address := serve(t, wire.Options{}, echo)
 	for name, head := range map[string]string{
-		"a bare LF behind the request line":      "GET / HTTP/1.1\nHost: a\r\n\r\n",
-		"a bare LF behind a field":               "GET / HTTP/1.1\r\nHost: a\nX-A: 1\r\n\r\n",
-		"a bare LF at the end":                   "GET / HTTP/1.1\r\nHost: a\r\n\n",
-		"nothing but bare LFs":                   "GET / HTTP/1.1\nHost: a\n\n",
-		"obs-fold by a blank":                    "GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n 2\r\n\r\n",
-		"obs-fold by a tab":                      "GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n\t2\r\n\r\n",
-		"obs-fold of Transfer-Encoding":          "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
-		"obs-fold before the first field":        "GET / HTTP/1.1\r\n X: 1\r\nHost: a\r\n\r\n",
-		"Transfer-Encoding in HTTP/1.0":          "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-		"two lengths":                            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
-		"a length with a sign":                   "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
-		"an empty length":                        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n",
+		"a bare LF behind the request line": "GET / HTTP/1.1\nHost: a\r\n\r\n",
+		"a bare LF behind a field":          "GET / HTTP/1.1\r\nHost: a\nX-A: 1\r\n\r\n",
+		"a bare LF at the end":              "GET / HTTP/1.1\r\nHost: a\r\n\n",
+		"nothing but bare LFs":              "GET / HTTP/1.1\nHost: a\n\n",
+		"obs-fold by a blank": "GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n 2\r\n" +
+			"\r\n",
+		"obs-fold by a tab": "GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n\t2\r\n" +
+			"\r\n",
+		"obs-fold of Transfer-Encoding": "POST / HTTP/1.1\r\nHost: a\r\n" +
+			"Transfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n",
+		"obs-fold before the first field": "GET / HTTP/1.1\r\n X: 1\r\nHost: a\r\n\r\n",
+		"Transfer-Encoding in HTTP/1.0": "POST / HTTP/1.0\r\nHost: a\r\n" +
+			"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+		"two lengths": "POST / HTTP/1.1\r\nHost: a\r\n" +
+			"Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+		"a length with a sign": "POST / HTTP/1.1\r\nHost: a\r\n" +
+			"Content-Length: +1\r\n\r\na",
+		"an empty length": "POST / HTTP/1.1\r\nHost: a\r\n" +
+			"Content-Length:\r\n\r\n",
 		"white space before the colon":           "GET / HTTP/1.1\r\nHost: a\r\nX-A : 1\r\n\r\n",
 		"a bare CR":                              "GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r2\r\n\r\n",
 		"a bare LF on a connection that is used": "GET / HTTP/1.1\r\nHost: a\r\nX: 1\n\r\n",
 	} {
-		for _, before := range []string{"", "POST /before HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"} {
+		for _, before := range []string{
+			"", "POST /before HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+		} {
 			t.Run(name, func(t *testing.T) {
 				c := dial(t, address)
 				c.send(t, before+head)
@@ -144,7 +153,8 @@ func TestWhatOnlyBeginsLikeHTTP2IsRefused(t *testing.T) { // RFC 9113 §3.4
 			c := dial(t, address)
 			c.send(t, request)
 			// Bytes that the server has not read may reset the connection before the 400 is read.
-			if got, err := io.ReadAll(c.read); isTimeout(err) || strings.Contains(string(got), "200 OK") {
+			if got, err := io.ReadAll(c.read); isTimeout(err) ||
+				strings.Contains(string(got), "200 OK") {
 				t.Errorf("%q, %v", got, err)
 			}
 		})
@@ -183,13 +193,19 @@ func TestRequestsPassThatCanBeReadInOneWay(t *testing.T) {
 	address := serve(t, wire.Options{}, echo)
 	long := strings.Repeat("x", 5000)
 	for name, tt := range map[string]struct{ request, want string }{
-		"no content":           {"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a "},
-		"a long line":          {"GET /" + long + " HTTP/1.1\r\nHost: a\r\nCookie: " + long + "\r\n\r\n", "GET /" + long + " "},
-		"counted":              {"POST /b HTTP/1.1\r\nHost: a\r\ncontent-length: 5\r\n\r\n\n\n x\n", "POST /b \n\n x\n"},
-		"counted twice":        {"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "POST /b x"},
-		"counted, none":        {"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", "POST /b "},
-		"chunked":              {"PUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n00A;x=\"y\"\r\n0123456789\r\n0\r\n\r\n", "PUT /c abc0123456789"},
-		"chunked and trailers": {"PUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-A\r\n\r\n1\r\na\r\n0\r\nX-A: 1\r\n\r\n", "PUT /c a"},
+		"no content": {"GET /a HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a "},
+		"a long line": {"GET /" + long + " HTTP/1.1\r\nHost: a\r\nCookie: " + long +
+			"\r\n\r\n", "GET /" + long + " "},
+		"counted": {"POST /b HTTP/1.1\r\nHost: a\r\ncontent-length: 5\r\n\r\n\n\n x\n",
+			"POST /b \n\n x\n"},
+		"counted twice": {"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n" +
+			"Content-Length: 1\r\n\r\nx", "POST /b x"},
+		"counted, none": {"POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+			"POST /b "},
+		"chunked": {"PUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n" +
+			"\r\n3\r\nabc\r\n00A;x=\"y\"\r\n0123456789\r\n0\r\n\r\n", "PUT /c abc0123456789"},
+		"chunked and trailers": {"PUT /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" +
+			"Trailer: X-A\r\n\r\n1\r\na\r\n0\r\nX-A: 1\r\n\r\n", "PUT /c a"},
 	} {
 		for _, piece := range []int{1, 7, 1 << 20} {
 			t.Run(name, func(t *testing.T) {
@@ -205,7 +221,8 @@ func TestRequestsPassThatCanBeReadInOneWay(t *testing.T) {
 					}
 				}()
 				for range 2 {
-					if resp, body := c.answer(t); resp.StatusCode != http.StatusOK || body != tt.want {
+					if resp, body := c.answer(t); resp.StatusCode != http.StatusOK ||
+						body != tt.want {
 						t.Fatalf("%s %q", resp.Status, body)
 					}
 				}
@@ -230,7 +247,8 @@ func TestContentThatCannotBeReadForCertainEndsTheConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := dial(t, address)
-			c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"+content+"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+			c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"+content+
+				"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
 			resp, err := http.ReadResponse(c.read, nil)
 			if err == nil && resp.StatusCode == http.StatusOK {
 				t.Error("it is answered")
@@ -251,9 +269,13 @@ func TestTwoFramingsEndTheConnection(t *testing.T) { // RFC 9112 §6.1
 		}
 		echo(w, r)
 	})
-	for _, fields := range []string{"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: 9\r\n"} {
+	for _, fields := range []string{
+		"Content-Length: 9\r\nTransfer-Encoding: chunked\r\n",
+		"Transfer-Encoding: chunked\r\nContent-Length: 9\r\n",
+	} {
 		c := dial(t, address)
-		c.send(t, "POST / HTTP/1.1\r\nHost: a\r\n"+fields+"\r\n2\r\nhi\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.send(t, "POST / HTTP/1.1\r\nHost: a\r\n"+fields+
+			"\r\n2\r\nhi\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
 		resp, body := c.answer(t)
 		if body != "POST / hi" || !resp.Close {
 			t.Errorf("%s %q, close %v", resp.Status, body, resp.Close)
@@ -302,16 +324,18 @@ func TestAClientThatIsGoneCancelsItsRequest(t *testing.T) {
 		end           func(*client)
 	}{
 		{"a GET, closed", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", func(c *client) { _ = c.Close() }},
-		{"a POST, reset", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", func(c *client) {
-			_ = c.SetLinger(0)
-			_ = c.Close()
-		}},
-		{"a POST, reset after its end", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi", func(c *client) {
-			_ = c.CloseWrite()
-			time.Sleep(20 * time.Millisecond) // so that the end is seen first
-			_ = c.SetLinger(0)
-			_ = c.Close()
-		}},
+		{"a POST, reset", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+			func(c *client) {
+				_ = c.SetLinger(0)
+				_ = c.Close()
+			}},
+		{"a POST, reset after its end", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+			func(c *client) {
+				_ = c.CloseWrite()
+				time.Sleep(20 * time.Millisecond) // so that the end is seen first
+				_ = c.SetLinger(0)
+				_ = c.Close()
+			}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			arrived, cancelled := make(chan bool, 1), make(chan bool, 1)
@@ -411,10 +435,11 @@ func TestAnAnswerDoesNotWaitForContentThatNobodyReads(t *testing.T) {
 
 func TestAClientThatTakesNothingIsLetGo(t *testing.T) {
 	result := make(chan error, 1)
-	address := serve(t, wire.Options{Stall: 200 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
-		_, err := w.Write(make([]byte, 32<<20))
-		result <- err
-	})
+	address := serve(t, wire.Options{Stall: 200 * time.Millisecond},
+		func(w http.ResponseWriter, _ *http.Request) {
+			_, err := w.Write(make([]byte, 32<<20))
+			result <- err
+		})
 	c := dial(t, address)
 	c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	if err := <-result; err == nil {
@@ -425,10 +450,11 @@ func TestAClientThatTakesNothingIsLetGo(t *testing.T) {
 func TestAClientThatIsSlowIsServed(t *testing.T) {
 	const size = 8 << 20
 	result := make(chan error, 1)
-	address := serve(t, wire.Options{Stall: 300 * time.Millisecond}, func(w http.ResponseWriter, _ *http.Request) {
-		_, err := w.Write(make([]byte, size))
-		result <- err
-	})
+	address := serve(t, wire.Options{Stall: 300 * time.Millisecond},
+		func(w http.ResponseWriter, _ *http.Request) {
+			_, err := w.Write(make([]byte, size))
+			result <- err
+		})
 	c := dial(t, address)
 	_ = c.SetReadBuffer(64 << 10)
 	c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")

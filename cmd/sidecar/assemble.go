@@ -40,13 +40,14 @@ type sidecar struct {
 	metrics  *telemetry.Metrics
 	registry *prometheus.Registry
 
-	embedded    []*redisconn.Embedded
-	cache       *redisconn.Conn
-	jobsConn    *redisconn.Conn
-	secret      *keysecret.Secret
-	policies    *policy.Source
-	backend     *backend.Backend
-	incarnation *coherence.Incarnation // nil for an embedded Redis, which never comes back with older data
+	embedded []*redisconn.Embedded
+	cache    *redisconn.Conn
+	jobsConn *redisconn.Conn
+	secret   *keysecret.Secret
+	policies *policy.Source
+	backend  *backend.Backend
+	// nil for an embedded Redis, which never comes back with older data
+	incarnation *coherence.Incarnation
 	keyspace    *coherence.Keyspace
 	invalidator *invalidation.Invalidator
 	store       *store.Store
@@ -67,7 +68,8 @@ type sidecar struct {
 
 // assemble makes the parts and opens the listeners. It does not wait for Redis or the backend: they
 // may be away.
-func assemble(cfg config.Config, env func(string) (string, bool), log *slog.Logger) (*sidecar, error) {
+func assemble(cfg config.Config, env func(string) (string, bool),
+	log *slog.Logger) (*sidecar, error) {
 	s := &sidecar{cfg: cfg, log: log, registry: telemetry.NewRegistry(), made: time.Now()}
 	s.base, s.cutOff = context.WithCancel(context.Background())
 	s.streams, s.endStreams = context.WithCancel(s.base)
@@ -92,9 +94,12 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 		return err
 	}
 	if s.backend, err = backend.New(backend.Options{
-		URL: s.cfg.Backend.URL, Timeout: s.cfg.Backend.Timeout, Dial: s.cfg.Backend.Dial, HealthPath: s.cfg.Backend.HealthPath,
-		Trusted: s.cfg.TrustedProxies, Via: s.cfg.Via,
-		Observe: func(o backend.Outcome, took time.Duration) { s.metrics.BackendAsked(o.String(), took) },
+		URL: s.cfg.Backend.URL, Timeout: s.cfg.Backend.Timeout, Dial: s.cfg.Backend.Dial,
+		HealthPath: s.cfg.Backend.HealthPath,
+		Trusted:    s.cfg.TrustedProxies, Via: s.cfg.Via,
+		Observe: func(o backend.Outcome, took time.Duration) {
+			s.metrics.BackendAsked(o.String(), took)
+		},
 	}); err != nil {
 		return err
 	}
@@ -102,18 +107,24 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 		reachable := s.backend.Report().Reachable
 		return reachable != nil && *reachable, reachable != nil
 	})
-	s.keyspace = coherence.New(coherence.Options{Conn: s.cache, Names: names, Incarnation: s.incarnation, Log: s.log, Disabled: guards()})
+	s.keyspace = coherence.New(coherence.Options{
+		Conn: s.cache, Names: names, Incarnation: s.incarnation, Log: s.log, Disabled: guards(),
+	})
 	s.invalidator = &invalidation.Invalidator{
 		Keyspace: s.keyspace, Table: s.policies.Table,
 		Done: func(tags int, err error) { s.metrics.Invalidated("", tags, err) },
 	}
 	s.store = store.New(store.Options{
-		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value, Memory: int64(s.cfg.Memory),
+		Conn: s.cache, Keyspace: s.keyspace, Names: names, Secret: s.secret.Value,
+		Memory:       int64(s.cfg.Memory),
 		StoreTimeout: s.cfg.Store, CollapseWait: s.cfg.CollapseWait, Log: s.log,
 	})
 	s.metrics.Memory(func() telemetry.MemoryStats {
 		m := s.store.Memory()
-		return telemetry.MemoryStats{Bytes: m.Bytes, Limit: m.Limit, Entries: int64(m.Entries), Evictions: uint64(m.Evictions)}
+		return telemetry.MemoryStats{
+			Bytes: m.Bytes, Limit: m.Limit, Entries: int64(m.Entries),
+			Evictions: uint64(m.Evictions),
+		}
 	})
 	if err := s.makeJobs(names); err != nil {
 		return err
@@ -163,7 +174,8 @@ func (s *sidecar) embed() (config.Redis, error) {
 	return e.Config(), nil
 }
 
-func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names, greet redisconn.Greeter) (*redisconn.Conn, error) {
+func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names,
+	greet redisconn.Greeter) (*redisconn.Conn, error) {
 	metrics := s.metrics.Redis(name)
 	conn, err := redisconn.New(redisconn.Options{
 		Name: name, Label: label(s.cfg.KeyPrefix, name), Redis: r,
@@ -177,8 +189,10 @@ func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names, greet
 	metrics.Pool(func() telemetry.PoolStats {
 		p := conn.Stats()
 		return telemetry.PoolStats{
-			Hits: uint64(p.Hits), Misses: uint64(p.Misses), Timeouts: uint64(p.Timeouts), Stale: uint64(p.StaleConns),
-			Connections: int(p.TotalConns), Idle: int(p.IdleConns), Limit: p.PoolSize, Open: p.OpenConns,
+			Hits: uint64(p.Hits), Misses: uint64(p.Misses), Timeouts: uint64(p.Timeouts),
+			Stale:       uint64(p.StaleConns),
+			Connections: int(p.TotalConns), Idle: int(p.IdleConns), Limit: p.PoolSize,
+			Open: p.OpenConns,
 		}
 	})
 	return conn, nil
@@ -221,7 +235,8 @@ func (s *sidecar) loadPolicies(env func(string) (string, bool)) (err error) {
 		queues = append(queues, q)
 	}
 	s.policies, err = policy.Open(s.cfg.Policies, policy.Options{
-		Env: env, Secret: s.secret.Value, Queues: queues, MaxInspect: int64(s.cfg.MaxInspect), Format: store.FormatVersion,
+		Env: env, Secret: s.secret.Value, Queues: queues, MaxInspect: int64(s.cfg.MaxInspect),
+		Format: store.FormatVersion,
 	}, s.log, s.metrics.PolicyReload)
 	return err
 }
@@ -239,17 +254,21 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 		s.log.Warn(unsealed)
 	}
 	s.jobs, err = jobs.New(jobs.Options{
-		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer, Secret: s.secret.Value,
+		Redis: s.jobsConn, Names: names, Prefix: s.cfg.KeyPrefix, Sealer: sealer,
+		Secret:    s.secret.Value,
 		OwnSecret: s.cfg.KeySecret.IsSet(),
 		Plan:      s.policies.Plan,
 		Schedules: func() []*policy.Schedule { return s.policies.Table().Schedules() },
 		Leases:    lease.New(lease.Options{Conn: s.jobsConn, Term: scheduleTerm}),
 		Backend:   s.backend, Unsent: backend.IsUnsent, Invalidator: s.invalidator,
-		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency, MaxInspectBody: int64(s.cfg.MaxInspect),
-		DrainTimeout: s.cfg.Shutdown * 2 / 3, EndTimeout: s.cfg.Shutdown,
-		Queued:    s.metrics.JobQueued,
-		Processed: func(jobType string, outcome jobs.Status) { s.metrics.JobProcessed(jobType, string(outcome)) },
-		Begun:     s.metrics.JobBegun, Attempted: s.metrics.JobAttempted,
+		Queues: s.cfg.JobsQueues, Concurrency: s.cfg.JobsConcurrency,
+		MaxInspectBody: int64(s.cfg.MaxInspect),
+		DrainTimeout:   s.cfg.Shutdown * 2 / 3, EndTimeout: s.cfg.Shutdown,
+		Queued: s.metrics.JobQueued,
+		Processed: func(jobType string, outcome jobs.Status) {
+			s.metrics.JobProcessed(jobType, string(outcome))
+		},
+		Begun: s.metrics.JobBegun, Attempted: s.metrics.JobAttempted,
 		Limited: func() []string { return s.policies.Table().LimitedJobs() },
 		Log:     s.log,
 	})
@@ -297,7 +316,8 @@ func (s *sidecar) slotStats() map[string]int {
 }
 
 // unsealed is said at the start and in /status.
-const unsealed = "JOBS_ENCRYPTION_KEY is not set: jobs stand in Redis as they were sent, with their credentials, until they are done"
+const unsealed = "JOBS_ENCRYPTION_KEY is not set: jobs stand in Redis as they were sent, with " +
+	"their credentials, until they are done"
 
 // Bounds of the request bodies that are held, for writes and for jobs: their bytes in sum, or room
 // for four where MAX_INSPECT_BODY is large, and the time for which the rest of one is awaited.
@@ -320,16 +340,23 @@ func (s *sidecar) listen() (err error) {
 			return o.CacheStatus(mode)
 		},
 		AuthFailed: func() { s.metrics.AuthFailed(telemetry.AuthFailureJob) },
-		CORS:       func(route, origin string) *policy.CORS { return s.policies.Table().JobCORS(route, origin) },
+		CORS: func(route, origin string) *policy.CORS {
+			return s.policies.Table().JobCORS(route, origin)
+		},
 	})
 	s.proxy = &proxy.Proxy{
-		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache, Backend: s.backend, Jobs: s.hook,
-		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log, telemetry.AccessMode(s.cfg.AccessLog), s.cfg.JobsPath),
-		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect), CacheStatus: mode,
-		Answered: func() { s.answered.Store(true) },
-		Draining: s.leaving.Load, Streams: s.streams, Log: s.log,
+		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache,
+		Backend: s.backend, Jobs: s.hook,
+		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log,
+			telemetry.AccessMode(s.cfg.AccessLog), s.cfg.JobsPath),
+		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect),
+		CacheStatus: mode,
+		Answered:    func() { s.answered.Store(true) },
+		Draining:    s.leaving.Load, Streams: s.streams, Log: s.log,
 	}
-	limits := dataLimits{readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader)}
+	limits := dataLimits{
+		readHeader: s.cfg.ReadHeader, idle: s.cfg.Idle, headerBytes: int(s.cfg.MaxHeader),
+	}
 	s.data = serving{name: "data", server: dataServer(s.proxy, s.base, limits, s.log)}
 	s.page = ops.NewPage(ops.PageSource{
 		Version: version, Totals: s.metrics.Totals, Invalidations: s.metrics.RecentInvalidations,
@@ -353,7 +380,8 @@ func (s *sidecar) listen() (err error) {
 // loops run beside the servers.
 func (s *sidecar) loops() []func(context.Context) {
 	loops := []func(context.Context){
-		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.Run, s.giveAdvice, s.page.Run,
+		s.cache.Run, s.jobsConn.Run, s.secret.Run, s.policies.Run, s.keyspace.Run, s.jobs.Run,
+		s.giveAdvice, s.page.Run,
 	}
 	for _, e := range s.embedded {
 		loops = append(loops, e.Run)

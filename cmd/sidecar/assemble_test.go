@@ -55,8 +55,10 @@ func embed(t *testing.T, env ...string) *embedded {
 	}))
 	t.Cleanup(api.Close)
 	env = append([]string{
-		"BACKEND_URL=" + api.URL, "REDIS_EMBEDDED=true", "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "CACHE_STATUS=full",
-		"POLICIES_FILE=" + written(t, "policies.yaml", embeddedPolicies), "ADMIN_TOKEN=admin-secret", "KEY_SECRET=key-secret-of-the-test",
+		"BACKEND_URL=" + api.URL, "REDIS_EMBEDDED=true", "LISTEN_ADDR=127.0.0.1:0",
+		"OPS_ADDR=127.0.0.1:0", "CACHE_STATUS=full",
+		"POLICIES_FILE=" + written(t, "policies.yaml", embeddedPolicies),
+		"ADMIN_TOKEN=admin-secret", "KEY_SECRET=key-secret-of-the-test",
 		"JOBS_ENCRYPTION_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "SHUTDOWN_TIMEOUT=10s",
 		"REDIS_TIMEOUT=2s", // a busy machine is not tested here
 	}, env...)
@@ -65,10 +67,12 @@ func embed(t *testing.T, env ...string) *embedded {
 		t.Fatal(err)
 	}
 	e := &embedded{t: t, log: new(lockedBuffer)}
-	if e.sidecar, err = assemble(cfg, environment(env), slog.New(slog.NewTextHandler(e.log, nil))); err != nil {
+	if e.sidecar, err = assemble(cfg, environment(env),
+		slog.New(slog.NewTextHandler(e.log, nil))); err != nil {
 		t.Fatal(err)
 	}
-	e.data, e.ops = "http://"+e.sidecar.data.listener.Addr().String(), "http://"+e.sidecar.ops.listener.Addr().String()
+	e.data, e.ops = "http://"+e.sidecar.data.listener.Addr().String(), "http://"+
+		e.sidecar.ops.listener.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- e.run(ctx) }()
@@ -97,7 +101,8 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 func (b *lockedBuffer) String() string { b.mu.Lock(); defer b.mu.Unlock(); return b.b.String() }
 
 // ask sends a request, and returns status, Cache-Status and body.
-func (e *embedded) ask(method, url, body string, fields ...string) (status int, cache, content string) {
+func (e *embedded) ask(method, url, body string,
+	fields ...string) (status int, cache, content string) {
 	e.t.Helper()
 	r, err := http.NewRequestWithContext(e.t.Context(), method, url, strings.NewReader(body))
 	if err != nil {
@@ -124,7 +129,8 @@ func (e *embedded) awaitHit(path string) (body string) {
 	e.t.Helper()
 	proc.Await(e.t, 20*time.Second, func() error {
 		var cache string
-		if _, cache, body = e.ask("GET", e.data+path, ""); !strings.HasPrefix(cache, "sidecar; hit") {
+		if _, cache, body = e.ask("GET", e.data+path,
+			""); !strings.HasPrefix(cache, "sidecar; hit") {
 			return fmt.Errorf("%s", cache)
 		}
 		return nil
@@ -215,7 +221,8 @@ func TestTheCommandsPurgeARunningSidecar(t *testing.T) {
 	e := embed(t)
 	for _, args := range [][]string{{"item:1"}, {"item:*"}, {"--all"}} {
 		before := e.awaitHit("/items/1")
-		got := runArgs(t, []string{"ADMIN_TOKEN=admin-secret"}, append([]string{"purge", "--ops", e.ops}, args...)...)
+		got := runArgs(t, []string{"ADMIN_TOKEN=admin-secret"},
+			append([]string{"purge", "--ops", e.ops}, args...)...)
 		if got.status != exitDone || !strings.Contains(got.stdout, `"purged": 1`) {
 			t.Fatalf("%v: %+v", args, got)
 		}
@@ -223,7 +230,9 @@ func TestTheCommandsPurgeARunningSidecar(t *testing.T) {
 			t.Errorf("%v purged nothing", args)
 		}
 	}
-	for name, env := range map[string]string{"another token": "ADMIN_TOKEN=wrong", "no family": "ADMIN_TOKEN=admin-secret"} {
+	for name, env := range map[string]string{
+		"another token": "ADMIN_TOKEN=wrong", "no family": "ADMIN_TOKEN=admin-secret",
+	} {
 		got := runArgs(t, []string{env}, "purge", "--ops", e.ops, "other:*")
 		if got.status != exitFaulty || strings.Contains(got.stderr, "secret") {
 			t.Errorf("%s: %+v", name, got)
@@ -243,7 +252,8 @@ func TestAJobInvalidatesWhatItChanged(t *testing.T) {
 		t.Fatalf("%d %s", status, body)
 	}
 	proc.Await(t, 20*time.Second, func() error {
-		if _, _, body := e.ask("GET", e.data+doc.StatusURL, "", "Authorization: alice-secret"); !strings.Contains(body, "succeeded") {
+		if _, _, body := e.ask("GET", e.data+doc.StatusURL, "",
+			"Authorization: alice-secret"); !strings.Contains(body, "succeeded") {
 			return fmt.Errorf("%s", body)
 		}
 		return nil
@@ -266,12 +276,16 @@ func TestNoSecretIsShownOrLogged(t *testing.T) {
 	})
 	e.ask("GET", e.data+"/items/1?token=query-secret", "", "Cookie: session=cookie-secret")
 	said := e.log.String()
-	for _, path := range []string{"/healthz", "/healthz/redis", "/readyz", "/status", "/metrics", "/nothing", "/admin/policies"} {
+	for _, path := range []string{
+		"/healthz", "/healthz/redis", "/readyz", "/status", "/metrics", "/nothing",
+		"/admin/policies",
+	} {
 		_, _, body := e.ask("GET", e.ops+path, "", "Authorization: Bearer admin-secret")
 		said += body
 	}
 	for _, secret := range []string{
-		"key-secret-of-the-test", "admin-secret", "MDEyMzQ1", "body-secret", "alice-secret", "idempotency-secret", "query-secret", "cookie-secret",
+		"key-secret-of-the-test", "admin-secret", "MDEyMzQ1", "body-secret", "alice-secret",
+		"idempotency-secret", "query-secret", "cookie-secret",
 	} {
 		if strings.Contains(said, secret) {
 			t.Errorf("%s is shown", secret)
@@ -293,10 +307,12 @@ func TestAnAddressInUseIsNamed(t *testing.T) {
 	defer taken.Close()
 	for _, variable := range []string{"LISTEN_ADDR", "OPS_ADDR"} {
 		env := []string{
-			"REDIS_EMBEDDED=true", "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "POLICIES_FILE=" + written(t, "p.yaml", goodPolicies),
+			"REDIS_EMBEDDED=true", "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0",
+			"POLICIES_FILE=" + written(t, "p.yaml", goodPolicies),
 			variable + "=" + taken.Addr().String(),
 		}
-		if got := runArgs(t, env); got.status != exitUsage || !strings.Contains(got.stderr, variable+": "+taken.Addr().String()+" is in use") {
+		if got := runArgs(t, env); got.status != exitUsage ||
+			!strings.Contains(got.stderr, variable+": "+taken.Addr().String()+" is in use") {
 			t.Errorf("%+v", got)
 		}
 	}
@@ -324,7 +340,8 @@ func TestReadinessWaitsForTheFirstWordOfRedisAndNoLongerThanItsTime(t *testing.T
 	t.Parallel()
 	e := embed(t)
 	silent, err := redisconn.New(redisconn.Options{Name: "cache", Redis: e.cfg.Redis,
-		Breaker: e.cfg.Breaker, Names: cachekeys.NewNames("test")}) // is not run, and probes nothing
+		// is not run, and probes nothing
+		Breaker: e.cfg.Breaker, Names: cachekeys.NewNames("test")})
 	if err != nil {
 		t.Fatal(err)
 	}

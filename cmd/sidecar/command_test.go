@@ -57,8 +57,10 @@ func TestExitStatuses(t *testing.T) {
 		{"help of purge", nil, "purge -h", exitDone, ""},
 		{"help of demo", nil, "demo -h", exitDone, ""},
 		{"help of explain", nil, "explain --help", exitDone, "METHOD URL"},
-		{"help of healthcheck", nil, "healthcheck --help", exitDone, "usage: sidecar healthcheck [--ready]"},
-		{"help of a command", nil, "help purge", exitDone, "usage: sidecar purge [--ops URL] [--all] TAG|URL..."},
+		{"help of healthcheck", nil, "healthcheck --help", exitDone,
+			"usage: sidecar healthcheck [--ready]"},
+		{"help of a command", nil, "help purge", exitDone,
+			"usage: sidecar purge [--ops URL] [--all] TAG|URL..."},
 		{"version as a flag", nil, "--version", exitDone, "sidecar " + version},
 		{"completion for bash", nil, "completion bash", exitDone, "bash completion"},
 		{"completion for zsh", nil, "completion zsh", exitDone, "#compdef sidecar"},
@@ -67,11 +69,15 @@ func TestExitStatuses(t *testing.T) {
 		{"completion of a format", nil, "__complete validate --format g", exitDone, "github"},
 		{"a flag behind an argument", nil, "validate " + good + " --format json", exitDone, "[]"},
 		{"a near miss of a command", nil, "valdate", exitUsage, "did you mean validate?"},
-		{"a near miss of a flag", runs, "run --bakend http://a", exitUsage, "did you mean backend?"},
+		{"a near miss of a flag", runs, "run --bakend http://a", exitUsage,
+			"did you mean backend?"},
 		{"leave without a token", nil, "leave", exitUsage, "ADMIN_TOKEN is not set"},
-		{"leave where nobody is", []string{"ADMIN_TOKEN=x"}, "leave --ops http://127.0.0.1:1", exitFaulty, "no sidecar answers"},
-		{"healthcheck where nobody is", nil, "healthcheck --ops http://127.0.0.1:1", exitFaulty, "no sidecar answers"},
-		{"healthcheck of no address", []string{"OPS_ADDR=9090"}, "healthcheck", exitUsage, "OPS_ADDR"},
+		{"leave where nobody is", []string{"ADMIN_TOKEN=x"}, "leave --ops http://127.0.0.1:1",
+			exitFaulty, "no sidecar answers"},
+		{"healthcheck where nobody is", nil, "healthcheck --ops http://127.0.0.1:1", exitFaulty,
+			"no sidecar answers"},
+		{"healthcheck of no address", []string{"OPS_ADDR=9090"}, "healthcheck",
+			exitUsage, "OPS_ADDR"},
 		{"version", nil, "version", exitDone, "sidecar " + version},
 		{"version of something", nil, "version x", exitUsage, "takes no arguments"},
 		{"schema", nil, "schema", exitDone, "json-schema.org/draft-07"},
@@ -86,20 +92,32 @@ func TestExitStatuses(t *testing.T) {
 		{"validate two files", nil, "validate " + good + " " + bad, exitUsage, "one file"},
 		{"validate in no format", nil, "validate --format xml " + good, exitUsage, "xml"},
 		{"validate with no such flag", nil, "validate --strict " + good, exitUsage, "strict"},
-		{"validate what the environment names", []string{"POLICIES_FILE=" + good}, "validate", exitDone, good},
+		{"validate what the environment names", []string{"POLICIES_FILE=" + good},
+			"validate", exitDone, good},
 		{"run with no such flag", runs, "run --port 1", exitUsage, "port"},
 		{"run with an argument", runs, "run now", exitUsage, `"now" is too much`},
-		{"run without a Redis", []string{"POLICIES_FILE=" + good}, "run", exitUsage, "no Redis is configured"},
-		{"run with a variable that is none", append(runs, "REDIS_HSOT=a"), "run", exitUsage, "REDIS_HOST"},
+		{"run without a Redis", []string{"POLICIES_FILE=" + good}, "run", exitUsage,
+			"no Redis is configured"},
+		{"run with a variable that is none", append(runs, "REDIS_HSOT=a"), "run",
+			exitUsage, "REDIS_HOST"},
 		{"run with a faulty file", append(runs, "POLICIES_FILE="+bad), "", exitUsage, bad + ":4:5"},
-		{"run with no file", append(runs, "POLICIES_FILE="+good+".none"), "", exitUsage, "no such file"},
-		{"run with a backend that is none", append(runs, "POLICIES_FILE="+good, "BACKEND_URL=ftp://a"), "", exitUsage, "BACKEND_URL"},
-		{"run with a key that is none", append(runs, "POLICIES_FILE="+good, "JOBS_ENCRYPTION_KEY=c2hvcnQ="), "", exitUsage, "5 bytes"},
-		{"run with an empty secret", append(runs, "POLICIES_FILE="+good, "KEY_SECRET_FILE="+os.DevNull), "", exitUsage, "KEY_SECRET_FILE"},
-		{"run with a malformed REDIS_URL", []string{"REDIS_URL=redis://a:1#b@c", "POLICIES_FILE=" + good}, "", exitUsage, "REDIS_URL is no URL like redis://user:password@host"},
+		{"run with no file", append(runs, "POLICIES_FILE="+good+".none"), "",
+			exitUsage, "no such file"},
+		{"run with a backend that is none",
+			append(runs, "POLICIES_FILE="+good, "BACKEND_URL=ftp://a"), "",
+			exitUsage, "BACKEND_URL"},
+		{"run with a key that is none",
+			append(runs, "POLICIES_FILE="+good, "JOBS_ENCRYPTION_KEY=c2hvcnQ="), "",
+			exitUsage, "5 bytes"},
+		{"run with an empty secret", append(runs, "POLICIES_FILE="+good,
+			"KEY_SECRET_FILE="+os.DevNull), "", exitUsage, "KEY_SECRET_FILE"},
+		{"run with a malformed REDIS_URL",
+			[]string{"REDIS_URL=redis://a:1#b@c", "POLICIES_FILE=" + good}, "", exitUsage,
+			"REDIS_URL is no URL like redis://user:password@host"},
 		{"purge nothing", []string{"ADMIN_TOKEN=x"}, "purge", exitUsage, "name the tags"},
 		{"purge without a token", nil, "purge a", exitUsage, "ADMIN_TOKEN is not set"},
-		{"purge where nobody is", []string{"ADMIN_TOKEN=x"}, "purge --ops http://127.0.0.1:1 a", exitFaulty, "no sidecar answers"},
+		{"purge where nobody is", []string{"ADMIN_TOKEN=x"}, "purge --ops http://127.0.0.1:1 a",
+			exitFaulty, "no sidecar answers"},
 		{"demo with an argument", nil, "demo --port 1", exitUsage, "port"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -122,7 +140,8 @@ func TestPoliciesFromTheStandardInput(t *testing.T) {
 	for content, want := range map[string]int{goodPolicies: exitDone, badPolicies: exitFaulty} {
 		var stdout, stderr bytes.Buffer
 		c := console{stdin: strings.NewReader(content), stdout: &stdout, stderr: &stderr}
-		if got := dispatch(t.Context(), c, []string{"validate", "-"}); got != want || stdout.Len() == 0 {
+		if got := dispatch(t.Context(), c, []string{"validate", "-"}); got != want ||
+			stdout.Len() == 0 {
 			t.Errorf("%q: %d, %s%s", content, got, &stdout, &stderr)
 		}
 	}
@@ -131,11 +150,14 @@ func TestPoliciesFromTheStandardInput(t *testing.T) {
 func TestTheHealthCheckAsksTheOpsAddress(t *testing.T) {
 	t.Parallel()
 	e := embed(t)
-	for _, args := range []string{"healthcheck --ops " + e.ops, "healthcheck --ready --ops " + e.ops} {
+	for _, args := range []string{
+		"healthcheck --ops " + e.ops, "healthcheck --ready --ops " + e.ops,
+	} {
 		if strings.Contains(args, "ready") {
 			e.ask("GET", e.data+"/items/1", "") // ready once the backend has answered
 		}
-		if got := runArgs(t, nil, strings.Fields(args)...); got.status != exitDone || got.stderr != "" {
+		if got := runArgs(t, nil, strings.Fields(args)...); got.status != exitDone ||
+			got.stderr != "" {
 			t.Errorf("%s: %+v", args, got)
 		}
 	}
@@ -177,7 +199,8 @@ func TestAPurgeNamesTagsAndURLs(t *testing.T) {
 	if got.status != exitDone || !strings.Contains(got.stdout, `"purged": 3`) {
 		t.Errorf("%+v", got)
 	}
-	if !strings.Contains(got.stdout, `"carried": 0`) || !strings.Contains(got.stderr, "misspelled") {
+	if !strings.Contains(got.stdout, `"carried": 0`) ||
+		!strings.Contains(got.stderr, "misspelled") {
 		t.Errorf("of tags that no response carries: %+v", got)
 	}
 	e.awaitHit("/items/1")
@@ -185,7 +208,8 @@ func TestAPurgeNamesTagsAndURLs(t *testing.T) {
 	if !strings.Contains(got.stdout, `"carried": 1`) || got.stderr != "" {
 		t.Errorf("of tags of which one is carried: %+v", got)
 	}
-	if got := runArgs(t, env, "purge", "itme:*", "--ops", e.ops); got.status != exitFaulty || !strings.Contains(got.stderr, "itme:*") {
+	if got := runArgs(t, env, "purge", "itme:*", "--ops", e.ops); got.status != exitFaulty ||
+		!strings.Contains(got.stderr, "itme:*") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -198,7 +222,8 @@ func TestFindingsInEachFormat(t *testing.T) {
 		beginning    string
 		says         []string
 	}{
-		{bad, "text", exitFaulty, bad + ":4:5: ", []string{"    cahce: {scope: shared}", `"cache"`}},
+		{bad, "text", exitFaulty, bad + ":4:5: ",
+			[]string{"    cahce: {scope: shared}", `"cache"`}},
 		{bad, "json", exitFaulty, "[", []string{`"line": 4`, `"column": 5`}},
 		{bad, "github", exitFaulty, "::error file=" + bad + ",line=4,col=5", nil},
 		{smell, "text", exitDone, smell + ":", []string{"no faults"}},
@@ -206,12 +231,14 @@ func TestFindingsInEachFormat(t *testing.T) {
 		{smell, "github", exitDone, "::warning file=" + smell, nil},
 	} {
 		got := runArgs(t, nil, "validate", "--format", c.format, c.file)
-		if got.status != c.status || !strings.HasPrefix(got.stdout, c.beginning) || got.stderr != "" {
+		if got.status != c.status || !strings.HasPrefix(got.stdout, c.beginning) ||
+			got.stderr != "" {
 			t.Errorf("%s of %s: %+v", c.format, filepath.Base(c.file), got)
 		}
 		for _, s := range c.says {
 			if !strings.Contains(got.stdout, s) {
-				t.Errorf("%s of %s does not say %s: %s", c.format, filepath.Base(c.file), s, got.stdout)
+				t.Errorf("%s of %s does not say %s: %s",
+					c.format, filepath.Base(c.file), s, got.stdout)
 			}
 		}
 	}
@@ -220,9 +247,11 @@ func TestFindingsInEachFormat(t *testing.T) {
 func TestFlagsWinOverTheEnvironment(t *testing.T) {
 	flags := pflag.NewFlagSet("run", pflag.ContinueOnError)
 	overrides := overridesOf(flags)
-	err := flags.Parse(strings.Fields("--backend http://b --listen :1 --ops=:2 --policies p.yaml --embedded"))
+	err := flags.Parse(
+		strings.Fields("--backend http://b --listen :1 --ops=:2 --policies p.yaml --embedded"))
 	want := map[string]string{
-		"BACKEND_URL": "http://b", "LISTEN_ADDR": ":1", "OPS_ADDR": ":2", "POLICIES_FILE": "p.yaml", "REDIS_EMBEDDED": "true",
+		"BACKEND_URL": "http://b", "LISTEN_ADDR": ":1", "OPS_ADDR": ":2", "POLICIES_FILE": "p.yaml",
+		"REDIS_EMBEDDED": "true",
 	}
 	if err != nil || len(overrides) != len(want) {
 		t.Errorf("%v, %v", overrides, err)
@@ -233,13 +262,18 @@ func TestFlagsWinOverTheEnvironment(t *testing.T) {
 		}
 	}
 	// The faulty file is the environment's, and the flag's is read.
-	env := []string{"POLICIES_FILE=" + written(t, "bad.yaml", badPolicies), "REDIS_HOST=127.0.0.1", "BACKEND_URL=ftp://from.env"}
+	env := []string{
+		"POLICIES_FILE=" + written(t, "bad.yaml", badPolicies), "REDIS_HOST=127.0.0.1",
+		"BACKEND_URL=ftp://from.env",
+	}
 	got := runArgs(t, env, "--embedded", "--policies", written(t, "good.yaml", goodPolicies))
 	if got.status != exitUsage || !strings.Contains(got.stderr, "ftp") {
 		t.Errorf("%+v", got)
 	}
-	got = runArgs(t, env, "--embedded", "--backend", "gopher://from.flag", "--policies", written(t, "good.yaml", goodPolicies))
-	if got.status != exitUsage || !strings.Contains(got.stderr, "gopher") || strings.Contains(got.stderr, "ftp") {
+	got = runArgs(t, env, "--embedded", "--backend", "gopher://from.flag", "--policies",
+		written(t, "good.yaml", goodPolicies))
+	if got.status != exitUsage || !strings.Contains(got.stderr, "gopher") ||
+		strings.Contains(got.stderr, "ftp") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -254,12 +288,17 @@ func TestWhereThePurgeCommandFindsTheSidecar(t *testing.T) {
 		fault      string
 	}{
 		{"the default", []string{"ADMIN_TOKEN=t"}, "", "http://127.0.0.1:9090", "t", ""},
-		{"all addresses", []string{"ADMIN_TOKEN=t", "OPS_ADDR=0.0.0.0:1"}, "", "http://127.0.0.1:1", "t", ""},
-		{"all addresses of IPv6", []string{"ADMIN_TOKEN=t", "OPS_ADDR=[::]:1"}, "", "http://127.0.0.1:1", "t", ""},
-		{"one address", []string{"ADMIN_TOKEN=t", "OPS_ADDR=192.0.2.1:1"}, "", "http://192.0.2.1:1", "t", ""},
+		{"all addresses", []string{"ADMIN_TOKEN=t", "OPS_ADDR=0.0.0.0:1"}, "",
+			"http://127.0.0.1:1", "t", ""},
+		{"all addresses of IPv6", []string{"ADMIN_TOKEN=t", "OPS_ADDR=[::]:1"}, "",
+			"http://127.0.0.1:1", "t", ""},
+		{"one address", []string{"ADMIN_TOKEN=t", "OPS_ADDR=192.0.2.1:1"}, "",
+			"http://192.0.2.1:1", "t", ""},
 		{"a flag", []string{"ADMIN_TOKEN=t", "OPS_ADDR=:1"}, "http://a:2/", "http://a:2", "t", ""},
-		{"a token in a file", []string{"ADMIN_TOKEN_FILE=" + token}, "", "http://127.0.0.1:9090", "from a file", ""},
-		{"no such file", []string{"ADMIN_TOKEN_FILE=" + token + ".none"}, "", "", "", "ADMIN_TOKEN_FILE"},
+		{"a token in a file", []string{"ADMIN_TOKEN_FILE=" + token}, "", "http://127.0.0.1:9090",
+			"from a file", ""},
+		{"no such file", []string{"ADMIN_TOKEN_FILE=" + token + ".none"}, "", "", "",
+			"ADMIN_TOKEN_FILE"},
 		{"no address", []string{"ADMIN_TOKEN=t", "OPS_ADDR=9090"}, "", "", "", "OPS_ADDR"},
 		{"no token", nil, "", "", "", "ADMIN_TOKEN is not set"},
 	} {

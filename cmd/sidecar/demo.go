@@ -55,9 +55,12 @@ func runDemo(ctx context.Context, c console, listenAddr, opsAddr string) error {
 
 	// The environment is that of somebody's shell, and none of the demo's business.
 	cfg, err := config.Load(nil, map[string]string{
-		"BACKEND_URL": "http://" + api.listener.Addr().String(), "LISTEN_ADDR": listenAddr, "OPS_ADDR": opsAddr,
-		"POLICIES_FILE": policies, "REDIS_EMBEDDED": "true", "CACHE_STATUS": "full", "LOG_LEVEL": "error",
-		"BREAKER_TIMEOUT": "2s", "SHUTDOWN_TIMEOUT": "3s", "KEY_SECRET": "a secret that is good enough for a demo",
+		"BACKEND_URL": "http://" + api.listener.Addr().String(), "LISTEN_ADDR": listenAddr,
+		"OPS_ADDR":      opsAddr,
+		"POLICIES_FILE": policies, "REDIS_EMBEDDED": "true", "CACHE_STATUS": "full",
+		"LOG_LEVEL":       "error",
+		"BREAKER_TIMEOUT": "2s", "SHUTDOWN_TIMEOUT": "3s",
+		"KEY_SECRET": "a secret that is good enough for a demo",
 	})
 	if err != nil {
 		return err
@@ -92,7 +95,10 @@ func serveLoopback(h http.Handler) (serving, error) {
 	if err != nil {
 		return serving{}, err
 	}
-	s := serving{name: "demo", listener: l, server: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}}
+	s := serving{
+		name: "demo", listener: l,
+		server: &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second},
+	}
 	go func() { // ends when the server is closed
 		if err := s.serve(); err != nil && !errors.Is(err, net.ErrClosed) {
 			fmt.Fprintln(os.Stderr, err)

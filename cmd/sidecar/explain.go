@@ -39,15 +39,18 @@ func explainCommand(c console) *cobra.Command {
 			" [--live [--ops URL]] METHOD URL",
 		Short: "says what is done with a request, and why; sends nothing",
 		Long: "The route, the key, the tags, the lifetime and the writes that drop the response; of a" +
-			" write what\nit invalidates, and whether it becomes a job. Policies and secrets are those of" +
-			" the environment.\nWith --live a running sidecar is asked, with ADMIN_TOKEN: it has its own" +
+			" write what\n" +
+			"it invalidates, and whether it becomes a job. Policies and secrets are those of" +
+			" the environment.\n" +
+			"With --live a running sidecar is asked, with ADMIN_TOKEN: it has its own" +
 			" policies and secrets,\nand says what it has stored.",
 		Example: "  sidecar explain GET /api/v1/characters/42 -H 'Authorization: Bearer …'\n" +
 			"  sidecar explain PUT /api/v1/characters/42 -d '{\"name\": \"Mia\"}'",
 		DisableFlagsInUseLine: true,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 2 {
-				return errors.New("name a method and a URL, like: sidecar explain GET /api/v1/characters/42")
+				return errors.New(
+					"name a method and a URL, like: sidecar explain GET /api/v1/characters/42")
 			}
 			return nil
 		},
@@ -55,8 +58,10 @@ func explainCommand(c console) *cobra.Command {
 	var q question
 	file := cmd.Flags().String("policies", defaultPolicies(c.env), "`FILE` with the policies")
 	format := cmd.Flags().String("format", "text", "`FORMAT`: text or json")
-	cmd.Flags().StringArrayVarP(&q.fields, "header", "H", nil, "`FIELD` of the request, 'NAME: VALUE'; several times")
-	cmd.Flags().StringVarP(&q.body, "data", "d", "", "`BODY` of the request; @FILE reads it from a file")
+	cmd.Flags().StringArrayVarP(&q.fields, "header", "H", nil,
+		"`FIELD` of the request, 'NAME: VALUE'; several times")
+	cmd.Flags().StringVarP(&q.body, "data", "d", "",
+		"`BODY` of the request; @FILE reads it from a file")
 	live := cmd.Flags().Bool("live", false, "ask a running sidecar")
 	ops := opsFlag(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -108,7 +113,9 @@ func explain(c console, file string, q question) (e proxy.Live, err error) {
 	if err != nil {
 		return e, failure{exitUsage, err}
 	}
-	api, err := backend.New(backend.Options{URL: cfg.Backend.URL, Trusted: cfg.TrustedProxies, Via: cfg.Via})
+	api, err := backend.New(backend.Options{
+		URL: cfg.Backend.URL, Trusted: cfg.TrustedProxies, Via: cfg.Via,
+	})
 	if err != nil {
 		return e, failure{exitUsage, err}
 	}
@@ -122,7 +129,8 @@ func explain(c console, file string, q question) (e proxy.Live, err error) {
 		notes = append(notes, "methods are told apart by case: did you mean "+upper+"?")
 	}
 	e.Notes = append(notes, e.Notes...)
-	if jobs := strings.TrimSuffix(cfg.JobsPath, "/"); jobs != "" && strings.HasPrefix(view.Path, jobs+"/") {
+	if jobs := strings.TrimSuffix(cfg.JobsPath, "/"); jobs != "" &&
+		strings.HasPrefix(view.Path, jobs+"/") {
 		e.Notes = append(e.Notes, "paths below "+jobs+" are the sidecar's own (JOBS_PATH)")
 	}
 	return e, nil
@@ -157,7 +165,9 @@ func explainLive(ctx context.Context, c console, ops string, q question) (e prox
 func ofRequests(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return !slices.Contains([]string{"BACKEND_URL", "TRUSTED_PROXIES", "VIA", "MAX_INSPECT_BODY", "JOBS_PATH"}, name)
+		return !slices.Contains([]string{
+			"BACKEND_URL", "TRUSTED_PROXIES", "VIA", "MAX_INSPECT_BODY", "JOBS_PATH",
+		}, name)
 	})
 }
 
@@ -175,7 +185,8 @@ func substituted(env []string, notes *[]string) func(string) (string, bool) {
 }
 
 // request makes the request as a server would have received it from a trusted peer.
-func (q question) request(stdin io.Reader, notes *[]string) (r *http.Request, body []byte, err error) {
+func (q question) request(stdin io.Reader,
+	notes *[]string) (r *http.Request, body []byte, err error) {
 	message, body, err := q.message(stdin, notes)
 	if err != nil {
 		return nil, nil, err
@@ -233,7 +244,8 @@ func (q question) message(stdin io.Reader, notes *[]string) (message, body []byt
 
 // split cuts a URL, or a path, into the parts of a request.
 func (q question) split() (scheme, host, target string, err error) {
-	bad := fmt.Errorf("%q is no URL: it is like /api/v1/characters/42 or https://game.example/api/v1/characters/42", q.url)
+	bad := fmt.Errorf(
+		"%q is no URL: it is like /api/v1/characters/42 or https://game.example/api/v1/characters/42", q.url)
 	if strings.ContainsFunc(q.url, func(c rune) bool { return c <= ' ' || c == 0x7f }) {
 		return "", "", "", bad
 	}
@@ -247,7 +259,8 @@ func (q question) split() (scheme, host, target string, err error) {
 	}
 	host, path, hasPath := strings.Cut(rest, "/")
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {
-		return "", "", "", errors.New("the URL has a password: give credentials by -H 'Authorization: …'")
+		return "", "", "",
+			errors.New("the URL has a password: give credentials by -H 'Authorization: …'")
 	}
 	if name, query, ok := strings.Cut(host, "?"); ok && !hasPath {
 		host, path = name, "?"+query

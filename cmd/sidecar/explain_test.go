@@ -63,7 +63,8 @@ func TestExplainSaysWhatTheSidecarDoes(t *testing.T) {
 	}{
 		{request: "GET /items/1", does: "cache"},
 		{request: "HEAD /items/1", does: "cache"},
-		{request: "GET /items/2", fields: []string{"Authorization: Bearer abcdefgh"}, does: "cache"},
+		{request: "GET /items/2", fields: []string{"Authorization: Bearer abcdefgh"},
+			does: "cache"},
 		{request: "GET /mine", fields: []string{"X-Trace: a"}, does: "cache"},
 		{request: "GET /mine", does: "bypass", why: "template-unfilled"},
 		{request: "GET /listed?page=2", does: "cache"},
@@ -73,17 +74,23 @@ func TestExplainSaysWhatTheSidecarDoes(t *testing.T) {
 		{request: "GET /items/./1", does: "bypass", why: "no-route"},
 		{request: "GET /items/1%2e", does: "bypass", why: "bad-target"},
 		{request: "OPTIONS /items/1", does: "bypass"},
-		{request: "GET /items/1", fields: []string{"X-Api-Key: 1"}, does: "bypass", why: "undeclared-credential"},
-		{request: "GET /items/1", fields: []string{"Cookie: session=1, b=2"}, does: "bypass", why: "unclear-credential"},
-		{request: "GET /items/1", fields: []string{"If-Match: \"a\""}, does: "bypass", why: "precondition"},
-		{request: "GET /items/1", fields: []string{"X-Original-URL: /b"}, does: "bypass", why: "other-target"},
-		{request: "GET /items/1", fields: []string{"Cache-Control: no-store"}, does: "bypass", why: "request-no-store"},
+		{request: "GET /items/1", fields: []string{"X-Api-Key: 1"}, does: "bypass",
+			why: "undeclared-credential"},
+		{request: "GET /items/1", fields: []string{"Cookie: session=1, b=2"}, does: "bypass",
+			why: "unclear-credential"},
+		{request: "GET /items/1", fields: []string{"If-Match: \"a\""}, does: "bypass",
+			why: "precondition"},
+		{request: "GET /items/1", fields: []string{"X-Original-URL: /b"}, does: "bypass",
+			why: "other-target"},
+		{request: "GET /items/1", fields: []string{"Cache-Control: no-store"}, does: "bypass",
+			why: "request-no-store"},
 		{request: "GET /items/1", body: "x", does: "write", why: "request-body"},
 		{request: "GET /items/1?_method=PUT", does: "write", why: "method-override"},
 		{request: "PUT /items/1", body: "{}", does: "write"},
 		{request: "PATCH /elsewhere", body: "{}", does: "write"},
 		{request: "POST /craft/1", body: `{"items": [1]}`, does: "job"},
-		{request: "POST /craft/1", body: strings.Repeat("x", 65), does: "write", why: "job-body-too-large"},
+		{request: "POST /craft/1", body: strings.Repeat("x", 65), does: "write",
+			why: "job-body-too-large"},
 		{request: "GET /internal/a", does: "deny"},
 		{request: "GET /internal", does: "deny"},
 	} {
@@ -101,11 +108,13 @@ func TestExplainSaysWhatTheSidecarDoes(t *testing.T) {
 			why = string(e.Reason.Reason)
 		}
 		if e.Does != c.does || c.why != "" && why != c.why {
-			t.Errorf("%s %s: explained as %s, %s; want %s, %s", c.request, c.fields, e.Does, why, c.does, c.why)
+			t.Errorf("%s %s: explained as %s, %s; want %s, %s",
+				c.request, c.fields, e.Does, why, c.does, c.why)
 		}
 		status, cache := s.doOnTime(method, target, c.body, c.fields)
 		if !agrees(e.Does, why, status, cache) {
-			t.Errorf("%s %s: explained as %s, %s, and answered %d with %s", c.request, c.fields, e.Does, why, status, cache)
+			t.Errorf("%s %s: explained as %s, %s, and answered %d with %s",
+				c.request, c.fields, e.Does, why, status, cache)
 		}
 	}
 }
@@ -136,7 +145,8 @@ func TestARunningSidecarExplainsAndSaysWhatItHasStored(t *testing.T) {
 	stored("none", reason.Miss)
 	body := s.awaitHit("/items/7")
 	stored("fresh", "")
-	if e := live("GET", s.data+"/items/7"); e.Stored.Status != http.StatusOK || e.Stored.In != reason.InRedis ||
+	if e := live("GET", s.data+"/items/7"); e.Stored.Status != http.StatusOK ||
+		e.Stored.In != reason.InRedis ||
 		e.Stored.Bytes != int64(len(body)) || e.Read == nil || e.Route.Name != "get_items_id" {
 		t.Errorf("%+v of %q", e.Stored, body)
 	}
@@ -146,21 +156,26 @@ func TestARunningSidecarExplainsAndSaysWhatItHasStored(t *testing.T) {
 		t.Errorf("%+v, %+v", e.Explanation, e.Stored)
 	}
 	text := runArgs(t, env, "explain", "--live", "--ops", s.ops, "GET", "/items/8").stdout
-	if !strings.Contains(text, "stored      nothing\n") || !strings.Contains(text, "has the authority localhost") {
+	if !strings.Contains(text, "stored      nothing\n") ||
+		!strings.Contains(text, "has the authority localhost") {
 		t.Errorf("as text:\n%s", text)
 	}
-	if got := runArgs(t, nil, "explain", "--live", "--ops", s.ops, "GET", "/items/8"); got.status != exitUsage ||
+	if got := runArgs(t, nil, "explain", "--live", "--ops", s.ops, "GET",
+		"/items/8"); got.status != exitUsage ||
 		!strings.Contains(got.stderr, "ADMIN_TOKEN is not set") {
 		t.Errorf("without the token: %+v", got)
 	}
 }
 
 // doOnTime sends a request until Redis has answered it in time: an explanation does not know that.
-func (e *embedded) doOnTime(method, target, body string, fields []string) (status int, cache string) {
+func (e *embedded) doOnTime(method, target, body string,
+	fields []string) (status int, cache string) {
 	e.t.Helper()
 	proc.Await(e.t, 20*time.Second, func() error {
 		status, cache = e.do(method, target, body, fields)
-		for _, late := range []reason.Reason{reason.JobStoreAway, reason.RedisTimeout, reason.BreakerOpen} {
+		for _, late := range []reason.Reason{
+			reason.JobStoreAway, reason.RedisTimeout, reason.BreakerOpen,
+		} {
 			if strings.HasSuffix(cache, "detail="+string(late)) {
 				return errors.New(cache)
 			}
@@ -195,10 +210,12 @@ func (e *embedded) do(method, target, body string, fields []string) (status int,
 
 // agrees compares an explanation with an answer.
 func agrees(does, why string, status int, cache string) bool {
-	detail := why == "" || strings.HasSuffix(cache, "detail="+why) || why == "method" && strings.Contains(cache, "fwd=method")
+	detail := why == "" || strings.HasSuffix(cache, "detail="+why) ||
+		why == "method" && strings.Contains(cache, "fwd=method")
 	switch does {
 	case "cache":
-		return strings.Contains(cache, "hit") || strings.Contains(cache, "fwd=uri-miss") || strings.Contains(cache, "fwd=miss")
+		return strings.Contains(cache, "hit") || strings.Contains(cache, "fwd=uri-miss") ||
+			strings.Contains(cache, "fwd=miss")
 	case "bypass":
 		return detail && (strings.Contains(cache, "fwd=bypass") || why == "method")
 	case "write":
@@ -212,7 +229,10 @@ func agrees(does, why string, status int, cache string) bool {
 }
 
 func TestWhatExplainSays(t *testing.T) {
-	env := []string{"POLICIES_FILE=" + written(t, "policies.yaml", explainedPolicies), "TRUSTED_PROXIES=loopback"}
+	env := []string{
+		"POLICIES_FILE=" + written(t, "policies.yaml", explainedPolicies),
+		"TRUSTED_PROXIES=loopback",
+	}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -220,26 +240,39 @@ func TestWhatExplainSays(t *testing.T) {
 	}{
 		{"a read", []string{"GET", "https://shop.example/items/7"}, []string{
 			"route item: GET /items/{id} (cache,", "scope shared", "authority shop.example",
-			"X-Forwarded-Proto https", "path /items/7", "tags item:7", "lifetime 1h0m0s where the response states none",
+			"X-Forwarded-Proto https", "path /items/7", "tags item:7",
+			"lifetime 1h0m0s where the response states none",
 			"verified 1% of the hits are compared",
-			"dropped by put_item: PUT /items/{id}", "item:{id}", "craft: POST /craft/{id}", "item:{request.body.items}",
+			"dropped by put_item: PUT /items/{id}", "item:{id}", "craft: POST /craft/{id}",
+			"item:{request.body.items}",
 			"any other unsafe request"}},
 		{"a lifetime that only the response gives", []string{"GET", "/silent"},
 			[]string{"lifetime a 200 that says nothing of it is not stored", "no-lifetime:"}},
-		{"credentials on a shared route", []string{"GET", "/refused", "-H", "Authorization: Bearer abcdefgh"},
+		{"credentials on a shared route",
+			[]string{"GET", "/refused", "-H", "Authorization: Bearer abcdefgh"},
 			[]string{"lifetime a 200 that says nothing of it is not stored", "authorization:"}},
-		{"a private entry without a token", []string{"GET", "/mine", "-H", "X-Trace: a", "-H", "Authorization: Bearer abcdefgh"},
-			[]string{"caller {caller}, by credentials that the sidecar cannot verify", "lifetime 5m0s", "not used after 20"}},
+		{"a private entry without a token",
+			[]string{"GET", "/mine", "-H", "X-Trace: a", "-H", "Authorization: Bearer abcdefgh"},
+			[]string{"caller {caller}, by credentials that the sidecar cannot verify",
+				"lifetime 5m0s", "not used after 20"}},
 		{"a client that reloads", []string{"GET", "/items/7", "-H", "Cache-Control: no-cache"},
-			[]string{"but a fresh stored response is not served to this request", "request-no-cache:"}},
-		{"a value that is missing", []string{"GET", "/paged"}, []string{"because template-unfilled:", "the template is page:{query.page}"}},
-		{"a name that is misspelt", []string{"GET", "/item/7"}, []string{"route none matches", "not by item:", `its segment 1 is "items", not "item"`}},
-		{"another method", []string{"DELETE", "/items/7"}, []string{"route none matches", "invalidates /items/7", "it is for PUT"}},
-		{"a write", []string{"PUT", "/items/7"}, []string{"invalidates item:7", "by:*", "entries of item"}},
+			[]string{"but a fresh stored response is not served to this request",
+				"request-no-cache:"}},
+		{"a value that is missing", []string{"GET", "/paged"},
+			[]string{"because template-unfilled:", "the template is page:{query.page}"}},
+		{"a name that is misspelt", []string{"GET", "/item/7"},
+			[]string{"route none matches", "not by item:", `its segment 1 is "items", not "item"`}},
+		{"another method", []string{"DELETE", "/items/7"},
+			[]string{"route none matches", "invalidates /items/7", "it is for PUT"}},
+		{"a write", []string{"PUT", "/items/7"},
+			[]string{"invalidates item:7", "by:*", "entries of item"}},
 		{"a job", []string{"POST", "/craft/7", "-d", `{"items": [1, 2]}`}, []string{
-			"result answered 202", "job queue default, at most 3 retries", "invalidates item:1, item:2", "note the body is taken for application/json"}},
-		{"a method in small letters", []string{"get", "/items/7"}, []string{"note methods are told apart by case: did you mean GET?"}},
-		{"a path of the sidecar", []string{"GET", "/_jobs/1"}, []string{"note paths below /_jobs are the sidecar's own"}},
+			"result answered 202", "job queue default, at most 3 retries",
+			"invalidates item:1, item:2", "note the body is taken for application/json"}},
+		{"a method in small letters", []string{"get", "/items/7"},
+			[]string{"note methods are told apart by case: did you mean GET?"}},
+		{"a path of the sidecar", []string{"GET", "/_jobs/1"},
+			[]string{"note paths below /_jobs are the sidecar's own"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := runArgs(t, env, append([]string{"explain"}, c.args...)...)
@@ -281,12 +314,14 @@ func TestExplainNeedsARequest(t *testing.T) {
 		{[]string{"CONNECT", "/a"}, exitUsage, "400"},
 		{[]string{"GET", "/a", "--format", "xml"}, exitUsage, "text or json"},
 		{[]string{"GET", "/a", "--policies", good + ".none"}, exitUsage, "no such file"},
-		{[]string{"GET", "/a", "--policies", written(t, "bad.yaml", badPolicies)}, exitUsage, ":4:5"},
+		{[]string{"GET", "/a", "--policies", written(t, "bad.yaml", badPolicies)},
+			exitUsage, ":4:5"},
 		{[]string{"GET", "/a", "--polices", good}, exitUsage, "did you mean policies?"},
 		{[]string{"GET", "/a"}, exitDone, ""},
 	} {
 		got := runArgs(t, env, append([]string{"explain"}, c.args...)...)
-		if got.status != c.status || !strings.Contains(got.stderr, c.says) || c.status != exitDone && got.stdout != "" {
+		if got.status != c.status || !strings.Contains(got.stderr, c.says) ||
+			c.status != exitDone && got.stdout != "" {
 			t.Errorf("%s: %+v, want status %d and %q", c.args, got, c.status, c.says)
 		}
 		if strings.Contains(got.stderr, "tiger") {
@@ -309,12 +344,16 @@ routes:
       tags: ["t:{query.token}", "c:{caller}", "h:{header.Authorization}"]
   - {match: POST /a, invalidate: ["t:{query.token}", "c:{caller}", "h:{header.Authorization}"]}
 `
-	env := []string{"POLICIES_FILE=" + written(t, "policies.yaml", policies), "KEY_SECRET=tiger-secret"}
+	env := []string{
+		"POLICIES_FILE=" + written(t, "policies.yaml", policies), "KEY_SECRET=tiger-secret",
+	}
 	secrets := []string{"tiger", "lion-king", "zebra", "%74iger"}
 	for _, format := range []string{"text", "json"} {
 		for _, method := range []string{"GET", "POST"} {
-			got := runArgs(t, env, "explain", "--format", format, method, "/a?page=1&token=%74iger-cub",
-				"-H", "Authorization: Bearer tiger-tiger", "-H", "Cookie: session=lion-king; theme=zebra-stripes")
+			got := runArgs(t, env, "explain", "--format", format, method,
+				"/a?page=1&token=%74iger-cub",
+				"-H", "Authorization: Bearer tiger-tiger", "-H",
+				"Cookie: session=lion-king; theme=zebra-stripes")
 			if got.status != exitDone || !strings.Contains(got.stdout, "{secret}") {
 				t.Fatalf("%+v", got)
 			}

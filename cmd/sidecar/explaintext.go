@@ -61,8 +61,9 @@ func writeExplanation(w io.Writer, file string, e proxy.Live) error {
 		p.read(*e.Read)
 	}
 	if e.Job != nil {
-		p.line("job", fmt.Sprintf("queue %s, at most %d retries of %s each, kept for %s, body up to %d bytes",
-			e.Job.Queue, e.Job.MaxRetry, e.Job.Timeout, e.Job.Retention, e.Job.MaxBody))
+		p.line("job",
+			fmt.Sprintf("queue %s, at most %d retries of %s each, kept for %s, body up to %d bytes",
+				e.Job.Queue, e.Job.MaxRetry, e.Job.Timeout, e.Job.Retention, e.Job.MaxBody))
 	}
 	if e.Write != nil {
 		p.write(*e.Write)
@@ -153,9 +154,11 @@ func (p *page) read(r policy.ReadAnswer) {
 		if len(d.Templates) > 0 {
 			by = strings.Join(d.Templates, ", ")
 		}
-		p.line(first(i, "dropped by"), fmt.Sprintf("%s: %s\n%s", d.Route, strings.Join(d.Patterns, ", "), by))
+		p.line(first(i, "dropped by"),
+			fmt.Sprintf("%s: %s\n%s", d.Route, strings.Join(d.Patterns, ", "), by))
 	}
-	p.line(first(len(r.DroppedBy), "dropped by"), "any other unsafe request to this path that succeeds")
+	p.line(first(len(r.DroppedBy), "dropped by"),
+		"any other unsafe request to this path that succeeds")
 }
 
 // table lays parts out in two columns.
@@ -187,7 +190,8 @@ func (p *page) lifetime(l policy.Lifetime) {
 		p.line("", s.Value+" longer "+s.Name)
 	}
 	if l.NotServed != nil {
-		p.line("but", "a fresh stored response is not served to this request\n"+reasonText(*l.NotServed))
+		p.line("but", "a fresh stored response is not served to this request\n"+
+			reasonText(*l.NotServed))
 	}
 }
 
@@ -212,7 +216,8 @@ func invalidationText(x policy.Invalidation) string {
 	case x.Template == "":
 		return tags + "\nits own URI"
 	case x.FromResponse:
-		return fmt.Sprintf("%s\nby %s: %s, where the response's body does not say", tags, x.Route, x.Template)
+		return fmt.Sprintf("%s\nby %s: %s, where the response's body does not say",
+			tags, x.Route, x.Template)
 	case tags == "":
 		return fmt.Sprintf("nothing\nby %s: %s", x.Route, x.Template)
 	}

@@ -77,13 +77,15 @@ func TestAWriteByTheOldPrimaryIsNotForgottenWithItsSidecar(t *testing.T) {
 		acknowledged := time.Now()
 		proc.Await(t, 20*time.Second, func() error {
 			resp := f.ask("GET", f.reader.url+"/value")
-			if time.Since(acknowledged) < staleness || !strings.HasPrefix(resp.Header.Get("Cache-Status"), "sidecar; hit") {
+			if time.Since(acknowledged) < staleness ||
+				!strings.HasPrefix(resp.Header.Get("Cache-Status"), "sidecar; hit") {
 				return errors.New(resp.Header.Get("Cache-Status"))
 			}
 			return nil
 		})
 		if got := f.get(f.reader.url); got != f.value.Load() {
-			t.Errorf("the answer is %d, and %d was acknowledged more than a second before", got, f.value.Load())
+			t.Errorf("the answer is %d, and %d was acknowledged more than a second before",
+				got, f.value.Load())
 		}
 		return
 	}
@@ -111,7 +113,8 @@ func startFailover(t *testing.T, consistency string) *failover {
 	f := &failover{t: t, primary: redisd.Start(t), replica: redisd.Start(t)}
 	f.replica.Do("REPLICAOF", f.primary.Host(), f.primary.Port())
 	proc.Await(t, 20*time.Second, func() error {
-		if info := fmt.Sprint(f.replica.Do("INFO", "replication")); !strings.Contains(info, "master_link_status:up") {
+		if info := fmt.Sprint(f.replica.Do("INFO", "replication")); !strings.Contains(info,
+			"master_link_status:up") {
 			return fmt.Errorf("%s", info)
 		}
 		return nil
@@ -145,8 +148,10 @@ func (f *failover) api() (url string) {
 func (p *process) start(t *testing.T, api, consistency string, environ ...string) {
 	t.Helper()
 	env := append([]string{
-		"BACKEND_URL=" + api, "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "SHUTDOWN_DELAY=0s",
-		"KEY_SECRET=key-secret-for-tests-of-32-bytes!", "CACHE_STATUS=full", "BREAKER_TIMEOUT=200ms", "REDIS_TIMEOUT=1s",
+		"BACKEND_URL=" + api, "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0",
+		"SHUTDOWN_DELAY=0s",
+		"KEY_SECRET=key-secret-for-tests-of-32-bytes!", "CACHE_STATUS=full",
+		"BREAKER_TIMEOUT=200ms", "REDIS_TIMEOUT=1s",
 		"POLICIES_FILE=" + written(t, "policies.yaml", `
 version: 1
 routes:
@@ -176,7 +181,8 @@ routes:
 	})
 	proc.Await(t, 20*time.Second, s.cache.Healthy)
 	proc.Await(t, 20*time.Second, s.jobsConn.Healthy)
-	p.url, p.ops = "http://"+s.data.listener.Addr().String(), "http://"+s.ops.listener.Addr().String()
+	p.url, p.ops = "http://"+s.data.listener.Addr().String(), "http://"+
+		s.ops.listener.Addr().String()
 	p.sidecar = s
 }
 
@@ -196,7 +202,8 @@ func (f *failover) failOver(demote func(old, promoted *redisd.Server)) {
 func (f *failover) awaitHit(p process) {
 	f.t.Helper()
 	proc.Await(f.t, 20*time.Second, func() error {
-		if cache := f.ask("GET", p.url+"/value").Header.Get("Cache-Status"); !strings.HasPrefix(cache, "sidecar; hit") {
+		if cache := f.ask("GET", p.url+"/value").
+			Header.Get("Cache-Status"); !strings.HasPrefix(cache, "sidecar; hit") {
 			return fmt.Errorf("%s", cache)
 		}
 		return nil
@@ -230,7 +237,8 @@ func (f *failover) readAndWrite(d time.Duration) {
 		mu.Lock()
 		for at, value := range acknowledged {
 			if got < value && begun.Sub(at) > staleness {
-				f.t.Errorf("%v after the write of %d was acknowledged, the answer is %d", begun.Sub(at), value, got)
+				f.t.Errorf("%v after the write of %d was acknowledged, the answer is %d",
+					begun.Sub(at), value, got)
 				cancel()
 			}
 		}

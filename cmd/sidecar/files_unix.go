@@ -11,7 +11,8 @@ import (
 // soft limit to the hard one.
 func openFiles() int64 {
 	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur > math.MaxInt32 {
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil ||
+		limit.Cur > math.MaxInt32 {
 		return math.MaxInt32
 	}
 	return int64(limit.Cur)

@@ -19,7 +19,8 @@ func healthcheckCommand(c console) *cobra.Command {
 		Args:  noArguments, DisableFlagsInUseLine: true,
 	}
 	ops := opsFlag(cmd.Flags())
-	ready := cmd.Flags().Bool("ready", false, "ask whether it takes traffic, and not whether it lives")
+	ready := cmd.Flags().Bool("ready", false,
+		"ask whether it takes traffic, and not whether it lives")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		url, err := opsURL(c.env, *ops)
 		if err != nil {
@@ -40,7 +41,9 @@ func checkHealth(cmd *cobra.Command, url string) error {
 		return misused("the ops address is no URL like http://127.0.0.1:9090")
 	}
 	// the environment's proxy is none of the loopback's
-	client := http.Client{Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{
+		Timeout: healthTimeout, Transport: &http.Transport{DisableKeepAlives: true},
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return failed(fmt.Errorf("no sidecar answers there: %w", err))

@@ -30,7 +30,8 @@ func jobsCommand(c console) *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	var status, cursor string
-	list := jobCommand(c, "ls [--ops URL] [--status STATUS] [--cursor CURSOR]", "lists jobs, a page at a time",
+	list := jobCommand(c, "ls [--ops URL] [--status STATUS] [--cursor CURSOR]",
+		"lists jobs, a page at a time",
 		cobra.NoArgs, func([]string) (string, string) {
 			q := url.Values{}
 			if status != "" {
@@ -42,7 +43,8 @@ func jobsCommand(c console) *cobra.Command {
 			return http.MethodGet, "/admin/jobs?" + q.Encode()
 		})
 	list.Flags().StringVar(&status, "status", "", "those with this `STATUS`, like failed")
-	list.Flags().StringVar(&cursor, "cursor", "", "the `CURSOR` of the next page, as the last page names it")
+	list.Flags().StringVar(&cursor, "cursor", "",
+		"the `CURSOR` of the next page, as the last page names it")
 	cmd.AddCommand(list)
 	for _, a := range []struct{ name, short, method, suffix string }{
 		{"show", "shows a job, without its request and response", http.MethodGet, ""},
@@ -60,7 +62,8 @@ func jobsCommand(c console) *cobra.Command {
 // jobCommand asks the ops address, and prints its answer. The first argument is the method and the
 // endpoint.
 func jobCommand(
-	c console, use, short string, args cobra.PositionalArgs, what func(args []string) (method, endpoint string),
+	c console, use, short string, args cobra.PositionalArgs,
+	what func(args []string) (method, endpoint string),
 ) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: args, DisableFlagsInUseLine: true}
 	ops := opsFlag(cmd.Flags())

@@ -32,7 +32,8 @@ type libraryLog struct {
 func (l libraryLog) Write(line []byte) (int, error) {
 	first, stack, _ := strings.Cut(string(line), "\n")
 	if strings.HasPrefix(first, "http: panic serving") {
-		l.to.Error("a request's handler panicked", "stack", stack) // of functions and addresses, without values
+		// of functions and addresses, without values
+		l.to.Error("a request's handler panicked", "stack", stack)
 		return len(line), nil
 	}
 	l.to.Debug("a library reports", "library", l.library, "about", gist(first))
@@ -54,7 +55,10 @@ func gist(line string) string {
 	kept := strings.FieldsFunc(line, unicode.IsSpace)
 	for i, word := range kept {
 		plain := strings.Trim(word, ":,.()")
-		if i == words || plain == "" || strings.ContainsFunc(plain, func(r rune) bool { return !unicode.IsLetter(r) && r != '-' && r != '.' }) {
+		if i == words || plain == "" ||
+			strings.ContainsFunc(plain, func(r rune) bool {
+				return !unicode.IsLetter(r) && r != '-' && r != '.'
+			}) {
 			kept = kept[:i]
 			break
 		}

@@ -43,10 +43,12 @@ func TestConnectionsLeaveFilesForTheBackend(t *testing.T) {
 		files      int64
 		want       int
 	}{
-		{0, 1000, 450}, {10, 1000, 10}, {5000, 1000, 450}, {0, 1 << 20, (1<<20 - 100) / 2}, {0, 20, 1},
+		{0, 1000, 450}, {10, 1000, 10}, {5000, 1000, 450},
+		{0, 1 << 20, (1<<20 - 100) / 2}, {0, 20, 1},
 	} {
 		if got := maxConnections(tt.configured, tt.files); got != tt.want {
-			t.Errorf("MAX_CONNECTIONS=%d with %d files: %d, want %d", tt.configured, tt.files, got, tt.want)
+			t.Errorf("MAX_CONNECTIONS=%d with %d files: %d, want %d",
+				tt.configured, tt.files, got, tt.want)
 		}
 	}
 }

@@ -17,10 +17,14 @@ import (
 func listen(addr, variable string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("%s: %s is in use by another process: stop it, or set %s to a free address", variable, addr, variable)
+		return nil, fmt.Errorf(
+			"%s: %s is in use by another process: stop it, or set %s to a free address",
+			variable, addr, variable)
 	}
-	if missing, ok := errors.AsType[*net.AddrError](err); ok && missing.Err == "missing port in address" {
-		return nil, fmt.Errorf("%s: %q is no address with a port, like :8080 or 127.0.0.1:8080", variable, addr)
+	if missing, ok := errors.AsType[*net.AddrError](err); ok &&
+		missing.Err == "missing port in address" {
+		return nil, fmt.Errorf("%s: %q is no address with a port, like :8080 or 127.0.0.1:8080",
+			variable, addr)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", variable, err)
@@ -61,7 +65,8 @@ func (s serving) stop(ctx context.Context, log *slog.Logger) {
 
 // dataServer is the server of the data plane, for a listener of package wire. HTTP/2 without TLS
 // is spoken to clients that begin with it (RFC 9113 §3.3).
-func dataServer(h http.Handler, base context.Context, limits dataLimits, log *slog.Logger) *http.Server {
+func dataServer(h http.Handler, base context.Context, limits dataLimits,
+	log *slog.Logger) *http.Server {
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)

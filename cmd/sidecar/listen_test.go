@@ -20,9 +20,16 @@ func TestTheDataServerBoundsItsClients(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
-	limits := dataLimits{readHeader: 200 * time.Millisecond, idle: 200 * time.Millisecond, headerBytes: 8 << 10}
-	s := serving{"data", dataServer(handler, context.Background(), limits, slog.New(slog.DiscardHandler)), wire.Listen(l, wire.Options{})}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "ok")
+	})
+	limits := dataLimits{
+		readHeader: 200 * time.Millisecond, idle: 200 * time.Millisecond, headerBytes: 8 << 10,
+	}
+	s := serving{
+		"data", dataServer(handler, context.Background(), limits, slog.New(slog.DiscardHandler)),
+		wire.Listen(l, wire.Options{}),
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- s.serve() }()
 	defer func() {
@@ -39,8 +46,10 @@ func TestTheDataServerBoundsItsClients(t *testing.T) {
 		{"nothing is sent", "", ""},
 		{"a head that does not end", request, ""},
 		{"idle after an answer", request + "\r\n", "HTTP/1.1 200 OK"},
-		{"idle by HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00", "\x00"},
-		{"a head that is too large", request + "X: " + strings.Repeat("x", 16<<10) + "\r\n\r\n", "HTTP/1.1 431"},
+		{"idle by HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+			"\x00"},
+		{"a head that is too large", request + "X: " + strings.Repeat("x", 16<<10) + "\r\n\r\n",
+			"HTTP/1.1 431"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := net.Dial("tcp", l.Addr().String())
@@ -53,7 +62,8 @@ func TestTheDataServerBoundsItsClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			got, err := io.ReadAll(bufio.NewReader(c))
-			if timeout, ok := err.(net.Error); ok && timeout.Timeout() || !strings.HasPrefix(string(got), tt.want) || tt.want == "" && len(got) > 0 {
+			if timeout, ok := err.(net.Error); ok && timeout.Timeout() ||
+				!strings.HasPrefix(string(got), tt.want) || tt.want == "" && len(got) > 0 {
 				t.Errorf("%q, %v", got, err)
 			}
 		})

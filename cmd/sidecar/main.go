@@ -121,8 +121,10 @@ func rootCommand(c console) *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.SetHelpTemplate("{{.UsageString}}")
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(runCommand(c), demoCommand(c), initCommand(c), observeCommand(c), validateCommand(c),
-		explainCommand(c), schemaCommand(c), purgeCommand(c), jobsCommand(c), healthcheckCommand(c), leaveCommand(c),
+	root.AddCommand(runCommand(c), demoCommand(c), initCommand(c), observeCommand(c),
+		validateCommand(c),
+		explainCommand(c), schemaCommand(c), purgeCommand(c), jobsCommand(c),
+		healthcheckCommand(c), leaveCommand(c),
 		envCommand(c), versionCommand(c))
 	return root
 }

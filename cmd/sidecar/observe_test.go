@@ -11,7 +11,8 @@ import (
 func TestObserveEndsByItself(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "policies.yaml")
 	args := "observe --for 200ms --listen 127.0.0.1:0 --ops 127.0.0.1:0 -o " + file
-	got := runArgs(t, []string{"REDIS_HOST=none.invalid", "LOG_FORMAT=json"}, strings.Fields(args)...)
+	got := runArgs(t, []string{"REDIS_HOST=none.invalid", "LOG_FORMAT=json"},
+		strings.Fields(args)...)
 	if got.status != exitDone || !strings.Contains(got.stdout, "0 routes are live") ||
 		!strings.Contains(got.stderr, `"msg":"ended"`) {
 		t.Fatalf("%+v", got)
@@ -46,7 +47,8 @@ func TestObserveThatCannotBegin(t *testing.T) {
 	} {
 		file := filepath.Join(t.TempDir(), "policies.yaml")
 		got := runArgs(t, nil, strings.Fields("observe -o "+file+" "+args)...)
-		if _, err := os.Stat(file); got.status != exitUsage || !strings.Contains(got.stderr, says) ||
+		if _, err := os.Stat(file); got.status != exitUsage ||
+			!strings.Contains(got.stderr, says) ||
 			err == nil {
 			t.Errorf("%s: %+v", args, got)
 		}

@@ -63,7 +63,8 @@ func adminClient(env []string, ops string) (opsClient, error) {
 		token = strings.TrimRight(string(content), "\r\n")
 	}
 	if token == "" {
-		return opsClient{}, errors.New("ADMIN_TOKEN is not set: it is the token that the running sidecar was started with")
+		return opsClient{},
+			errors.New("ADMIN_TOKEN is not set: it is the token that the running sidecar was started with")
 	}
 	return opsClient{url: url, token: token}, nil
 }
@@ -103,7 +104,8 @@ func (s opsClient) sendAs(
 		return "", err
 	}
 	if response.StatusCode/100 != 2 {
-		return "", fmt.Errorf("the sidecar answered %s: %s", response.Status, strings.TrimSpace(string(content)))
+		return "", fmt.Errorf("the sidecar answered %s: %s",
+			response.Status, strings.TrimSpace(string(content)))
 	}
 	return strings.TrimSpace(string(content)), nil
 }

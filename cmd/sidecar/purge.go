@@ -17,7 +17,8 @@ func purgeCommand(c console) *cobra.Command {
 		Use:   "purge [--ops URL] [--all] TAG|URL...",
 		Short: "invalidates tags or URLs in a running sidecar, with ADMIN_TOKEN",
 		Long:  "A TAG is like character:42, or 'character:*' for a family; a URL begins with / or http.",
-		Example: "  sidecar purge character:42\n  sidecar purge 'character:*' /api/v1/characters\n" +
+		Example: "  sidecar purge character:42\n" +
+			"  sidecar purge 'character:*' /api/v1/characters\n" +
 			"  sidecar purge --all",
 		DisableFlagsInUseLine: true,
 	}
@@ -25,7 +26,8 @@ func purgeCommand(c console) *cobra.Command {
 	all := cmd.Flags().Bool("all", false, "purge everything")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 && !*all {
-			return misused("name the tags to purge, like character:42 or 'character:*', or say --all")
+			return misused(
+				"name the tags to purge, like character:42 or 'character:*', or say --all")
 		}
 		client, err := adminClient(c.env, *ops)
 		if err != nil {
@@ -37,8 +39,10 @@ func purgeCommand(c console) *cobra.Command {
 		}
 		fmt.Fprintln(c.stdout, answer)
 		var told struct{ Carried *int }
-		if json.Unmarshal([]byte(answer), &told) == nil && told.Carried != nil && *told.Carried == 0 {
-			fmt.Fprintln(c.stderr, "No stored response carries any of these: is one of them misspelled?")
+		if json.Unmarshal([]byte(answer), &told) == nil && told.Carried != nil &&
+			*told.Carried == 0 {
+			fmt.Fprintln(c.stderr,
+				"No stored response carries any of these: is one of them misspelled?")
 		}
 		return nil
 	}
@@ -49,7 +53,8 @@ func purgeCommand(c console) *cobra.Command {
 func purgeRequest(args []string, all bool) (r invalidation.Request) {
 	r.All = all
 	for _, a := range args {
-		if strings.HasPrefix(a, "/") || strings.HasPrefix(a, "http://") || strings.HasPrefix(a, "https://") {
+		if strings.HasPrefix(a, "/") || strings.HasPrefix(a, "http://") ||
+			strings.HasPrefix(a, "https://") {
 			r.URLs = append(r.URLs, a)
 		} else {
 			r.Tags = append(r.Tags, a)

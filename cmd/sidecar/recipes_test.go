@@ -34,7 +34,9 @@ type habit struct {
 // habits are those of the sections of docs/recipes.md. What a reader takes from there is run here.
 var habits = map[string]habit{
 	"Express": {
-		http.Header{"X-Powered-By": {"Express"}, "Content-Type": {"application/json; charset=utf-8"}},
+		http.Header{
+			"X-Powered-By": {"Express"}, "Content-Type": {"application/json; charset=utf-8"},
+		},
 		byCookie("connect.sid", "s%3A"), nil, `
 			- GET /api/posts miss
 			- GET /api/posts hit

@@ -11,7 +11,8 @@ import (
 // SHUTDOWN_DELAY.
 func (s *sidecar) run(ctx context.Context) error {
 	defer s.close()
-	work, endWork := context.WithCancel(context.Background()) // ends after the last request in flight
+	// ends after the last request in flight
+	work, endWork := context.WithCancel(context.Background())
 	defer endWork()
 	workers, endWorkers := context.WithCancel(context.Background())
 	defer endWorkers()
@@ -33,7 +34,8 @@ func (s *sidecar) run(ctx context.Context) error {
 			}
 		})
 	}
-	s.log.Info("listening", "data", s.data.listener.Addr().String(), "ops", s.ops.listener.Addr().String(),
+	s.log.Info("listening", "data", s.data.listener.Addr().String(), "ops",
+		s.ops.listener.Addr().String(),
 		"version", version, "policies", s.policies.Table().Version())
 
 	var err error

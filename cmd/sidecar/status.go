@@ -45,7 +45,10 @@ func (s *sidecar) hasGreeted() bool {
 // policiesInForce is the answer of /admin/policies.
 func (s *sidecar) policiesInForce() any {
 	t := s.policies.Table()
-	return map[string]any{"file": s.cfg.Policies, "version": t.Version(), "loaded_at": s.policies.LoadedAt().UTC(), "routes": t.Routes()}
+	return map[string]any{
+		"file": s.cfg.Policies, "version": t.Version(), "loaded_at": s.policies.LoadedAt().UTC(),
+		"routes": t.Routes(),
+	}
 }
 
 // A report is one part of /status.
@@ -101,7 +104,9 @@ func reportOf(name, what string, conn *redisconn.Conn) report {
 			degraded = []string{fmt.Sprintf("%s is away: %v", what, err)}
 		}
 		if why := conn.Unrenewed(); why != "" {
-			degraded = append(degraded, fmt.Sprintf("%s: a new password or certificate cannot be used, the old one is: %s", what, why))
+			degraded = append(degraded,
+				fmt.Sprintf("%s: a new password or certificate cannot be used, the old one is: %s",
+					what, why))
 		}
 		return name, conn.Stats(), degraded
 	}
@@ -112,14 +117,20 @@ func (s *sidecar) reportInvalidations(context.Context) (string, any, []string) {
 	if n == 0 {
 		return "invalidations_pending", 0, nil
 	}
-	return "invalidations_pending", n, []string{"invalidations wait for Redis: nothing is read from it until they are made good"}
+	return "invalidations_pending", n,
+		[]string{"invalidations wait for Redis: nothing is read from it until they are made good"}
 }
 
 func (s *sidecar) reportMemory(context.Context) (string, any, []string) {
 	m := s.store.Memory()
-	value := map[string]any{"bytes": m.Bytes, "limit": m.Limit, "entries": m.Entries, "evictions": m.Evictions}
+	value := map[string]any{
+		"bytes": m.Bytes, "limit": m.Limit, "entries": m.Entries, "evictions": m.Evictions,
+	}
 	if fault := s.keyspace.PushFault(); fault != "" {
-		return "memory", value, []string{"nothing is answered from memory, since what other sidecars invalidate is not heard: " + fault}
+		return "memory", value, []string{
+			"nothing is answered from memory, since what other sidecars invalidate is not heard: " +
+				fault,
+		}
 	}
 	return "memory", value, nil
 }
@@ -128,13 +139,18 @@ func (s *sidecar) reportIncarnation(context.Context) (string, any, []string) {
 	if !s.incarnation.Untold() {
 		return "incarnation", "known", nil
 	}
-	return "incarnation", "unknown", []string{"Redis does not answer INFO replication: the cache is emptied at every new connection. Allow INFO to the user that the sidecar has"}
+	return "incarnation", "unknown",
+		[]string{"Redis does not answer INFO replication: the cache is emptied at every new " +
+			"connection. Allow INFO to the user that the sidecar has"}
 }
 
 func (s *sidecar) reportPolicies(context.Context) (string, any, []string) {
-	value := map[string]any{"version": s.policies.Table().Version(), "loaded_at": s.policies.LoadedAt().UTC()}
+	value := map[string]any{
+		"version": s.policies.Table().Version(), "loaded_at": s.policies.LoadedAt().UTC(),
+	}
 	if fault := s.policies.Fault(); fault != "" {
-		return "policies", value, []string{"the policies file is refused, the old policies are in force: " + fault}
+		return "policies", value,
+			[]string{"the policies file is refused, the old policies are in force: " + fault}
 	}
 	return "policies", value, nil
 }

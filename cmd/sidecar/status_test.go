@@ -50,7 +50,8 @@ func TestStatusMetricsAndLogKnowTheBackend(t *testing.T) {
 		e.ask("GET", e.data+path, "")
 	}
 	s := e.status()
-	if b := s.Backend; b.Reachable == nil || !*b.Reachable || b.Answers["2xx"] < 3 || b.RecentMS <= 0 || s.Breaker["cache"] != "closed" {
+	if b := s.Backend; b.Reachable == nil || !*b.Reachable || b.Answers["2xx"] < 3 ||
+		b.RecentMS <= 0 || s.Breaker["cache"] != "closed" {
 		t.Errorf("%+v", s)
 	}
 	_, _, metrics := e.ask("GET", e.ops+"/metrics", "")
@@ -70,12 +71,15 @@ func TestStatusMetricsAndLogKnowTheBackend(t *testing.T) {
 func TestABackendThatIsAwayIsNamed(t *testing.T) {
 	t.Parallel()
 	e := embed(t, "BACKEND_URL=http://127.0.0.1:1")
-	if status, _, _ := e.ask("GET", e.data+"/items/1?token=tiger", "", "X-Request-Id: r-17"); status != 502 {
+	if status, _, _ := e.ask("GET", e.data+"/items/1?token=tiger", "",
+		"X-Request-Id: r-17"); status != 502 {
 		t.Errorf("answered %d", status)
 	}
 	s := e.status()
-	if b := s.Backend; s.Status != "degraded" || b.Reachable == nil || *b.Reachable || !strings.Contains(b.LastError, "refused") ||
-		b.Answers["failed"] == 0 || !strings.Contains(strings.Join(s.Reasons, "; "), "the API does not answer") {
+	if b := s.Backend; s.Status != "degraded" || b.Reachable == nil || *b.Reachable ||
+		!strings.Contains(b.LastError, "refused") ||
+		b.Answers["failed"] == 0 ||
+		!strings.Contains(strings.Join(s.Reasons, "; "), "the API does not answer") {
 		t.Errorf("%+v", s)
 	}
 	proc.Await(t, 20*time.Second, func() error { // the line comes after the answer
@@ -85,7 +89,10 @@ func TestABackendThatIsAwayIsNamed(t *testing.T) {
 		return nil
 	})
 	log := e.log.String()
-	for _, want := range []string{"level=WARN", "path=/items/1", "status=502", "client=127.0.0.1", "request_id=r-17", "refused"} {
+	for _, want := range []string{
+		"level=WARN", "path=/items/1", "status=502", "client=127.0.0.1",
+		"request_id=r-17", "refused",
+	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s: %s", want, log)
 		}
@@ -111,13 +118,17 @@ routes:
 	})
 	_, _, body := e.ask("GET", e.ops+"/status", "")
 	var s struct{ Verified proxy.Verified }
-	if err := json.Unmarshal([]byte(body), &s); err != nil || len(s.Verified.Routes) != 1 || s.Verified.Since.IsZero() {
+	if err := json.Unmarshal([]byte(body), &s); err != nil || len(s.Verified.Routes) != 1 ||
+		s.Verified.Since.IsZero() {
 		t.Fatalf("%v %s", err, body)
 	}
-	if r := s.Verified.Routes[0]; r.Route != "it" || r.Share != "100%" || r.Differed == 0 || !strings.Contains(r.Proves, "differed from the API's answer") {
+	if r := s.Verified.Routes[0]; r.Route != "it" || r.Share != "100%" || r.Differed == 0 ||
+		!strings.Contains(r.Proves, "differed from the API's answer") {
 		t.Errorf("%+v", r)
 	}
-	if _, _, metrics := e.ask("GET", e.ops+"/metrics", ""); !strings.Contains(metrics, `sidecar_verified_hits_total{result="mismatch",route="it"}`) {
+	if _, _, metrics := e.ask("GET", e.ops+"/metrics",
+		""); !strings.Contains(metrics,
+		`sidecar_verified_hits_total{result="mismatch",route="it"}`) {
 		t.Error("no metric counts it")
 	}
 }
@@ -136,7 +147,8 @@ func TestAJobStoreThatMayLoseJobsIsNamedInStatusAndLog(t *testing.T) {
 			if err := json.Unmarshal([]byte(body), &s); err != nil {
 				return err
 			}
-			inStatus := slices.ContainsFunc(s.Advice, func(a string) bool { return strings.HasPrefix(a, want) })
+			inStatus := slices.ContainsFunc(s.Advice,
+				func(a string) bool { return strings.HasPrefix(a, want) })
 			if !inStatus || !strings.Contains(e.log.String(), `level=WARN msg="`+want) {
 				return fmt.Errorf("%q is not in %q and\n%s", want, s.Advice, e.log.String())
 			}
@@ -162,7 +174,8 @@ func TestThePageIsLeftAtTheEnd(t *testing.T) {
 		}
 	})
 	e = embed(t)
-	if status, _, body := e.ask("GET", e.ops+"/", ""); status != http.StatusOK || !strings.Contains(body, "<title>sidecar") {
+	if status, _, body := e.ask("GET", e.ops+"/", ""); status != http.StatusOK ||
+		!strings.Contains(body, "<title>sidecar") {
 		t.Errorf("%d %s", status, body)
 	}
 	e.ask("GET", e.data+"/items/1", "")

@@ -91,7 +91,8 @@ func TestASentinelFailoverToAReplicaThatIsBehindServesNothingStale(t *testing.T)
 func (f *failover) failOverBehind(primary, replica *redisd.Server, await func()) {
 	f.t.Helper()
 	proc.Await(f.t, 20*time.Second, func() error {
-		if cache := f.ask("GET", f.reader.url+"/quiet").Header.Get("Cache-Status"); !strings.HasPrefix(cache, "sidecar; hit") {
+		if cache := f.ask("GET", f.reader.url+"/quiet").
+			Header.Get("Cache-Status"); !strings.HasPrefix(cache, "sidecar; hit") {
 			return errors.New(cache)
 		}
 		return nil
@@ -169,8 +170,10 @@ func TestAClusterKeepsThePromiseWhileAShardFailsOverAndSlotsMove(t *testing.T) {
 	replica := c.AddReplica(node)
 	r := c.Redis()
 	other := c.Nodes[(node+1)%3]
-	r.Cluster = config.Hosts("127.0.0.1:1,127.0.0.1:2," + other.Addr()) // one of three seeds answers
-	f := startPair(t, append(variables(t, "REDIS_", r), variables(t, "JOBS_REDIS_", redisd.Start(t).Redis())...))
+	// one of three seeds answers
+	r.Cluster = config.Hosts("127.0.0.1:1,127.0.0.1:2," + other.Addr())
+	f := startPair(t,
+		append(variables(t, "REDIS_", r), variables(t, "JOBS_REDIS_", redisd.Start(t).Redis())...))
 	f.enqueue(f.writer)
 	f.during(7*time.Second, func() {
 		f.failOverBehind(c.Nodes[node], replica, func() { c.AwaitPrimary(replica) })
@@ -212,8 +215,10 @@ func TestJobsAreOnAnotherKindOfRedisThanTheCacheWithTheACLOfTheDocs(t *testing.T
 		return append(variables(t, prefix, r), prefix+"USERNAME="+user)
 	}
 	for name, env := range map[string][]string{
-		"jobs on a Cluster":  append(named("REDIS_", single.Redis(), "cache"), named("JOBS_REDIS_", tls, "jobs")...),
-		"cache on a Cluster": append(named("REDIS_", tls, "cache"), named("JOBS_REDIS_", single.Redis(), "jobs")...),
+		"jobs on a Cluster": append(named("REDIS_", single.Redis(), "cache"),
+			named("JOBS_REDIS_", tls, "jobs")...),
+		"cache on a Cluster": append(named("REDIS_", tls, "cache"),
+			named("JOBS_REDIS_", single.Redis(), "jobs")...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := &failover{t: t}
@@ -242,9 +247,12 @@ func aclsOfTheDocs(t *testing.T) (users [][]any) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range regexp.MustCompile("(?m)^redis-cli ACL SETUSER (?:cache|jobs) ((?:.*\\\\\n)*.*)$").FindAllStringSubmatch(string(content), -1) {
+	for _, m := range regexp.MustCompile(
+		"(?m)^redis-cli ACL SETUSER (?:cache|jobs) ((?:.*\\\\\n)*.*)$").
+		FindAllStringSubmatch(string(content), -1) {
 		rules := []any{"reset"}
-		for _, rule := range strings.Fields(strings.NewReplacer("PREFIX", "sidecar", "\\\n", " ", "PASSWORD", "secret", "'", "").Replace(m[1])) {
+		for _, rule := range strings.Fields(strings.NewReplacer("PREFIX", "sidecar", "\\\n", " ",
+			"PASSWORD", "secret", "'", "").Replace(m[1])) {
 			rules = append(rules, rule)
 		}
 		users = append(users, rules)
@@ -273,13 +281,15 @@ func (p process) status(t *testing.T) string {
 func TestAManagedRedisThatForbidsINFOIsColderAndNeverWrong(t *testing.T) {
 	t.Parallel()
 	server := redisd.Start(t)
-	server.Do("ACL", "SETUSER", "game", "on", ">secret", "~*", "&*", "+@all", "-@admin", "-@dangerous", "-client", "-select")
+	server.Do("ACL", "SETUSER", "game", "on", ">secret", "~*", "&*", "+@all", "-@admin",
+		"-@dangerous", "-client", "-select")
 	r := server.Redis()
 	r.Password = config.NewSecret("secret")
 	f := startPair(t, append(variables(t, "REDIS_", r), "REDIS_USERNAME=game"))
 	f.readAndWrite(2 * time.Second)
 	f.enqueue(f.writer)
-	if status := f.reader.status(t); !strings.Contains(status, "Redis does not answer INFO replication") {
+	if status := f.reader.status(t); !strings.Contains(status,
+		"Redis does not answer INFO replication") {
 		t.Errorf("/status does not say why it is colder: %s", status)
 	}
 }
@@ -290,7 +300,8 @@ func TestThePasswordOfTheJobStoreIsRotatedUnderLoad(t *testing.T) {
 	file := written(t, "password", "first\n")
 	f := &failover{t: t}
 	f.writer.start(t, f.api(), "available", append(variables(t, "REDIS_", redisd.Start(t).Redis()),
-		"JOBS_REDIS_HOST="+server.Host(), "JOBS_REDIS_PORT="+server.Port(), "JOBS_REDIS_USERNAME=jobs", "JOBS_REDIS_PASSWORD_FILE="+file)...)
+		"JOBS_REDIS_HOST="+server.Host(), "JOBS_REDIS_PORT="+server.Port(),
+		"JOBS_REDIS_USERNAME=jobs", "JOBS_REDIS_PASSWORD_FILE="+file)...)
 	f.enqueue(f.writer)
 	server.Do("ACL", "SETUSER", "jobs", ">second")
 	old := idsOf(server)
@@ -308,7 +319,8 @@ func TestThePasswordOfTheJobStoreIsRotatedUnderLoad(t *testing.T) {
 	})
 	server.Do("ACL", "SETUSER", "jobs", "<first")
 	f.enqueue(f.writer)
-	if said := f.writer.log.String(); strings.Contains(said, "WRONGPASS") || !strings.Contains(said, "a new password or certificate is in use") {
+	if said := f.writer.log.String(); strings.Contains(said, "WRONGPASS") ||
+		!strings.Contains(said, "a new password or certificate is in use") {
 		t.Errorf("%s", said)
 	}
 }
@@ -317,8 +329,10 @@ func TestASidecarHoldsNoMoreConnectionsThanTheDocsSay(t *testing.T) {
 	t.Parallel()
 	cache, jobs := redisd.Start(t), redisd.Start(t)
 	f := &failover{t: t}
-	f.writer.start(t, f.api(), "available", append(append(variables(t, "REDIS_", cache.Redis()), variables(t, "JOBS_REDIS_", jobs.Redis())...),
-		"REDIS_POOL_SIZE=3", "JOBS_REDIS_POOL_SIZE=2")...)
+	f.writer.start(t, f.api(), "available",
+		append(append(variables(t, "REDIS_", cache.Redis()),
+			variables(t, "JOBS_REDIS_", jobs.Redis())...),
+			"REDIS_POOL_SIZE=3", "JOBS_REDIS_POOL_SIZE=2")...)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	var clients sync.WaitGroup
@@ -352,7 +366,8 @@ func TestASidecarHoldsNoMoreConnectionsThanTheDocsSay(t *testing.T) {
 	if most > 3+2+5 || most < 3+2+2 {
 		t.Errorf("%d connections at once, want at most %d", most, 3+2+5)
 	}
-	if status := f.writer.status(t); !strings.Contains(status, `"pool_size": 3`) || !strings.Contains(status, `"pool_size": 2`) {
+	if status := f.writer.status(t); !strings.Contains(status, `"pool_size": 3`) ||
+		!strings.Contains(status, `"pool_size": 2`) {
 		t.Errorf("%s", status)
 	}
 }
@@ -379,7 +394,8 @@ func (f *failover) enqueue(p process) {
 	var doc struct {
 		URL string `json:"status_url"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil || resp.StatusCode != http.StatusAccepted {
+	if err := json.NewDecoder(resp.Body).Decode(&doc); err != nil ||
+		resp.StatusCode != http.StatusAccepted {
 		f.t.Fatalf("%s: %v\n%s", resp.Status, err, p.log)
 	}
 	proc.Await(f.t, 20*time.Second, func() error {

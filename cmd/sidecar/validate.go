@@ -31,7 +31,8 @@ func validateCommand(c console) *cobra.Command {
 		},
 	}
 	format := cmd.Flags().String("format", "text", "`FORMAT`: text, json or github")
-	_ = cmd.RegisterFlagCompletionFunc("format", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("format",
+		cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 	cmd.RunE = func(_ *cobra.Command, args []string) error {
 		if !slices.Contains(formats, *format) {
 			return misused("--format is text, json or github, not %q", *format)
@@ -48,7 +49,8 @@ func validateCommand(c console) *cobra.Command {
 // schemaCommand prints the JSON Schema of a policies file.
 func schemaCommand(c console) *cobra.Command {
 	return &cobra.Command{
-		Use: "schema", Short: "prints the JSON Schema of policies.yaml, for editors", Args: noArguments,
+		Use: "schema", Short: "prints the JSON Schema of policies.yaml, for editors",
+		Args: noArguments,
 		Long: "Save it as policies.schema.json, and begin policies.yaml with:\n" +
 			"# yaml-language-server: $schema=policies.schema.json",
 		DisableFlagsInUseLine: true,

@@ -44,12 +44,15 @@ func TestAWrongValueIsNoticed(t *testing.T) {
 	}
 	for _, m := range []struct{ from, to, finds string }{
 		{"    image: redis:7-alpine\n", "    imag: redis:7-alpine\n", "imag"},
-		{"BACKEND_URL: http://game:3000", "BACKEND_URL: http://game:8000", "the API does not listen there"},
+		{"BACKEND_URL: http://game:3000", "BACKEND_URL: http://game:8000",
+			"the API does not listen there"},
 		{"BACKEND_URL: http://game:3000", "BACKEND_URL: http://gameapi:3000", "no service gameapi"},
 		{"REDIS_HOST: redis\n", "REDIS_HOST: cache\n", "no service cache"},
 		{"REDIS_HOST: redis\n", "REDIS_HOTS: redis\n", "did you mean REDIS_HOST"},
-		{"      REDIS_PASSWORD: ${REDIS_PASSWORD:-yourpassword}", "      REDIS_PASSWORD: other", "another password"},
-		{`[CMD, redis-cli, -a, "${REDIS_PASSWORD:-yourpassword}", ping]`, "[CMD, redis-cli, -a, other, ping]", "another password"},
+		{"      REDIS_PASSWORD: ${REDIS_PASSWORD:-yourpassword}", "      REDIS_PASSWORD: other",
+			"another password"},
+		{`[CMD, redis-cli, -a, "${REDIS_PASSWORD:-yourpassword}", ping]`,
+			"[CMD, redis-cli, -a, other, ping]", "another password"},
 		{"0:${REDIS_PASSWORD:-yourpassword}", "0:other", "another password"},
 		{"local:redis:6379", "local:redis:6380", "redis-commander does not connect"},
 		{"--appendonly yes ", "", "appendonly"},
@@ -59,23 +62,29 @@ func TestAWrongValueIsNoticed(t *testing.T) {
 		{"127.0.0.1:6379:6379", "6379:6379", "is published to everybody"},
 		{"GAME_DB:", "GAME_DATABASE:", "no variable GAME_DATABASE"},
 		{"GAME_DB: /data/game.db", "GAME_DB: /var/game.db", "cannot write to /var"},
-		{"      JWT_SECRET: ${JWT_SECRET:-a-secret-for-development-only}\n      KEY", "      JWT_SECRET: other\n      KEY", "JWT_SECRET"},
-		{":/etc/sidecar/policies.yaml:ro", ":/etc/sidecar/policy.yaml:ro", "POLICIES_FILE is not mounted"},
+		{"      JWT_SECRET: ${JWT_SECRET:-a-secret-for-development-only}\n      KEY",
+			"      JWT_SECRET: other\n      KEY", "JWT_SECRET"},
+		{":/etc/sidecar/policies.yaml:ro", ":/etc/sidecar/policy.yaml:ro",
+			"POLICIES_FILE is not mounted"},
 		{"../../policies.yaml:", "../../polices.yaml:", "does not exist"},
 		{"build: ../..", "build: ../nowhere", "no Dockerfile"},
 		{"./prometheus.yml:", "./prometheus.yaml:", "does not exist"},
-		{"[CMD, /sidecar, healthcheck]", "[CMD, /bin/sidecar, healthcheck]", "does not run the program of the image"},
+		{"[CMD, /sidecar, healthcheck]", "[CMD, /bin/sidecar, healthcheck]",
+			"does not run the program of the image"},
 		{"read_only: true", "read_only: false", "can be written"},
-		{"condition: service_healthy", "condition: service_started", "does not wait for a healthy Redis"},
+		{"condition: service_healthy", "condition: service_started",
+			"does not wait for a healthy Redis"},
 		{"stop_grace_period: 30s", "stop_grace_period: 20s", "killed before SHUTDOWN_TIMEOUT"},
 	} {
 		t.Run(m.finds, func(t *testing.T) {
 			if n := strings.Count(string(content), m.from); n < 1 {
 				t.Fatalf("%q stands there %d times", m.from, n)
 			}
-			file := ".changed-" + strings.Map(letters, t.Name()) + ".yaml" // beside it: paths are relative
+			// beside it: paths are relative
+			file := ".changed-" + strings.Map(letters, t.Name()) + ".yaml"
 			t.Cleanup(func() { _ = os.Remove(file) })
-			if err := os.WriteFile(file, []byte(strings.Replace(string(content), m.from, m.to, 1)), 0o600); err != nil {
+			if err := os.WriteFile(file, []byte(strings.Replace(string(content), m.from, m.to, 1)),
+				0o600); err != nil {
 				t.Fatal(err)
 			}
 			var faults []string
@@ -151,7 +160,9 @@ func (r *review) paths() {
 }
 
 // images are the ports on which the images of others listen.
-var images = map[string]uint32{"redis": 6379, "redis-commander": 8081, "prometheus": 9090, "grafana": 3000}
+var images = map[string]uint32{
+	"redis": 6379, "redis-commander": 8081, "prometheus": 9090, "grafana": 3000,
+}
 
 func (r *review) ports() {
 	published := map[string]string{}
@@ -183,7 +194,8 @@ func (r *review) redis() {
 		r.fault("redis: no volume at /data")
 	}
 	password := r.password()
-	if s.HealthCheck == nil || !slices.Equal(s.HealthCheck.Test, []string{"CMD", "redis-cli", "-a", password, "ping"}) {
+	if s.HealthCheck == nil ||
+		!slices.Equal(s.HealthCheck.Test, []string{"CMD", "redis-cli", "-a", password, "ping"}) {
 		r.fault("redis: no healthcheck, or one with another password")
 	}
 	switch hosts := environment(r.service("redis-commander"))["REDIS_HOSTS"]; {
@@ -253,10 +265,12 @@ func (r *review) sidecar() {
 	if env["JWT_SECRET"] != environment(r.service("game"))["JWT_SECRET"] {
 		r.fault("JWT_SECRET is not that of the game")
 	}
-	if !slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == c.Policies }) {
+	if !slices.ContainsFunc(s.Volumes,
+		func(v types.ServiceVolumeConfig) bool { return v.Target == c.Policies }) {
 		r.fault("POLICIES_FILE is not mounted")
 	}
-	if s.HealthCheck == nil || len(s.HealthCheck.Test) < 3 || s.HealthCheck.Test[1] != entrypoint() {
+	if s.HealthCheck == nil || len(s.HealthCheck.Test) < 3 ||
+		s.HealthCheck.Test[1] != entrypoint() {
 		r.fault("the sidecar's healthcheck does not run the program of the image")
 	}
 	if !s.ReadOnly {
@@ -265,7 +279,8 @@ func (r *review) sidecar() {
 	if d, ok := s.DependsOn["redis"]; !ok || d.Condition != types.ServiceConditionHealthy {
 		r.fault("the sidecar does not wait for a healthy Redis: its first requests would go past the cache")
 	}
-	if s.StopGracePeriod == nil || *s.StopGracePeriod <= types.Duration(c.ShutdownDelay+c.Shutdown) {
+	if s.StopGracePeriod == nil ||
+		*s.StopGracePeriod <= types.Duration(c.ShutdownDelay+c.Shutdown) {
 		r.fault("the sidecar is killed before SHUTDOWN_TIMEOUT is over")
 	}
 }
@@ -293,7 +308,8 @@ func (r *review) observers() {
 	if err == nil {
 		err = yaml.Unmarshal(content, &scrape)
 	}
-	if err != nil || len(scrape.ScrapeConfigs) != 1 || !slices.Equal(scrape.ScrapeConfigs[0].Static[0].Targets, []string{"sidecar:9090"}) {
+	if err != nil || len(scrape.ScrapeConfigs) != 1 ||
+		!slices.Equal(scrape.ScrapeConfigs[0].Static[0].Targets, []string{"sidecar:9090"}) {
 		r.fault("prometheus.yml does not scrape sidecar:9090: %v", err)
 	}
 	source, err := os.ReadFile("grafana/prometheus.yml")

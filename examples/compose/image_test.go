@@ -70,23 +70,27 @@ func TestTheImageHasTheProgramAndNothingElse(t *testing.T) {
 	if from := of(t, build, "FROM"); !strings.HasPrefix(from, "golang:"+goVersion+"-") {
 		t.Errorf("it is built by %s, and go.mod wants %s", from, goVersion)
 	}
-	if from := of(t, image, "FROM"); !strings.HasPrefix(from, "gcr.io/distroless/static-") { // which has no shell
+	// which has no shell
+	if from := of(t, image, "FROM"); !strings.HasPrefix(from, "gcr.io/distroless/static-") {
 		t.Errorf("the image is made from %s", from)
 	}
 	if slices.ContainsFunc(image, func(s step) bool { return s.instruction == "RUN" }) {
 		t.Error("something is run in the image")
 	}
-	if user := of(t, image, "USER"); user != "65532:65532" { // a number: runAsNonRoot cannot check a name
+	// a number: runAsNonRoot cannot check a name
+	if user := of(t, image, "USER"); user != "65532:65532" {
 		t.Errorf("its user is %s", user)
 	}
-	if copied, entry := of(t, image, "COPY"), of(t, image, "ENTRYPOINT"); copied != "--from=build /sidecar /sidecar" || entry != `["/sidecar"]` {
+	if copied, entry := of(t, image, "COPY"), of(t, image,
+		"ENTRYPOINT"); copied != "--from=build /sidecar /sidecar" || entry != `["/sidecar"]` {
 		t.Errorf("it has %s and starts %s", copied, entry)
 	}
 	c, err := config.Load([]string{"REDIS_EMBEDDED=true"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ports := of(t, image, "EXPOSE"); ports != strings.TrimPrefix(c.Listen, ":")+" "+strings.TrimPrefix(c.Ops, ":") {
+	if ports := of(t, image, "EXPOSE"); ports != strings.TrimPrefix(c.Listen, ":")+" "+
+		strings.TrimPrefix(c.Ops, ":") {
 		t.Errorf("it exposes %s", ports)
 	}
 }
@@ -107,7 +111,8 @@ func TestTheStepsOfTheImage(t *testing.T) {
 		if s.instruction != "RUN" {
 			continue
 		}
-		command := exec.Command("sh", "-c", strings.Replace(s.args, "-o /sidecar", "-o "+program, 1))
+		command := exec.Command("sh", "-c",
+			strings.Replace(s.args, "-o /sidecar", "-o "+program, 1))
 		command.Dir, command.Env = source, append(os.Environ(), "VERSION=v1.2.3")
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", s.args, err, out)
@@ -126,10 +131,12 @@ func TestTheStepsOfTheImage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer binary.Close()
-	if slices.ContainsFunc(binary.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
+	if slices.ContainsFunc(binary.Progs,
+		func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }) {
 		t.Error("the program is not static")
 	}
-	if out, err := exec.Command(program, "version").Output(); err != nil || !strings.Contains(string(out), "v1.2.3") {
+	if out, err := exec.Command(program, "version").Output(); err != nil ||
+		!strings.Contains(string(out), "v1.2.3") {
 		t.Errorf("its version is %s %v", out, err)
 	}
 	startIn(t, rootfs)
@@ -150,7 +157,8 @@ func copyContext(t *testing.T, to string) {
 		if slices.Contains(strings.Fields(string(ignored)), e.Name()) {
 			continue
 		}
-		if out, err := exec.Command("cp", "-a", filepath.Join(root, e.Name()), to).CombinedOutput(); err != nil {
+		if out, err := exec.Command("cp", "-a", filepath.Join(root, e.Name()),
+			to).CombinedOutput(); err != nil {
 			t.Fatalf("%v %s", err, out)
 		}
 	}
@@ -167,18 +175,21 @@ func startIn(t *testing.T, rootfs string) {
 	if err := os.MkdirAll(policies, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(policies, "policies.yaml"), []byte("version: 1\nroutes: []\n"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(policies, "policies.yaml"),
+		[]byte("version: 1\nroutes: []\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	data, ops := freePort(t), freePort(t)
 	command := exec.Command("/sidecar", "run")
 	command.Dir = "/"
 	command.Env = []string{
-		"REDIS_EMBEDDED=true", "POLICIES_FILE=/etc/sidecar/policies.yaml", "READY_REQUIRES_BACKEND=never", "SHUTDOWN_DELAY=0",
+		"REDIS_EMBEDDED=true", "POLICIES_FILE=/etc/sidecar/policies.yaml",
+		"READY_REQUIRES_BACKEND=never", "SHUTDOWN_DELAY=0",
 		"LISTEN_ADDR=127.0.0.1:" + data, "OPS_ADDR=127.0.0.1:" + ops,
 	}
 	command.SysProcAttr = &syscall.SysProcAttr{
-		Chroot: rootfs, Credential: &syscall.Credential{Uid: 65532, Gid: 65532}, Pdeathsig: syscall.SIGKILL,
+		Chroot: rootfs, Credential: &syscall.Credential{Uid: 65532, Gid: 65532},
+		Pdeathsig: syscall.SIGKILL,
 	}
 	log := new(strings.Builder)
 	command.Stderr = log

@@ -52,22 +52,29 @@ func TestItsProcessesWorkTogether(t *testing.T) {
 		t.Fatal(err)
 	}
 	redisPort, gamePort, dir := freePort(t), freePort(t), t.TempDir()
-	redis, game, sidecar := project.Services["redis"], project.Services["game"], project.Services["sidecar"]
+	redis, game, sidecar := project.Services["redis"], project.Services["game"],
+		project.Services["sidecar"]
 
 	server := proc.Start(t, proc.Cmd{
-		Path: redis.Command[0], Args: append(redis.Command[1:], "--port", redisPort, "--bind", "127.0.0.1", "--dir", dir),
+		Path: redis.Command[0], Args: append(redis.Command[1:], "--port", redisPort, "--bind",
+			"127.0.0.1", "--dir", dir),
 	})
 	server.AwaitLine(20*time.Second, "Ready to accept connections")
-	ping := exec.Command(redis.HealthCheck.Test[1], append([]string{"-p", redisPort}, redis.HealthCheck.Test[2:]...)...)
+	ping := exec.Command(redis.HealthCheck.Test[1],
+		append([]string{"-p", redisPort}, redis.HealthCheck.Test[2:]...)...)
 	if out, err := ping.CombinedOutput(); err != nil || !strings.Contains(string(out), "PONG") {
 		t.Errorf("the healthcheck: %v %s", err, out)
 	}
 
 	l := local{strings.NewReplacer(":3000", "127.0.0.1:"+gamePort, "/data/", dir+"/")}
-	api := proc.Start(t, proc.Cmd{Path: proc.Build(t, game.Build.Context), Env: append(l.environment(environment(game)), "PASSWORD_COST=4")})
+	api := proc.Start(t, proc.Cmd{
+		Path: proc.Build(t, game.Build.Context),
+		Env:  append(l.environment(environment(game)), "PASSWORD_COST=4"),
+	})
 	api.AwaitLine(30*time.Second, "listening on")
 
-	l = local{strings.NewReplacer("http://game:3000", "http://127.0.0.1:"+gamePort, "/etc/sidecar/policies.yaml", sidecar.Volumes[0].Source)}
+	l = local{strings.NewReplacer("http://game:3000", "http://127.0.0.1:"+gamePort,
+		"/etc/sidecar/policies.yaml", sidecar.Volumes[0].Source)}
 	env := environment(sidecar)
 	if env["REDIS_HOST"] != "redis" {
 		t.Fatalf("REDIS_HOST is %s", env["REDIS_HOST"])
@@ -79,7 +86,10 @@ func TestItsProcessesWorkTogether(t *testing.T) {
 	s := proc.Start(t, proc.Cmd{Path: binary, Env: l.environment(env)})
 	line := s.AwaitLine(30*time.Second, `"msg":"listening","data":"([^"]+)","ops":"([^"]+)"`)
 	data, ops := "http://"+line[1], "http://"+line[2]
-	proc.Await(t, 20*time.Second, func() error { _, err := get(ops+"/healthz/redis", ""); return err })
+	proc.Await(t, 20*time.Second, func() error {
+		_, err := get(ops+"/healthz/redis", "")
+		return err
+	})
 
 	health := exec.Command(binary, sidecar.HealthCheck.Test[2:]...)
 	health.Env = []string{"OPS_ADDR=" + line[2]}
@@ -127,7 +137,8 @@ func get(url, token string) (cacheStatus string, err error) {
 
 func login(t *testing.T, base string) (token string) {
 	t.Helper()
-	resp, err := http.Post(base+"/api/v1/auth/login", "application/json", strings.NewReader(`{"username": "thorin", "password": "thorin-password"}`))
+	resp, err := http.Post(base+"/api/v1/auth/login", "application/json",
+		strings.NewReader(`{"username": "thorin", "password": "thorin-password"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +148,8 @@ func login(t *testing.T, base string) (token string) {
 			AccessToken string `json:"access_token"`
 		} `json:"data"`
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&envelope); err != nil || envelope.Data.AccessToken == "" {
+	if err := json.NewDecoder(resp.Body).Decode(&envelope); err != nil ||
+		envelope.Data.AccessToken == "" {
 		t.Fatalf("login: %s %v", resp.Status, err)
 	}
 	return envelope.Data.AccessToken

@@ -42,7 +42,8 @@ func answer(w http.ResponseWriter, status int, data any) error {
 
 // answerPage sends one page of a list.
 func answerPage(w http.ResponseWriter, p page, total int, data any) error {
-	return send(w, http.StatusOK, envelope{Success: true, Data: data, Meta: &meta{p.number, p.limit, total}})
+	return send(w, http.StatusOK,
+		envelope{Success: true, Data: data, Meta: &meta{p.number, p.limit, total}})
 }
 
 // answerTagged sends data with an entity tag, or 304 if the request has that tag.

@@ -161,7 +161,8 @@ func (u *unmatched) WriteHeader(status int) {
 		fail(u.ResponseWriter, u.r, notFound("route"))
 	case http.StatusMethodNotAllowed:
 		u.replaced = true
-		fail(u.ResponseWriter, u.r, &failure{status, "method_not_allowed", "this route takes " + u.Header().Get("Allow")})
+		fail(u.ResponseWriter, u.r,
+			&failure{status, "method_not_allowed", "this route takes " + u.Header().Get("Allow")})
 	default:
 		u.ResponseWriter.WriteHeader(status)
 	}

@@ -58,14 +58,16 @@ func (a *API) identify(r *http.Request) (identity, error) {
 		return identity{}, unauthorized("the access token is not valid: " + err.Error())
 	}
 	var revoked bool
-	err = a.db.reader.QueryRowContext(r.Context(), `SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = ?)`, c.ID).Scan(&revoked)
+	err = a.db.reader.QueryRowContext(r.Context(),
+		`SELECT EXISTS (SELECT 1 FROM revoked_tokens WHERE jti = ?)`, c.ID).Scan(&revoked)
 	if err != nil {
 		return identity{}, err
 	}
 	if revoked {
 		return identity{}, unauthorized("the access token was logged out")
 	}
-	me.userID, me.username, me.role, me.tokenID, me.expires = c.UserID, c.Username, c.Role, c.ID, c.ExpiresAt.Time
+	me.userID, me.username, me.role, me.tokenID, me.expires = c.UserID, c.Username, c.Role,
+		c.ID, c.ExpiresAt.Time
 	return me, nil
 }
 
@@ -77,7 +79,8 @@ func (a *API) login(w http.ResponseWriter, r *http.Request, _ identity) error {
 	}
 	u := user{}
 	var hash []byte
-	err := a.db.reader.QueryRowContext(r.Context(), `SELECT id, username, role, password_hash FROM users WHERE username = ?`, given.Username).
+	err := a.db.reader.QueryRowContext(r.Context(),
+		`SELECT id, username, role, password_hash FROM users WHERE username = ?`, given.Username).
 		Scan(&u.ID, &u.Username, &u.Role, &hash)
 	if err != nil && err != sql.ErrNoRows {
 		return err
@@ -105,7 +108,8 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request, _ identity) error 
 	u := user{}
 	var next string
 	err = a.db.write(r.Context(), func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(r.Context(), `DELETE FROM refresh_tokens WHERE hash = ? AND expires_at > ? RETURNING user_id`,
+		err := tx.QueryRowContext(r.Context(),
+			`DELETE FROM refresh_tokens WHERE hash = ? AND expires_at > ? RETURNING user_id`,
 			digest(given), time.Now().Unix()).Scan(&u.ID)
 		if err == sql.ErrNoRows {
 			return unauthorized("the refresh token is not valid")
@@ -113,7 +117,8 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request, _ identity) error 
 		if err != nil {
 			return err
 		}
-		if err := tx.QueryRowContext(r.Context(), `SELECT username, role FROM users WHERE id = ?`, u.ID).Scan(&u.Username, &u.Role); err != nil {
+		if err := tx.QueryRowContext(r.Context(), `SELECT username, role FROM users WHERE id = ?`,
+			u.ID).Scan(&u.Username, &u.Role); err != nil {
 			return err
 		}
 		next, err = issueRefresh(r, tx, u.ID)
@@ -135,10 +140,13 @@ func (a *API) logout(w http.ResponseWriter, r *http.Request, me identity) error 
 		}
 	}
 	err := a.db.write(r.Context(), func(tx *sql.Tx) error {
-		if _, err := tx.ExecContext(r.Context(), `INSERT OR IGNORE INTO revoked_tokens (jti, expires_at) VALUES (?, ?)`, me.tokenID, me.expires.Unix()); err != nil {
+		if _, err := tx.ExecContext(r.Context(),
+			`INSERT OR IGNORE INTO revoked_tokens (jti, expires_at) VALUES (?, ?)`, me.tokenID,
+			me.expires.Unix()); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(r.Context(), `DELETE FROM refresh_tokens WHERE hash = ? AND user_id = ?`, digest(refresh), me.userID)
+		_, err := tx.ExecContext(r.Context(),
+			`DELETE FROM refresh_tokens WHERE hash = ? AND user_id = ?`, digest(refresh), me.userID)
 		return err
 	})
 	if err != nil {
@@ -159,7 +167,8 @@ func refreshTokenOf(w http.ResponseWriter, r *http.Request) (string, error) {
 
 func issueRefresh(r *http.Request, tx *sql.Tx, userID string) (string, error) {
 	token := rand.Text()
-	_, err := tx.ExecContext(r.Context(), `INSERT INTO refresh_tokens (hash, user_id, expires_at) VALUES (?, ?, ?)`,
+	_, err := tx.ExecContext(r.Context(),
+		`INSERT INTO refresh_tokens (hash, user_id, expires_at) VALUES (?, ?, ?)`,
 		digest(token), userID, time.Now().Add(refreshLife).Unix())
 	return token, err
 }
@@ -175,13 +184,17 @@ func (a *API) answerTokens(w http.ResponseWriter, u user, refresh string) error 
 	setSession(w, access, int(a.accessLife/time.Second))
 	setCSRF(w)
 	return answer(w, http.StatusOK, map[string]any{
-		"access_token": access, "refresh_token": refresh, "token_type": "Bearer", "expires_in": int(a.accessLife / time.Second),
-		"user": map[string]string{"id": u.ID, "username": u.Username, "role": u.Role},
+		"access_token": access, "refresh_token": refresh, "token_type": "Bearer",
+		"expires_in": int(a.accessLife / time.Second),
+		"user":       map[string]string{"id": u.ID, "username": u.Username, "role": u.Role},
 	})
 }
 
 func setSession(w http.ResponseWriter, token string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{Name: sessionCookie, Value: token, Path: "/", MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w, &http.Cookie{
+		Name: sessionCookie, Value: token, Path: "/", MaxAge: maxAge, HttpOnly: true,
+		SameSite: http.SameSiteLaxMode,
+	})
 }
 
 func digest(token string) []byte {

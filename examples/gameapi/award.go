@@ -17,7 +17,8 @@ func (a *API) award(w http.ResponseWriter, r *http.Request, me identity) error {
 	if err := decode(w, r, &given); err != nil {
 		return err
 	}
-	if given.XP < 1 || given.XP > 100_000 || len(given.CharacterIDs) == 0 || len(given.CharacterIDs) > 50 {
+	if given.XP < 1 || given.XP > 100_000 || len(given.CharacterIDs) == 0 ||
+		len(given.CharacterIDs) > 50 {
 		return invalid("xp must be 1 to 100000, and character_ids name 1 to 50 characters")
 	}
 	owners := []string{}
@@ -44,8 +45,10 @@ func (a *API) award(w http.ResponseWriter, r *http.Request, me identity) error {
 }
 
 // grant adds xp to a character of one of the campaign's members, and returns its owner.
-func grant(ctx context.Context, tx *sql.Tx, c campaign, characterID string, xp int) (owner string, err error) {
-	owner, err = column(tx.QueryRowContext(ctx, `UPDATE characters SET xp = xp + ? WHERE id = ? RETURNING user_id`, xp, characterID))
+func grant(ctx context.Context, tx *sql.Tx, c campaign, characterID string,
+	xp int) (owner string, err error) {
+	owner, err = column(tx.QueryRowContext(ctx,
+		`UPDATE characters SET xp = xp + ? WHERE id = ? RETURNING user_id`, xp, characterID))
 	if err == nil && !slices.Contains(c.MemberIDs, owner) {
 		err = sql.ErrNoRows
 	}

@@ -32,7 +32,8 @@ func scanCampaign(row scanner) (campaign, error) {
 
 // loadCampaign returns the campaign if I am a member.
 func loadCampaign(ctx context.Context, q querier, me identity, id string) (campaign, error) {
-	c, err := scanCampaign(q.QueryRowContext(ctx, `SELECT `+campaignColumns+` FROM campaigns c WHERE c.id = ?`, id))
+	c, err := scanCampaign(q.QueryRowContext(ctx,
+		`SELECT `+campaignColumns+` FROM campaigns c WHERE c.id = ?`, id))
 	if err == nil && !slices.Contains(c.MemberIDs, me.userID) {
 		err = sql.ErrNoRows
 	}
@@ -54,7 +55,8 @@ func (a *API) listCampaigns(w http.ResponseWriter, r *http.Request, me identity)
 		return err
 	}
 	var total int
-	if err := a.db.reader.QueryRowContext(r.Context(), `SELECT count(*) FROM members WHERE user_id = ?`, me.userID).Scan(&total); err != nil {
+	if err := a.db.reader.QueryRowContext(r.Context(),
+		`SELECT count(*) FROM members WHERE user_id = ?`, me.userID).Scan(&total); err != nil {
 		return err
 	}
 	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT `+campaignColumns+`
@@ -102,7 +104,8 @@ func (a *API) createCampaign(w http.ResponseWriter, r *http.Request, me identity
 	if err := change.apply(&c); err != nil {
 		return err
 	}
-	err := a.db.write(r.Context(), func(tx *sql.Tx) error { return insertCampaign(r.Context(), tx, c) })
+	err := a.db.write(r.Context(),
+		func(tx *sql.Tx) error { return insertCampaign(r.Context(), tx, c) })
 	if err != nil {
 		return err
 	}
@@ -111,11 +114,14 @@ func (a *API) createCampaign(w http.ResponseWriter, r *http.Request, me identity
 }
 
 func insertCampaign(ctx context.Context, tx *sql.Tx, c campaign) error {
-	if _, err := tx.ExecContext(ctx, `INSERT INTO campaigns (id, name, description, dm_id) VALUES (?, ?, ?, ?)`, c.ID, c.Name, c.Description, c.DMID); err != nil {
+	if _, err := tx.ExecContext(ctx,
+		`INSERT INTO campaigns (id, name, description, dm_id) VALUES (?, ?, ?, ?)`, c.ID, c.Name,
+		c.Description, c.DMID); err != nil {
 		return err
 	}
 	for _, id := range c.MemberIDs {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO members (campaign_id, user_id) VALUES (?, ?)`, c.ID, id); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO members (campaign_id, user_id) VALUES (?, ?)`,
+			c.ID, id); err != nil {
 			return err
 		}
 	}
@@ -135,7 +141,9 @@ func (a *API) changeCampaign(w http.ResponseWriter, r *http.Request, me identity
 		if err := change.apply(&c); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(r.Context(), `UPDATE campaigns SET name = ?, description = ? WHERE id = ?`, c.Name, c.Description, c.ID)
+		_, err = tx.ExecContext(r.Context(),
+			`UPDATE campaigns SET name = ?, description = ? WHERE id = ?`, c.Name,
+			c.Description, c.ID)
 		return err
 	})
 	if err != nil {

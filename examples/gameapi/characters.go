@@ -25,7 +25,8 @@ const characterColumns = `id, user_id, name, class, xp, hp, max_hp, strength, de
 
 func scanCharacter(row scanner) (character, error) {
 	var c character
-	err := row.Scan(&c.ID, &c.UserID, &c.Name, &c.Class, &c.XP, &c.HP, &c.MaxHP, &c.Strength, &c.Dexterity, &c.Wisdom)
+	err := row.Scan(&c.ID, &c.UserID, &c.Name, &c.Class, &c.XP, &c.HP, &c.MaxHP, &c.Strength,
+		&c.Dexterity, &c.Wisdom)
 	c.Level = level(c.XP)
 	return c, err
 }
@@ -35,7 +36,8 @@ func level(xp int) int { return min(1+xp/1000, 20) }
 
 // loadCharacter returns the character if I may see it.
 func loadCharacter(ctx context.Context, q querier, me identity, id string) (character, error) {
-	c, err := scanCharacter(q.QueryRowContext(ctx, `SELECT `+characterColumns+` FROM characters WHERE id = ?`, id))
+	c, err := scanCharacter(q.QueryRowContext(ctx,
+		`SELECT `+characterColumns+` FROM characters WHERE id = ?`, id))
 	if err == nil && c.UserID != me.userID && !me.isDM() {
 		err = sql.ErrNoRows
 	}
@@ -60,10 +62,13 @@ func (a *API) answerCharactersOf(w http.ResponseWriter, r *http.Request, userID 
 		return err
 	}
 	var total int
-	if err := a.db.reader.QueryRowContext(r.Context(), `SELECT count(*) FROM characters WHERE user_id = ?`, userID).Scan(&total); err != nil {
+	if err := a.db.reader.QueryRowContext(r.Context(),
+		`SELECT count(*) FROM characters WHERE user_id = ?`, userID).Scan(&total); err != nil {
 		return err
 	}
-	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT `+characterColumns+` FROM characters WHERE user_id = ? ORDER BY name, id LIMIT ? OFFSET ?`,
+	rows, err := a.db.reader.QueryContext(r.Context(),
+		`SELECT `+characterColumns+
+			` FROM characters WHERE user_id = ? ORDER BY name, id LIMIT ? OFFSET ?`,
 		userID, p.limit, p.offset())
 	list, err := collect(rows, err, scanCharacter)
 	if err != nil {
@@ -120,7 +125,10 @@ func (a *API) createCharacter(w http.ResponseWriter, r *http.Request, me identit
 	if err := decode(w, r, &change); err != nil {
 		return err
 	}
-	c := character{ID: newID(), UserID: me.userID, Level: 1, HP: 10, MaxHP: 10, Strength: 10, Dexterity: 10, Wisdom: 10}
+	c := character{
+		ID: newID(), UserID: me.userID, Level: 1, HP: 10, MaxHP: 10, Strength: 10,
+		Dexterity: 10, Wisdom: 10,
+	}
 	set(&c.UserID, change.UserID)
 	if c.UserID != me.userID && !me.isDM() {
 		return forbidden("only a dm makes characters for others")
@@ -142,7 +150,8 @@ func (a *API) createCharacter(w http.ResponseWriter, r *http.Request, me identit
 }
 
 func insertCharacter(ctx context.Context, tx *sql.Tx, c character) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO characters (`+characterColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err := tx.ExecContext(ctx, `INSERT INTO characters (`+characterColumns+
+		`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		c.ID, c.UserID, c.Name, c.Class, c.XP, c.HP, c.MaxHP, c.Strength, c.Dexterity, c.Wisdom)
 	return err
 }
@@ -161,7 +170,8 @@ func (a *API) changeCharacter(w http.ResponseWriter, r *http.Request, me identit
 		if err := change.apply(&c); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(r.Context(), `UPDATE characters SET name = ?, class = ?, hp = ?, max_hp = ?, strength = ?, dexterity = ?, wisdom = ? WHERE id = ?`,
+		_, err = tx.ExecContext(r.Context(),
+			`UPDATE characters SET name = ?, class = ?, hp = ?, max_hp = ?, strength = ?, dexterity = ?, wisdom = ? WHERE id = ?`,
 			c.Name, c.Class, c.HP, c.MaxHP, c.Strength, c.Dexterity, c.Wisdom, c.ID)
 		if err != nil {
 			return err

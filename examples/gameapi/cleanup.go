@@ -11,7 +11,8 @@ import (
 // players.
 func (a *API) cleanup(w http.ResponseWriter, r *http.Request, _ identity) error {
 	want := "Bearer " + a.cleanupToken
-	if a.cleanupToken == "" || subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) != 1 {
+	if a.cleanupToken == "" ||
+		subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte(want)) != 1 {
 		return unauthorized("cleaning up takes its own token")
 	}
 	given := struct {

@@ -40,7 +40,8 @@ func configFrom(getenv func(string) string) (config, error) {
 		cleanupToken: getenv("CLEANUP_TOKEN"),
 		origin:       e.text("GAME_ORIGIN", "https://game.example"),
 		h2c:          e.boolean("GAME_H2C"),
-		passwordCost: e.integer("PASSWORD_COST", bcrypt.DefaultCost, bcrypt.MinCost, bcrypt.MaxCost),
+		passwordCost: e.integer("PASSWORD_COST", bcrypt.DefaultCost,
+			bcrypt.MinCost, bcrypt.MaxCost),
 	}
 	if len(c.jwtSecret) < 16 {
 		e.fault("JWT_SECRET must have 16 bytes or more, and has %d", len(c.jwtSecret))

@@ -21,7 +21,8 @@ func (a *API) cors(next http.Handler) http.Handler {
 		h.Add("Vary", "Access-Control-Request-Method, Access-Control-Request-Headers")
 		if allowed {
 			h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, PUT, PATCH, DELETE")
-			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, If-None-Match, X-CSRF-Token, X-Request-Id")
+			h.Set("Access-Control-Allow-Headers",
+				"Authorization, Content-Type, Idempotency-Key, If-None-Match, X-CSRF-Token, X-Request-Id")
 			h.Set("Access-Control-Max-Age", "600")
 		}
 		w.WriteHeader(http.StatusNoContent)

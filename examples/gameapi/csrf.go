@@ -25,7 +25,8 @@ func csrfCookie(next http.Handler) http.Handler {
 
 func setCSRF(w http.ResponseWriter) {
 	// Not HttpOnly: the page has to read it.
-	http.SetCookie(w, &http.Cookie{Name: csrfName, Value: rand.Text(), Path: "/", SameSite: http.SameSiteLaxMode})
+	http.SetCookie(w,
+		&http.Cookie{Name: csrfName, Value: rand.Text(), Path: "/", SameSite: http.SameSiteLaxMode})
 }
 
 // checkCSRF wants the cookie's value in the field too, on writes that a browser authenticates by
@@ -39,8 +40,12 @@ func checkCSRF(r *http.Request, me identity) error {
 		return nil
 	}
 	cookie, err := r.Cookie(csrfName)
-	if err != nil || cookie.Value == "" || subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(r.Header.Get(csrfField))) != 1 {
-		return &failure{http.StatusForbidden, "csrf", "send the value of the cookie " + csrfName + " in " + csrfField}
+	if err != nil || cookie.Value == "" ||
+		subtle.ConstantTimeCompare([]byte(cookie.Value), []byte(r.Header.Get(csrfField))) != 1 {
+		return &failure{
+			http.StatusForbidden, "csrf", "send the value of the cookie " + csrfName +
+				" in " + csrfField,
+		}
 	}
 	return nil
 }

@@ -31,7 +31,8 @@ func TestEveryWriteIsSeenInEveryReadThatDependsOnIt(t *testing.T) {
 		slices.Sort(changed)
 		slices.Sort(e.changes)
 		if !slices.Equal(changed, e.changes) {
-			t.Errorf("%s %s\nchanged\n  %s\nand not\n  %s", e.user, e.request, strings.Join(changed, "\n  "), strings.Join(e.changes, "\n  "))
+			t.Errorf("%s %s\nchanged\n  %s\nand not\n  %s",
+				e.user, e.request, strings.Join(changed, "\n  "), strings.Join(e.changes, "\n  "))
 		}
 		before = after
 	}

@@ -12,7 +12,9 @@ import (
 // exportCharacters streams my characters, a JSON value a line. The number of lines and their digest
 // (RFC 9530) are known only at the end, and are sent as trailers.
 func (a *API) exportCharacters(w http.ResponseWriter, r *http.Request, me identity) error {
-	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT `+characterColumns+` FROM characters WHERE user_id = ? ORDER BY name, id`, me.userID)
+	rows, err := a.db.reader.QueryContext(r.Context(),
+		`SELECT `+characterColumns+` FROM characters WHERE user_id = ? ORDER BY name, id`,
+		me.userID)
 	mine, err := collect(rows, err, scanCharacter)
 	if err != nil {
 		return err
@@ -28,9 +30,11 @@ func (a *API) exportCharacters(w http.ResponseWriter, r *http.Request, me identi
 	for _, c := range mine {
 		items, err := itemsOf(r.Context(), a.db.reader, c.ID)
 		if err != nil {
-			panic(http.ErrAbortHandler) // the head is out: only a cut body can show that it is incomplete
+			// the head is out: only a cut body can show that it is incomplete
+			panic(http.ErrAbortHandler)
 		}
-		if lines.Encode(map[string]any{"character": c, "inventory": items}) != nil || control.Flush() != nil {
+		if lines.Encode(map[string]any{"character": c, "inventory": items}) != nil ||
+			control.Flush() != nil {
 			return nil // the client has left
 		}
 	}

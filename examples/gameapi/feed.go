@@ -31,7 +31,8 @@ func (a *API) feed(w http.ResponseWriter, r *http.Request, me identity) error {
 	if err := stream.flush(); err != nil {
 		return nil
 	}
-	_ = a.follow(r.Context(), me, s.ID, after, stream) // the head is out, and the client will reconnect
+	// the head is out, and the client will reconnect
+	_ = a.follow(r.Context(), me, s.ID, after, stream)
 	return nil
 }
 

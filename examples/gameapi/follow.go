@@ -16,7 +16,8 @@ type follower interface {
 
 // follow passes on the session's events after the given one, until ctx or the API ends, the token
 // expires, I am no longer a member, or the follower returns an error.
-func (a *API) follow(ctx context.Context, me identity, sessionID string, after int64, to follower) error {
+func (a *API) follow(ctx context.Context, me identity, sessionID string, after int64,
+	to follower) error {
 	ctx, cancel := context.WithDeadline(ctx, me.expires)
 	defer cancel()
 	news, stop := a.hub.follow(sessionID)

@@ -34,8 +34,10 @@ type tokenPair struct {
 func newGame(t *testing.T, change ...func(*config)) *game {
 	t.Helper()
 	cfg := config{
-		db: filepath.Join(t.TempDir(), "game.db"), jwtSecret: []byte("a secret of the tests"), accessLife: 15 * time.Minute,
-		rateLimit: 1_000_000, cleanupToken: "broom", origin: "https://game.example", passwordCost: 4,
+		db: filepath.Join(t.TempDir(), "game.db"), jwtSecret: []byte("a secret of the tests"),
+		accessLife: 15 * time.Minute,
+		rateLimit:  1_000_000, cleanupToken: "broom",
+		origin: "https://game.example", passwordCost: 4,
 	}
 	for _, c := range change {
 		c(&cfg)
@@ -53,7 +55,8 @@ func newGame(t *testing.T, change ...func(*config)) *game {
 		t.Fatal(err)
 	}
 	logs := &logLines{}
-	g := &game{t: t, api: newAPI(cfg, db, slog.New(slog.NewJSONHandler(logs, nil))), logs: logs, logins: map[string]tokenPair{}}
+	g := &game{t: t, api: newAPI(cfg, db, slog.New(slog.NewJSONHandler(logs, nil))), logs: logs,
+		logins: map[string]tokenPair{}}
 	server := httptest.NewServer(g.api.Handler())
 	t.Cleanup(server.Close)
 	t.Cleanup(g.api.Close)
@@ -69,7 +72,8 @@ func (g *game) login(name string) tokenPair {
 	if pair, ok := g.logins[name]; ok {
 		return pair
 	}
-	a := g.do("", "POST", "/api/v1/auth/login", `{"username":"`+name+`","password":"`+name+`-password"}`).want(200)
+	a := g.do("", "POST", "/api/v1/auth/login",
+		`{"username":"`+name+`","password":"`+name+`-password"}`).want(200)
 	var pair tokenPair
 	a.data(&pair)
 	g.logins[name] = pair
@@ -112,7 +116,8 @@ type got struct {
 func (a *got) want(status int) *got {
 	a.t.Helper()
 	if a.StatusCode != status {
-		a.t.Fatalf("%s %s: status %d, want %d: %s", a.Request.Method, a.Request.URL, a.StatusCode, status, a.content)
+		a.t.Fatalf("%s %s: status %d, want %d: %s",
+			a.Request.Method, a.Request.URL, a.StatusCode, status, a.content)
 	}
 	return a
 }

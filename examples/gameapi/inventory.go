@@ -24,7 +24,8 @@ func scanItem(row scanner) (item, error) {
 }
 
 func itemsOf(ctx context.Context, q querier, characterID string) ([]item, error) {
-	rows, err := q.QueryContext(ctx, `SELECT `+itemColumns+` FROM items WHERE character_id = ? ORDER BY name, id`, characterID)
+	rows, err := q.QueryContext(ctx,
+		`SELECT `+itemColumns+` FROM items WHERE character_id = ? ORDER BY name, id`, characterID)
 	return collect(rows, err, scanItem)
 }
 
@@ -51,7 +52,8 @@ func (change itemChange) apply(i *item) error {
 	set(&i.Name, change.Name)
 	set(&i.Quantity, change.Quantity)
 	set(&i.Weight, change.Weight)
-	if i.Name == "" || len(i.Name) > 100 || i.Quantity < 1 || i.Quantity > 10_000 || i.Weight < 0 || i.Weight > 10_000 {
+	if i.Name == "" || len(i.Name) > 100 || i.Quantity < 1 || i.Quantity > 10_000 || i.Weight < 0 ||
+		i.Weight > 10_000 {
 		return invalid("name must have 1 to 100 bytes, quantity be 1 to 10000, weight 0 to 10000")
 	}
 	return nil
@@ -79,7 +81,8 @@ func (a *API) addItem(w http.ResponseWriter, r *http.Request, me identity) error
 }
 
 func insertItem(ctx context.Context, tx *sql.Tx, i item) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO items (`+itemColumns+`) VALUES (?, ?, ?, ?, ?)`, i.ID, i.CharacterID, i.Name, i.Quantity, i.Weight)
+	_, err := tx.ExecContext(ctx, `INSERT INTO items (`+itemColumns+`) VALUES (?, ?, ?, ?, ?)`,
+		i.ID, i.CharacterID, i.Name, i.Quantity, i.Weight)
 	return err
 }
 
@@ -96,7 +99,9 @@ func (a *API) changeItem(w http.ResponseWriter, r *http.Request, me identity) er
 		if err := change.apply(&i); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(r.Context(), `UPDATE items SET name = ?, quantity = ?, weight = ? WHERE id = ?`, i.Name, i.Quantity, i.Weight, i.ID)
+		_, err = tx.ExecContext(r.Context(),
+			`UPDATE items SET name = ?, quantity = ?, weight = ? WHERE id = ?`, i.Name,
+			i.Quantity, i.Weight, i.ID)
 		return err
 	})
 	if err != nil {
@@ -126,6 +131,8 @@ func loadItemOf(r *http.Request, tx *sql.Tx, me identity) (item, error) {
 	if _, err := loadCharacter(r.Context(), tx, me, r.PathValue("id")); err != nil {
 		return item{}, err
 	}
-	i, err := scanItem(tx.QueryRowContext(r.Context(), `SELECT `+itemColumns+` FROM items WHERE id = ? AND character_id = ?`, r.PathValue("item"), r.PathValue("id")))
+	i, err := scanItem(tx.QueryRowContext(r.Context(),
+		`SELECT `+itemColumns+` FROM items WHERE id = ? AND character_id = ?`, r.PathValue("item"),
+		r.PathValue("id")))
 	return i, missing(err, "item")
 }

@@ -22,7 +22,8 @@ func TestTheStepsOfTheJobsPageDoTheWorkOnce(t *testing.T) {
 	if table == nil || claim == nil {
 		t.Fatal("the page has no statements")
 	}
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "db")+"?_txlock=immediate&_pragma=busy_timeout(20000)")
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "db")+
+		"?_txlock=immediate&_pragma=busy_timeout(20000)")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,12 +43,15 @@ func TestTheStepsOfTheJobsPageDoTheWorkOnce(t *testing.T) {
 			return 0, "", err
 		}
 		if n, _ := claimed.RowsAffected(); n == 0 {
-			err := tx.QueryRow(`SELECT status, body FROM answered WHERE caller = ? AND key = ?`, caller, key).Scan(&status, &body)
+			err := tx.QueryRow(`SELECT status, body FROM answered WHERE caller = ? AND key = ?`,
+				caller, key).Scan(&status, &body)
 			return status, body, err
 		}
 		effects.Add(1)
 		status, body = 201, "made for "+caller
-		if _, err := tx.Exec(`UPDATE answered SET status = ?, body = ? WHERE caller = ? AND key = ?`, status, body, caller, key); err != nil {
+		if _, err := tx.Exec(
+			`UPDATE answered SET status = ?, body = ? WHERE caller = ? AND key = ?`, status, body,
+			caller, key); err != nil {
 			return 0, "", err
 		}
 		return status, body, tx.Commit()
@@ -56,7 +60,8 @@ func TestTheStepsOfTheJobsPageDoTheWorkOnce(t *testing.T) {
 	for _, caller := range []string{"thorin", "lyra"} {
 		for range 10 {
 			all.Go(func() {
-				if status, body, err := attempt(caller, "k1"); err != nil || status != 201 || body != "made for "+caller {
+				if status, body, err := attempt(caller, "k1"); err != nil || status != 201 ||
+					body != "made for "+caller {
 					t.Errorf("%d %q, %v", status, body, err)
 				}
 			})

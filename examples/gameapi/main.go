@@ -68,7 +68,9 @@ func newServer(cfg config, api *API) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(cfg.h2c)
-	return &http.Server{Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, Protocols: protocols}
+	return &http.Server{
+		Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, Protocols: protocols,
+	}
 }
 
 // shutdown lets requests under way end. Feeds, sockets and generators are told to end first.
@@ -77,7 +79,8 @@ func shutdown(server *http.Server, api *API) error {
 	defer cancel()
 	api.Close()
 	if err := server.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("some requests did not end within %s: %w", drainTime, err), server.Close())
+		return errors.Join(fmt.Errorf("some requests did not end within %s: %w", drainTime, err),
+			server.Close())
 	}
 	api.sockets.Wait()
 	return nil

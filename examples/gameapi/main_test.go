@@ -21,13 +21,18 @@ func TestConfig(t *testing.T) {
 		want string // a part of the error; "" for none
 	}{
 		{"a secret is all it needs", map[string]string{}, ""},
-		{"a short secret is refused", map[string]string{"JWT_SECRET": "short"}, "JWT_SECRET must have 16 bytes"},
-		{"a duration has a unit", map[string]string{"NPC_DELAY": "5"}, `NPC_DELAY="5" is no duration`},
-		{"a duration is not negative", map[string]string{"GAME_DELAY_MIN": "-1s"}, `GAME_DELAY_MIN="-1s"`},
-		{"the shortest delay is not over the longest", map[string]string{"GAME_DELAY_MIN": "2s", "GAME_DELAY_MAX": "1s"}, "is longer than"},
+		{"a short secret is refused", map[string]string{"JWT_SECRET": "short"},
+			"JWT_SECRET must have 16 bytes"},
+		{"a duration has a unit", map[string]string{"NPC_DELAY": "5"},
+			`NPC_DELAY="5" is no duration`},
+		{"a duration is not negative", map[string]string{"GAME_DELAY_MIN": "-1s"},
+			`GAME_DELAY_MIN="-1s"`},
+		{"the shortest delay is not over the longest",
+			map[string]string{"GAME_DELAY_MIN": "2s", "GAME_DELAY_MAX": "1s"}, "is longer than"},
 		{"a limit is positive", map[string]string{"RATE_LIMIT": "0"}, `RATE_LIMIT="0"`},
 		{"a switch is true or false", map[string]string{"GAME_H2C": "maybe"}, `GAME_H2C="maybe"`},
-		{"all faults are told", map[string]string{"RATE_LIMIT": "x", "NPC_DELAY": "y"}, "RATE_LIMIT"},
+		{"all faults are told", map[string]string{"RATE_LIMIT": "x", "NPC_DELAY": "y"},
+			"RATE_LIMIT"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
 			env := map[string]string{"JWT_SECRET": "a secret of the tests"}
@@ -36,7 +41,8 @@ func TestConfig(t *testing.T) {
 			}
 			c, err := configFrom(func(name string) string { return env[name] })
 			switch {
-			case test.want == "" && (err != nil || c.addr != "127.0.0.1:3000" || c.rateLimit != 6000):
+			case test.want == "" &&
+				(err != nil || c.addr != "127.0.0.1:3000" || c.rateLimit != 6000):
 				t.Errorf("%+v, %v", c, err)
 			case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
 				t.Errorf("%v, want %s", err, test.want)
@@ -49,8 +55,10 @@ func TestConfig(t *testing.T) {
 // is open.
 func TestARunFromStartToEnd(t *testing.T) {
 	cfg := config{
-		addr: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "a game.db"), jwtSecret: []byte("a secret of the tests"),
-		accessLife: 15 * 60e9, rateLimit: 1000, origin: "https://game.example", h2c: true, passwordCost: 4,
+		addr: "127.0.0.1:0", db: filepath.Join(t.TempDir(), "a game.db"),
+		jwtSecret:  []byte("a secret of the tests"),
+		accessLife: 15 * 60e9, rateLimit: 1000, origin: "https://game.example",
+		h2c: true, passwordCost: 4,
 	}
 	for _, round := range []string{"1", "2"} {
 		ctx, stop := context.WithCancel(t.Context())
@@ -111,8 +119,11 @@ func TestAnAddressInUseIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	cfg := config{addr: taken.Addr().String(), db: filepath.Join(t.TempDir(), "game.db"), passwordCost: 4}
-	if err := run(t.Context(), cfg, io.Discard, slog.New(slog.DiscardHandler)); !errors.Is(err, syscall.EADDRINUSE) {
+	cfg := config{
+		addr: taken.Addr().String(), db: filepath.Join(t.TempDir(), "game.db"), passwordCost: 4,
+	}
+	if err := run(t.Context(), cfg, io.Discard,
+		slog.New(slog.DiscardHandler)); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("%v", err)
 	}
 }

@@ -36,7 +36,8 @@ func loadMap(ctx context.Context, q querier, id string) (gameMap, error) {
 }
 
 func (a *API) listMaps(w http.ResponseWriter, r *http.Request, _ identity) error {
-	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT `+mapColumns+` FROM maps ORDER BY title, id`)
+	rows, err := a.db.reader.QueryContext(r.Context(),
+		`SELECT `+mapColumns+` FROM maps ORDER BY title, id`)
 	list, err := collect(rows, err, scanMap)
 	if err != nil {
 		return err
@@ -82,7 +83,9 @@ func (a *API) changeMap(w http.ResponseWriter, r *http.Request, me identity) err
 		if m.Title == "" || len(m.Title) > 100 {
 			return invalid("title must have 1 to 100 bytes")
 		}
-		_, err = tx.ExecContext(r.Context(), `UPDATE maps SET title = ?, seed = ?, changed_at = ? WHERE id = ?`, m.Title, m.Seed, time.Now().Unix(), m.ID)
+		_, err = tx.ExecContext(r.Context(),
+			`UPDATE maps SET title = ?, seed = ?, changed_at = ? WHERE id = ?`, m.Title, m.Seed,
+			time.Now().Unix(), m.ID)
 		return err
 	})
 	if err != nil {

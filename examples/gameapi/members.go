@@ -20,13 +20,16 @@ func (a *API) addMember(w http.ResponseWriter, r *http.Request, me identity) err
 	if err := decode(w, r, &given); err != nil {
 		return err
 	}
-	return a.changeMembers(w, r, me, given.UserID, http.StatusCreated, func(tx *sql.Tx, c campaign) error {
-		if _, err := loadUser(r.Context(), tx, given.UserID); err != nil {
+	return a.changeMembers(w, r, me, given.UserID, http.StatusCreated,
+		func(tx *sql.Tx, c campaign) error {
+			if _, err := loadUser(r.Context(), tx, given.UserID); err != nil {
+				return err
+			}
+			_, err := tx.ExecContext(r.Context(),
+				`INSERT OR IGNORE INTO members (campaign_id, user_id) VALUES (?, ?)`,
+				c.ID, given.UserID)
 			return err
-		}
-		_, err := tx.ExecContext(r.Context(), `INSERT OR IGNORE INTO members (campaign_id, user_id) VALUES (?, ?)`, c.ID, given.UserID)
-		return err
-	})
+		})
 }
 
 // removeMember also takes the member's characters out of the campaign's sessions.
@@ -36,7 +39,9 @@ func (a *API) removeMember(w http.ResponseWriter, r *http.Request, me identity) 
 		if gone == c.DMID {
 			return invalid("the dm cannot leave the campaign")
 		}
-		_, err := column(tx.QueryRowContext(r.Context(), `DELETE FROM members WHERE campaign_id = ? AND user_id = ? RETURNING user_id`, c.ID, gone))
+		_, err := column(tx.QueryRowContext(r.Context(),
+			`DELETE FROM members WHERE campaign_id = ? AND user_id = ? RETURNING user_id`, c.ID,
+			gone))
 		if err != nil {
 			return missing(err, "member")
 		}
@@ -46,7 +51,8 @@ func (a *API) removeMember(w http.ResponseWriter, r *http.Request, me identity) 
 	})
 }
 
-func (a *API) changeMembers(w http.ResponseWriter, r *http.Request, me identity, who string, status int, change func(*sql.Tx, campaign) error) error {
+func (a *API) changeMembers(w http.ResponseWriter, r *http.Request, me identity, who string,
+	status int, change func(*sql.Tx, campaign) error) error {
 	result := membership{UserID: who}
 	err := a.db.write(r.Context(), func(tx *sql.Tx) error {
 		c, err := leadCampaign(r.Context(), tx, me, r.PathValue("id"))
@@ -60,7 +66,8 @@ func (a *API) changeMembers(w http.ResponseWriter, r *http.Request, me identity,
 			return err
 		}
 		result.CampaignID, result.MemberIDs = c.ID, c.MemberIDs
-		rows, err := tx.QueryContext(r.Context(), `SELECT id FROM sessions WHERE campaign_id = ? ORDER BY id`, c.ID)
+		rows, err := tx.QueryContext(r.Context(),
+			`SELECT id FROM sessions WHERE campaign_id = ? ORDER BY id`, c.ID)
 		result.SessionIDs, err = collect(rows, err, column)
 		return err
 	})

@@ -32,7 +32,8 @@ func (a *API) listNotes(w http.ResponseWriter, r *http.Request, me identity) err
 	if err != nil {
 		return err
 	}
-	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT id, character_id, text FROM notes WHERE character_id = ? ORDER BY rowid`, id)
+	rows, err := a.db.reader.QueryContext(r.Context(),
+		`SELECT id, character_id, text FROM notes WHERE character_id = ? ORDER BY rowid`, id)
 	notes, err := collect(rows, err, scanNote)
 	if err != nil {
 		return err
@@ -50,7 +51,9 @@ func (a *API) addNote(w http.ResponseWriter, r *http.Request, me identity) error
 		if n.CharacterID, err = ownCharacter(r, tx, me); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(r.Context(), `INSERT INTO notes (id, character_id, text) VALUES (?, ?, ?)`, n.ID, n.CharacterID, n.Text)
+		_, err = tx.ExecContext(r.Context(),
+			`INSERT INTO notes (id, character_id, text) VALUES (?, ?, ?)`, n.ID,
+			n.CharacterID, n.Text)
 		return err
 	})
 	if err != nil {
@@ -70,7 +73,8 @@ func (a *API) changeNote(w http.ResponseWriter, r *http.Request, me identity) er
 		if err != nil {
 			return err
 		}
-		n, err = scanNote(tx.QueryRowContext(r.Context(), `UPDATE notes SET text = ? WHERE id = ? AND character_id = ? RETURNING id, character_id, text`,
+		n, err = scanNote(tx.QueryRowContext(r.Context(),
+			`UPDATE notes SET text = ? WHERE id = ? AND character_id = ? RETURNING id, character_id, text`,
 			text, r.PathValue("note"), id))
 		return missing(err, "note")
 	})
@@ -86,7 +90,9 @@ func (a *API) deleteNote(w http.ResponseWriter, r *http.Request, me identity) er
 		if err != nil {
 			return err
 		}
-		_, err = column(tx.QueryRowContext(r.Context(), `DELETE FROM notes WHERE id = ? AND character_id = ? RETURNING id`, r.PathValue("note"), id))
+		_, err = column(tx.QueryRowContext(r.Context(),
+			`DELETE FROM notes WHERE id = ? AND character_id = ? RETURNING id`,
+			r.PathValue("note"), id))
 		return missing(err, "note")
 	})
 	if err != nil {

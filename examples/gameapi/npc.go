@@ -23,7 +23,8 @@ const npcColumns = `id, name, trade, secret, prompt, created_by, idempotency_key
 
 func scanNPC(row scanner) (npc, error) {
 	var n npc
-	err := row.Scan(&n.ID, &n.Name, &n.Trade, &n.Secret, &n.Prompt, &n.CreatedBy, &n.IdempotencyKey, &n.CreatedAt)
+	err := row.Scan(&n.ID, &n.Name, &n.Trade, &n.Secret, &n.Prompt, &n.CreatedBy,
+		&n.IdempotencyKey, &n.CreatedAt)
 	return n, err
 }
 
@@ -57,7 +58,9 @@ func (a *API) generateNPC(w http.ResponseWriter, r *http.Request, me identity) e
 	}
 	err := a.db.write(r.Context(), func(tx *sql.Tx) error {
 		// Of two concurrent requests with one key, the second finds the first one's row here.
-		_, err := tx.ExecContext(r.Context(), `INSERT INTO npcs (`+npcColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (created_by, idempotency_key) DO NOTHING`,
+		_, err := tx.ExecContext(r.Context(),
+			`INSERT INTO npcs (`+npcColumns+
+				`) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (created_by, idempotency_key) DO NOTHING`,
 			n.ID, n.Name, n.Trade, n.Secret, n.Prompt, n.CreatedBy, n.IdempotencyKey, n.CreatedAt)
 		return err
 	})
@@ -93,7 +96,8 @@ func (a *API) madeBefore(r *http.Request, n npc) (made npc, found bool, err erro
 	if n.IdempotencyKey == nil {
 		return npc{}, false, nil
 	}
-	made, err = scanNPC(a.db.reader.QueryRowContext(r.Context(), `SELECT `+npcColumns+` FROM npcs WHERE created_by = ? AND idempotency_key = ?`,
+	made, err = scanNPC(a.db.reader.QueryRowContext(r.Context(),
+		`SELECT `+npcColumns+` FROM npcs WHERE created_by = ? AND idempotency_key = ?`,
 		n.CreatedBy, *n.IdempotencyKey))
 	if err == sql.ErrNoRows {
 		return npc{}, false, nil
@@ -105,10 +109,12 @@ func (a *API) madeBefore(r *http.Request, n npc) (made npc, found bool, err erro
 func inventNPC(prompt string, me identity) npc {
 	pick := func(from ...string) string { return from[rand.IntN(len(from))] }
 	return npc{
-		ID:        newID(),
-		Name:      pick("Brannoc", "Isolde", "Okku", "Tamsin", "Varga") + " " + pick("Ashdown", "of the Ford", "Quill", "Redhand", "Thistle"),
-		Trade:     pick("ferryman", "smith", "herbalist", "tax collector", "bard"),
-		Secret:    pick("owes a dragon money", "is the duke's heir", "cannot read", "buried the treasure"),
+		ID: newID(),
+		Name: pick("Brannoc", "Isolde", "Okku", "Tamsin", "Varga") + " " +
+			pick("Ashdown", "of the Ford", "Quill", "Redhand", "Thistle"),
+		Trade: pick("ferryman", "smith", "herbalist", "tax collector", "bard"),
+		Secret: pick("owes a dragon money", "is the duke's heir", "cannot read",
+			"buried the treasure"),
 		Prompt:    prompt,
 		CreatedBy: me.userID,
 		CreatedAt: time.Now().UTC().Format(time.RFC3339Nano),
@@ -121,10 +127,12 @@ func (a *API) listNPCs(w http.ResponseWriter, r *http.Request, me identity) erro
 		return err
 	}
 	var total int
-	if err := a.db.reader.QueryRowContext(r.Context(), `SELECT count(*) FROM npcs`).Scan(&total); err != nil {
+	if err := a.db.reader.QueryRowContext(r.Context(),
+		`SELECT count(*) FROM npcs`).Scan(&total); err != nil {
 		return err
 	}
-	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT `+npcColumns+` FROM npcs ORDER BY rowid LIMIT ? OFFSET ?`, p.limit, p.offset())
+	rows, err := a.db.reader.QueryContext(r.Context(),
+		`SELECT `+npcColumns+` FROM npcs ORDER BY rowid LIMIT ? OFFSET ?`, p.limit, p.offset())
 	list, err := collect(rows, err, scanNPC)
 	if err != nil {
 		return err
@@ -136,7 +144,8 @@ func (a *API) listNPCs(w http.ResponseWriter, r *http.Request, me identity) erro
 }
 
 func (a *API) getNPC(w http.ResponseWriter, r *http.Request, me identity) error {
-	n, err := scanNPC(a.db.reader.QueryRowContext(r.Context(), `SELECT `+npcColumns+` FROM npcs WHERE id = ?`, r.PathValue("id")))
+	n, err := scanNPC(a.db.reader.QueryRowContext(r.Context(),
+		`SELECT `+npcColumns+` FROM npcs WHERE id = ?`, r.PathValue("id")))
 	if err != nil {
 		return missing(err, "npc")
 	}

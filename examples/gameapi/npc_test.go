@@ -23,7 +23,8 @@ func TestAnIdempotencyKeyMakesOneNPC(t *testing.T) {
 	g.login("thorin")
 	for i := range ids {
 		wg.Go(func() {
-			a := g.do("thorin", "POST", "/api/v1/npc/generate", `{"prompt":"a smith"}`, "Idempotency-Key: k1")
+			a := g.do("thorin", "POST", "/api/v1/npc/generate", `{"prompt":"a smith"}`,
+				"Idempotency-Key: k1")
 			var n npc
 			a.data(&n)
 			ids[i] = n.ID
@@ -36,7 +37,8 @@ func TestAnIdempotencyKeyMakesOneNPC(t *testing.T) {
 		}
 	}
 	list := g.npcs("thorin")
-	if len(list) != 1 || list[0].IdempotencyKey == nil || *list[0].IdempotencyKey != "k1" || list[0].Prompt != "a smith" {
+	if len(list) != 1 || list[0].IdempotencyKey == nil || *list[0].IdempotencyKey != "k1" ||
+		list[0].Prompt != "a smith" {
 		t.Fatalf("%+v", list)
 	}
 	g.do("thorin", "POST", "/api/v1/npc/generate", `{}`, "Idempotency-Key: k1").want(200)
@@ -45,14 +47,16 @@ func TestAnIdempotencyKeyMakesOneNPC(t *testing.T) {
 	g.do("thorin", "POST", "/api/v1/npc/generate", `{}`).want(201)
 	g.do("thorin", "POST", "/api/v1/npc/generate", `{}`).want(201)
 	if list = g.npcs("thorin"); len(list) != 5 {
-		t.Errorf("%d npcs, want one for each key and user, and one for each request without", len(list))
+		t.Errorf("%d npcs, want one for each key and user, and one for each request without",
+			len(list))
 	}
 }
 
 func TestWhoLeavesTheGeneratorGetsNoNPC(t *testing.T) {
 	g := newGame(t, func(c *config) { c.npcDelay = time.Hour })
 	ctx, leave := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, "POST", g.url+"/api/v1/npc/generate", strings.NewReader("{}"))
+	r, err := http.NewRequestWithContext(ctx, "POST", g.url+"/api/v1/npc/generate",
+		strings.NewReader("{}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +79,8 @@ func TestWhoLeavesTheGeneratorGetsNoNPC(t *testing.T) {
 	if err := <-left; err == nil {
 		t.Fatal("answered")
 	}
-	eventually(t, "the request has ended", func() bool { return g.logs.has(`"request_id":"leaving"`) })
+	eventually(t, "the request has ended",
+		func() bool { return g.logs.has(`"request_id":"leaving"`) })
 	if list := g.npcs("thorin"); len(list) != 0 {
 		t.Errorf("%+v", list)
 	}

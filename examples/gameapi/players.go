@@ -29,7 +29,8 @@ func (a *API) listPlayers(w http.ResponseWriter, r *http.Request, me identity) e
 	if err != nil {
 		return err
 	}
-	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT ch.id, ch.user_id, ch.name, ch.xp, ch.hp, ch.max_hp
+	rows, err := a.db.reader.QueryContext(r.Context(),
+		`SELECT ch.id, ch.user_id, ch.name, ch.xp, ch.hp, ch.max_hp
 		FROM session_players p JOIN characters ch ON ch.id = p.character_id WHERE p.session_id = ? ORDER BY ch.name, ch.id`, s.ID)
 	players, err := collect(rows, err, scanPlayer)
 	if err != nil {
@@ -66,7 +67,9 @@ func (a *API) addPlayer(w http.ResponseWriter, r *http.Request, me identity) err
 		if !slices.Contains(s.MemberIDs, c.UserID) {
 			return forbidden("the character's player is no member of the campaign")
 		}
-		if _, err := tx.ExecContext(r.Context(), `INSERT OR IGNORE INTO session_players (session_id, character_id) VALUES (?, ?)`, s.ID, c.ID); err != nil {
+		if _, err := tx.ExecContext(r.Context(),
+			`INSERT OR IGNORE INTO session_players (session_id, character_id) VALUES (?, ?)`, s.ID,
+			c.ID); err != nil {
 			return err
 		}
 		return record(r.Context(), tx, s.ID, me, "joined", seated)
@@ -87,7 +90,8 @@ func (a *API) removePlayer(w http.ResponseWriter, r *http.Request, me identity) 
 		if _, err := loadCharacter(r.Context(), tx, me, left.CharacterID); err != nil {
 			return err
 		}
-		_, err := column(tx.QueryRowContext(r.Context(), `DELETE FROM session_players WHERE session_id = ? AND character_id = ? RETURNING character_id`,
+		_, err := column(tx.QueryRowContext(r.Context(),
+			`DELETE FROM session_players WHERE session_id = ? AND character_id = ? RETURNING character_id`,
 			left.SessionID, left.CharacterID))
 		if err != nil {
 			return missing(err, "player")

@@ -34,7 +34,8 @@ func TestTheLimiterKnowsABoundedNumberOfClients(t *testing.T) {
 	for i := range maxClients {
 		l.take(strconv.Itoa(i))
 	}
-	if first, second := l.take("x"), l.take("y"); !first.ok || second.ok || len(l.windows) > maxClients+1 {
+	if first, second := l.take("x"), l.take("y"); !first.ok || second.ok ||
+		len(l.windows) > maxClients+1 {
 		t.Errorf("beyond the bound: %+v, %+v, %d windows", first, second, len(l.windows))
 	}
 	now = now.Add(time.Minute)
@@ -51,12 +52,17 @@ func TestTheClientsAddress(t *testing.T) {
 	}{
 		{"is the connection's", "192.0.2.1:5", nil, "192.0.2.1"},
 		{"is what a proxy on this machine says", "127.0.0.1:5", []string{"192.0.2.7"}, "192.0.2.7"},
-		{"is what a proxy in a private network says", "10.1.2.3:5", []string{"192.0.2.7"}, "192.0.2.7"},
-		{"is the last of several: the others the client may have written itself", "[::1]:5", []string{"6.6.6.6", "6.6.6.7, 192.0.2.7"}, "192.0.2.7"},
+		{"is what a proxy in a private network says", "10.1.2.3:5",
+			[]string{"192.0.2.7"}, "192.0.2.7"},
+		{"is the last of several: the others the client may have written itself", "[::1]:5",
+			[]string{"6.6.6.6", "6.6.6.7, 192.0.2.7"}, "192.0.2.7"},
 		{"is not what a stranger says", "192.0.2.1:5", []string{"192.0.2.7"}, "192.0.2.1"},
-		{"is the proxy's where it says nothing sensible", "127.0.0.1:5", []string{"unknown"}, "127.0.0.1"},
+		{"is the proxy's where it says nothing sensible", "127.0.0.1:5",
+			[]string{"unknown"}, "127.0.0.1"},
 	} {
-		r := &http.Request{RemoteAddr: test.remote, Header: http.Header{"X-Forwarded-For": test.forwarded}}
+		r := &http.Request{
+			RemoteAddr: test.remote, Header: http.Header{"X-Forwarded-For": test.forwarded},
+		}
 		if got := clientIP(r); got != test.want {
 			t.Errorf("%s: %s, want %s", test.rule, got, test.want)
 		}
@@ -68,7 +74,8 @@ func TestAClientOverItsLimitIsToldHowLongToWait(t *testing.T) {
 	g.do("", "GET", "/healthz", "").want(200)
 	g.do("", "GET", "/healthz", "").want(200)
 	a := g.do("", "GET", "/healthz", "").want(429)
-	if wait, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || wait < 1 || wait > 60 || a.failure().Code != "rate_limited" {
+	if wait, err := strconv.Atoi(a.Header.Get("Retry-After")); err != nil || wait < 1 ||
+		wait > 60 || a.failure().Code != "rate_limited" {
 		t.Error(a.Header)
 	}
 	g.do("", "GET", "/healthz", "", "X-Forwarded-For: 192.0.2.7").want(200)

@@ -48,7 +48,10 @@ func unambiguous(body []byte) error {
 			return err
 		}
 		name, _ := token.(string)
-		if len(names) == maxNames || slices.ContainsFunc(names, func(other string) bool { return strings.EqualFold(name, other) }) {
+		if len(names) == maxNames ||
+			slices.ContainsFunc(names, func(other string) bool {
+				return strings.EqualFold(name, other)
+			}) {
 			return invalid("the body has " + strconv.Quote(name) + " twice, or too many members")
 		}
 		names = append(names, name)
@@ -85,7 +88,8 @@ func intParam(r *http.Request, name string, absent, least, most int) (int, error
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < least || n > most {
-		return 0, invalid(name + " must be a number from " + strconv.Itoa(least) + " to " + strconv.Itoa(most))
+		return 0, invalid(name + " must be a number from " + strconv.Itoa(least) + " to " +
+			strconv.Itoa(most))
 	}
 	return n, nil
 }

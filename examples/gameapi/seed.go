@@ -15,7 +15,8 @@ import (
 func (s *store) seed(ctx context.Context, passwordCost int) error {
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		var users int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&users); err != nil || users > 0 {
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM users`).Scan(&users); err != nil ||
+			users > 0 {
 			return err
 		}
 		for _, part := range []func(context.Context, *sql.Tx) error{
@@ -45,7 +46,8 @@ func seedUsers(ctx context.Context, tx *sql.Tx, passwordCost int) error {
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO users (id, username, password_hash, role, display_name, bio) VALUES (?, ?, ?, ?, ?, ?)`,
+		_, err = tx.ExecContext(ctx,
+			`INSERT INTO users (id, username, password_hash, role, display_name, bio) VALUES (?, ?, ?, ?, ?, ?)`,
 			u.ID, u.Username, hash, u.Role, u.DisplayName, u.Bio)
 		if err != nil {
 			return err
@@ -56,12 +58,18 @@ func seedUsers(ctx context.Context, tx *sql.Tx, passwordCost int) error {
 
 func seedCharacters(ctx context.Context, tx *sql.Tx) error {
 	for _, c := range []character{
-		{ID: "c1", UserID: "u1", Name: "Thorin", Class: "fighter", XP: 2300, HP: 42, MaxHP: 45, Strength: 17, Dexterity: 10, Wisdom: 12},
-		{ID: "c2", UserID: "u1", Name: "Borin", Class: "cleric", XP: 300, HP: 11, MaxHP: 11, Strength: 14, Dexterity: 8, Wisdom: 16},
-		{ID: "c3", UserID: "u2", Name: "Lyra", Class: "bard", XP: 2100, HP: 27, MaxHP: 30, Strength: 8, Dexterity: 16, Wisdom: 11},
-		{ID: "c4", UserID: "u2", Name: "Quill", Class: "rogue", XP: 0, HP: 9, MaxHP: 9, Strength: 10, Dexterity: 18, Wisdom: 9},
-		{ID: "c5", UserID: "u3", Name: "Mara", Class: "ranger", XP: 2600, HP: 31, MaxHP: 34, Strength: 12, Dexterity: 15, Wisdom: 14},
-		{ID: "c6", UserID: "u3", Name: "Ash", Class: "druid", XP: 900, HP: 13, MaxHP: 16, Strength: 9, Dexterity: 12, Wisdom: 17},
+		{ID: "c1", UserID: "u1", Name: "Thorin", Class: "fighter", XP: 2300, HP: 42, MaxHP: 45,
+			Strength: 17, Dexterity: 10, Wisdom: 12},
+		{ID: "c2", UserID: "u1", Name: "Borin", Class: "cleric", XP: 300, HP: 11, MaxHP: 11,
+			Strength: 14, Dexterity: 8, Wisdom: 16},
+		{ID: "c3", UserID: "u2", Name: "Lyra", Class: "bard", XP: 2100, HP: 27, MaxHP: 30,
+			Strength: 8, Dexterity: 16, Wisdom: 11},
+		{ID: "c4", UserID: "u2", Name: "Quill", Class: "rogue", XP: 0, HP: 9, MaxHP: 9,
+			Strength: 10, Dexterity: 18, Wisdom: 9},
+		{ID: "c5", UserID: "u3", Name: "Mara", Class: "ranger", XP: 2600, HP: 31, MaxHP: 34,
+			Strength: 12, Dexterity: 15, Wisdom: 14},
+		{ID: "c6", UserID: "u3", Name: "Ash", Class: "druid", XP: 900, HP: 13, MaxHP: 16,
+			Strength: 9, Dexterity: 12, Wisdom: 17},
 	} {
 		if err := insertCharacter(ctx, tx, c); err != nil {
 			return err
@@ -75,13 +83,16 @@ func seedCharacters(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO notes (id, character_id, text) VALUES ('n1', 'c1', 'The ferryman lied.')`)
+	_, err := tx.ExecContext(ctx,
+		`INSERT INTO notes (id, character_id, text) VALUES ('n1', 'c1', 'The ferryman lied.')`)
 	return err
 }
 
 func seedCampaign(ctx context.Context, tx *sql.Tx) error {
 	everybody := []string{"u1", "u2", "u3", "u4"}
-	if err := insertCampaign(ctx, tx, campaign{"g1", "The Ember Road", "A caravan, a volcano, a debt.", "u4", everybody}); err != nil {
+	if err := insertCampaign(ctx, tx,
+		campaign{"g1", "The Ember Road", "A caravan, a volcano, a debt.", "u4",
+			everybody}); err != nil {
 		return err
 	}
 	for _, s := range []session{
@@ -92,7 +103,8 @@ func seedCampaign(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO session_players (session_id, character_id) VALUES ('s1', 'c1'), ('s1', 'c3'), ('s1', 'c5'), ('s2', 'c1')`)
+	_, err := tx.ExecContext(ctx,
+		`INSERT INTO session_players (session_id, character_id) VALUES ('s1', 'c1'), ('s1', 'c3'), ('s1', 'c5'), ('s2', 'c1')`)
 	return err
 }
 
@@ -114,6 +126,7 @@ func seedSpells(ctx context.Context, tx *sql.Tx) error {
 // seedMaps draws a small map, and one of 20 MiB.
 func seedMaps(ctx context.Context, tx *sql.Tx) error {
 	now := time.Now().Unix()
-	_, err := tx.ExecContext(ctx, `INSERT INTO maps (`+mapColumns+`) VALUES ('tavern', 'The tavern', 7, 256, 256, ?), ('world', 'The known world', 42, 5120, 4096, ?)`, now, now)
+	_, err := tx.ExecContext(ctx, `INSERT INTO maps (`+mapColumns+
+		`) VALUES ('tavern', 'The tavern', 7, 256, 256, ?), ('world', 'The known world', 42, 5120, 4096, ?)`, now, now)
 	return err
 }

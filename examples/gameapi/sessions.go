@@ -36,7 +36,8 @@ func scanSession(row scanner) (session, error) {
 
 // loadSession returns the session if I am a member of its campaign.
 func loadSession(ctx context.Context, q querier, me identity, id string) (session, error) {
-	s, err := scanSession(q.QueryRowContext(ctx, `SELECT `+sessionColumns+` FROM `+sessionTables+` WHERE s.id = ?`, id))
+	s, err := scanSession(q.QueryRowContext(ctx,
+		`SELECT `+sessionColumns+` FROM `+sessionTables+` WHERE s.id = ?`, id))
 	if err == nil && !slices.Contains(s.MemberIDs, me.userID) {
 		err = sql.ErrNoRows
 	}
@@ -59,12 +60,15 @@ func (a *API) listSessions(w http.ResponseWriter, r *http.Request, me identity) 
 		return err
 	}
 	status := r.URL.Query().Get("status")
-	from := ` FROM ` + sessionTables + ` JOIN members m ON m.campaign_id = s.campaign_id WHERE m.user_id = ? AND (? = '' OR s.status = ?)`
+	from := ` FROM ` + sessionTables +
+		` JOIN members m ON m.campaign_id = s.campaign_id WHERE m.user_id = ? AND (? = '' OR s.status = ?)`
 	var total int
-	if err := a.db.reader.QueryRowContext(r.Context(), `SELECT count(*)`+from, me.userID, status, status).Scan(&total); err != nil {
+	if err := a.db.reader.QueryRowContext(r.Context(), `SELECT count(*)`+from, me.userID, status,
+		status).Scan(&total); err != nil {
 		return err
 	}
-	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT `+sessionColumns+from+` ORDER BY s.title, s.id LIMIT ? OFFSET ?`,
+	rows, err := a.db.reader.QueryContext(r.Context(),
+		`SELECT `+sessionColumns+from+` ORDER BY s.title, s.id LIMIT ? OFFSET ?`,
 		me.userID, status, status, p.limit, p.offset())
 	list, err := collect(rows, err, scanSession)
 	if err != nil {
@@ -90,7 +94,8 @@ type sessionChange struct {
 func (change sessionChange) apply(s *session) error {
 	set(&s.Title, change.Title)
 	set(&s.Status, change.Status)
-	if s.Title == "" || len(s.Title) > 100 || !slices.Contains([]string{"planned", "active", "done"}, s.Status) {
+	if s.Title == "" || len(s.Title) > 100 ||
+		!slices.Contains([]string{"planned", "active", "done"}, s.Status) {
 		return invalid("title must have 1 to 100 bytes, and status be planned, active or done")
 	}
 	return nil
@@ -121,7 +126,9 @@ func (a *API) createSession(w http.ResponseWriter, r *http.Request, me identity)
 }
 
 func insertSession(ctx context.Context, tx *sql.Tx, s session) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, campaign_id, title, status) VALUES (?, ?, ?, ?)`, s.ID, s.CampaignID, s.Title, s.Status)
+	_, err := tx.ExecContext(ctx,
+		`INSERT INTO sessions (id, campaign_id, title, status) VALUES (?, ?, ?, ?)`, s.ID,
+		s.CampaignID, s.Title, s.Status)
 	return err
 }
 
@@ -138,7 +145,9 @@ func (a *API) changeSession(w http.ResponseWriter, r *http.Request, me identity)
 		if err := change.apply(&s); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(r.Context(), `UPDATE sessions SET title = ?, status = ? WHERE id = ?`, s.Title, s.Status, s.ID); err != nil {
+		if _, err := tx.ExecContext(r.Context(),
+			`UPDATE sessions SET title = ?, status = ? WHERE id = ?`, s.Title, s.Status,
+			s.ID); err != nil {
 			return err
 		}
 		return record(r.Context(), tx, s.ID, me, "session", s)

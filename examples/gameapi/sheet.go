@@ -21,7 +21,10 @@ type sheet struct {
 func sheetOf(c character, items []item) sheet {
 	s := sheet{
 		CharacterID: c.ID, Name: c.Name, Class: c.Class, Level: c.Level, HP: c.HP, MaxHP: c.MaxHP,
-		Modifiers:   map[string]int{"strength": modifier(c.Strength), "dexterity": modifier(c.Dexterity), "wisdom": modifier(c.Wisdom)},
+		Modifiers: map[string]int{
+			"strength": modifier(c.Strength), "dexterity": modifier(c.Dexterity),
+			"wisdom": modifier(c.Wisdom),
+		},
 		Proficiency: 2 + (c.Level-1)/4,
 		ArmorClass:  10 + modifier(c.Dexterity),
 		Capacity:    15 * c.Strength,

@@ -120,7 +120,8 @@ func (t *table) listen(ctx context.Context) {
 				t.api.log.Error("socket message failed", "error", err)
 				f = &failure{Code: "internal", Message: "something went wrong"}
 			}
-			if t.send(map[string]string{"type": "error", "code": f.Code, "message": f.Message}) != nil {
+			if t.send(map[string]string{"type": "error", "code": f.Code, "message": f.Message}) !=
+				nil {
 				return
 			}
 		}
@@ -140,7 +141,8 @@ func (t *table) take(ctx context.Context, data []byte) error {
 			return err
 		}
 		shown, total := d.rollNow()
-		return t.record(ctx, "roll", map[string]any{"dice": message.Dice, "shown": shown, "total": total})
+		return t.record(ctx, "roll",
+			map[string]any{"dice": message.Dice, "shown": shown, "total": total})
 	case "say":
 		if message.Text == "" {
 			return invalid("there is nothing to say")

@@ -32,10 +32,13 @@ func (a *API) listSpells(w http.ResponseWriter, r *http.Request, _ identity) err
 	school := r.URL.Query().Get("school")
 	const from = ` FROM spells WHERE ? = '' OR school = ?`
 	var total int
-	if err := a.db.reader.QueryRowContext(r.Context(), `SELECT count(*)`+from, school, school).Scan(&total); err != nil {
+	if err := a.db.reader.QueryRowContext(r.Context(), `SELECT count(*)`+from, school,
+		school).Scan(&total); err != nil {
 		return err
 	}
-	rows, err := a.db.reader.QueryContext(r.Context(), `SELECT `+spellColumns+from+` ORDER BY level, name, id LIMIT ? OFFSET ?`, school, school, p.limit, p.offset())
+	rows, err := a.db.reader.QueryContext(r.Context(),
+		`SELECT `+spellColumns+from+` ORDER BY level, name, id LIMIT ? OFFSET ?`, school, school,
+		p.limit, p.offset())
 	list, err := collect(rows, err, scanSpell)
 	if err != nil {
 		return err
@@ -54,7 +57,8 @@ func (a *API) getSpell(w http.ResponseWriter, r *http.Request, _ identity) error
 }
 
 func loadSpell(ctx context.Context, q querier, id string) (spell, error) {
-	s, err := scanSpell(q.QueryRowContext(ctx, `SELECT `+spellColumns+` FROM spells WHERE id = ?`, id))
+	s, err := scanSpell(q.QueryRowContext(ctx,
+		`SELECT `+spellColumns+` FROM spells WHERE id = ?`, id))
 	return s, missing(err, "spell")
 }
 
@@ -71,8 +75,10 @@ func (change spellChange) apply(s *spell) error {
 	set(&s.Level, change.Level)
 	set(&s.School, change.School)
 	set(&s.Text, change.Text)
-	if s.Name == "" || len(s.Name) > 100 || len(s.School) > 100 || len(s.Text) > 10_000 || s.Level < 0 || s.Level > 9 {
-		return invalid("name must have 1 to 100 bytes, school up to 100, text up to 10000, and level be 0 to 9")
+	if s.Name == "" || len(s.Name) > 100 || len(s.School) > 100 || len(s.Text) > 10_000 ||
+		s.Level < 0 || s.Level > 9 {
+		return invalid(
+			"name must have 1 to 100 bytes, school up to 100, text up to 10000, and level be 0 to 9")
 	}
 	return nil
 }
@@ -101,7 +107,9 @@ func (a *API) changeSpell(w http.ResponseWriter, r *http.Request, me identity) e
 		if err := change.apply(&s); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(r.Context(), `UPDATE spells SET name = ?, level = ?, school = ?, text = ? WHERE id = ?`, s.Name, s.Level, s.School, s.Text, s.ID)
+		_, err = tx.ExecContext(r.Context(),
+			`UPDATE spells SET name = ?, level = ?, school = ?, text = ? WHERE id = ?`, s.Name,
+			s.Level, s.School, s.Text, s.ID)
 		return err
 	})
 	if err != nil {
@@ -111,7 +119,8 @@ func (a *API) changeSpell(w http.ResponseWriter, r *http.Request, me identity) e
 }
 
 // writeSpell runs a dm's change in a transaction.
-func (a *API) writeSpell(w http.ResponseWriter, r *http.Request, me identity, write func(*sql.Tx, spellChange) error) error {
+func (a *API) writeSpell(w http.ResponseWriter, r *http.Request, me identity,
+	write func(*sql.Tx, spellChange) error) error {
 	if !me.isDM() {
 		return forbidden("only a dm writes rules")
 	}
@@ -127,7 +136,8 @@ func (a *API) deleteSpell(w http.ResponseWriter, r *http.Request, me identity) e
 		return forbidden("only a dm writes rules")
 	}
 	err := a.db.write(r.Context(), func(tx *sql.Tx) error {
-		_, err := column(tx.QueryRowContext(r.Context(), `DELETE FROM spells WHERE id = ? RETURNING id`, r.PathValue("id")))
+		_, err := column(tx.QueryRowContext(r.Context(),
+			`DELETE FROM spells WHERE id = ? RETURNING id`, r.PathValue("id")))
 		return missing(err, "spell")
 	})
 	if err != nil {
@@ -138,6 +148,7 @@ func (a *API) deleteSpell(w http.ResponseWriter, r *http.Request, me identity) e
 }
 
 func insertSpell(ctx context.Context, tx *sql.Tx, s spell) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO spells (`+spellColumns+`) VALUES (?, ?, ?, ?, ?)`, s.ID, s.Name, s.Level, s.School, s.Text)
+	_, err := tx.ExecContext(ctx, `INSERT INTO spells (`+spellColumns+`) VALUES (?, ?, ?, ?, ?)`,
+		s.ID, s.Name, s.Level, s.School, s.Text)
 	return err
 }

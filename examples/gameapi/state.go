@@ -15,7 +15,8 @@ type state struct {
 
 func loadState(ctx context.Context, q querier, sessionID string) (state, error) {
 	st := state{SessionID: sessionID}
-	err := q.QueryRowContext(ctx, `SELECT scene, round FROM sessions WHERE id = ?`, sessionID).Scan(&st.Scene, &st.Round)
+	err := q.QueryRowContext(ctx, `SELECT scene, round FROM sessions WHERE id = ?`,
+		sessionID).Scan(&st.Scene, &st.Round)
 	return st, missing(err, "session")
 }
 
@@ -50,7 +51,9 @@ func (a *API) changeState(w http.ResponseWriter, r *http.Request, me identity) e
 		}
 		set(&st.Scene, given.Scene)
 		set(&st.Round, given.Round)
-		if _, err := tx.ExecContext(r.Context(), `UPDATE sessions SET scene = ?, round = ? WHERE id = ?`, st.Scene, st.Round, s.ID); err != nil {
+		if _, err := tx.ExecContext(r.Context(),
+			`UPDATE sessions SET scene = ?, round = ? WHERE id = ?`, st.Scene, st.Round,
+			s.ID); err != nil {
 			return err
 		}
 		return record(r.Context(), tx, s.ID, me, "state", st)

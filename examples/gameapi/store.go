@@ -26,7 +26,8 @@ type store struct {
 func openStore(path string) (*store, error) {
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + url.Values{
 		"_txlock": {"immediate"},
-		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)", "foreign_keys(1)"},
+		"_pragma": {"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(NORMAL)",
+			"foreign_keys(1)"},
 	}.Encode()
 	writer, err := sql.Open("sqlite", dsn)
 	if err != nil {

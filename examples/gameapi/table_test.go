@@ -14,13 +14,15 @@ import (
 )
 
 // sit opens a user's WebSocket in a session.
-func (g *game) sit(user, session string, fields ...string) (*websocket.Conn, *http.Response, error) {
+func (g *game) sit(user, session string,
+	fields ...string) (*websocket.Conn, *http.Response, error) {
 	header := http.Header{"Authorization": {"Bearer " + g.login(user).Access}}
 	for _, field := range fields {
 		name, value, _ := strings.Cut(field, ": ")
 		header.Set(name, value)
 	}
-	conn, resp, err := websocket.Dial(g.t.Context(), g.url+"/api/v1/ws?session="+session, &websocket.DialOptions{HTTPHeader: header})
+	conn, resp, err := websocket.Dial(g.t.Context(), g.url+"/api/v1/ws?session="+session,
+		&websocket.DialOptions{HTTPHeader: header})
 	if err == nil {
 		g.t.Cleanup(func() { conn.CloseNow() })
 	}
@@ -74,18 +76,21 @@ func TestWhatIsSaidOverTheSocketIsHeardByAllAndWrittenDown(t *testing.T) {
 	thorin, lyra := g.mustSit("thorin", "s1"), g.mustSit("lyra", "s1")
 	tell(t, thorin, `{"type":"roll","dice":"2d6+3"}`)
 	mine, hers := hear[event](t, thorin), hear[event](t, lyra)
-	if mine.Type != "roll" || mine.UserID != "u1" || mine.ID != hers.ID || string(mine.Data) != string(hers.Data) {
+	if mine.Type != "roll" || mine.UserID != "u1" || mine.ID != hers.ID ||
+		string(mine.Data) != string(hers.Data) {
 		t.Errorf("%+v\n%+v", mine, hers)
 	}
 	var rolled struct {
 		Shown []int
 		Total int
 	}
-	if err := json.Unmarshal(mine.Data, &rolled); err != nil || len(rolled.Shown) != 2 || rolled.Total != rolled.Shown[0]+rolled.Shown[1]+3 {
+	if err := json.Unmarshal(mine.Data, &rolled); err != nil || len(rolled.Shown) != 2 ||
+		rolled.Total != rolled.Shown[0]+rolled.Shown[1]+3 {
 		t.Errorf("%s: %v", mine.Data, err)
 	}
 	tell(t, lyra, `{"type":"say","text":"I sing."}`)
-	if said := hear[event](t, thorin); said.Type != "say" || string(said.Data) != `{"text":"I sing."}` {
+	if said := hear[event](t, thorin); said.Type != "say" ||
+		string(said.Data) != `{"text":"I sing."}` {
 		t.Errorf("%+v", said)
 	}
 	var written []event
@@ -99,7 +104,8 @@ func TestWritesOverHTTPAreHeardOverTheSocket(t *testing.T) {
 	g := newGame(t)
 	conn := g.mustSit("thorin", "s1")
 	g.do("dm", "PATCH", "/api/v1/characters/c3", `{"hp":5}`).want(200)
-	if e := hear[event](t, conn); e.Type != "character" || string(e.Data) != `{"character_id":"c3","hp":5,"name":"Lyra"}` {
+	if e := hear[event](t, conn); e.Type != "character" ||
+		string(e.Data) != `{"character_id":"c3","hp":5,"name":"Lyra"}` {
 		t.Errorf("%+v", e)
 	}
 	g.do("dm", "PUT", "/api/v1/sessions/s1/state", `{"round":3}`).want(200)
@@ -128,7 +134,9 @@ func TestTheSocketRefuses(t *testing.T) {
 		})
 	}
 	conn := g.mustSit("thorin", "s1")
-	for _, message := range []string{`nonsense`, `{"type":"dance"}`, `{"type":"roll","dice":"many"}`, `{"type":"say"}`} {
+	for _, message := range []string{
+		`nonsense`, `{"type":"dance"}`, `{"type":"roll","dice":"many"}`, `{"type":"say"}`,
+	} {
 		tell(t, conn, message)
 		if m := hear[map[string]string](t, conn); m["type"] != "error" || m["code"] != "invalid" {
 			t.Errorf("%s: %v", message, m)
@@ -227,7 +235,9 @@ func TestAFeedEndsWithItsToken(t *testing.T) {
 
 func TestDice(t *testing.T) {
 	highest := func(n int) int { return n - 1 }
-	for text, want := range map[string]int{"d20": 20, "2d6+3": 15, "100d2": 200, "4d8-1": 31, "1d1000": 1000} {
+	for text, want := range map[string]int{
+		"d20": 20, "2d6+3": 15, "100d2": 200, "4d8-1": 31, "1d1000": 1000,
+	} {
 		d, err := parseDice(text)
 		if err != nil {
 			t.Fatal(text, err)
@@ -236,7 +246,9 @@ func TestDice(t *testing.T) {
 			t.Errorf("%s at best: %d, want %d", text, total, want)
 		}
 	}
-	for _, text := range []string{"", "d", "d1", "0d6", "101d6", "2d6+", "2d6+3 ", "-1d6", "1d99999", "2x6"} {
+	for _, text := range []string{
+		"", "d", "d1", "0d6", "101d6", "2d6+", "2d6+3 ", "-1d6", "1d99999", "2x6",
+	} {
 		if d, err := parseDice(text); err == nil {
 			t.Errorf("%q is %+v", text, d)
 		}

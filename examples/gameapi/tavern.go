@@ -17,9 +17,12 @@ func (a *API) play(w http.ResponseWriter, _ *http.Request, _ identity) error {
 	clear(h)
 	maps.Copy(h, final)
 
-	http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark", Path: "/"}) // beside the CSRF cookie
+	// beside the CSRF cookie
+	http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark", Path: "/"})
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	_, _ = io.WriteString(w, "<!doctype html><title>The game</title><link rel=stylesheet href=/play.css><h1>Roll for initiative</h1>\n")
+	_, _ = io.WriteString(w,
+		"<!doctype html><title>The game</title><link rel=stylesheet href=/play.css><h1>Roll for "+
+			"initiative</h1>\n")
 	return nil
 }
 

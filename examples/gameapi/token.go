@@ -47,7 +47,8 @@ func (t tokens) sign(u user, now time.Time) (string, error) {
 func (t tokens) verify(token string) (claims, error) {
 	var c claims
 	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return t.secret, nil },
-		jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithExpirationRequired())
+		jwt.WithValidMethods([]string{"HS256"}), jwt.WithIssuer(issuer), jwt.WithAudience(audience),
+		jwt.WithExpirationRequired())
 	if err == nil && (c.UserID == "" || c.ID == "") {
 		err = errors.New("user_id or jti is missing")
 	}

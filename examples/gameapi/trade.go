@@ -27,7 +27,8 @@ func (a *API) trade(w http.ResponseWriter, r *http.Request, me identity) error {
 		To   trader `json:"to"`
 	}
 	err := a.db.write(r.Context(), func(tx *sql.Tx) error {
-		i, err := scanItem(tx.QueryRowContext(r.Context(), `SELECT `+itemColumns+` FROM items WHERE id = ?`, given.ItemID))
+		i, err := scanItem(tx.QueryRowContext(r.Context(),
+			`SELECT `+itemColumns+` FROM items WHERE id = ?`, given.ItemID))
 		if err != nil {
 			return missing(err, "item")
 		}
@@ -35,13 +36,15 @@ func (a *API) trade(w http.ResponseWriter, r *http.Request, me identity) error {
 		if err != nil {
 			return notFound("item")
 		}
-		err = tx.QueryRowContext(r.Context(), `SELECT id, user_id FROM characters WHERE id = ?`, given.To).Scan(&traded.To.ID, &traded.To.UserID)
+		err = tx.QueryRowContext(r.Context(), `SELECT id, user_id FROM characters WHERE id = ?`,
+			given.To).Scan(&traded.To.ID, &traded.To.UserID)
 		if err != nil {
 			return missing(err, "character")
 		}
 		i.CharacterID = traded.To.ID
 		traded.Item, traded.From = i, trader{from.ID, from.UserID}
-		_, err = tx.ExecContext(r.Context(), `UPDATE items SET character_id = ? WHERE id = ?`, i.CharacterID, i.ID)
+		_, err = tx.ExecContext(r.Context(), `UPDATE items SET character_id = ? WHERE id = ?`,
+			i.CharacterID, i.ID)
 		return err
 	})
 	if err != nil {

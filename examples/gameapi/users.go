@@ -17,7 +17,8 @@ type user struct {
 
 func loadUser(ctx context.Context, q querier, id string) (user, error) {
 	var u user
-	err := q.QueryRowContext(ctx, `SELECT id, username, role, display_name, bio FROM users WHERE id = ?`, id).
+	err := q.QueryRowContext(ctx,
+		`SELECT id, username, role, display_name, bio FROM users WHERE id = ?`, id).
 		Scan(&u.ID, &u.Username, &u.Role, &u.DisplayName, &u.Bio)
 	return u, missing(err, "user")
 }
@@ -54,7 +55,8 @@ func (a *API) putMe(w http.ResponseWriter, r *http.Request, me identity) error {
 		}
 		set(&u.DisplayName, given.DisplayName)
 		set(&u.Bio, given.Bio)
-		_, err = tx.ExecContext(r.Context(), `UPDATE users SET display_name = ?, bio = ? WHERE id = ?`, u.DisplayName, u.Bio, u.ID)
+		_, err = tx.ExecContext(r.Context(),
+			`UPDATE users SET display_name = ?, bio = ? WHERE id = ?`, u.DisplayName, u.Bio, u.ID)
 		return err
 	})
 	if err != nil {

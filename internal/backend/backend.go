@@ -59,22 +59,27 @@ type Backend struct {
 	serverName   string          // that its certificate has to bear
 	tls          *tls.Config     // nil: connections are not over TLS
 	transport    *http.Transport // of HTTP/2
-	idle         *pool           // of connections over HTTP/1.1; nil: there are none, all go by transport
-	offered      chan *tls.Conn  // for the transport: one that was made for HTTP/1.1, and is not
-	speaks2      atomic.Bool     // over TLS: the backend chose HTTP/2 last
-	pseudonym    string          // of this process
-	options      Options
-	sockets      sync.WaitGroup // upgraded connections
-	record       record
+	// of connections over HTTP/1.1; nil: there are none, all go by transport
+	idle      *pool
+	offered   chan *tls.Conn // for the transport: one that was made for HTTP/1.1, and is not
+	speaks2   atomic.Bool    // over TLS: the backend chose HTTP/2 last
+	pseudonym string         // of this process
+	options   Options
+	sockets   sync.WaitGroup // upgraded connections
+	record    record
 }
 
 // New returns the backend at o.URL and connects to nothing.
 func New(o Options) (*Backend, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil {
-		return nil, errors.New("BACKEND_URL: it is no URL, which is like http://127.0.0.1:3000") // err would tell a password
+		// err would tell a password
+		return nil, errors.New("BACKEND_URL: it is no URL, which is like http://127.0.0.1:3000")
 	}
-	b := &Backend{scheme: u.Scheme, host: u.Host, network: "tcp", address: u.Host, dialer: net.Dialer{Timeout: o.Dial}, pseudonym: newPseudonym(), options: o}
+	b := &Backend{
+		scheme: u.Scheme, host: u.Host, network: "tcp", address: u.Host,
+		dialer: net.Dialer{Timeout: o.Dial}, pseudonym: newPseudonym(), options: o,
+	}
 	switch u.Scheme {
 	case "http":
 	case "https":
@@ -129,7 +134,8 @@ func (b *Backend) makeTransport() {
 func (b *Backend) checkTarget(u *url.URL) error {
 	if b.network == "unix" {
 		if b.address == "" {
-			return errors.New("BACKEND_URL: unix wants the path of a socket, like unix:///run/api.sock")
+			return errors.New(
+				"BACKEND_URL: unix wants the path of a socket, like unix:///run/api.sock")
 		}
 		return nil
 	}
@@ -137,7 +143,9 @@ func (b *Backend) checkTarget(u *url.URL) error {
 		return errors.New("BACKEND_URL: it names no host, and is like http://127.0.0.1:3000")
 	}
 	if u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.User != nil {
-		return errors.New("BACKEND_URL: only scheme, host and port: requests pass with the path that they have, and with their own credentials")
+		return errors.New(
+			"BACKEND_URL: only scheme, host and port: requests pass with the path that they " +
+				"have, and with their own credentials")
 	}
 	if u.Port() == "" {
 		port := "80"

@@ -65,10 +65,15 @@ func TestEachSchemeAnswers(t *testing.T) {
 		t.Run(tt.kind, func(t *testing.T) {
 			api := serve(t, tt.kind, func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
-				_, _ = io.WriteString(w, strings.Join([]string{r.Proto, r.Method, r.Host, r.RequestURI, r.Header.Get("X-A"), string(body)}, " "))
+				_, _ = io.WriteString(w,
+					strings.Join([]string{
+						r.Proto, r.Method, r.Host, r.RequestURI, r.Header.Get("X-A"), string(body),
+					}, " "))
 			})
 			relay := startRelay(t, newBackend(t, backend.Options{URL: api.url, TLS: api.tls}))
-			resp, body := exchange(t, relay, "PUT //a%2Fb?c HTTP/1.1\r\nHost: api.example\r\nX-A: 1\r\nContent-Length: 3\r\n\r\nabc")
+			resp, body := exchange(t, relay,
+				"PUT //a%2Fb?c HTTP/1.1\r\nHost: api.example\r\nX-A: 1\r\nContent-Length: 3\r\n"+
+					"\r\nabc")
 			if want := tt.proto + " PUT api.example //a%2Fb?c 1 abc"; body != want {
 				t.Errorf("%s: %q, want %q", resp.Status, body, want)
 			}
@@ -77,8 +82,11 @@ func TestEachSchemeAnswers(t *testing.T) {
 }
 
 func TestServerThatIsNotTrustedIsRefused(t *testing.T) {
-	api := serve(t, "https", func(http.ResponseWriter, *http.Request) { t.Error("it got the request") })
-	if _, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: api.url}), nil); !backend.IsUnsent(err) {
+	api := serve(t, "https", func(http.ResponseWriter, *http.Request) {
+		t.Error("it got the request")
+	})
+	if _, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: api.url}),
+		nil); !backend.IsUnsent(err) {
 		t.Error(err)
 	}
 }
@@ -102,7 +110,8 @@ func TestNewRefusesURLs(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			b, err := backend.New(backend.Options{URL: tt.url})
-			if err == nil || b != nil || !strings.HasPrefix(err.Error(), "BACKEND_URL: ") || !strings.Contains(err.Error(), tt.message) {
+			if err == nil || b != nil || !strings.HasPrefix(err.Error(), "BACKEND_URL: ") ||
+				!strings.Contains(err.Error(), tt.message) {
 				t.Fatalf("%v", err)
 			}
 			if strings.Contains(err.Error(), "geheim") {
@@ -124,7 +133,8 @@ func TestPortIsThatOfTheScheme(t *testing.T) {
 		{"https://127.0.0.1:3000", " 127.0.0.1:3000:"},
 	} {
 		// No connection is made, but the error names its address.
-		if err := newBackend(t, backend.Options{URL: tt.url}).Healthy(done); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if err := newBackend(t, backend.Options{URL: tt.url}).Healthy(done); err == nil ||
+			!strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: %v", tt.url, err)
 		}
 	}

@@ -42,12 +42,16 @@ func canned(b *testing.B, answer []byte) (url string) {
 
 // BenchmarkDirect compares a GET by this package's client with one by net/http's Transport.
 func BenchmarkDirect(b *testing.B) {
-	fields := "HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\nCache-Control: private, max-age=60\r\n" +
-		"Etag: \"0123456789abcdef\"\r\nVary: Accept-Encoding\r\nX-Request-Id: 0123456789\r\nX-Frame-Options: DENY\r\nStrict-Transport-Security: max-age=63072000\r\n"
+	fields := "HTTP/1.1 200 OK\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n" +
+		"Content-Type: application/json; charset=utf-8\r\nCache-Control: private, max-age=60\r\n" +
+		"Etag: \"0123456789abcdef\"\r\nVary: Accept-Encoding\r\nX-Request-Id: 0123456789\r\n" +
+		"X-Frame-Options: DENY\r\nStrict-Transport-Security: max-age=63072000\r\n"
 	for _, content := range []struct{ name, answer string }{
 		{"counted 1 KiB", fields + "Content-Length: 1024\r\n\r\n" + strings.Repeat("a", 1<<10)},
-		{"chunked 1 KiB", fields + "Transfer-Encoding: chunked\r\n\r\n400\r\n" + strings.Repeat("a", 1<<10) + "\r\n0\r\n\r\n"},
-		{"counted 256 KiB", fields + "Content-Length: 262144\r\n\r\n" + strings.Repeat("a", 256<<10)},
+		{"chunked 1 KiB", fields + "Transfer-Encoding: chunked\r\n\r\n400\r\n" +
+			strings.Repeat("a", 1<<10) + "\r\n0\r\n\r\n"},
+		{"counted 256 KiB", fields + "Content-Length: 262144\r\n\r\n" +
+			strings.Repeat("a", 256<<10)},
 	} {
 		backend, err := New(Options{URL: canned(b, []byte(content.answer)), Timeout: 10e9})
 		if err != nil {
@@ -63,7 +67,10 @@ func BenchmarkDirect(b *testing.B) {
 			return resp, true, err
 		}
 		in := httptest.NewRequest("GET", "/api/v1/characters/c1?fields=name", nil)
-		in.Header = http.Header{"Accept": {"*/*"}, "Authorization": {"Bearer 0123456789"}, "User-Agent": {"bench/1"}, "Accept-Encoding": {"gzip"}}
+		in.Header = http.Header{
+			"Accept": {"*/*"}, "Authorization": {"Bearer 0123456789"}, "User-Agent": {"bench/1"},
+			"Accept-Encoding": {"gzip"},
+		}
 		out, _ := backend.Outgoing(in, in.URL.RawQuery)
 		for _, client := range []struct {
 			name string

@@ -43,7 +43,8 @@ type body struct {
 }
 
 func newBody(x *exchange, f framing, resp *http.Response) *body {
-	b := &body{exchange: x, kind: f.kind, reusable: f.reusable, suspect: f.suspect, resp: resp, left: f.length}
+	b := &body{exchange: x, kind: f.kind, reusable: f.reusable, suspect: f.suspect,
+		resp: resp, left: f.length}
 	if b.kind == chunked {
 		b.chunks = httputil.NewChunkedReader(x.conn.read)
 	}
@@ -152,7 +153,8 @@ func (b *body) Close() error {
 	if b.err != nil {
 		return nil
 	}
-	if b.kind == counted && int64(b.conn.read.Buffered()) >= b.left { // it is here: the connection is saved by passing over it
+	// it is here: the connection is saved by passing over it
+	if b.kind == counted && int64(b.conn.read.Buffered()) >= b.left {
 		_, _ = b.conn.read.Discard(int(b.left))
 		b.end(b.reusable)
 	}

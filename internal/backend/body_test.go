@@ -27,7 +27,8 @@ func TestClosingABodyEndsAReadThatWaits(t *testing.T) {
 				_, err := resp.Body.Read(make([]byte, 8))
 				result <- err
 			}()
-			for b := resp.Body.(*body); b.mu.TryLock(); time.Sleep(time.Millisecond) { // until it reads
+			// until it reads
+			for b := resp.Body.(*body); b.mu.TryLock(); time.Sleep(time.Millisecond) {
 				b.mu.Unlock()
 			}
 			if err := resp.Body.Close(); err != nil {

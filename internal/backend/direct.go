@@ -25,7 +25,8 @@ var errUnanswered = errors.New("the backend ended the connection without an answ
 // An idle connection may be ended by the backend while the request is on its way. A GET or HEAD
 // without content that got no byte of an answer on a used connection is sent again, once, on a new
 // one: it is safe (RFC 9110 §9.2.1, RFC 9112 §9.3.1).
-func (b *Backend) direct(ctx context.Context, out *http.Request, told Informational) (resp *http.Response, connected bool, err error) {
+func (b *Backend) direct(ctx context.Context, out *http.Request,
+	told Informational) (resp *http.Response, connected bool, err error) {
 	if ctx.Err() != nil {
 		return nil, false, context.Cause(ctx)
 	}
@@ -39,7 +40,10 @@ func (b *Backend) direct(ctx context.Context, out *http.Request, told Informatio
 		return nil, false, err
 	}
 	for fresh := false; ; fresh = true {
-		x := &exchange{idle: b.idle, ctx: ctx, method: out.Method, upgrade: out.Header["Upgrade"] != nil, timeout: b.options.Timeout}
+		x := &exchange{
+			idle: b.idle, ctx: ctx, method: out.Method, upgrade: out.Header["Upgrade"] != nil,
+			timeout: b.options.Timeout,
+		}
 		if !fresh {
 			x.conn = b.idle.get()
 		}
@@ -54,13 +58,17 @@ func (b *Backend) direct(ctx context.Context, out *http.Request, told Informatio
 			x.upload = newUpload(x, content)
 		}
 		resp, err := x.run(*buffer, told)
-		if err == nil || !reused || content != nil || !isSafeToRepeat(out.Method) || !errors.Is(err, errUnanswered) {
+		if err == nil || !reused || content != nil || !isSafeToRepeat(out.Method) ||
+			!errors.Is(err, errUnanswered) {
 			return resp, true, err
 		}
 	}
 }
 
-func isSafeToRepeat(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+func isSafeToRepeat(method string) bool {
+	return method == http.MethodGet ||
+		method == http.MethodHead
+}
 
 // connect opens a connection for HTTP/1.1. Over TLS the backend may choose HTTP/2 instead, unless
 // only1 is set: the error is then errHTTP2.
@@ -163,11 +171,13 @@ func (x *exchange) head(request []byte, told Informational) (responseHead, error
 		case h.status == http.StatusContinue && x.upload != nil:
 			x.upload.proceed()
 		case told != nil && h.status != http.StatusContinue:
-			delete(h.fields, "Content-Length") // an informational answer has no content (RFC 9112 §6.3)
+			// an informational answer has no content (RFC 9112 §6.3)
+			delete(h.fields, "Content-Length")
 			delete(h.fields, "Transfer-Encoding")
 			told(h.status, h.fields)
 		}
-		if x.ctx.Err() != nil { // the connection breaks behind the context, and more may have been read before
+		// the connection breaks behind the context, and more may have been read before
+		if x.ctx.Err() != nil {
 			return h, context.Cause(x.ctx)
 		}
 	}

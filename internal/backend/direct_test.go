@@ -23,21 +23,32 @@ func TestConnectionsAreUsedAgain(t *testing.T) { // RFC 9112 §9.3
 	}{
 		{"after counted content", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true},
 		{"after no content", "GET", emptyOK, true},
-		{"after chunked content", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true},
-		{"after trailers", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-A: 1\r\n\r\n", true},
+		{"after chunked content", "GET",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", true},
+		{"after trailers", "GET",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-A: 1\r\n" +
+				"\r\n", true},
 		{"after a HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", true},
 		{"after a 304", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", true},
 		{"after informational answers", "GET", "HTTP/1.1 103 E\r\n\r\n" + emptyOK, true},
-		{"not after HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", false},
-		{"not after Connection: close", "GET", "HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n", false},
+		{"not after HTTP/1.0", "GET",
+			"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n", false},
+		{"not after Connection: close", "GET",
+			"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n", false},
 		{"not after more than the content", "GET", emptyOK + emptyOK, false},
-		{"not after content of a HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false},
-		{"not after content of a 204", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", false},
+		{"not after content of a HEAD", "HEAD",
+			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false},
+		{"not after content of a 204", "GET",
+			"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", false},
 		{"not after content of a 304", "GET", "HTTP/1.1 304 Not Modified\r\n\r\nhello", false},
-		{"not after two framings", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", false},
+		{"not after two framings", "GET",
+			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+			false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) { _, _ = c.WriteString(tt.answer) })
+			o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
+				_, _ = c.WriteString(tt.answer)
+			})
 			b := newBackend(t, backend.Options{URL: o.URL()})
 			for range 3 {
 				resp, err := b.RoundTrip(t.Context(), outgoing(t, b, tt.method, "/"), nil)
@@ -75,16 +86,27 @@ func TestARequestIsSentAgainOnlyWhereNothingCame(t *testing.T) { // RFC 9112 §9
 		connections        int
 		timeout, cancelled bool
 	}{
-		{"a used connection ends", []func(*origin.Conn){keep, end, keep}, 2, true, 3, 2, false, false},
-		{"a used connection is reset", []func(*origin.Conn){keep, (*origin.Conn).Reset, keep}, 2, true, 3, 2, false, false},
-		{"the new one ends too", []func(*origin.Conn){keep, end, end, keep}, 2, false, 3, 2, false, false},
+		{"a used connection ends", []func(*origin.Conn){keep, end, keep}, 2, true,
+			3, 2, false, false},
+		{"a used connection is reset", []func(*origin.Conn){keep, (*origin.Conn).Reset, keep}, 2,
+			true, 3, 2, false, false},
+		{"the new one ends too", []func(*origin.Conn){keep, end, end, keep}, 2, false,
+			3, 2, false, false},
 		{"a new connection ends", []func(*origin.Conn){end, keep}, 1, false, 1, 1, false, false},
-		{"a new connection is reset", []func(*origin.Conn){(*origin.Conn).Reset, keep}, 1, false, 1, 1, false, false},
-		{"a used connection ends after a byte", []func(*origin.Conn){keep, say("H", end), keep}, 2, false, 2, 1, false, false},
-		{"a used connection ends after an informational answer", []func(*origin.Conn){keep, say("HTTP/1.1 103 E\r\n\r\n", end), keep}, 2, false, 2, 1, false, false},
-		{"a used connection says what cannot be read", []func(*origin.Conn){keep, say("what?\r\n\r\n", end), keep}, 2, false, 2, 1, false, false},
-		{"a used connection is silent too long", []func(*origin.Conn){keep, silent, keep}, 2, false, 2, 1, true, false},
-		{"a used connection is silent until the client leaves", []func(*origin.Conn){keep, silent, keep}, 2, false, 2, 1, false, true},
+		{"a new connection is reset", []func(*origin.Conn){(*origin.Conn).Reset, keep}, 1, false,
+			1, 1, false, false},
+		{"a used connection ends after a byte", []func(*origin.Conn){keep, say("H", end), keep}, 2,
+			false, 2, 1, false, false},
+		{"a used connection ends after an informational answer",
+			[]func(*origin.Conn){keep, say("HTTP/1.1 103 E\r\n\r\n", end), keep}, 2, false,
+			2, 1, false, false},
+		{"a used connection says what cannot be read",
+			[]func(*origin.Conn){keep, say("what?\r\n\r\n", end), keep}, 2, false,
+			2, 1, false, false},
+		{"a used connection is silent too long", []func(*origin.Conn){keep, silent, keep}, 2, false,
+			2, 1, true, false},
+		{"a used connection is silent until the client leaves",
+			[]func(*origin.Conn){keep, silent, keep}, 2, false, 2, 1, false, true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var requests atomic.Int32
@@ -109,7 +131,9 @@ func TestARequestIsSentAgainOnlyWhereNothingCame(t *testing.T) { // RFC 9112 §9
 				}
 				_, err = roundTrip(t, ctx, b, nil)
 			}
-			if (err == nil) != tt.ok || backend.IsUnsent(err) || errors.Is(err, backend.ErrTimeout) != tt.timeout || errors.Is(err, context.Canceled) != tt.cancelled {
+			if (err == nil) != tt.ok || backend.IsUnsent(err) ||
+				errors.Is(err, backend.ErrTimeout) != tt.timeout ||
+				errors.Is(err, context.Canceled) != tt.cancelled {
 				t.Error(err)
 			}
 			if int(requests.Load()) != tt.requests || o.Connections() != tt.connections {
@@ -137,8 +161,10 @@ func TestFloodsEnd(t *testing.T) {
 				}
 				ended <- true
 			})
-			_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: o.URL()}), func(int, http.Header) {})
-			if !errors.Is(err, backend.ErrMalformed) || errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
+			_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: o.URL()}),
+				func(int, http.Header) {})
+			if !errors.Is(err, backend.ErrMalformed) || errors.Is(err, backend.ErrTimeout) ||
+				backend.IsUnsent(err) {
 				t.Error(err)
 			}
 			next(t, ended)
@@ -155,7 +181,8 @@ func TestInformationalAnswersDoNotProlongTheTimeout(t *testing.T) {
 		}
 		ended <- true
 	})
-	_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: o.URL(), Timeout: 200 * time.Millisecond}), nil)
+	_, err := roundTrip(t, t.Context(),
+		newBackend(t, backend.Options{URL: o.URL(), Timeout: 200 * time.Millisecond}), nil)
 	if !errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
 		t.Error(err)
 	}
@@ -192,15 +219,22 @@ func TestClosingABody(t *testing.T) {
 		read         int
 		again        bool // the connection
 	}{
-		{"of which the rest is there", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 2, true},
-		{"that was read to its length", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 5, true},
-		{"of which the rest is not there", "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", 2, false},
-		{"of a connection that ends", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", 2, false},
+		{"of which the rest is there",
+			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 2, true},
+		{"that was read to its length",
+			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 5, true},
+		{"of which the rest is not there",
+			"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello", 2, false},
+		{"of a connection that ends",
+			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello", 2, false},
 		{"that ends with the connection", "HTTP/1.1 200 OK\r\n\r\nhello", 2, false},
-		{"of chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 2, false},
+		{"of chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", 2,
+			false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := origin.Start(t, func(c *origin.Conn, r *origin.Request) { _, _ = c.WriteString(tt.answer) })
+			o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+				_, _ = c.WriteString(tt.answer)
+			})
 			b := newBackend(t, backend.Options{URL: o.URL()})
 			for range 2 {
 				resp, err := b.RoundTrip(t.Context(), outgoing(t, b, "GET", "/"), nil)
@@ -252,7 +286,8 @@ func TestAResetWithinABodyIsNoEnd(t *testing.T) {
 
 func TestConnectionsAreUsedByManyAtOnce(t *testing.T) {
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
-		_, _ = c.WriteString(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(r.Target), r.Target))
+		_, _ = c.WriteString(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s",
+			len(r.Target), r.Target))
 	})
 	b := newBackend(t, backend.Options{URL: o.URL()})
 	const clients = 16

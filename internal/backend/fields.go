@@ -58,12 +58,14 @@ func (f *Fields) all(yield func(string, []string) bool) {
 
 // setFields are the fields that the sidecar may set or extend.
 var setFields = [...]string{
-	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via", "Te",
+	"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+	"X-Real-Ip", "Via", "Te",
 }
 
 func isSet(name string) bool {
 	switch name {
-	case "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip", "Via", "Te":
+	case "Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"X-Real-Ip", "Via", "Te":
 		return true
 	}
 	return false

@@ -30,7 +30,8 @@ func (f *Fields) forwarding(name string) []string {
 		value = f.proto(trusted)
 	case "Forwarded":
 		value = httpfield.Forwarded{
-			For: httpfield.Node(f.client(peer, trusted)), Host: f.host(trusted), Proto: f.proto(trusted),
+			For: httpfield.Node(f.client(peer, trusted)), Host: f.host(trusted),
+			Proto: f.proto(trusted),
 		}.String()
 	}
 	if value == "" {

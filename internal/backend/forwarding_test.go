@@ -27,13 +27,15 @@ func prefixes(t *testing.T, list ...string) (parsed []netip.Prefix) {
 }
 
 func TestForwardingFields(t *testing.T) {
-	b := newBackend(t, backend.Options{URL: "http://127.0.0.1:1", Trusted: prefixes(t, "10.0.0.0/8", "fd00::/8")})
+	b := newBackend(t,
+		backend.Options{URL: "http://127.0.0.1:1", Trusted: prefixes(t, "10.0.0.0/8", "fd00::/8")})
 	const untrusted, trusted = "203.0.113.9:4711", "10.1.2.3:4711"
 	// set are the fields for a client of which nothing else is known.
 	set := func(client, node string) http.Header {
 		return http.Header{
-			"X-Forwarded-For": {client}, "X-Real-Ip": {client}, "X-Forwarded-Host": {"api.example"}, "X-Forwarded-Proto": {"http"},
-			"Forwarded": {"for=" + node + ";host=api.example;proto=http"},
+			"X-Forwarded-For": {client}, "X-Real-Ip": {client}, "X-Forwarded-Host": {"api.example"},
+			"X-Forwarded-Proto": {"http"},
+			"Forwarded":         {"for=" + node + ";host=api.example;proto=http"},
 		}
 	}
 	// with is h with other fields.
@@ -43,15 +45,21 @@ func TestForwardingFields(t *testing.T) {
 		return h
 	}
 	forged := http.Header{
-		"X-Forwarded-For": {"1.1.1.1", "2.2.2.2"}, "X-Real-Ip": {"1.1.1.1"}, "X-Forwarded-Host": {"evil.example"}, "X-Forwarded-Proto": {"https"},
+		"X-Forwarded-For": {"1.1.1.1", "2.2.2.2"}, "X-Real-Ip": {"1.1.1.1"},
+		"X-Forwarded-Host": {"evil.example"}, "X-Forwarded-Proto": {"https"},
 		"Forwarded": {"for=1.1.1.1", "for=2.2.2.2;proto=https"},
 	}
 	user := http.Header{
-		"X-Forwarded-User": {"u"}, "X-Forwarded-User-Id": {"u"}, "X-Forwarded-Email": {"e"}, "X-Forwarded-Groups": {"g"},
-		"X-Forwarded-Preferred-Username": {"n"}, "X-Forwarded-Access-Token": {"t"}, "X-Forwarded-Client-Cert": {"c"},
-		"X-Forwarded-Id-Token": {"t"}, "X-Forwarded-Tls-Client-Cert-Info": {"i"},
+		"X-Forwarded-User": {"u"}, "X-Forwarded-User-Id": {"u"}, "X-Forwarded-Email": {"e"},
+		"X-Forwarded-Groups":             {"g"},
+		"X-Forwarded-Preferred-Username": {"n"}, "X-Forwarded-Access-Token": {"t"},
+		"X-Forwarded-Client-Cert": {"c"},
+		"X-Forwarded-Id-Token":    {"t"}, "X-Forwarded-Tls-Client-Cert-Info": {"i"},
 	}
-	underscores := http.Header{"X_forwarded_for": {"1.1.1.1"}, "X-Forwarded_host": {"evil.example"}, "X_real_ip": {"1.1.1.1"}, "X_real-Ip": {"1.1.1.1"}}
+	underscores := http.Header{
+		"X_forwarded_for": {"1.1.1.1"}, "X-Forwarded_host": {"evil.example"},
+		"X_real_ip": {"1.1.1.1"}, "X_real-Ip": {"1.1.1.1"},
+	}
 	for _, tt := range []struct {
 		name   string
 		remote string
@@ -60,97 +68,141 @@ func TestForwardingFields(t *testing.T) {
 	}{
 		{"an untrusted peer: set", untrusted, nil, set("203.0.113.9", "203.0.113.9")},
 		{"an untrusted peer: replaced", untrusted, forged, set("203.0.113.9", "203.0.113.9")},
-		{"an untrusted peer: other spellings are dropped", untrusted, underscores, set("203.0.113.9", "203.0.113.9")},
+		{"an untrusted peer: other spellings are dropped", untrusted, underscores,
+			set("203.0.113.9", "203.0.113.9")},
 		{
 			"an untrusted peer: others of the family are dropped", untrusted,
-			http.Header{"X-Forwarded-Port": {"1"}, "X-Forwarded-Prefix": {"/a"}, "X-Forwarded-Server": {"s"}, "X-Forwarded-Ssl": {"on"}, "X-Forwarded-Anything": {"x"}},
+			http.Header{
+				"X-Forwarded-Port": {"1"}, "X-Forwarded-Prefix": {"/a"},
+				"X-Forwarded-Server": {"s"}, "X-Forwarded-Ssl": {"on"},
+				"X-Forwarded-Anything": {"x"},
+			},
 			set("203.0.113.9", "203.0.113.9"),
 		},
-		{"an untrusted peer: credentials pass", untrusted, user, with(set("203.0.113.9", "203.0.113.9"), user)},
+		{"an untrusted peer: credentials pass", untrusted, user,
+			with(set("203.0.113.9", "203.0.113.9"), user)},
 		{
-			"an untrusted peer: other fields pass", untrusted, http.Header{"X-Forwardedfor": {"1"}, "X-Real-Ip-2": {"1"}, "Forwarded-For": {"1"}},
-			with(set("203.0.113.9", "203.0.113.9"), http.Header{"X-Forwardedfor": {"1"}, "X-Real-Ip-2": {"1"}, "Forwarded-For": {"1"}}),
+			"an untrusted peer: other fields pass", untrusted,
+			http.Header{"X-Forwardedfor": {"1"}, "X-Real-Ip-2": {"1"}, "Forwarded-For": {"1"}},
+			with(set("203.0.113.9", "203.0.113.9"),
+				http.Header{"X-Forwardedfor": {"1"}, "X-Real-Ip-2": {"1"}, "Forwarded-For": {"1"}}),
 		},
-		{"an untrusted peer of IPv6", "[2001:db8::1]:4711", forged, set("2001:db8::1", `"[2001:db8::1]"`)},
-		{"an untrusted peer of IPv6 with a zone", "[fe80::1%eth0]:4711", nil, set("fe80::1", `"[fe80::1]"`)},
-		{"an untrusted peer of IPv4 in IPv6", "[::ffff:203.0.113.9]:4711", forged, set("203.0.113.9", "203.0.113.9")},
+		{"an untrusted peer of IPv6", "[2001:db8::1]:4711", forged,
+			set("2001:db8::1", `"[2001:db8::1]"`)},
+		{"an untrusted peer of IPv6 with a zone", "[fe80::1%eth0]:4711", nil,
+			set("fe80::1", `"[fe80::1]"`)},
+		{"an untrusted peer of IPv4 in IPv6", "[::ffff:203.0.113.9]:4711", forged,
+			set("203.0.113.9", "203.0.113.9")},
 		{"a trusted peer: set", trusted, nil, set("10.1.2.3", "10.1.2.3")},
 		{"a trusted peer: unchanged", trusted, forged, forged},
-		{"a trusted peer: other spellings of fields that are set are dropped", trusted, with(forged, underscores), forged},
+		{"a trusted peer: other spellings of fields that are set are dropped", trusted,
+			with(forged, underscores), forged},
 		{
-			"a trusted peer: other spellings pass where nothing is set", trusted, with(forged, http.Header{"X_forwarded_port": {"1"}, "X_tenant": {"a"}, "X.tenant": {"a"}}),
-			with(forged, http.Header{"X_forwarded_port": {"1"}, "X_tenant": {"a"}, "X.tenant": {"a"}}),
+			"a trusted peer: other spellings pass where nothing is set", trusted,
+			with(forged,
+				http.Header{"X_forwarded_port": {"1"}, "X_tenant": {"a"}, "X.tenant": {"a"}}),
+			with(forged,
+				http.Header{"X_forwarded_port": {"1"}, "X_tenant": {"a"}, "X.tenant": {"a"}}),
 		},
 		{
-			"an untrusted peer: any byte for '-'", untrusted, http.Header{"X.forwarded.for": {"1.1.1.1"}, "X~real~ip": {"1.1.1.1"}, "X!forwarded!port": {"1"}},
+			"an untrusted peer: any byte for '-'", untrusted,
+			http.Header{
+				"X.forwarded.for": {"1.1.1.1"}, "X~real~ip": {"1.1.1.1"}, "X!forwarded!port": {"1"},
+			},
 			set("203.0.113.9", "203.0.113.9"),
 		},
 		{"a trusted peer: credentials pass", trusted, with(forged, user), with(forged, user)},
 		{"a trusted peer of IPv6", "[fd00::1]:4711", forged, forged},
 		{"a trusted peer of IPv4 in IPv6", "[::ffff:10.1.2.3]:4711", forged, forged},
 		{
-			"a trusted peer: absent ones agree with X-Forwarded-For", trusted, http.Header{"X-Forwarded-For": {"198.51.100.7"}},
+			"a trusted peer: absent ones agree with X-Forwarded-For", trusted,
+			http.Header{"X-Forwarded-For": {"198.51.100.7"}},
 			set("198.51.100.7", "198.51.100.7"),
 		},
 		{
-			"a trusted peer: the client is the last that is no trusted proxy", trusted, http.Header{"X-Forwarded-For": {"1.1.1.1, 198.51.100.7", "fd00::2, 10.0.0.2"}},
-			with(set("198.51.100.7", "198.51.100.7"), http.Header{"X-Forwarded-For": {"1.1.1.1, 198.51.100.7", "fd00::2, 10.0.0.2"}}),
+			"a trusted peer: the client is the last that is no trusted proxy", trusted,
+			http.Header{"X-Forwarded-For": {"1.1.1.1, 198.51.100.7", "fd00::2, 10.0.0.2"}},
+			with(set("198.51.100.7", "198.51.100.7"),
+				http.Header{"X-Forwarded-For": {"1.1.1.1, 198.51.100.7", "fd00::2, 10.0.0.2"}}),
 		},
 		{
-			"a trusted peer: the first if all are trusted", trusted, http.Header{"X-Forwarded-For": {"10.0.0.4, 10.0.0.3, 10.0.0.2"}},
-			with(set("10.0.0.4", "10.0.0.4"), http.Header{"X-Forwarded-For": {"10.0.0.4, 10.0.0.3, 10.0.0.2"}}),
+			"a trusted peer: the first if all are trusted", trusted,
+			http.Header{"X-Forwarded-For": {"10.0.0.4, 10.0.0.3, 10.0.0.2"}},
+			with(set("10.0.0.4", "10.0.0.4"),
+				http.Header{"X-Forwarded-For": {"10.0.0.4, 10.0.0.3, 10.0.0.2"}}),
 		},
 		{
-			"a trusted peer: nothing before what is no address is believed", trusted, http.Header{"X-Forwarded-For": {"198.51.100.7, unknown, 10.0.0.2"}},
-			with(set("10.0.0.2", "10.0.0.2"), http.Header{"X-Forwarded-For": {"198.51.100.7, unknown, 10.0.0.2"}}),
+			"a trusted peer: nothing before what is no address is believed", trusted,
+			http.Header{"X-Forwarded-For": {"198.51.100.7, unknown, 10.0.0.2"}},
+			with(set("10.0.0.2", "10.0.0.2"),
+				http.Header{"X-Forwarded-For": {"198.51.100.7, unknown, 10.0.0.2"}}),
 		},
 		{
-			"a trusted peer: no address at all", trusted, http.Header{"X-Forwarded-For": {"unknown"}},
+			"a trusted peer: no address at all", trusted,
+			http.Header{"X-Forwarded-For": {"unknown"}},
 			with(set("10.1.2.3", "10.1.2.3"), http.Header{"X-Forwarded-For": {"unknown"}}),
 		},
 		{
-			"a trusted peer: absent ones agree with X-Real-IP", trusted, http.Header{"X-Real-Ip": {"2001:db8::7"}},
+			"a trusted peer: absent ones agree with X-Real-IP", trusted,
+			http.Header{"X-Real-Ip": {"2001:db8::7"}},
 			set("2001:db8::7", `"[2001:db8::7]"`),
 		},
 		{
-			"a trusted peer: an address with a port", trusted, http.Header{"X-Forwarded-For": {"203.0.113.7:54321"}},
-			with(set("203.0.113.7", "203.0.113.7"), http.Header{"X-Forwarded-For": {"203.0.113.7:54321"}}),
+			"a trusted peer: an address with a port", trusted,
+			http.Header{"X-Forwarded-For": {"203.0.113.7:54321"}},
+			with(set("203.0.113.7", "203.0.113.7"),
+				http.Header{"X-Forwarded-For": {"203.0.113.7:54321"}}),
 		},
 		{
 			"a trusted peer: addresses with ports, the last ones of proxies", trusted,
 			http.Header{"X-Forwarded-For": {"203.0.113.7:54321, 10.0.0.9:80, [fd00::1]:443"}},
-			with(set("203.0.113.7", "203.0.113.7"), http.Header{"X-Forwarded-For": {"203.0.113.7:54321, 10.0.0.9:80, [fd00::1]:443"}}),
+			with(set("203.0.113.7", "203.0.113.7"),
+				http.Header{"X-Forwarded-For": {"203.0.113.7:54321, 10.0.0.9:80, [fd00::1]:443"}}),
 		},
 		{
-			"a trusted peer: an address of IPv6 in brackets", trusted, http.Header{"X-Forwarded-For": {"[2001:db8::7]"}},
-			with(set("2001:db8::7", `"[2001:db8::7]"`), http.Header{"X-Forwarded-For": {"[2001:db8::7]"}}),
+			"a trusted peer: an address of IPv6 in brackets", trusted,
+			http.Header{"X-Forwarded-For": {"[2001:db8::7]"}},
+			with(set("2001:db8::7", `"[2001:db8::7]"`),
+				http.Header{"X-Forwarded-For": {"[2001:db8::7]"}}),
 		},
 		{
-			"a trusted peer: an address of IPv6 with a port", trusted, http.Header{"X-Forwarded-For": {"[2001:db8::7]:1234"}},
-			with(set("2001:db8::7", `"[2001:db8::7]"`), http.Header{"X-Forwarded-For": {"[2001:db8::7]:1234"}}),
+			"a trusted peer: an address of IPv6 with a port", trusted,
+			http.Header{"X-Forwarded-For": {"[2001:db8::7]:1234"}},
+			with(set("2001:db8::7", `"[2001:db8::7]"`),
+				http.Header{"X-Forwarded-For": {"[2001:db8::7]:1234"}}),
 		},
 		{
-			"a trusted peer: X-Real-IP with a port", trusted, http.Header{"X-Real-Ip": {"203.0.113.7:1"}},
+			"a trusted peer: X-Real-IP with a port", trusted,
+			http.Header{"X-Real-Ip": {"203.0.113.7:1"}},
 			with(set("203.0.113.7", "203.0.113.7"), http.Header{"X-Real-Ip": {"203.0.113.7:1"}}),
 		},
 		{
-			"a trusted peer: absent ones agree with host and protocol", trusted, http.Header{"X-Forwarded-Host": {"www.example:8443"}, "X-Forwarded-Proto": {"http, https"}},
+			"a trusted peer: absent ones agree with host and protocol", trusted,
+			http.Header{
+				"X-Forwarded-Host": {"www.example:8443"}, "X-Forwarded-Proto": {"http, https"},
+			},
 			with(set("10.1.2.3", "10.1.2.3"), http.Header{
 				"X-Forwarded-Host": {"www.example:8443"}, "X-Forwarded-Proto": {"http, https"},
 				"Forwarded": {`for=10.1.2.3;host="www.example:8443";proto=https`},
 			}),
 		},
 		{
-			"a trusted peer: empty ones are there", trusted, http.Header{"X-Forwarded-For": {""}, "X-Forwarded-Host": {""}},
-			with(set("10.1.2.3", "10.1.2.3"), http.Header{"X-Forwarded-For": {""}, "X-Forwarded-Host": {""}}),
+			"a trusted peer: empty ones are there", trusted,
+			http.Header{"X-Forwarded-For": {""}, "X-Forwarded-Host": {""}},
+			with(set("10.1.2.3", "10.1.2.3"),
+				http.Header{"X-Forwarded-For": {""}, "X-Forwarded-Host": {""}}),
 		},
 		{
-			"a trusted peer: one that Connection names is absent", trusted, with(forged, http.Header{"Connection": {"X-Forwarded-For, X-Real-IP"}}),
+			"a trusted peer: one that Connection names is absent", trusted,
+			with(forged, http.Header{"Connection": {"X-Forwarded-For, X-Real-IP"}}),
 			with(forged, http.Header{"X-Forwarded-For": {"10.1.2.3"}, "X-Real-Ip": {"10.1.2.3"}}),
 		},
 		{
 			"a peer without an address is not trusted", "@", forged,
-			http.Header{"X-Forwarded-Host": {"api.example"}, "X-Forwarded-Proto": {"http"}, "Forwarded": {"for=unknown;host=api.example;proto=http"}},
+			http.Header{
+				"X-Forwarded-Host": {"api.example"}, "X-Forwarded-Proto": {"http"},
+				"Forwarded": {"for=unknown;host=api.example;proto=http"},
+			},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -192,7 +244,8 @@ func TestPeerOfAUnixSocketIsUnknown(t *testing.T) {
 		t.Fatal(resp.Status, body)
 	}
 	r := next(t, got)
-	if r.Values("X-Forwarded-For") != nil || r.Values("X-Real-IP") != nil || strings.Join(r.Values("Forwarded"), "|") != "for=unknown;host=a;proto=http" {
+	if r.Values("X-Forwarded-For") != nil || r.Values("X-Real-IP") != nil ||
+		strings.Join(r.Values("Forwarded"), "|") != "for=unknown;host=a;proto=http" {
 		t.Errorf("%q", r.Head)
 	}
 }

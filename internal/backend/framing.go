@@ -21,10 +21,11 @@ const (
 // A framing is how an answer's content ends, and whether its connection can be used again.
 type framing struct {
 	kind     contentKind
-	length   int64       // announced, also to a HEAD; -1: unknown
-	reusable bool        // the connection may carry another answer after this one
-	suspect  bool        // read by the rules, but others may have read it otherwise: see Suspect
-	trailer  http.Header // announced fields of the trailer section, without values; nil if there are none
+	length   int64 // announced, also to a HEAD; -1: unknown
+	reusable bool  // the connection may carry another answer after this one
+	suspect  bool  // read by the rules, but others may have read it otherwise: see Suspect
+	// announced fields of the trailer section, without values; nil if there are none
+	trailer http.Header
 }
 
 // frame reads the framing of an answer to a request of this method by §6.3, whose order it
@@ -79,7 +80,8 @@ func frame(method string, h *responseHead) (framing, error) {
 
 // isContentless reports whether the answer has no content, though its fields may announce some.
 func isContentless(method string, status int) bool {
-	return method == http.MethodHead || status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
+	return method == http.MethodHead || status < 200 || status == http.StatusNoContent ||
+		status == http.StatusNotModified
 }
 
 // isPersistent reports whether Connection lets the connection be used again (§9.3). One that
@@ -133,7 +135,8 @@ func parseTransferEncoding(values []string) (isChunked bool, err error) {
 		return false, malformed("a Transfer-Encoding that is no coding")
 	case name == "chunked" && hasParameters: // it has none (§7.1)
 		return false, malformed("chunked with parameters")
-	case name == "gzip", name == "x-gzip", name == "deflate", name == "compress", name == "x-compress", name == "br", name == "zstd":
+	case name == "gzip", name == "x-gzip", name == "deflate", name == "compress",
+		name == "x-compress", name == "br", name == "zstd":
 		return false, malformed("a transfer coding that was not asked for")
 	}
 	return name == "chunked", nil

@@ -34,7 +34,9 @@ func (b *Backend) healthy(ctx context.Context) error {
 	}
 	path, query, _ := strings.Cut(b.options.HealthPath, "?")
 	request := &http.Request{
-		Method: http.MethodGet, URL: &url.URL{Scheme: b.scheme, Host: b.host, Opaque: path, RawQuery: query}, Host: b.host,
+		Method: http.MethodGet, URL: &url.URL{
+			Scheme: b.scheme, Host: b.host, Opaque: path, RawQuery: query,
+		}, Host: b.host,
 		Header: http.Header{"User-Agent": {"sidecar"}},
 	}
 	resp, err := b.roundTrip(ctx, request, nil)

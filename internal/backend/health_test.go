@@ -44,7 +44,8 @@ func TestHealthyByPath(t *testing.T) {
 				if (err == nil) != (tt.message == "") || err != nil && err.Error() != tt.message {
 					t.Error(err)
 				}
-				if r := next(t, got); r.Method != "GET" || r.Target != tt.path || strings.Join(r.Values("User-Agent"), "|") != "sidecar" {
+				if r := next(t, got); r.Method != "GET" || r.Target != tt.path ||
+					strings.Join(r.Values("User-Agent"), "|") != "sidecar" {
 					t.Errorf("it is asked by %q", r.Head)
 				}
 			}
@@ -63,7 +64,9 @@ func TestHealthyByPathOverEachScheme(t *testing.T) {
 					w.WriteHeader(http.StatusNotFound)
 				}
 			})
-			if err := newBackend(t, backend.Options{URL: api.url, TLS: api.tls, HealthPath: "/healthz"}).Healthy(t.Context()); err != nil {
+			if err := newBackend(t, backend.Options{
+				URL: api.url, TLS: api.tls, HealthPath: "/healthz",
+			}).Healthy(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -73,8 +76,11 @@ func TestHealthyByPathOverEachScheme(t *testing.T) {
 func TestHealthyWithoutPathIsAConnection(t *testing.T) {
 	for _, kind := range []string{"http", "https", "h2c", "unix"} {
 		t.Run(kind, func(t *testing.T) {
-			api := serve(t, kind, func(http.ResponseWriter, *http.Request) { t.Error("it is asked something") })
-			if err := newBackend(t, backend.Options{URL: api.url}).Healthy(t.Context()); err != nil {
+			api := serve(t, kind, func(http.ResponseWriter, *http.Request) {
+				t.Error("it is asked something")
+			})
+			if err := newBackend(t, backend.Options{URL: api.url}).
+				Healthy(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -84,11 +90,13 @@ func TestHealthyWithoutPathIsAConnection(t *testing.T) {
 func TestBackendThatIsNotThereIsNotHealthy(t *testing.T) {
 	for _, tt := range []struct{ name, url, path, message string }{
 		{"by connection", "http://" + closedPort(t), "", "the backend cannot be reached: "},
-		{"by path", "http://" + closedPort(t), "/healthz", "the backend's health cannot be asked: "},
+		{"by path", "http://" + closedPort(t), "/healthz",
+			"the backend's health cannot be asked: "},
 		{"no socket", "unix://" + t.TempDir() + "/s", "", "the backend cannot be reached: "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			err := newBackend(t, backend.Options{URL: tt.url, HealthPath: tt.path}).Healthy(t.Context())
+			err := newBackend(t, backend.Options{URL: tt.url, HealthPath: tt.path}).
+				Healthy(t.Context())
 			if err == nil || !strings.HasPrefix(err.Error(), tt.message) {
 				t.Error(err)
 			}

@@ -21,13 +21,15 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 		return nil, false
 	}
 	out = &http.Request{
-		Method: r.Method, URL: target, Host: r.Host, Header: make(http.Header, len(r.Header)+len(setFields)),
-		Body: r.Body, ContentLength: r.ContentLength,
+		Method: r.Method, URL: target, Host: r.Host,
+		Header: make(http.Header, len(r.Header)+len(setFields)),
+		Body:   r.Body, ContentLength: r.ContentLength,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	passTrailers(r, out)
 	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
-		out.Body = http.NoBody // over HTTP/2 it is another empty body, and net/http would have to probe it
+		// over HTTP/2 it is another empty body, and net/http would have to probe it
+		out.Body = http.NoBody
 	}
 	fields := Fields{backend: b, request: r, from: peerOf(r.RemoteAddr)}
 	fields.all(func(name string, values []string) bool {
@@ -99,7 +101,9 @@ func (b *Backend) target(raw, query string) (*url.URL, bool) {
 		return nil, false
 	}
 	path, was, hasQuery := strings.Cut(origin, "?")
-	u := &url.URL{Scheme: b.scheme, Host: b.host, RawQuery: query, ForceQuery: hasQuery && was == ""}
+	u := &url.URL{
+		Scheme: b.scheme, Host: b.host, RawQuery: query, ForceQuery: hasQuery && was == "",
+	}
 	if !strings.HasPrefix(path, "//") {
 		u.Opaque = path
 		return u, true

@@ -56,12 +56,14 @@ func TestTargetsPassByteByByte(t *testing.T) {
 	relay := startRelay(t, newBackend(t, backend.Options{URL: o.URL()}))
 	for _, tt := range targets {
 		t.Run(tt.method+" "+tt.sent, func(t *testing.T) {
-			resp, body := exchange(t, relay, tt.method+" "+tt.sent+" HTTP/1.1\r\nHost: api.example\r\n\r\n")
+			resp, body := exchange(t, relay,
+				tt.method+" "+tt.sent+" HTTP/1.1\r\nHost: api.example\r\n\r\n")
 			if resp.StatusCode != http.StatusOK {
 				t.Fatalf("%s: %s", resp.Status, body)
 			}
 			r := next(t, got)
-			if line, _, _ := strings.Cut(string(r.Head), "\r\n"); line != tt.method+" "+tt.want+" HTTP/1.1" {
+			if line, _, _ := strings.Cut(string(r.Head), "\r\n"); line != tt.method+" "+
+				tt.want+" HTTP/1.1" {
 				t.Errorf("the backend sees %q", line)
 			}
 			if host := r.Values("Host"); !slices.Equal(host, []string{"api.example"}) {
@@ -77,7 +79,8 @@ func TestTargetsPassByteByByteOverHTTP2(t *testing.T) {
 	relay := startRelay(t, newBackend(t, backend.Options{URL: api.url}))
 	for _, tt := range targets {
 		t.Run(tt.method+" "+tt.sent, func(t *testing.T) {
-			resp, body := exchange(t, relay, tt.method+" "+tt.sent+" HTTP/1.1\r\nHost: api.example\r\n\r\n")
+			resp, body := exchange(t, relay,
+				tt.method+" "+tt.sent+" HTTP/1.1\r\nHost: api.example\r\n\r\n")
 			if resp.StatusCode != http.StatusOK {
 				t.Fatalf("%s: %s", resp.Status, body)
 			}
@@ -92,8 +95,10 @@ func TestTargetThatCannotPassAsItIsIsRefused(t *testing.T) {
 	o, _ := startRecorder(t)
 	relay := startRelay(t, newBackend(t, backend.Options{URL: o.URL()}))
 	for _, target := range []string{
-		"//\xe4", "//a|b", "//a{b}", `//a"b`, "//a^b", "//a`b", "//<a>", "//a#b", "http://api.example//a|b",
-		"http:/a", "http:a", "mailto:x", "http:/a?u=://h/b", "x:a://h/b", // absolute, and without an authority
+		"//\xe4", "//a|b", "//a{b}", `//a"b`, "//a^b", "//a`b", "//<a>", "//a#b",
+		"http://api.example//a|b",
+		// absolute, and without an authority
+		"http:/a", "http:a", "mailto:x", "http:/a?u=://h/b", "x:a://h/b",
 	} {
 		t.Run(target, func(t *testing.T) {
 			resp, body := exchange(t, relay, "GET "+target+" HTTP/1.1\r\nHost: api.example\r\n\r\n")
@@ -136,9 +141,12 @@ func TestQueryIsReplacedByTheOneGiven(t *testing.T) {
 func TestMethodsPassInTheirSpelling(t *testing.T) {
 	o, got := startRecorder(t)
 	relay := startRelay(t, newBackend(t, backend.Options{URL: o.URL()}))
-	for _, method := range []string{"GET", "PURGE", "PROPFIND", "get", "Post", "QUERY", "TRACE", "M-SEARCH", "!#$%&'*+-.^_`|~"} {
+	for _, method := range []string{
+		"GET", "PURGE", "PROPFIND", "get", "Post", "QUERY", "TRACE", "M-SEARCH", "!#$%&'*+-.^_`|~",
+	} {
 		t.Run(method, func(t *testing.T) {
-			if resp, body := exchange(t, relay, method+" / HTTP/1.1\r\nHost: a\r\n\r\n"); resp.StatusCode != http.StatusOK {
+			if resp, body := exchange(t, relay,
+				method+" / HTTP/1.1\r\nHost: a\r\n\r\n"); resp.StatusCode != http.StatusOK {
 				t.Fatalf("%s: %s", resp.Status, body)
 			}
 			if r := next(t, got); r.Method != method {
@@ -150,7 +158,8 @@ func TestMethodsPassInTheirSpelling(t *testing.T) {
 
 // isForwarding reports whether the sidecar adds the field for a client that did not send it.
 func isForwarding(name string) bool {
-	return name == "Sidecar-Passed" || name == "Forwarded" || name == "X-Real-Ip" || strings.HasPrefix(name, "X-Forwarded-")
+	return name == "Sidecar-Passed" || name == "Forwarded" || name == "X-Real-Ip" ||
+		strings.HasPrefix(name, "X-Forwarded-")
 }
 
 func TestFields(t *testing.T) {
@@ -162,20 +171,31 @@ func TestFields(t *testing.T) {
 		want []string // sorted by name, without Host and forwarding fields
 	}{
 		{"nothing is invented", nil, nil},
-		{"repeated ones stay apart and in order", []string{"X-A: 2", "x-b: 1", "x-a: 1", "X-A: 3, 4"}, []string{"X-A: 2", "X-A: 1", "X-A: 3, 4", "X-B: 1"}},
-		{"empty values pass", []string{"X-A:", "X-A: 1", "X-A: ", "Accept-Encoding:"}, []string{"Accept-Encoding: ", "X-A: ", "X-A: 1", "X-A: "}},
-		{"User-Agent and Accept-Encoding are the client's", []string{"User-Agent: x/1 (y)", "Accept-Encoding: br;q=1, *;q=0"}, []string{"Accept-Encoding: br;q=1, *;q=0", "User-Agent: x/1 (y)"}},
+		{"repeated ones stay apart and in order",
+			[]string{"X-A: 2", "x-b: 1", "x-a: 1", "X-A: 3, 4"},
+			[]string{"X-A: 2", "X-A: 1", "X-A: 3, 4", "X-B: 1"}},
+		{"empty values pass", []string{"X-A:", "X-A: 1", "X-A: ", "Accept-Encoding:"},
+			[]string{"Accept-Encoding: ", "X-A: ", "X-A: 1", "X-A: "}},
+		{"User-Agent and Accept-Encoding are the client's",
+			[]string{"User-Agent: x/1 (y)", "Accept-Encoding: br;q=1, *;q=0"},
+			[]string{"Accept-Encoding: br;q=1, *;q=0", "User-Agent: x/1 (y)"}},
 		{"bytes over 127 pass", []string{"X-A: \xe4\xf6 ü"}, []string{"X-A: \xe4\xf6 ü"}},
 		{
 			"hop-by-hop fields end here",
 			[]string{
-				"Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "Upgrade: h2c", "Connection: keep-alive, Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABk",
-				"Proxy-Authorization: Basic eDp5", "TE: gzip", "Authorization: Basic eDp5", "Trailer: X-T",
+				"Keep-Alive: timeout=5", "Proxy-Connection: keep-alive", "Upgrade: h2c",
+				"Connection: keep-alive, Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABk",
+				"Proxy-Authorization: Basic eDp5", "TE: gzip",
+				"Authorization: Basic eDp5", "Trailer: X-T",
 			},
 			[]string{"Authorization: Basic eDp5"},
 		},
-		{"what Connection names ends here, in any case and line", []string{"Connection: x-a", "X-A: 1", "X-B: 1", "Connection: close, USER-AGENT", "User-Agent: x", "X-C: 1"}, []string{"X-B: 1", "X-C: 1"}},
-		{"of TE only trailers passes", []string{"TE: gzip;q=0.5, trailers", "TE: deflate", "Connection: TE"}, []string{"Te: trailers"}},
+		{"what Connection names ends here, in any case and line",
+			[]string{"Connection: x-a", "X-A: 1", "X-B: 1", "Connection: close, USER-AGENT",
+				"User-Agent: x", "X-C: 1"}, []string{"X-B: 1", "X-C: 1"}},
+		{"of TE only trailers passes",
+			[]string{"TE: gzip;q=0.5, trailers", "TE: deflate", "Connection: TE"},
+			[]string{"Te: trailers"}},
 		{"a Connection that names itself", []string{"Connection: Connection, Host"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -187,8 +207,11 @@ func TestFields(t *testing.T) {
 				t.Fatalf("%s: %s", resp.Status, body)
 			}
 			r := next(t, got)
-			fields := slices.DeleteFunc(r.Fields, func(f origin.Field) bool { return isForwarding(f.Name) })
-			slices.SortStableFunc(fields, func(a, b origin.Field) int { return strings.Compare(a.Name, b.Name) })
+			fields := slices.DeleteFunc(r.Fields,
+				func(f origin.Field) bool { return isForwarding(f.Name) })
+			slices.SortStableFunc(fields, func(a, b origin.Field) int {
+				return strings.Compare(a.Name, b.Name)
+			})
 			var lines []string
 			for _, f := range fields {
 				if f.Name != "Host" {
@@ -209,14 +232,16 @@ func TestOutgoingDoesNotChangeTheRequest(t *testing.T) {
 	b := newBackend(t, backend.Options{URL: "http://127.0.0.1:1", Via: true})
 	in := httptest.NewRequest("POST", "/a?b", strings.NewReader("x"))
 	in.Header = http.Header{
-		"Connection": {"x-a"}, "X-A": {"1"}, "Te": {"trailers"}, "X-Forwarded-For": {"1.1.1.1"}, "Idempotency-Key": {"k"},
-		"Via": append(make([]string, 0, 4), "1.0 a"),
+		"Connection": {"x-a"}, "X-A": {"1"}, "Te": {"trailers"}, "X-Forwarded-For": {"1.1.1.1"},
+		"Idempotency-Key": {"k"},
+		"Via":             append(make([]string, 0, 4), "1.0 a"),
 	}
 	before, via := in.Header.Clone(), in.Header["Via"]
 	if _, ok := b.Outgoing(in, "c"); !ok {
 		t.Fatal("refused")
 	}
-	if len(in.Header) != len(before) || in.RequestURI != "/a?b" || in.URL.RawQuery != "b" || via[:2][1] != "" {
+	if len(in.Header) != len(before) || in.RequestURI != "/a?b" || in.URL.RawQuery != "b" ||
+		via[:2][1] != "" {
 		t.Errorf("%+v", in)
 	}
 	for name, values := range before {
@@ -239,7 +264,8 @@ func TestViaNamesTheProtocolThatTheRequestCameBy(t *testing.T) { // RFC 9110 §7
 		{"off", false, "HTTP/1.1", "", nil},
 		{"off, the client's passes", false, "HTTP/1.1", "Via: 1.0 a\r\n", []string{"1.0 a"}},
 		{"on", true, "HTTP/1.1", "", []string{"1.1 sidecar-"}},
-		{"on, after the client's", true, "HTTP/1.1", "Via: 1.0 a\r\nVia: 1.1 b\r\n", []string{"1.0 a", "1.1 b", "1.1 sidecar-"}},
+		{"on, after the client's", true, "HTTP/1.1", "Via: 1.0 a\r\nVia: 1.1 b\r\n",
+			[]string{"1.0 a", "1.1 b", "1.1 sidecar-"}},
 		{"on, HTTP/1.0", true, "HTTP/1.0", "", []string{"1.0 sidecar-"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -253,7 +279,8 @@ func TestViaNamesTheProtocolThatTheRequestCameBy(t *testing.T) { // RFC 9110 §7
 	t.Run("on, HTTP/2", func(t *testing.T) {
 		var h2c http.Protocols
 		h2c.SetUnencryptedHTTP2(true)
-		relay := startRelay(t, newBackend(t, backend.Options{URL: api.url, Via: true}), func(s *httptest.Server) { s.Config.Protocols = &h2c })
+		relay := startRelay(t, newBackend(t, backend.Options{URL: api.url, Via: true}),
+			func(s *httptest.Server) { s.Config.Protocols = &h2c })
 		transport := &http.Transport{Protocols: &h2c}
 		defer transport.CloseIdleConnections()
 		resp, err := (&http.Client{Transport: transport, Timeout: patience}).Get("http://" + relay)
@@ -317,16 +344,22 @@ func TestRequestBodiesPassInTheirFraming(t *testing.T) {
 		{"length, much", "PUT", "Content-Length: 1048576", big, []string{"1048576"}, nil, big},
 		{"length 0", "POST", "Content-Length: 0", "", []string{"0"}, nil, ""},
 		{"length with GET", "GET", "Content-Length: 5", "hello", []string{"5"}, nil, "hello"},
-		{"length with an unusual method", "PURGE", "Content-Length: 5", "hello", []string{"5"}, nil, "hello"},
-		{"chunked", "POST", "Transfer-Encoding: chunked", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n", nil, []string{"chunked"}, "hello"},
-		{"chunked, much", "POST", "Transfer-Encoding: chunked", "100000\r\n" + big + "\r\n0\r\n\r\n", nil, []string{"chunked"}, big},
-		{"chunked and empty", "POST", "Transfer-Encoding: chunked", "0\r\n\r\n", nil, []string{"chunked"}, ""},
-		{"chunked with DELETE", "DELETE", "Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n", nil, []string{"chunked"}, "hello"},
+		{"length with an unusual method", "PURGE", "Content-Length: 5", "hello",
+			[]string{"5"}, nil, "hello"},
+		{"chunked", "POST", "Transfer-Encoding: chunked", "2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\n\r\n",
+			nil, []string{"chunked"}, "hello"},
+		{"chunked, much", "POST", "Transfer-Encoding: chunked",
+			"100000\r\n" + big + "\r\n0\r\n\r\n", nil, []string{"chunked"}, big},
+		{"chunked and empty", "POST", "Transfer-Encoding: chunked", "0\r\n\r\n", nil,
+			[]string{"chunked"}, ""},
+		{"chunked with DELETE", "DELETE", "Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n",
+			nil, []string{"chunked"}, "hello"},
 		{"none", "GET", "X-A: 1", "", nil, nil, ""},
 		{"none with DELETE", "DELETE", "X-A: 1", "", nil, nil, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			resp, body := exchange(t, relay, tt.method+" / HTTP/1.1\r\nHost: a\r\n"+tt.fields+"\r\n\r\n"+tt.content)
+			resp, body := exchange(t, relay,
+				tt.method+" / HTTP/1.1\r\nHost: a\r\n"+tt.fields+"\r\n\r\n"+tt.content)
 			if resp.StatusCode != http.StatusOK {
 				t.Fatalf("%s: %s", resp.Status, body)
 			}
@@ -347,8 +380,10 @@ func TestRequestBodiesPassInTheirFraming(t *testing.T) {
 func TestRequestTrailersPass(t *testing.T) {
 	o, got := startRecorder(t)
 	relay := startRelay(t, newBackend(t, backend.Options{URL: o.URL()}))
-	resp, body := exchange(t, relay, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-More\r\n\r\n"+
-		"5\r\nhello\r\n0\r\nx-sum: 1\r\nX-More: a\r\nX-More: b\r\n\r\n")
+	resp, body := exchange(t, relay,
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-More\r\n"+
+			"\r\n"+
+			"5\r\nhello\r\n0\r\nx-sum: 1\r\nX-More: a\r\nX-More: b\r\n\r\n")
 	if resp.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %s", resp.Status, body)
 	}
@@ -356,7 +391,9 @@ func TestRequestTrailersPass(t *testing.T) {
 	if r.body != "hello" || !slices.Equal(r.Values("Trailer"), []string{"X-More,X-Sum"}) {
 		t.Errorf("%q, Trailer: %q", r.body, r.Values("Trailer"))
 	}
-	if want := []origin.Field{{Name: "X-More", Value: "a"}, {Name: "X-More", Value: "b"}, {Name: "X-Sum", Value: "1"}}; !slices.Equal(r.Trailers, want) {
+	if want := []origin.Field{
+		{Name: "X-More", Value: "a"}, {Name: "X-More", Value: "b"}, {Name: "X-Sum", Value: "1"},
+	}; !slices.Equal(r.Trailers, want) {
 		t.Errorf("trailers %q", r.Trailers)
 	}
 }
@@ -369,16 +406,21 @@ func TestAnswersPassInTheirFramingAndWithTrailers(t *testing.T) {
 		trailer             http.Header
 	}{
 		{"length", "Content-Length: 5", "hello", 5, "hello", nil},
-		{"chunked", "Transfer-Encoding: chunked", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n", -1, "hello", nil},
-		{"trailers", "Transfer-Encoding: chunked\r\nTrailer: X-Sum", "5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n", -1, "hello", http.Header{"X-Sum": {"1", "2"}}},
+		{"chunked", "Transfer-Encoding: chunked", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n",
+			-1, "hello", nil},
+		{"trailers", "Transfer-Encoding: chunked\r\nTrailer: X-Sum",
+			"5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Sum: 2\r\n\r\n", -1, "hello",
+			http.Header{"X-Sum": {"1", "2"}}},
 		{"coded", "Content-Encoding: gzip\r\nContent-Length: 3", "abc", 3, "abc", nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
 				_, _ = c.WriteString("HTTP/1.1 200 OK\r\n" + tt.head + "\r\n\r\n" + tt.content)
 			})
-			resp, body := exchange(t, startRelay(t, newBackend(t, backend.Options{URL: o.URL()})), "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-			if resp.ContentLength != tt.length || body != tt.body || len(resp.Trailer) != len(tt.trailer) {
+			resp, body := exchange(t, startRelay(t, newBackend(t, backend.Options{URL: o.URL()})),
+				"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			if resp.ContentLength != tt.length || body != tt.body ||
+				len(resp.Trailer) != len(tt.trailer) {
 				t.Errorf("%d, %q, %q", resp.ContentLength, body, resp.Trailer)
 			}
 			for name, values := range tt.trailer {
@@ -392,7 +434,8 @@ func TestAnswersPassInTheirFramingAndWithTrailers(t *testing.T) {
 
 func TestTrailersThatWereNotAnnouncedAreThereAfterTheBody(t *testing.T) {
 	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
-		_, _ = c.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n")
+		_, _ = c.WriteString(
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n")
 	})
 	b := newBackend(t, backend.Options{URL: o.URL()})
 	resp, err := b.RoundTrip(t.Context(), outgoing(t, b, "GET", "/"), nil)
@@ -424,9 +467,11 @@ func TestRequestsOnAKeptAliveConnectionThatBreaks(t *testing.T) {
 		{"a POST with Idempotency-Key is sent once", "POST", "Idempotency-Key: k\r\n", 502, 2},
 		{"a POST with idempotency-key is sent once", "POST", "idempotency-key: k\r\n", 502, 2},
 		{"a POST with X-Idempotency-Key is sent once", "POST", "X-Idempotency-Key: k\r\n", 502, 2},
-		{"a POST with both is sent once", "POST", "Idempotency-Key: k\r\nX-Idempotency-Key: k\r\n", 502, 2},
+		{"a POST with both is sent once", "POST",
+			"Idempotency-Key: k\r\nX-Idempotency-Key: k\r\n", 502, 2},
 		{"a DELETE with Idempotency-Key is sent once", "DELETE", "Idempotency-Key: k\r\n", 502, 2},
-		{"an unknown method with Idempotency-Key is sent once", "PURGE", "Idempotency-Key: k\r\n", 502, 2},
+		{"an unknown method with Idempotency-Key is sent once", "PURGE",
+			"Idempotency-Key: k\r\n", 502, 2},
 		{"a GET is sent again", "GET", "", 200, 3},
 		{"a HEAD is sent again", "HEAD", "", 200, 3},
 	} {

@@ -110,7 +110,8 @@ func TestAClosedPoolKeepsNothing(t *testing.T) {
 		if !isClosed(before) || !isClosed(after) || p.get() != nil {
 			t.Error("a connection stays")
 		}
-		time.Sleep(2 * idleTimeout) // a timer that still ran would find nothing, and panic on nothing
+		// a timer that still ran would find nothing, and panic on nothing
+		time.Sleep(2 * idleTimeout)
 	})
 }
 

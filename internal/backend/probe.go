@@ -14,7 +14,8 @@ const probeTime = 200 * time.Millisecond
 // request of this method, so that it is sent only where there is content.
 func usuallyHasNoContent(method string) bool {
 	switch method {
-	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions, "PROPFIND", "SEARCH":
+	case http.MethodGet, http.MethodHead, http.MethodDelete, http.MethodOptions,
+		"PROPFIND", "SEARCH":
 		return true
 	}
 	return false

@@ -207,7 +207,8 @@ func sending(t *testing.T, b *backend.Backend, method, target, content string) *
 }
 
 // roundTrip sends a GET and closes the answer.
-func roundTrip(t *testing.T, ctx context.Context, b *backend.Backend, told backend.Informational) (status int, err error) {
+func roundTrip(t *testing.T, ctx context.Context, b *backend.Backend,
+	told backend.Informational) (status int, err error) {
 	t.Helper()
 	resp, err := b.RoundTrip(ctx, outgoing(t, b, "GET", "/"), told)
 	if err != nil {

@@ -44,9 +44,10 @@ func outcomeOf(ctx context.Context, resp *http.Response, err error) Outcome {
 // A Report is the state of the backend, as its requests have shown it.
 type Report struct {
 	// Reachable is nil before the first of them.
-	Reachable   *bool             `json:"reachable"`
-	LastAnswer  *time.Time        `json:"last_answer,omitempty"`
-	LastError   string            `json:"last_error,omitempty"` // of the last one that got no answer
+	Reachable  *bool      `json:"reachable"`
+	LastAnswer *time.Time `json:"last_answer,omitempty"`
+	// of the last one that got no answer
+	LastError   string            `json:"last_error,omitempty"`
 	LastErrorAt *time.Time        `json:"last_error_at,omitempty"`
 	Answers     map[string]uint64 `json:"answers"` // by class of status; failed, canceled
 	// RecentMS is the mean time to the head of an answer, of about the last hundred.

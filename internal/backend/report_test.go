@@ -34,7 +34,8 @@ func TestTheReportCountsAnswersByClass(t *testing.T) {
 	defer api.Close()
 	var seen observed
 	b := newBackend(t, backend.Options{URL: api.URL, Observe: seen.observe})
-	if r := b.Report(); r.Reachable != nil || len(r.Answers) != 0 || r.RecentMS != 0 || r.LastAnswer != nil {
+	if r := b.Report(); r.Reachable != nil || len(r.Answers) != 0 || r.RecentMS != 0 ||
+		r.LastAnswer != nil {
 		t.Errorf("before anything was asked: %+v", r)
 	}
 	ask := func(ctx context.Context, path string) error {
@@ -63,7 +64,8 @@ func TestTheReportCountsAnswersByClass(t *testing.T) {
 	if got, want := fmt.Sprint(r.Answers), "map[2xx:2 3xx:1 4xx:1 5xx:2 canceled:1]"; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	if r.Reachable == nil || !*r.Reachable || r.LastError != "" || r.RecentMS <= 0 || time.Since(*r.LastAnswer) > time.Minute {
+	if r.Reachable == nil || !*r.Reachable || r.LastError != "" || r.RecentMS <= 0 ||
+		time.Since(*r.LastAnswer) > time.Minute {
 		t.Errorf("%+v", r)
 	}
 	api.Close()
@@ -71,10 +73,13 @@ func TestTheReportCountsAnswersByClass(t *testing.T) {
 		t.Error("a closed server answered")
 	}
 	r = b.Report()
-	if *r.Reachable || !strings.Contains(r.LastError, "refused") || r.LastErrorAt == nil || r.Answers["failed"] != 1 {
+	if *r.Reachable || !strings.Contains(r.LastError, "refused") || r.LastErrorAt == nil ||
+		r.Answers["failed"] != 1 {
 		t.Errorf("%+v", r)
 	}
-	if got, want := strings.Join(seen.told, ", "), "2xx true, 2xx true, 3xx true, 4xx true, 5xx true, 5xx true, canceled true, failed true"; got != want {
+	if got, want := strings.Join(seen.told, ", "),
+		"2xx true, 2xx true, 3xx true, 4xx true, 5xx true, 5xx true, canceled true, failed "+
+			"true"; got != want {
 		t.Errorf("told %s, want %s", got, want)
 	}
 }
@@ -95,7 +100,8 @@ func TestAHealthCheckTellsWhetherTheBackendIsThere(t *testing.T) {
 	if err := b.Healthy(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if r := b.Report(); r.Reachable == nil || !*r.Reachable || len(r.Answers) != 0 || len(seen.told) != 0 {
+	if r := b.Report(); r.Reachable == nil || !*r.Reachable || len(r.Answers) != 0 ||
+		len(seen.told) != 0 {
 		t.Errorf("%+v, told %s", r, seen.told)
 	}
 }

@@ -70,7 +70,8 @@ func appendRequest(b []byte, out *http.Request, host string, content *content) (
 // without content that usually has some, it is said that it has none (RFC 9110 §8.6).
 func appendFraming(b []byte, method string, c *content) []byte {
 	switch {
-	case c == nil && (method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch):
+	case c == nil &&
+		(method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch):
 		return append(b, "Content-Length: 0\r\n"...)
 	case c == nil:
 		return b
@@ -128,7 +129,8 @@ func hasControl(v string) bool {
 func isPlainHost(host string) bool {
 	for i := range len(host) {
 		c := host[i]
-		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-._~:!$&'()*+,;=[]%", c) >= 0 {
+		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' ||
+			strings.IndexByte("-._~:!$&'()*+,;=[]%", c) >= 0 {
 			continue
 		}
 		return false

@@ -23,11 +23,17 @@ func TestARequestIsWrittenAsNetHTTPWritesIt(t *testing.T) {
 		{"an empty query", "GET", "/a?", "api.example", nil},
 		{"no Host, as by HTTP/1.0", "GET", "/", "", nil},
 		{"an address of IPv6", "GET", "/", "[::1]:80", nil},
-		{"fields by name", "GET", "/", "a", http.Header{"X-B": {"2", "1"}, "X-A": {""}, "Accept": {" a\t"}, "Cookie": {"a=1; b=\"\xe4\""}}},
-		{"User-Agent in front", "GET", "/", "a", http.Header{"User-Agent": {"x/1 (y)", "z"}, "Accept": {"*/*"}}},
+		{"fields by name", "GET", "/", "a",
+			http.Header{
+				"X-B": {"2", "1"}, "X-A": {""}, "Accept": {" a\t"}, "Cookie": {"a=1; b=\"\xe4\""},
+			}},
+		{"User-Agent in front", "GET", "/", "a",
+			http.Header{"User-Agent": {"x/1 (y)", "z"}, "Accept": {"*/*"}}},
 		{"an empty User-Agent", "GET", "/", "a", http.Header{"User-Agent": {""}}},
-		{"a key to idempotency, which net/http is not to see", "GET", "/", "a", http.Header{"Idempotency-Key": {"1"}, "Zeta": {"1"}}},
-		{"fields that frame", "GET", "/", "a", http.Header{"Content-Length": {"0"}, "Trailer": {"X-A"}, "Expect": {"100-continue"}}},
+		{"a key to idempotency, which net/http is not to see", "GET", "/", "a",
+			http.Header{"Idempotency-Key": {"1"}, "Zeta": {"1"}}},
+		{"fields that frame", "GET", "/", "a",
+			http.Header{"Content-Length": {"0"}, "Trailer": {"X-A"}, "Expect": {"100-continue"}}},
 		{"more fields than are expected", "GET", "/", "a", many(100)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,7 +21,8 @@ func TestStatusLine(t *testing.T) { // RFC 9112 §4
 	}{
 		{"a status line", "HTTP/1.1 200 OK", 200, 1, "200 OK"},
 		{"HTTP/1.0", "HTTP/1.0 404 Not Found", 404, 0, "404 Not Found"},
-		{"§2.3 of RFC 9110: a higher minor version is read as 1.1", "HTTP/1.7 200 OK", 200, 1, "200 OK"},
+		{"§2.3 of RFC 9110: a higher minor version is read as 1.1", "HTTP/1.7 200 OK",
+			200, 1, "200 OK"},
 		{"an empty reason", "HTTP/1.1 200 ", 200, 1, "200 "},
 		{"a missing reason", "HTTP/1.1 200", 200, 1, "200"},
 		{"a reason of anything printable", "HTTP/1.1 200 \t;\"ü\xff", 200, 1, "200 \t;\"ü\xff"},
@@ -66,18 +67,30 @@ func TestFieldLines(t *testing.T) { // RFC 9112 §5
 		want       http.Header // nil: an error
 	}{
 		{"none", "\r\n", http.Header{}},
-		{"names are made canonical, lines of one name stay in order", "x-a: 1\r\nX-B: 2\r\nX-a: 3\r\nX-A:\r\n\r\n", http.Header{"X-A": {"1", "3", ""}, "X-B": {"2"}}},
-		{"§2.2 a lone LF ends a line", "X-A: 1\nX-B: 2\r\nX-C: 3\n\n", http.Header{"X-A": {"1"}, "X-B": {"2"}, "X-C": {"3"}}},
-		{"§5 the value is without the white space around it", "X-A: \t 1 2\t \r\nX-B:3\r\n\r\n", http.Header{"X-A": {"1 2"}, "X-B": {"3"}}},
+		{"names are made canonical, lines of one name stay in order",
+			"x-a: 1\r\nX-B: 2\r\nX-a: 3\r\nX-A:\r\n\r\n",
+			http.Header{"X-A": {"1", "3", ""}, "X-B": {"2"}}},
+		{"§2.2 a lone LF ends a line", "X-A: 1\nX-B: 2\r\nX-C: 3\n\n",
+			http.Header{"X-A": {"1"}, "X-B": {"2"}, "X-C": {"3"}}},
+		{"§5 the value is without the white space around it", "X-A: \t 1 2\t \r\nX-B:3\r\n\r\n",
+			http.Header{"X-A": {"1 2"}, "X-B": {"3"}}},
 		{"§5 obs-text", "X-A: \xe4\xff\r\n\r\n", http.Header{"X-A": {"\xe4\xff"}}},
 		{"a colon in the value", "X-A: a:b\r\n\r\n", http.Header{"X-A": {"a:b"}}},
-		{"every tchar", "!#$%&'*+-.^_`|~09az: 1\r\n\r\n", http.Header{"!#$%&'*+-.^_`|~09az": {"1"}}},
-		{"§5.1 white space before the colon is taken out", "X-A : 1\r\nX-B \t : 2\r\n\r\n", http.Header{"X-A": {"1"}, "X-B": {"2"}}},
-		{"§5.1 also of what frames", "Content-Length : 5\r\n\r\n", http.Header{"Content-Length": {"5"}}},
-		{"§5.2 a folded line is put together with a space", "X-A: 1 \r\n \t 2\r\n\t3 \r\nX-B: 4\r\n\r\n", http.Header{"X-A": {"1 2 3"}, "X-B": {"4"}}},
-		{"§5.2 a folded line of white space is no end", "X-A: 1\r\n \r\nX-B: 2\r\n\r\n", http.Header{"X-A": {"1"}, "X-B": {"2"}}},
-		{"§5.2 the value begins on the folded line", "X-A:\r\n 1\r\n\r\n", http.Header{"X-A": {"1"}}},
-		{"§5.2 a folded line that looks like a field is none", "X-A: 1\r\n Content-Length: 5\r\n\r\n", http.Header{"X-A": {"1 Content-Length: 5"}}},
+		{"every tchar", "!#$%&'*+-.^_`|~09az: 1\r\n\r\n",
+			http.Header{"!#$%&'*+-.^_`|~09az": {"1"}}},
+		{"§5.1 white space before the colon is taken out", "X-A : 1\r\nX-B \t : 2\r\n\r\n",
+			http.Header{"X-A": {"1"}, "X-B": {"2"}}},
+		{"§5.1 also of what frames", "Content-Length : 5\r\n\r\n",
+			http.Header{"Content-Length": {"5"}}},
+		{"§5.2 a folded line is put together with a space",
+			"X-A: 1 \r\n \t 2\r\n\t3 \r\nX-B: 4\r\n\r\n",
+			http.Header{"X-A": {"1 2 3"}, "X-B": {"4"}}},
+		{"§5.2 a folded line of white space is no end", "X-A: 1\r\n \r\nX-B: 2\r\n\r\n",
+			http.Header{"X-A": {"1"}, "X-B": {"2"}}},
+		{"§5.2 the value begins on the folded line", "X-A:\r\n 1\r\n\r\n",
+			http.Header{"X-A": {"1"}}},
+		{"§5.2 a folded line that looks like a field is none",
+			"X-A: 1\r\n Content-Length: 5\r\n\r\n", http.Header{"X-A": {"1 Content-Length: 5"}}},
 		{"§2.2 white space before the first field", " X-A: 1\r\n\r\n", nil},
 		{"an empty name", ": 1\r\n\r\n", nil},
 		{"a blank name", "X-A: 1\r\nX B: 2\r\n\r\n", nil},
@@ -109,12 +122,15 @@ func TestFieldLines(t *testing.T) { // RFC 9112 §5
 
 func TestErrorsDoNotTellValues(t *testing.T) {
 	for _, answer := range []string{
-		"geheim\r\n\r\n", "HTTP/1.1 200 geheim\x00\r\n\r\n", "HTTP/1.1 200 OK\r\ngeheim\r\n\r\n", "HTTP/1.1 200 OK\r\nSet-Cookie: geheim\x00\r\n\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: geheim\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, geheim\r\n\r\n",
+		"geheim\r\n\r\n", "HTTP/1.1 200 geheim\x00\r\n\r\n", "HTTP/1.1 200 OK\r\ngeheim\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nSet-Cookie: geheim\x00\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: geheim\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, geheim\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\ngeheim\r\n",
 	} {
 		r := read("GET", answer, 0)
-		if !errors.Is(r.err, ErrMalformed) || strings.Contains(r.err.Error(), "geheim") || strings.Contains(r.err.Error(), "\x00") {
+		if !errors.Is(r.err, ErrMalformed) || strings.Contains(r.err.Error(), "geheim") ||
+			strings.Contains(r.err.Error(), "\x00") {
 			t.Errorf("%q: %v", answer, r.err)
 		}
 	}
@@ -122,7 +138,9 @@ func TestErrorsDoNotTellValues(t *testing.T) {
 
 func TestBoundsOfAHead(t *testing.T) {
 	lines := func(n int) string { return strings.Repeat("X-A: 1\r\n", n) }
-	hint := func(bytes int) string { return "HTTP/1.1 103 E\r\nX-A: " + strings.Repeat("a", bytes) + "\r\n\r\n" }
+	hint := func(bytes int) string {
+		return "HTTP/1.1 103 E\r\nX-A: " + strings.Repeat("a", bytes) + "\r\n\r\n"
+	}
 	for _, tt := range []struct {
 		name, answer string
 		ok           bool
@@ -130,22 +148,38 @@ func TestBoundsOfAHead(t *testing.T) {
 		{"as many fields as may be", "HTTP/1.1 200 OK\r\n" + lines(maxFields) + "\r\n", true},
 		{"one more", "HTTP/1.1 200 OK\r\n" + lines(maxFields+1) + "\r\n", false},
 		{"fields without an end", "HTTP/1.1 200 OK\r\n" + lines(maxFields+1), false},
-		{"a line longer than the buffer", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 3*bufferSize) + "\r\n\r\n", true},
-		{"a line that fills the buffer", "HTTP/1.1 200 OK\r\n" + "X-A: " + strings.Repeat("a", bufferSize-17-5-2) + "\r\n\r\n", true},
-		{"a head of as many bytes as may be", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", maxHead-26) + "\r\n\r\n", true},
-		{"one more byte", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", maxHead-25) + "\r\n\r\n", false},
+		{"a line longer than the buffer",
+			"HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 3*bufferSize) + "\r\n\r\n", true},
+		{"a line that fills the buffer",
+			"HTTP/1.1 200 OK\r\n" + "X-A: " + strings.Repeat("a", bufferSize-17-5-2) + "\r\n\r\n",
+			true},
+		{"a head of as many bytes as may be",
+			"HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", maxHead-26) + "\r\n\r\n", true},
+		{"one more byte", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", maxHead-25) + "\r\n\r\n",
+			false},
 		{"a line without an end", strings.Repeat("a", 2*maxHead), false},
-		{"informational answers count with it", strings.Repeat(hint(maxHead/4), 4) + "HTTP/1.1 200 OK\r\n\r\n", false},
+		{"informational answers count with it",
+			strings.Repeat(hint(maxHead/4), 4) + "HTTP/1.1 200 OK\r\n\r\n", false},
 		{"fewer of them", strings.Repeat(hint(maxHead/4), 3) + "HTTP/1.1 200 OK\r\n\r\n", true},
-		{"as many informational answers as may be", strings.Repeat(hint(1), maxInformational) + "HTTP/1.1 200 OK\r\n\r\n", true},
-		{"one more informational answer", strings.Repeat(hint(1), maxInformational+1) + "HTTP/1.1 200 OK\r\n\r\n", false},
-		{"those that nobody is told of count too", strings.Repeat("HTTP/1.1 100 C\r\n\r\n", maxInformational+1) + "HTTP/1.1 200 OK\r\n\r\n", false},
-		{"trailers of as many fields as may be", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + lines(maxFields) + "\r\n", true},
-		{"a trailer more", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + lines(maxFields+1) + "\r\n", false},
-		{"trailers of too many bytes", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: " + strings.Repeat("a", maxHead) + "\r\n\r\n", false},
+		{"as many informational answers as may be",
+			strings.Repeat(hint(1), maxInformational) + "HTTP/1.1 200 OK\r\n\r\n", true},
+		{"one more informational answer",
+			strings.Repeat(hint(1), maxInformational+1) + "HTTP/1.1 200 OK\r\n\r\n", false},
+		{"those that nobody is told of count too",
+			strings.Repeat("HTTP/1.1 100 C\r\n\r\n", maxInformational+1) +
+				"HTTP/1.1 200 OK\r\n\r\n", false},
+		{"trailers of as many fields as may be",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" +
+				lines(maxFields) + "\r\n", true},
+		{"a trailer more", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" +
+			lines(maxFields+1) + "\r\n", false},
+		{"trailers of too many bytes",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-A: " +
+				strings.Repeat("a", maxHead) + "\r\n\r\n", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if r := read("GET", tt.answer, 0); tt.ok && r.err != nil || !tt.ok && !errors.Is(r.err, ErrMalformed) {
+			if r := read("GET", tt.answer, 0); tt.ok && r.err != nil ||
+				!tt.ok && !errors.Is(r.err, ErrMalformed) {
 				t.Error(r.err)
 			}
 		})
@@ -156,7 +190,8 @@ func TestNothingIsToldWhenTheContextIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	x := &exchange{ctx: ctx, idle: &pool{}, method: "GET", conn: newConn(&wire{
-		Reader: strings.NewReader(strings.Repeat("HTTP/1.1 103 E\r\n\r\n", 3) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+		Reader: strings.NewReader(strings.Repeat("HTTP/1.1 103 E\r\n\r\n", 3) +
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
 	})}
 	told := 0
 	_, err := x.run(nil, func(int, http.Header) {
@@ -169,7 +204,8 @@ func TestNothingIsToldWhenTheContextIsDone(t *testing.T) {
 }
 
 func TestAHeadOfManyFoldedLinesIsPutTogetherOnce(t *testing.T) {
-	text := "X-A: 1\r\n" + strings.Repeat(" "+strings.Repeat("a", 1000)+"\r\n", maxFields-1) + "\r\n"
+	text := "X-A: 1\r\n" + strings.Repeat(" "+strings.Repeat("a", 1000)+"\r\n", maxFields-1) +
+		"\r\n"
 	allocations := testing.AllocsPerRun(1, func() {
 		if _, err := parseFields(text); err != nil {
 			t.Error(err)
@@ -181,14 +217,17 @@ func TestAHeadOfManyFoldedLinesIsPutTogetherOnce(t *testing.T) {
 }
 
 func TestAnAnswerThatEndsWithinItsHeadIsIncomplete(t *testing.T) {
-	const whole = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nX-A: 1\r\nContent-Length: 0\r\n\r\n"
+	const whole = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nX-A: 1\r\n" +
+		"Content-Length: 0\r\n\r\n"
 	for n := 1; n < len(whole); n++ {
-		if r := read("GET", whole[:n], 0); !errors.Is(r.err, io.ErrUnexpectedEOF) || errors.Is(r.err, errUnanswered) {
+		if r := read("GET", whole[:n], 0); !errors.Is(r.err, io.ErrUnexpectedEOF) ||
+			errors.Is(r.err, errUnanswered) {
 			t.Errorf("%q: %v", whole[:n], r.err)
 		}
 	}
 	for n := 1; n <= len(whole); n++ {
-		if r := read("GET", whole, n); r.err != nil || r.resp.Header.Get("X-A") != "1" || fmt.Sprint(r.told) != "[103]" {
+		if r := read("GET", whole, n); r.err != nil || r.resp.Header.Get("X-A") != "1" ||
+			fmt.Sprint(r.told) != "[103]" {
 			t.Errorf("in pieces of %d: %+v", n, r)
 		}
 	}

@@ -33,7 +33,8 @@ type Informational func(status int, fields http.Header)
 //
 // 100 is not told: net/http sends it to the client by itself when the transport, having got it,
 // begins to read the body.
-func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informational) (*http.Response, error) {
+func (b *Backend) RoundTrip(ctx context.Context, out *http.Request,
+	told Informational) (*http.Response, error) {
 	start := time.Now()
 	resp, err := b.roundTrip(ctx, out, told)
 	now := time.Now()
@@ -46,7 +47,8 @@ func (b *Backend) RoundTrip(ctx context.Context, out *http.Request, told Informa
 }
 
 // roundTrip is RoundTrip without a record of it.
-func (b *Backend) roundTrip(ctx context.Context, out *http.Request, told Informational) (*http.Response, error) {
+func (b *Backend) roundTrip(ctx context.Context, out *http.Request,
+	told Informational) (*http.Response, error) {
 	resp, connected, err := b.send(ctx, out, told)
 	if err == nil {
 		return resp, nil
@@ -61,7 +63,8 @@ func (b *Backend) roundTrip(ctx context.Context, out *http.Request, told Informa
 }
 
 // send sends out by the protocol that the backend speaks.
-func (b *Backend) send(ctx context.Context, out *http.Request, told Informational) (resp *http.Response, connected bool, err error) {
+func (b *Backend) send(ctx context.Context, out *http.Request,
+	told Informational) (resp *http.Response, connected bool, err error) {
 	switch {
 	case b.idle == nil:
 		return b.transported(ctx, out, told)
@@ -89,7 +92,8 @@ func (b *Backend) send(ctx context.Context, out *http.Request, told Informationa
 }
 
 // transported is direct by net/http.
-func (b *Backend) transported(ctx context.Context, out *http.Request, told Informational) (resp *http.Response, connected bool, err error) {
+func (b *Backend) transported(ctx context.Context, out *http.Request,
+	told Informational) (resp *http.Response, connected bool, err error) {
 	var got atomic.Bool
 	relay := relay1xx{told: told}
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

@@ -34,7 +34,8 @@ func TestBodyIsNotSentBeforeTheBackendContinues(t *testing.T) {
 				_, _ = c.WriteString(emptyOK)
 			})
 			c := dialTo(t, "tcp", startRelay(t, newBackend(t, backend.Options{URL: o.URL()})))
-			c.send(t, "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+			c.send(t, "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n"+
+				"\r\n")
 			if eager {
 				c.send(t, "hello")
 			}
@@ -64,7 +65,8 @@ func TestFinalStatusWithoutContinuePasses(t *testing.T) {
 				rest <- string(body)
 			})
 			c := dialTo(t, "tcp", startRelay(t, newBackend(t, backend.Options{URL: o.URL()})))
-			c.send(t, "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+			c.send(t, "PUT / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n"+
+				"\r\n")
 			resp, body := c.answer(t)
 			if resp.StatusCode == http.StatusContinue {
 				// Go's transport may ask for the body all the same, to keep the connection to the
@@ -104,9 +106,13 @@ const informational = "HTTP/1.1 100 Continue\r\n\r\n" +
 	"HTTP/1.1 102 Processing\r\n\r\n" +
 	"HTTP/1.1 103 Early Hints\r\nLink: </c>\r\n\r\n" +
 	"HTTP/1.1 104 Upload Resumption Supported\r\n\r\n" +
-	"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n"
+	"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 102 Processing\r\n" +
+	"\r\nHTTP/1.1 102 Processing\r\n\r\n"
 
-var told = []string{"103 [</a>; rel=preload </b>] [1]", "102 [] []", "103 [</c>] []", "104 [] []", "102 [] []", "102 [] []", "102 [] []", "102 [] []"}
+var told = []string{
+	"103 [</a>; rel=preload </b>] [1]", "102 [] []", "103 [</c>] []", "104 [] []", "102 [] []",
+	"102 [] []", "102 [] []", "102 [] []",
+}
 
 func hint(status int, fields http.Header) string {
 	return fmt.Sprint(status, " ", fields["Link"], " ", fields["X-A"])
@@ -139,7 +145,9 @@ func TestInformationalAnswersAreToldBeforeTheAnswer(t *testing.T) {
 }
 
 func TestInformationalAnswersReachTheClient(t *testing.T) {
-	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) { _, _ = c.WriteString(informational + emptyOK) })
+	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
+		_, _ = c.WriteString(informational + emptyOK)
+	})
 	c := dialTo(t, "tcp", startRelay(t, newBackend(t, backend.Options{URL: o.URL()})))
 	c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 	var got []string
@@ -153,8 +161,11 @@ func TestInformationalAnswersReachTheClient(t *testing.T) {
 }
 
 func TestInformationalAnswersMayBeOfNoInterest(t *testing.T) {
-	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) { _, _ = c.WriteString(informational + emptyOK) })
-	if status, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: o.URL()}), nil); err != nil || status != http.StatusOK {
+	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
+		_, _ = c.WriteString(informational + emptyOK)
+	})
+	if status, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: o.URL()}),
+		nil); err != nil || status != http.StatusOK {
 		t.Errorf("%d %v", status, err)
 	}
 }
@@ -164,7 +175,9 @@ func TestNothingIsToldOnceRoundTripHasReturned(t *testing.T) {
 	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
 		var err error
 		for err == nil { // until the connection is closed
-			_, err = c.WriteString("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n")
+			_, err = c.WriteString(
+				"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" +
+					"HTTP/1.1 103 Early Hints\r\n\r\n")
 		}
 		ended <- true
 	})
@@ -210,7 +223,8 @@ func TestConnectionThatTakesTooLongIsRefusedAndATimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = roundTrip(t, t.Context(), b, nil); !backend.IsUnsent(err) || !errors.Is(err, backend.ErrTimeout) {
+	if _, err = roundTrip(t, t.Context(), b, nil); !backend.IsUnsent(err) ||
+		!errors.Is(err, backend.ErrTimeout) {
 		t.Error(err)
 	}
 }
@@ -264,15 +278,18 @@ func TestErrorsOfSilentBackends(t *testing.T) {
 		context func(context.Context) (context.Context, context.CancelFunc)
 		is, not error
 	}{
-		{"the backend's time is over", 20 * time.Millisecond, context.WithCancel, backend.ErrTimeout, context.Canceled},
-		{"the caller's time is over", patience, expired, context.DeadlineExceeded, backend.ErrTimeout},
+		{"the backend's time is over", 20 * time.Millisecond, context.WithCancel,
+			backend.ErrTimeout, context.Canceled},
+		{"the caller's time is over", patience, expired, context.DeadlineExceeded,
+			backend.ErrTimeout},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ended := make(chan bool, 1)
 			o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) { ended <- c.AwaitEnd() })
 			ctx, cancel := tt.context(t.Context())
 			defer cancel()
-			_, err := roundTrip(t, ctx, newBackend(t, backend.Options{URL: o.URL(), Timeout: tt.timeout}), nil)
+			_, err := roundTrip(t, ctx,
+				newBackend(t, backend.Options{URL: o.URL(), Timeout: tt.timeout}), nil)
 			if !errors.Is(err, tt.is) || errors.Is(err, tt.not) || backend.IsUnsent(err) {
 				t.Error(err)
 			}
@@ -286,8 +303,13 @@ func TestErrorsOfSilentBackends(t *testing.T) {
 func TestTimeoutOverHTTP2(t *testing.T) {
 	for _, kind := range []string{"https", "h2c"} {
 		t.Run(kind, func(t *testing.T) {
-			api := serve(t, kind, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-			_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: api.url, TLS: api.tls, Timeout: 50 * time.Millisecond}), nil)
+			api := serve(t, kind, func(_ http.ResponseWriter, r *http.Request) {
+				<-r.Context().Done()
+			})
+			_, err := roundTrip(t, t.Context(),
+				newBackend(t, backend.Options{
+					URL: api.url, TLS: api.tls, Timeout: 50 * time.Millisecond,
+				}), nil)
 			if !errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
 				t.Error(err)
 			}
@@ -348,7 +370,8 @@ func TestCancelledContextEndsTheExchange(t *testing.T) {
 				t.Error("no head")
 			}
 			cancel()
-			if err := next(t, result); !errors.Is(err, context.Canceled) || errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
+			if err := next(t, result); !errors.Is(err, context.Canceled) ||
+				errors.Is(err, backend.ErrTimeout) || backend.IsUnsent(err) {
 				t.Error(err)
 			}
 			if !next(t, ended) {

@@ -55,9 +55,11 @@ const halfOpenTime = time.Minute
 // other side may still send: that ends in its own time, or when it is silent for halfOpenTime. All
 // ends when ctx is done. An error from before anything was sent to the client leaves the response
 // to the caller; hijacked says whether that is over.
-func (b *Backend) Switch(ctx context.Context, w http.ResponseWriter, resp *http.Response, head http.Header) (hijacked bool, err error) {
+func (b *Backend) Switch(ctx context.Context, w http.ResponseWriter, resp *http.Response,
+	head http.Header) (hijacked bool, err error) {
 	backend, ok := resp.Body.(io.ReadWriteCloser)
-	if !ok || !has(resp.Header["Connection"], "upgrade") || !isWebSocket(httpfield.Header(resp.Header)) {
+	if !ok || !has(resp.Header["Connection"], "upgrade") ||
+		!isWebSocket(httpfield.Header(resp.Header)) {
 		return false, errNotSwitched
 	}
 	b.sockets.Add(1) // before the server forgets the connection, whose end it no longer awaits then
@@ -124,7 +126,8 @@ func (t *tunnel) pump(to io.WriteCloser, from io.Reader) error {
 			}
 		}
 		if err == io.EOF {
-			if timer := time.AfterFunc(halfOpenTime, t.close); !t.silence.CompareAndSwap(nil, timer) {
+			if timer := time.AfterFunc(halfOpenTime,
+				t.close); !t.silence.CompareAndSwap(nil, timer) {
 				timer.Stop() // the other direction has ended before
 			}
 			return endWriting(to)

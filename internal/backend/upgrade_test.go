@@ -22,26 +22,41 @@ func TestIsUpgrade(t *testing.T) {
 		fields      []string
 		want        bool
 	}{
-		{"a WebSocket", "GET / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: websocket"}, true},
-		{"in any case", "GET / HTTP/1.1", []string{"connection: upgrade", "upgrade: WebSocket"}, true},
-		{"among other options", "GET / HTTP/1.1", []string{"Connection: keep-alive, Upgrade", "Upgrade: websocket"}, true},
-		{"on another line", "GET / HTTP/1.1", []string{"Connection: keep-alive", "Connection: Upgrade", "Upgrade: websocket"}, true},
-		{"length 0", "GET / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: websocket", "Content-Length: 0"}, true},
+		{"a WebSocket", "GET / HTTP/1.1",
+			[]string{"Connection: Upgrade", "Upgrade: websocket"}, true},
+		{"in any case", "GET / HTTP/1.1",
+			[]string{"connection: upgrade", "upgrade: WebSocket"}, true},
+		{"among other options", "GET / HTTP/1.1",
+			[]string{"Connection: keep-alive, Upgrade", "Upgrade: websocket"}, true},
+		{"on another line", "GET / HTTP/1.1",
+			[]string{"Connection: keep-alive", "Connection: Upgrade", "Upgrade: websocket"}, true},
+		{"length 0", "GET / HTTP/1.1",
+			[]string{"Connection: Upgrade", "Upgrade: websocket", "Content-Length: 0"}, true},
 		{"a plain request", "GET / HTTP/1.1", nil, false},
 		{"without Connection", "GET / HTTP/1.1", []string{"Upgrade: websocket"}, false},
 		{"without Upgrade", "GET / HTTP/1.1", []string{"Connection: Upgrade"}, false},
-		{"Connection names something like it", "GET / HTTP/1.1", []string{"Connection: Upgrades, X-Upgrade", "Upgrade: websocket"}, false},
-		{"to something else", "GET / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: h2c"}, false},
-		{"to a choice", "GET / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: websocket, h2c"}, false},
-		{"to a choice on two lines", "GET / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"}, false},
-		{"by POST", "POST / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: websocket"}, false},
+		{"Connection names something like it", "GET / HTTP/1.1",
+			[]string{"Connection: Upgrades, X-Upgrade", "Upgrade: websocket"}, false},
+		{"to something else", "GET / HTTP/1.1",
+			[]string{"Connection: Upgrade", "Upgrade: h2c"}, false},
+		{"to a choice", "GET / HTTP/1.1",
+			[]string{"Connection: Upgrade", "Upgrade: websocket, h2c"}, false},
+		{"to a choice on two lines", "GET / HTTP/1.1",
+			[]string{"Connection: Upgrade", "Upgrade: websocket", "Upgrade: h2c"}, false},
+		{"by POST", "POST / HTTP/1.1",
+			[]string{"Connection: Upgrade", "Upgrade: websocket"}, false},
 		{"by get", "get / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: websocket"}, false},
-		{"by HTTP/1.0", "GET / HTTP/1.0", []string{"Connection: Upgrade", "Upgrade: websocket"}, false},
-		{"with a body", "GET / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: websocket", "Content-Length: 1"}, false},
-		{"with a chunked body", "GET / HTTP/1.1", []string{"Connection: Upgrade", "Upgrade: websocket", "Transfer-Encoding: chunked"}, false},
+		{"by HTTP/1.0", "GET / HTTP/1.0",
+			[]string{"Connection: Upgrade", "Upgrade: websocket"}, false},
+		{"with a body", "GET / HTTP/1.1",
+			[]string{"Connection: Upgrade", "Upgrade: websocket", "Content-Length: 1"}, false},
+		{"with a chunked body", "GET / HTTP/1.1",
+			[]string{"Connection: Upgrade", "Upgrade: websocket", "Transfer-Encoding: chunked"},
+			false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			raw := strings.Join(append([]string{tt.start, "Host: a"}, tt.fields...), "\r\n") + "\r\n\r\n"
+			raw := strings.Join(append([]string{tt.start, "Host: a"}, tt.fields...), "\r\n") +
+				"\r\n\r\n"
 			r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
 			if err != nil {
 				t.Fatal(err)
@@ -54,8 +69,10 @@ func TestIsUpgrade(t *testing.T) {
 }
 
 const (
-	handshake = "GET /chat?x HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n"
-	switched  = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: a\r\n\r\n"
+	handshake = "GET /chat?x HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, upgrade\r\n" +
+		"Upgrade: WebSocket\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Version: 13\r\n\r\n"
+	switched = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" +
+		"Upgrade: websocket\r\nSec-WebSocket-Accept: a\r\n\r\n"
 )
 
 // awaitBytes reads these bytes from the other side.
@@ -73,7 +90,10 @@ func TestSwitchedConnectionCarriesBytesBothWays(t *testing.T) {
 		if r.Method != "GET" || r.Target != "/chat?x" {
 			t.Errorf("%q", r.Head)
 		}
-		for name, want := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "k", "Sec-WebSocket-Version": "13"} {
+		for name, want := range map[string]string{
+			"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Key": "k",
+			"Sec-WebSocket-Version": "13",
+		} {
 			if got := r.Values(name); !slices.Equal(got, []string{want}) {
 				t.Errorf("%s: %q", name, got)
 			}
@@ -88,7 +108,9 @@ func TestSwitchedConnectionCarriesBytesBothWays(t *testing.T) {
 	c := dialTo(t, "tcp", startRelay(t, newBackend(t, backend.Options{URL: o.URL()})))
 	c.send(t, handshake+"at once")
 	resp := c.head(t)
-	if resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Upgrade") != "websocket" || resp.Header.Get("Connection") != "Upgrade" || resp.Header.Get("Sec-Websocket-Accept") != "a" {
+	if resp.StatusCode != http.StatusSwitchingProtocols ||
+		resp.Header.Get("Upgrade") != "websocket" || resp.Header.Get("Connection") != "Upgrade" ||
+		resp.Header.Get("Sec-Websocket-Accept") != "a" {
 		t.Fatalf("%s %q", resp.Status, resp.Header)
 	}
 	c.expect(t, "early"+"pong")
@@ -105,10 +127,18 @@ func TestSwitchedConnectionEndsForBothSides(t *testing.T) {
 		name string
 		end  func(c *client, o chan<- bool, cancel context.CancelFunc)
 	}{
-		{"when the client closes", func(c *client, _ chan<- bool, _ context.CancelFunc) { _ = c.Close() }},
-		{"when the client closes one way", func(c *client, _ chan<- bool, _ context.CancelFunc) { _ = c.Conn.(*net.TCPConn).CloseWrite() }},
-		{"when the backend closes", func(_ *client, o chan<- bool, _ context.CancelFunc) { close(o) }},
-		{"when the context is done", func(_ *client, _ chan<- bool, cancel context.CancelFunc) { cancel() }},
+		{"when the client closes", func(c *client, _ chan<- bool, _ context.CancelFunc) {
+			_ = c.Close()
+		}},
+		{"when the client closes one way", func(c *client, _ chan<- bool, _ context.CancelFunc) {
+			_ = c.Conn.(*net.TCPConn).CloseWrite()
+		}},
+		{"when the backend closes", func(_ *client, o chan<- bool, _ context.CancelFunc) {
+			close(o)
+		}},
+		{"when the context is done", func(_ *client, _ chan<- bool, cancel context.CancelFunc) {
+			cancel()
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
@@ -130,7 +160,9 @@ func TestSwitchedConnectionEndsForBothSides(t *testing.T) {
 				<-stop
 			})
 			b := newBackend(t, backend.Options{URL: o.URL()})
-			relay := startRelay(t, b, func(s *httptest.Server) { s.Config.BaseContext = func(net.Listener) context.Context { return ctx } })
+			relay := startRelay(t, b, func(s *httptest.Server) {
+				s.Config.BaseContext = func(net.Listener) context.Context { return ctx }
+			})
 			c := dialTo(t, "tcp", relay)
 			c.send(t, handshake)
 			if resp := c.head(t); resp.StatusCode != http.StatusSwitchingProtocols {
@@ -147,7 +179,8 @@ func TestSwitchedConnectionEndsForBothSides(t *testing.T) {
 			case <-time.After(20 * time.Millisecond):
 			}
 			tt.end(c, mayClose, cancel)
-			if n, err := c.read.WriteTo(io.Discard); n > 0 || err != nil && tt.name != "when the client closes" {
+			if n, err := c.read.WriteTo(io.Discard); n > 0 ||
+				err != nil && tt.name != "when the client closes" {
 				t.Errorf("the client reads %d bytes and then %v", n, err)
 			}
 			_ = c.Close()
@@ -212,8 +245,10 @@ func TestSwitchToSomethingElseIsRefused(t *testing.T) {
 				_, _ = c.WriteString("HTTP/1.1 101 Switching Protocols\r\n" + tt.fields + "\r\n")
 				ended <- c.AwaitEnd()
 			})
-			resp, body := exchange(t, startRelay(t, newBackend(t, backend.Options{URL: o.URL()})), handshake)
-			if resp.StatusCode != http.StatusBadGateway || body != "the backend switched to another protocol than WebSocket\n" {
+			resp, body := exchange(t, startRelay(t, newBackend(t, backend.Options{URL: o.URL()})),
+				handshake)
+			if resp.StatusCode != http.StatusBadGateway ||
+				body != "the backend switched to another protocol than WebSocket\n" {
 				t.Errorf("%s %q", resp.Status, body)
 			}
 			if !next(t, ended) {
@@ -227,7 +262,8 @@ func TestRefusalToSwitchPasses(t *testing.T) {
 	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
 		_, _ = c.WriteString("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 2\r\n\r\nno")
 	})
-	if resp, body := exchange(t, startRelay(t, newBackend(t, backend.Options{URL: o.URL()})), handshake); resp.StatusCode != http.StatusUpgradeRequired || body != "no" {
+	if resp, body := exchange(t, startRelay(t, newBackend(t, backend.Options{URL: o.URL()})),
+		handshake); resp.StatusCode != http.StatusUpgradeRequired || body != "no" {
 		t.Errorf("%s %q", resp.Status, body)
 	}
 }
@@ -246,7 +282,8 @@ func TestSwitchLeavesAClientThatCannotBeTakenOverToTheCaller(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	w := httptest.NewRecorder()
-	if hijacked, err := b.Switch(t.Context(), w, resp, resp.Header); hijacked || err == nil || len(w.Header()) > 0 {
+	if hijacked, err := b.Switch(t.Context(), w, resp, resp.Header); hijacked || err == nil ||
+		len(w.Header()) > 0 {
 		t.Errorf("%v %v %q", hijacked, err, w.Header())
 	}
 }
@@ -269,7 +306,8 @@ func TestUpgradeGoesByHTTP1ToABackendThatCanDoHTTP2(t *testing.T) {
 	})
 	b := newBackend(t, backend.Options{URL: api.url, TLS: api.tls})
 	relay := startRelay(t, b)
-	if resp, body := exchange(t, relay, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); body != "HTTP/2.0" { // that connection is kept
+	// that connection is kept
+	if resp, body := exchange(t, relay, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); body != "HTTP/2.0" {
 		t.Fatal(resp.Status, body)
 	}
 	c := dialTo(t, "tcp", relay)

@@ -35,7 +35,8 @@ func contentOf(out *http.Request) *content {
 		return nil
 	}
 	c := &content{body: out.Body, length: out.ContentLength, expect: ExpectsContinue(out)}
-	if c.length <= 0 || len(out.Trailer) > 0 { // only a chunked message has trailers (RFC 9112 §7.1.2)
+	// only a chunked message has trailers (RFC 9112 §7.1.2)
+	if c.length <= 0 || len(out.Trailer) > 0 {
 		c.length = -1
 		c.trailer = out.Trailer
 	}
@@ -45,7 +46,8 @@ func contentOf(out *http.Request) *content {
 // ExpectsContinue reports whether the request's content is to wait for a 100 (RFC 9110 §10.1.1).
 func ExpectsContinue(r *http.Request) bool {
 	members, _ := httpfield.Members(r.Header["Expect"])
-	return slices.ContainsFunc(members, func(m string) bool { return strings.EqualFold(m, "100-continue") })
+	return slices.ContainsFunc(members,
+		func(m string) bool { return strings.EqualFold(m, "100-continue") })
 }
 
 // An upload sends the content of a request, in a goroutine of its own, since the answer may come
@@ -59,23 +61,28 @@ type upload struct {
 	settled chan struct{} // closed when the answer's head has come, or none will
 	settle  sync.Once
 
-	done     chan struct{} // closed when over
-	mu       sync.Mutex
-	hasHead  bool        // of the answer
-	over     bool        // all was sent, or err says why not
-	err      error       // of the body if readErr, else of the connection
-	readErr  bool        // the body could not be read
-	grace    *time.Timer // runs while the connection waits for the end of the content; nil: it does not
+	done    chan struct{} // closed when over
+	mu      sync.Mutex
+	hasHead bool  // of the answer
+	over    bool  // all was sent, or err says why not
+	err     error // of the body if readErr, else of the connection
+	readErr bool  // the body could not be read
+	// runs while the connection waits for the end of the content; nil: it does not
+	grace    *time.Timer
 	released bool
 }
 
 func newUpload(x *exchange, c *content) *upload {
-	return &upload{content: c, x: x, go100: make(chan struct{}), settled: make(chan struct{}), done: make(chan struct{})}
+	return &upload{
+		content: c, x: x, go100: make(chan struct{}), settled: make(chan struct{}),
+		done: make(chan struct{}),
+	}
 }
 
 // start is called when the request's head has been sent.
 func (u *upload) start() {
-	_ = u.x.conn.SetReadDeadline(time.Time{}) // the time for the answer runs from the end of the content
+	// the time for the answer runs from the end of the content
+	_ = u.x.conn.SetReadDeadline(time.Time{})
 	go func() { u.end(u.run()) }()
 }
 
@@ -144,7 +151,9 @@ func (u *upload) sendCounted(buffer *[uploadRoom]byte) (readErr bool, err error)
 	for left := u.length; ; {
 		n, err := u.body.Read(buffer[:min(left+1, int64(pieceRoom))])
 		if int64(n) > left {
-			return true, fmt.Errorf("the request's content is longer than the %d bytes that were announced", u.length)
+			return true,
+				fmt.Errorf("the request's content is longer than the %d bytes that were announced",
+					u.length)
 		}
 		if n > 0 {
 			if err := u.write(buffer[:n]); err != nil {

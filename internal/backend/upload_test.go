@@ -17,16 +17,23 @@ import (
 
 // The surplus of a backend's answer must not be taken for the answer to any next request.
 func TestNoRequestIsGivenTheAnswerOfAnother(t *testing.T) {
-	const smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nSet-Cookie: session=another\r\n\r\nevil"
+	const smuggled = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nSet-Cookie: session=another\r\n\r\n" +
+		"evil"
 	for _, tt := range []struct{ name, answer string }{
-		{"more than its Content-Length", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood" + smuggled},
+		{"more than its Content-Length",
+			"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ngood" + smuggled},
 		{"content with a 204", "HTTP/1.1 204 No Content\r\n\r\n" + smuggled},
 		{"content with a 304", "HTTP/1.1 304 Not Modified\r\n\r\n" + smuggled},
-		{"more than its last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n" + smuggled},
+		{"more than its last chunk",
+			"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\ngood\r\n0\r\n\r\n" +
+				smuggled},
 	} {
 		for _, kind := range []string{"http", "https1"} {
-			for _, request := range []struct{ method, content string }{{"POST", "hello"}, {"POST", ""}, {"DELETE", ""}, {"GET", ""}} {
-				t.Run(fmt.Sprint(tt.name, ", ", kind, ", ", request.method, " ", len(request.content)), func(t *testing.T) {
+			for _, request := range []struct {
+				method, content string
+			}{{"POST", "hello"}, {"POST", ""}, {"DELETE", ""}, {"GET", ""}} {
+				t.Run(fmt.Sprint(tt.name, ", ", kind, ", ", request.method, " ",
+					len(request.content)), func(t *testing.T) {
 					api := serve(t, kind, func(w http.ResponseWriter, r *http.Request) {
 						conn, _, err := http.NewResponseController(w).Hijack()
 						if err != nil {
@@ -37,15 +44,18 @@ func TestNoRequestIsGivenTheAnswerOfAnother(t *testing.T) {
 						_, _ = io.Copy(io.Discard, conn) // until the other side has had enough
 						_ = conn.Close()
 					})
-					b := newBackend(t, backend.Options{URL: api.url, TLS: api.tls, Timeout: time.Second})
+					b := newBackend(t,
+						backend.Options{URL: api.url, TLS: api.tls, Timeout: time.Second})
 					for range 10 {
-						resp, err := b.RoundTrip(t.Context(), sending(t, b, request.method, "/", request.content), nil)
+						resp, err := b.RoundTrip(t.Context(),
+							sending(t, b, request.method, "/", request.content), nil)
 						if err != nil {
 							t.Fatal(err)
 						}
 						body, err := io.ReadAll(resp.Body)
 						_ = resp.Body.Close()
-						if err != nil || string(body) == "evil" || resp.Header["Set-Cookie"] != nil {
+						if err != nil || string(body) == "evil" ||
+							resp.Header["Set-Cookie"] != nil {
 							t.Fatalf("%s %q %q, %v", resp.Status, resp.Header, body, err)
 						}
 					}
@@ -159,7 +169,8 @@ func TestContentAndAnswerPassAtOnce(t *testing.T) {
 				t.Errorf("%q %v", rest, err)
 			}
 			_ = resp.Body.Close()
-			if status, err := roundTrip(t, t.Context(), b, nil); status != http.StatusOK || err != nil || o.Connections() != 1 {
+			if status, err := roundTrip(t, t.Context(), b, nil); status != http.StatusOK ||
+				err != nil || o.Connections() != 1 {
 				t.Errorf("%d %v on %d connections", status, err, o.Connections())
 			}
 		})
@@ -281,7 +292,8 @@ func TestContentThatTurnsOutToBeNoneIsNotFramed(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if r := next(t, got); r.body != tt.content || len(r.Values("Transfer-Encoding")) != tt.coding || r.Values("Content-Length") != nil {
+		if r := next(t, got); r.body != tt.content ||
+			len(r.Values("Transfer-Encoding")) != tt.coding || r.Values("Content-Length") != nil {
 			t.Errorf("%s %q: %q", tt.method, tt.content, r.Head)
 		}
 	}
@@ -296,9 +308,12 @@ func TestTrailersThatWouldSteerARequestDoNotPass(t *testing.T) { // RFC 9110 §6
 				got <- r.Trailer
 			})
 			address := startRelay(t, newBackend(t, backend.Options{URL: api.url}))
-			resp, _ := exchange(t, address, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"+
-				"Trailer: X-Sum, X-Forwarded-For, Authorization, Cookie, X_Forwarded_For, Range\r\n\r\n"+
-				"5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Forwarded-For: 1.2.3.4\r\nAuthorization: Bearer x\r\nCookie: a=b\r\nX_Forwarded_For: 1.2.3.4\r\nRange: bytes=0-\r\n\r\n")
+			resp, _ := exchange(t, address,
+				"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"+
+					"Trailer: X-Sum, X-Forwarded-For, Authorization, Cookie, X_Forwarded_For, Range\r\n\r\n"+
+					"5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Forwarded-For: 1.2.3.4\r\n"+
+					"Authorization: Bearer x\r\nCookie: a=b\r\nX_Forwarded_For: 1.2.3.4\r\n"+
+					"Range: bytes=0-\r\n\r\n")
 			if resp.StatusCode != http.StatusOK {
 				t.Fatal(resp.Status)
 			}
@@ -318,7 +333,8 @@ func TestInformationalAnswersAreBoundedByEachProtocol(t *testing.T) {
 				}
 			})
 			told := 0
-			_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: api.url}), func(int, http.Header) { told++ })
+			_, err := roundTrip(t, t.Context(), newBackend(t, backend.Options{URL: api.url}),
+				func(int, http.Header) { told++ })
 			if !errors.Is(err, backend.ErrMalformed) || told != 100 {
 				t.Errorf("told %d times, %v", told, err)
 			}

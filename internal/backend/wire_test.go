@@ -44,8 +44,11 @@ func read(method, answer string, piece int) (r reading) {
 	}
 	idle := &pool{}
 	defer idle.Close()
-	x := &exchange{conn: newConn(&wire{Reader: source}), idle: idle, ctx: context.Background(), method: method}
-	r.resp, r.err = x.run([]byte("GET / HTTP/1.1\r\n\r\n"), func(status int, _ http.Header) { r.told = append(r.told, status) })
+	x := &exchange{
+		conn: newConn(&wire{Reader: source}), idle: idle, ctx: context.Background(), method: method,
+	}
+	r.resp, r.err = x.run([]byte("GET / HTTP/1.1\r\n\r\n"),
+		func(status int, _ http.Header) { r.told = append(r.told, status) })
 	if r.err == nil {
 		var body []byte
 		body, r.err = io.ReadAll(r.resp.Body)

@@ -20,7 +20,8 @@ func TestOneCredentialBesideAnotherInAuthorizationBypasses(t *testing.T) {
 		{"Basic before Bearer", []string{"Authorization: Basic YTpi==, Bearer b"}, true},
 		{"without a space", []string{"Authorization: Bearer a,Basic b"}, true},
 		{"a token and a parameter", []string{"Authorization: Bearer a, session=b"}, true},
-		{"parameters before Bearer", []string{`Authorization: Digest username="a", Bearer b`}, true},
+		{"parameters before Bearer", []string{`Authorization: Digest username="a", Bearer b`},
+			true},
 		{"quotes that do not close", []string{`Authorization: Digest username="a, realm=b`}, true},
 		{"a token in JSON form (RFC 7515 §7.2)",
 			[]string{`Authorization: Bearer {"payload":"a","signature":"b"}`}, true},
@@ -28,15 +29,19 @@ func TestOneCredentialBesideAnotherInAuthorizationBypasses(t *testing.T) {
 
 		{"Basic", []string{"Authorization: Basic YTpi"}, false},
 		{"an opaque token", []string{"Authorization: Bearer mF_9.B5f-4.1JqM=="}, false},
-		{"Digest", []string{`Authorization: Digest username="a, b", realm="x", qop=auth, nc=00000001`}, false},
-		{"a signature of AWS", []string{"Authorization: AWS4-HMAC-SHA256 Credential=AK/20261126/eu/s3/aws4_request, " +
-			"SignedHeaders=host;range, Signature=fe5f80f7"}, false},
+		{"Digest", []string{
+			`Authorization: Digest username="a, b", realm="x", qop=auth, nc=00000001`,
+		}, false},
+		{"a signature of AWS",
+			[]string{"Authorization: AWS4-HMAC-SHA256 Credential=AK/20261126/eu/s3/aws4_request, " +
+				"SignedHeaders=host;range, Signature=fe5f80f7"}, false},
 		{"empty", []string{"Authorization: "}, false},
 		{"beside a cookie", []string{"Authorization: Basic a", "Cookie: session=b"}, false},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			got := who(t, caller.Default(), tt.lines...)
-			if tt.bypass != (got.Bypass == reason.UnclearCredential) || tt.bypass != (got.ID == "") {
+			if tt.bypass != (got.Bypass == reason.UnclearCredential) ||
+				tt.bypass != (got.ID == "") {
 				t.Errorf("%+v", got)
 			}
 		})

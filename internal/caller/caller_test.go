@@ -26,10 +26,16 @@ var sharedSecret = []byte("a secret of thirty-two bytes, or")
 
 // Key pairs, made once.
 var (
-	rsaKey      = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
-	otherRSAKey = sync.OnceValue(func() *rsa.PrivateKey { return must(rsa.GenerateKey(rand.Reader, 2048)) })
-	ecKey       = sync.OnceValue(func() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
-	edKey       = sync.OnceValue(func() ed25519.PrivateKey {
+	rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
+		return must(rsa.GenerateKey(rand.Reader, 2048))
+	})
+	otherRSAKey = sync.OnceValue(func() *rsa.PrivateKey {
+		return must(rsa.GenerateKey(rand.Reader, 2048))
+	})
+	ecKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+		return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	})
+	edKey = sync.OnceValue(func() ed25519.PrivateKey {
 		_, private, err := ed25519.GenerateKey(rand.Reader)
 		return must(private, err)
 	})

@@ -90,7 +90,8 @@ func (j *JWT) Check() error {
 		}
 	}
 	if sources != 1 {
-		return errors.New("keys need exactly one of secret_env, public_key_file, jwks_file and jwks_url")
+		return errors.New(
+			"keys need exactly one of secret_env, public_key_file, jwks_file and jwks_url")
 	}
 	want, kind := asymmetric, "a public key"
 	if len(j.Secret) > 0 {

@@ -40,7 +40,8 @@ func (i *Identifier) mayHide(jar []httpfield.Cookie) bool {
 			case !c.Cookie:
 			case c.Name == cookie.Name, c.Name != "*" && holds(cookie.Value, bareCookie(c.Name)):
 				return true
-			case c.Name == "*" && !i.counts(c, cookie.Name) && strings.ContainsAny(cookie.Value, ", ="):
+			case c.Name == "*" && !i.counts(c, cookie.Name) &&
+				strings.ContainsAny(cookie.Value, ", ="):
 				return true
 			}
 		}
@@ -50,7 +51,8 @@ func (i *Identifier) mayHide(jar []httpfield.Cookie) bool {
 
 // holds reports whether a raw value has a word that is the bare name.
 func holds(value, name string) bool {
-	for word := range strings.FieldsFuncSeq(value, func(r rune) bool { return !httpfield.IsToken(string(r)) }) {
+	for word := range strings.FieldsFuncSeq(value,
+		func(r rune) bool { return !httpfield.IsToken(string(r)) }) {
 		if bareCookie(word) == name {
 			return true
 		}

@@ -21,7 +21,8 @@ func TestWhichCookiesAreTheSameSession(t *testing.T) {
 	}{
 		{"a quoted value is another", `session="a"`, `session=a`, false},
 		{"another cookie's quotes hide nothing", `session="a"; x="1"`, `session="a"; x="2"`, true},
-		{"of several cookies of one name all count", "session=1; session=2", "session=1; session=3", false},
+		{"of several cookies of one name all count", "session=1; session=2",
+			"session=1; session=3", false},
 		{"the first as well", "session=2; session=1", "session=3; session=1", false},
 		{"in their order", "session=1; session=2", "session=2; session=1", false},
 		{"and each time", "session=1; session=1", "session=1", false},
@@ -30,7 +31,8 @@ func TestWhichCookiesAreTheSameSession(t *testing.T) {
 		{"values are case-sensitive", "session=a", "session=A", false},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			a, b := who(t, only("cookie:session"), "Cookie: "+tt.a), who(t, only("cookie:session"), "Cookie: "+tt.b)
+			a, b := who(t, only("cookie:session"), "Cookie: "+tt.a),
+				who(t, only("cookie:session"), "Cookie: "+tt.b)
 			if a.Anonymous || b.Anonymous || a.ID == "" || b.ID == "" {
 				t.Fatalf("%+v, %+v", a, b)
 			}
@@ -74,7 +76,8 @@ func TestACookieFieldThatServersReadDifferentlyBypasses(t *testing.T) {
 		{"a backslash", []string{`Cookie: csrf_x=a\b`}},
 		{"raw JSON in the credential itself", []string{`Cookie: session={"a":1}`}},
 		{"raw JSON that has its name", []string{`Cookie: x={"session":1}; session=a`}},
-		{"raw JSON that has its name percent-encoded", []string{`Cookie: x={"a":1,%73ession=b}; session=a`}},
+		{"raw JSON that has its name percent-encoded",
+			[]string{`Cookie: x={"a":1,%73ession=b}; session=a`}},
 		{"raw JSON with an escape", []string{`Cookie: x={"a":"\""}; session=a`}},
 		{"a second line", []string{"Cookie: csrf_x=1", "Cookie: session=a"}},
 		{"a second line, empty", []string{"Cookie: session=a", "Cookie: "}},
@@ -89,7 +92,8 @@ func TestACookieFieldThatServersReadDifferentlyBypasses(t *testing.T) {
 			if named.Bypass != reason.UnclearCredential || named.ID != "" {
 				t.Errorf("%+v", named)
 			}
-			if got := who(t, only("header:Authorization"), tt.lines...); got.Bypass != "" || !got.Anonymous {
+			if got := who(t, only("header:Authorization"), tt.lines...); got.Bypass != "" ||
+				!got.Anonymous {
 				t.Errorf("where no cookie is a credential: %+v", got)
 			}
 		})
@@ -104,7 +108,8 @@ func TestACookieOfRawJSONLeavesItsCallerCertain(t *testing.T) {
 		for _, line := range []string{
 			"session=a", "session=b",
 			"session=a; " + g, g + "; session=a", "session=b; " + g, // some servers stop at g_state
-			"session=a; " + strings.Replace(g, "0", "1", 1), `session=a; x=café`, "session=a; x=1 2", `session=a; x=1"2"`,
+			"session=a; " + strings.Replace(g, "0", "1", 1), `session=a; x=café`,
+			"session=a; x=1 2", `session=a; x=1"2"`,
 		} {
 			got := who(t, c, "Cookie: "+line)
 			if got.Bypass != "" || got.Anonymous || got.ID == "" {
@@ -119,7 +124,8 @@ func TestACookieOfRawJSONLeavesItsCallerCertain(t *testing.T) {
 	if got := who(t, only("cookie:session"), "Cookie: "+g); got.Bypass != "" || !got.Anonymous {
 		t.Errorf("without the credential: %+v", got)
 	}
-	a, b := who(t, caller.Default(), "Cookie: "+g+"; session=a; csrf_x=1"), who(t, caller.Default(), "Cookie: "+g+"; csrf_x=2; session=a")
+	a, b := who(t, caller.Default(), "Cookie: "+g+"; session=a; csrf_x=1"),
+		who(t, caller.Default(), "Cookie: "+g+"; csrf_x=2; session=a")
 	if a.ID != b.ID {
 		t.Error("an ignored cookie in form tells callers apart")
 	}
@@ -131,7 +137,8 @@ func TestATokenBesideARawCookieIsNotVerified(t *testing.T) {
 	c.Credentials = only("cookie:session").Credentials
 	token := "session=" + hs256(t, `{"sub":"7"}`)
 	clear, raw := who(t, c, "Cookie: "+token), who(t, c, "Cookie: "+token+`; g_state={"i_l":0}`)
-	if !clear.Verified || raw.Verified || raw.Bypass != "" || raw.Claims["sub"] != "7" || raw.ID == clear.ID {
+	if !clear.Verified || raw.Verified || raw.Bypass != "" || raw.Claims["sub"] != "7" ||
+		raw.ID == clear.ID {
 		t.Errorf("%+v, beside a raw cookie %+v", clear, raw)
 	}
 }
@@ -142,13 +149,15 @@ func TestATokenBehindACookieNamedLikeAnAttributeIsNotVerified(t *testing.T) {
 	c.Credentials = only("cookie:session").Credentials
 	token := "session=" + hs256(t, `{"sub":"7"}`)
 	clear := who(t, c, "Cookie: "+token)
-	for _, name := range []string{"path", "Path", "domain", "expires", "max-age", "Version", "comment", "secure",
+	for _, name := range []string{"path", "Path", "domain", "expires", "max-age", "Version",
+		"comment", "secure",
 		"httponly", "SameSite", "partitioned"} {
 		got := who(t, c, "Cookie: "+name+"=x; "+token)
 		if got.Verified || got.Bypass != "" || got.ID == clear.ID || got.ID == "" {
 			t.Errorf("behind %s: %+v", name, got)
 		}
-		if behind := who(t, c, "Cookie: "+token+"; "+name+"=x"); !behind.Verified || behind.ID != clear.ID {
+		if behind := who(t, c, "Cookie: "+token+"; "+name+"=x"); !behind.Verified ||
+			behind.ID != clear.ID {
 			t.Errorf("before %s: %+v", name, behind)
 		}
 	}
@@ -156,7 +165,9 @@ func TestATokenBehindACookieNamedLikeAnAttributeIsNotVerified(t *testing.T) {
 
 // PHP reads no more than 1,000 cookies, Tomcat 200: the credential may be among the others.
 func TestMoreCookiesThanBrowsersKeepBypass(t *testing.T) {
-	for n, want := range map[int]reason.Reason{179: "", 180: reason.UnclearCredential, 1000: reason.UnclearCredential} {
+	for n, want := range map[int]reason.Reason{
+		179: "", 180: reason.UnclearCredential, 1000: reason.UnclearCredential,
+	} {
 		line := "Cookie: " + strings.Repeat("a=1; ", n) + "session=a"
 		if got := who(t, only("cookie:session"), line); got.Bypass != want {
 			t.Errorf("%d before it: %+v", n, got)
@@ -165,8 +176,11 @@ func TestMoreCookiesThanBrowsersKeepBypass(t *testing.T) {
 }
 
 func TestAnIgnoredCookieInAnotherFormBypasses(t *testing.T) {
-	for _, line := range []string{"csrf_x=1, session=a", `csrf="a;b"`, "csrf_x=1 session=a", "csrf"} {
-		if got := who(t, caller.Default(), "Cookie: "+line); got.Bypass != reason.UnclearCredential {
+	for _, line := range []string{
+		"csrf_x=1, session=a", `csrf="a;b"`, "csrf_x=1 session=a", "csrf",
+	} {
+		if got := who(t, caller.Default(),
+			"Cookie: "+line); got.Bypass != reason.UnclearCredential {
 			t.Errorf("%q: %+v", line, got)
 		}
 	}
@@ -195,7 +209,8 @@ func TestCookiesOfBrowsersAreClear(t *testing.T) {
 		"csrf_session=a; session2=b; session=c",
 	} {
 		for _, c := range []caller.Config{only("cookie:session"), caller.Default()} {
-			if got := who(t, c, "Cookie: "+line); got.Bypass != "" || got.Anonymous || got.ID == "" {
+			if got := who(t, c, "Cookie: "+line); got.Bypass != "" ||
+				got.Anonymous || got.ID == "" {
 				t.Errorf("%q: %+v", line, got)
 			}
 		}
@@ -283,7 +298,9 @@ func quoting(escapes bool) reader {
 	}
 }
 
-var readers = map[string]reader{"plain": plainly, "quoting": quoting(false), "quoting with escapes": quoting(true)}
+var readers = map[string]reader{
+	"plain": plainly, "quoting": quoting(false), "quoting with escapes": quoting(true),
+}
 
 func valuesOf(name string, jar [][2]string) (out []string) {
 	for _, c := range jar {
@@ -296,13 +313,16 @@ func valuesOf(name string, jar [][2]string) (out []string) {
 
 func TestWhoHasAnotherSessionByAnyReadingHasAnotherID(t *testing.T) {
 	i := identifier(t, only("cookie:s"))
-	line := rapid.Map(rapid.SliceOfN(rapid.SampledFrom([]string{"s=", "x=", "a", "b", `"`, `\`, ";", ";", "; ", "="}), 0, 9),
+	line := rapid.Map(rapid.SliceOfN(
+		rapid.SampledFrom([]string{"s=", "x=", "a", "b", `"`, `\`, ";", ";", "; ", "="}), 0, 9),
 		func(parts []string) string { return strings.Join(parts, "") })
 	rapid.Check(t, func(t *rapid.T) {
 		a := line.Draw(t, "a")
 		b := line.Draw(t, "b")
-		if at := rapid.IntRange(-1, len(a)-1).Draw(t, "changed at"); at >= 0 { // else b as it was drawn
-			b = a[:at] + rapid.SampledFrom([]string{"a", "b", `"`, `\`, ";", ""}).Draw(t, "to") + a[at+1:]
+		// else b as it was drawn
+		if at := rapid.IntRange(-1, len(a)-1).Draw(t, "changed at"); at >= 0 {
+			b = a[:at] + rapid.SampledFrom([]string{"a", "b", `"`, `\`, ";", ""}).Draw(t, "to") +
+				a[at+1:]
 		}
 		x, y := i.Identify(fields("Cookie: "+a), now), i.Identify(fields("Cookie: "+b), now)
 		if x.ID != y.ID || x.ID == "" {
@@ -331,7 +351,8 @@ func FuzzCookies(f *testing.F) {
 		section := fields()
 		section["Cookie"] = []string{first, second}
 		for _, c := range []caller.Config{caller.Default(), only("cookie:b", "cookie:*")} {
-			if got := who(t, c, "Cookie: "+first, "Cookie: "+second); (got.ID == "") != (got.Bypass == reason.UnclearCredential) {
+			if got := who(t, c, "Cookie: "+first,
+				"Cookie: "+second); (got.ID == "") != (got.Bypass == reason.UnclearCredential) {
 				t.Errorf("%+v", got)
 			}
 		}
@@ -340,7 +361,8 @@ func FuzzCookies(f *testing.F) {
 		}
 		for how, read := range readers {
 			named := func(line string) bool {
-				return slices.ContainsFunc(read(strings.ReplaceAll(line, "\t", " ")), func(c [2]string) bool { return c[0] == name })
+				return slices.ContainsFunc(read(strings.ReplaceAll(line, "\t", " ")),
+					func(c [2]string) bool { return c[0] == name })
 			}
 			if !named(first) && !named(second) {
 				t.Errorf("%s finds no %q in %q and %q", how, name, first, second)

@@ -15,7 +15,8 @@ import (
 func withHeader(t *testing.T, fields map[jose.HeaderKey]any, claims string) string {
 	t.Helper()
 	o := &jose.SignerOptions{ExtraHeaders: fields}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: []byte(strings.Repeat("k", 32))}, o)
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.HS256, Key: []byte(strings.Repeat("k", 32))}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,16 +50,20 @@ func TestTheHeaderOfATokenBelongsToItsCaller(t *testing.T) {
 		t.Fatalf("%+v", plain)
 	}
 	for name, fields := range map[string]map[jose.HeaderKey]any{
-		"kid": {"kid": "tenant-2"}, "typ": {"typ": "at+jwt"}, "cty": {"cty": "x"}, "another": {"tenant": "2"},
+		"kid": {"kid": "tenant-2"}, "typ": {"typ": "at+jwt"}, "cty": {"cty": "x"},
+		"another": {"tenant": "2"},
 	} {
-		if got := identifyToken(t, "", withHeader(t, fields, claims)); got.Bypass != "" || got.ID == plain.ID {
+		if got := identifyToken(t, "", withHeader(t, fields, claims)); got.Bypass != "" ||
+			got.ID == plain.ID {
 			t.Errorf("with another %s: %+v", name, got)
 		}
 	}
 }
 
 func TestTheTypeOfATokenCanBeDemanded(t *testing.T) {
-	for typ, ok := range map[string]bool{"at+jwt": true, "AT+JWT": true, "application/at+jwt": true, "JWT": false, "": false} {
+	for typ, ok := range map[string]bool{
+		"at+jwt": true, "AT+JWT": true, "application/at+jwt": true, "JWT": false, "": false,
+	} {
 		var fields map[jose.HeaderKey]any
 		if typ != "" {
 			fields = map[jose.HeaderKey]any{"typ": typ}
@@ -90,10 +95,16 @@ func TestFieldsThatSayWhoIsAskingKeepARequestOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, out := range map[string]bool{
-		"X-Forwarded-Email": true, "X-Forwarded-Groups": true, "X-Forwarded-Preferred-Username": true, "X-Forwarded-Access-Token": true,
-		"X-Auth-Token": true, "X-Amzn-Oidc-Data": true, "Cf-Access-Jwt-Assertion": true, "X-Goog-Authenticated-User-Email": true,
-		"X-Consumer-Id": true, "X-Userinfo": true, "X-Forwarded-Tls-Client-Cert-Info": true, "X_Forwarded_Email": true, "Ssl-Client-Verify": true, "Client-Cert": true, "REMOTE_USER": true,
-		"X-Forwarded-For": false, "Accept": false, "Cache-Control": false, "X-Request-Id": false, "Client-Hint": false, "Connection": false,
+		"X-Forwarded-Email": true, "X-Forwarded-Groups": true,
+		"X-Forwarded-Preferred-Username": true, "X-Forwarded-Access-Token": true,
+		"X-Auth-Token": true, "X-Amzn-Oidc-Data": true, "Cf-Access-Jwt-Assertion": true,
+		"X-Goog-Authenticated-User-Email": true,
+		"X-Consumer-Id":                   true, "X-Userinfo": true,
+		"X-Forwarded-Tls-Client-Cert-Info": true,
+		"X_Forwarded_Email":                true, "Ssl-Client-Verify": true, "Client-Cert": true,
+		"REMOTE_USER":     true,
+		"X-Forwarded-For": false, "Accept": false, "Cache-Control": false, "X-Request-Id": false,
+		"Client-Hint": false, "Connection": false,
 	} {
 		got := i.Identify(httpfield.Header{name: {"x"}}, time.Now())
 		if (got.Bypass == reason.UndeclaredCaller) != out {

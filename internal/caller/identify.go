@@ -84,7 +84,8 @@ func (i *Identifier) IdentifyRequest(req httpfield.Request, now time.Time) Calle
 		return Caller{Bypass: reason.UndeclaredCaller}
 	}
 	if i.inQuery && strings.Count(req.Query, "&") > maxParams {
-		return Caller{Bypass: reason.UndeclaredCaller} // too many to look for a credential among them
+		// too many to look for a credential among them
+		return Caller{Bypass: reason.UndeclaredCaller}
 	}
 	found, ok := i.collect(f, req.Query)
 	if !ok {

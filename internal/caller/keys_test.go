@@ -30,8 +30,12 @@ import (
 )
 
 var (
-	otherECKey = sync.OnceValue(func() *ecdsa.PrivateKey { return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)) })
-	otherEdKey = sync.OnceValue(func() ed25519.PrivateKey { return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)) })
+	otherECKey = sync.OnceValue(func() *ecdsa.PrivateKey {
+		return must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	})
+	otherEdKey = sync.OnceValue(func() ed25519.PrivateKey {
+		return ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize))
+	})
 )
 
 func write(t testing.TB, content string) (file string) {
@@ -84,14 +88,17 @@ func TestAPublicKeyFile(t *testing.T) {
 		"text before the block": "# the key of the game\n" + inPEM("RSA PUBLIC KEY", pkcs1),
 	} {
 		t.Run(what, func(t *testing.T) {
-			c := withJWT(caller.JWT{PublicKeyFile: write(t, content), Algorithms: []string{"RS256"}})
+			c := withJWT(caller.JWT{
+				PublicKeyFile: write(t, content), Algorithms: []string{"RS256"},
+			})
 			if got := who(t, c, bearer(rs256(t, "", rsa))); !got.Verified {
 				t.Errorf("%+v", got)
 			}
 			if got := who(t, c, bearer(rs256(t, "whatever", rsa))); !got.Verified {
 				t.Errorf("with a kid, which the file cannot know: %+v", got)
 			}
-			if got := who(t, c, bearer(rs256(t, "", otherRSAKey()))); got.Bypass != reason.TokenInvalid {
+			if got := who(t, c,
+				bearer(rs256(t, "", otherRSAKey()))); got.Bypass != reason.TokenInvalid {
 				t.Errorf("another key: %+v", got)
 			}
 		})
@@ -100,7 +107,10 @@ func TestAPublicKeyFile(t *testing.T) {
 
 func TestAKeySetFile(t *testing.T) {
 	a, b := rsaKey(), otherRSAKey()
-	alg := func(k jose.JSONWebKey, algorithm string) jose.JSONWebKey { k.Algorithm = algorithm; return k }
+	alg := func(k jose.JSONWebKey, algorithm string) jose.JSONWebKey {
+		k.Algorithm = algorithm
+		return k
+	}
 	use := func(k jose.JSONWebKey, use string) jose.JSONWebKey { k.Use = use; return k }
 	for _, tt := range []struct {
 		rule  string
@@ -112,20 +122,27 @@ func TestAKeySetFile(t *testing.T) {
 		{"not the key of another kid", jwks(named("a", a), named("b", b)), rs256(t, "a", b), false},
 		{"a kid that is not there", jwks(named("a", a)), rs256(t, "b", a), false},
 		{"kids are case-sensitive", jwks(named("a", a)), rs256(t, "A", a), false},
-		{"without a kid in the token any key", jwks(named("a", a), named("b", b)), rs256(t, "", b), true},
+		{"without a kid in the token any key", jwks(named("a", a), named("b", b)),
+			rs256(t, "", b), true},
 		{"without a kid in the set any token", jwks(named("", b)), rs256(t, "b", b), true},
 		{"two keys of one kid", jwks(named("a", a), named("a", b)), rs256(t, "a", b), true},
-		{"a key of the token's algorithm", jwks(alg(named("a", a), "RS256")), rs256(t, "a", a), true},
+		{"a key of the token's algorithm", jwks(alg(named("a", a), "RS256")),
+			rs256(t, "a", a), true},
 		{"a key of another algorithm", jwks(alg(named("a", a), "RS512")), rs256(t, "a", a), false},
 		{"a key for signatures", jwks(use(named("a", a), "sig")), rs256(t, "a", a), true},
-		{"a key for encryption", jwks(use(named("a", a), "enc"), named("b", b)), rs256(t, "a", a), false},
-		{"keys of several kinds", jwks(named("e", ecKey()), named("d", edKey()), named("a", a)), rs256(t, "a", a), true},
+		{"a key for encryption", jwks(use(named("a", a), "enc"), named("b", b)),
+			rs256(t, "a", a), false},
+		{"keys of several kinds", jwks(named("e", ecKey()), named("d", edKey()), named("a", a)),
+			rs256(t, "a", a), true},
 		{"a key of a kind or curve unknown here is passed over (RFC 7517 §5)",
 			`{"keys":[{"kty":"new","kid":"n"},{"kty":"OKP","crv":"X448","x":"AA"},{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"},{"kty":"RSA"},` + strings.TrimPrefix(jwks(named("a", a)), `{"keys":[`), rs256(t, "a", a), true},
-		{"what else is in the set says nothing", `{"x":1,` + jwks(named("a", a))[1:], rs256(t, "a", a), true},
+		{"what else is in the set says nothing", `{"x":1,` + jwks(named("a", a))[1:],
+			rs256(t, "a", a), true},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			got := who(t, withJWT(caller.JWT{JWKSFile: write(t, tt.set), Algorithms: []string{"RS256"}}), bearer(tt.token))
+			got := who(t,
+				withJWT(caller.JWT{JWKSFile: write(t, tt.set), Algorithms: []string{"RS256"}}),
+				bearer(tt.token))
 			if got.Verified != tt.good || !tt.good && got.Bypass != reason.TokenInvalid {
 				t.Errorf("%+v", got)
 			}
@@ -145,7 +162,8 @@ func TestAFileThatHoldsNoPublicKeyIsRefusedByName(t *testing.T) {
 		{"empty", false, "", "no PEM block"},
 		{"no PEM", false, "-----BEGIN PUBLIC KEY-----", "no PEM block"},
 		{"a private key", false, inPEM("PRIVATE KEY", pkcs8), "no public key"},
-		{"an RSA private key", false, inPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private)), "no public key"},
+		{"an RSA private key", false,
+			inPEM("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(private)), "no public key"},
 		{"a private key that calls itself public", false, inPEM("PUBLIC KEY", pkcs8), ""},
 		{"a damaged key", false, inPEM("PUBLIC KEY", []byte("x")), ""},
 		{"a damaged RSA key", false, inPEM("RSA PUBLIC KEY", []byte("x")), ""},
@@ -155,14 +173,20 @@ func TestAFileThatHoldsNoPublicKeyIsRefusedByName(t *testing.T) {
 		{"an empty set file", true, "", "no key set"},
 		{"no JSON", true, "x", "no key set"},
 		{"a list", true, "[]", "no key set"},
-		{"a set that ends early", true, strings.TrimSuffix(jwks(named("a", private)), "}"), "no key set"},
+		{"a set that ends early", true,
+			strings.TrimSuffix(jwks(named("a", private)), "}"), "no key set"},
 		{"no keys", true, `{}`, "no key for signatures"},
 		{"an empty list of keys", true, `{"keys":[]}`, "no key for signatures"},
 		{"keys of unknown kinds alone", true, `{"keys":[{"kty":"new"}]}`, "no key for signatures"},
-		{"keys for encryption alone", true, jwks(jose.JSONWebKey{Key: private.Public(), Use: "enc"}), "no key for signatures"},
-		{"a private key in the set", true, jwks(named("a", ecKey()), jose.JSONWebKey{Key: private, KeyID: "p"}), `key "p" is no public key`},
-		{"a shared secret in the set", true, jwks(jose.JSONWebKey{Key: sharedSecret, KeyID: "s"}), `key "s" is no public key`},
-		{"a damaged key in the set", true, `{"keys":[{"kty":"RSA","kid":"a","n":"AQAB"}]}`, "no key for signatures that can be read: go-jose"},
+		{"keys for encryption alone", true,
+			jwks(jose.JSONWebKey{Key: private.Public(), Use: "enc"}), "no key for signatures"},
+		{"a private key in the set", true,
+			jwks(named("a", ecKey()), jose.JSONWebKey{Key: private, KeyID: "p"}),
+			`key "p" is no public key`},
+		{"a shared secret in the set", true, jwks(jose.JSONWebKey{Key: sharedSecret, KeyID: "s"}),
+			`key "s" is no public key`},
+		{"a damaged key in the set", true, `{"keys":[{"kty":"RSA","kid":"a","n":"AQAB"}]}`,
+			"no key for signatures that can be read: go-jose"},
 		{"PEM in a place for a key set", true, inPEM("PUBLIC KEY", pkcs8), "no key set"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -175,7 +199,8 @@ func TestAFileThatHoldsNoPublicKeyIsRefusedByName(t *testing.T) {
 			if err == nil {
 				t.Fatal("it is taken")
 			}
-			if !strings.HasPrefix(err.Error(), file+": ") || !strings.Contains(err.Error(), tt.want) {
+			if !strings.HasPrefix(err.Error(), file+": ") ||
+				!strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v; want the file and %q", err, tt.want)
 			}
 			if len(tt.content) > 40 && strings.Contains(err.Error(), tt.content) {
@@ -184,8 +209,12 @@ func TestAFileThatHoldsNoPublicKeyIsRefusedByName(t *testing.T) {
 		})
 	}
 	absent := filepath.Join(t.TempDir(), "absent")
-	for _, j := range []caller.JWT{{PublicKeyFile: absent, Algorithms: []string{"RS256"}}, {JWKSFile: absent, Algorithms: []string{"RS256"}}} {
-		if _, err := caller.New(withJWT(j), func() []byte { return nil }); err == nil || !strings.Contains(err.Error(), absent) {
+	for _, j := range []caller.JWT{
+		{PublicKeyFile: absent, Algorithms: []string{"RS256"}},
+		{JWKSFile: absent, Algorithms: []string{"RS256"}},
+	} {
+		if _, err := caller.New(withJWT(j), func() []byte { return nil }); err == nil ||
+			!strings.Contains(err.Error(), absent) {
 			t.Errorf("a file that is not there: %v", err)
 		}
 	}
@@ -203,14 +232,15 @@ type keyServer struct {
 func serveKeys(t *testing.T, set string) *keyServer {
 	s := &keyServer{}
 	s.answer.Store(set)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		s.asked.Add(1)
-		if set := s.answer.Load().(string); set != "" {
-			_, _ = w.Write([]byte(set))
-			return
-		}
-		http.Error(w, jwks(named("of an error", otherRSAKey())), http.StatusInternalServerError)
-	}))
+	server := httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			s.asked.Add(1)
+			if set := s.answer.Load().(string); set != "" {
+				_, _ = w.Write([]byte(set))
+				return
+			}
+			http.Error(w, jwks(named("of an error", otherRSAKey())), http.StatusInternalServerError)
+		}))
 	server.Config.SetKeepAlivesEnabled(false)
 	server.Start()
 	t.Cleanup(server.Close)
@@ -293,7 +323,8 @@ func TestUnknownKeysHaveTheKeysReadOnceIn10Seconds(t *testing.T) {
 				}
 			}
 			if got, most := int(s.asked.Load()), 1+second/10; got > most {
-				t.Fatalf("after %d s the keys were read %d times, want at most %d", second, got, most)
+				t.Fatalf("after %d s the keys were read %d times, want at most %d",
+					second, got, most)
 			}
 			pass(time.Second)
 		}
@@ -322,13 +353,16 @@ func TestKeysAreReadEvery5Minutes(t *testing.T) {
 func TestWhileTheSourceFailsTheKeysInHandStay(t *testing.T) {
 	good := jwks(named("a", rsaKey()))
 	token := rs256(t, "a", rsaKey())
-	for what, answer := range map[string]string{"an error status": "", "no key set": "<html>", "no keys": `{"keys":[]}`} {
+	for what, answer := range map[string]string{
+		"an error status": "", "no key set": "<html>", "no keys": `{"keys":[]}`,
+	} {
 		t.Run(what, func(t *testing.T) {
 			s := serveKeys(t, good)
 			s.inBubble(t, func(t *testing.T, i *caller.Identifier) {
 				s.answer.Store(answer)
 				pass(5*time.Minute + 25*time.Second)
-				if got := s.asked.Load(); got != 4 { // at first, after 5 minutes, and twice 10 seconds later
+				// at first, after 5 minutes, and twice 10 seconds later
+				if got := s.asked.Load(); got != 4 {
 					t.Errorf("read %d times", got)
 				}
 				if !verifies(i, token) {

@@ -18,13 +18,18 @@ func TestAParameterOfTheQueryIsACredential(t *testing.T) {
 	c.Credentials = []caller.Credential{credential}
 	i := identifier(t, c)
 	who := func(query string) caller.Caller {
-		return i.IdentifyRequest(httpfield.Request{Fields: fields(), Query: query, HasQuery: true}, now)
+		return i.IdentifyRequest(httpfield.Request{Fields: fields(), Query: query, HasQuery: true},
+			now)
 	}
 	alice := who("token=alice")
-	if alice.Anonymous || alice.Bypass != "" || alice.ID != who("page=2&token=alice").ID || alice.ID != who("token=%61lice").ID {
+	if alice.Anonymous || alice.Bypass != "" || alice.ID != who("page=2&token=alice").ID ||
+		alice.ID != who("token=%61lice").ID {
 		t.Errorf("%+v", alice)
 	}
-	for _, query := range []string{"token=bob", "token=alice&token=bob", "token=alice&Token=bob", "Token=alice", "token[]=alice", "", "page=alice"} {
+	for _, query := range []string{
+		"token=bob", "token=alice&token=bob", "token=alice&Token=bob", "Token=alice",
+		"token[]=alice", "", "page=alice",
+	} {
 		if got := who(query); got.ID == alice.ID {
 			t.Errorf("%q is alice", query)
 		}
@@ -32,7 +37,8 @@ func TestAParameterOfTheQueryIsACredential(t *testing.T) {
 	if !who("page=2").Anonymous {
 		t.Error("without the parameter it is not anonymous")
 	}
-	if got := who(strings.Repeat("&", 2000) + "token=alice"); got.Bypass != reason.UndeclaredCaller {
+	if got := who(strings.Repeat("&", 2000) +
+		"token=alice"); got.Bypass != reason.UndeclaredCaller {
 		t.Errorf("among too many parameters: %+v", got)
 	}
 	if _, err := caller.ParseCredential("query:t*"); err == nil {

@@ -44,9 +44,11 @@ func (i *Identifier) Redactor(req httpfield.Request, who Caller) Redactor {
 
 // note remembers a value, and its parts: the token after a scheme, the values of cookies.
 func (r *Redactor) note(value string) {
-	for _, part := range strings.FieldsFunc(value, func(c rune) bool { return c == ' ' || c == ';' }) {
+	for _, part := range strings.FieldsFunc(value,
+		func(c rune) bool { return c == ' ' || c == ';' }) {
 		_, cookie, _ := strings.Cut(part, "=")
-		r.secrets = append(r.secrets, part, cookie, cachekeys.Escape(part), cachekeys.Escape(cookie))
+		r.secrets = append(r.secrets, part, cookie, cachekeys.Escape(part),
+			cachekeys.Escape(cookie))
 	}
 	r.secrets = append(r.secrets, value)
 	r.secrets = slices.DeleteFunc(r.secrets, func(s string) bool { return len(s) < shortSecret })

@@ -23,7 +23,9 @@ const goodClaims = `{"sub":"7","iss":"game","aud":"web","exp":1000000060}`
 
 // strict is withSecret with an issuer and an audience.
 func strict() caller.Config {
-	return withJWT(caller.JWT{Secret: sharedSecret, Algorithms: []string{"HS256"}, Issuer: "game", Audience: "web"})
+	return withJWT(caller.JWT{
+		Secret: sharedSecret, Algorithms: []string{"HS256"}, Issuer: "game", Audience: "web",
+	})
 }
 
 func TestATokenThatHoldsIsVerified(t *testing.T) {
@@ -36,7 +38,8 @@ func TestATokenThatHoldsIsVerified(t *testing.T) {
 		{"all that is asked for", goodClaims, at(1_000_000_060)},
 		{"no exp", `{"iss":"game","aud":"web"}`, time.Time{}},
 		{"exp one second ahead", `{"iss":"game","aud":"web","exp":1000000001}`, at(1_000_000_001)},
-		{"exp with a fraction", `{"iss":"game","aud":"web","exp":1000000000.5}`, time.Unix(1_000_000_000, 500_000_000)},
+		{"exp with a fraction", `{"iss":"game","aud":"web","exp":1000000000.5}`,
+			time.Unix(1_000_000_000, 500_000_000)},
 		{"exp with an exponent", `{"iss":"game","aud":"web","exp":2e9}`, at(2_000_000_000)},
 		{"nbf exactly now", `{"iss":"game","aud":"web","nbf":1000000000}`, time.Time{}},
 		{"aud as a list", `{"iss":"game","aud":["app","web"]}`, time.Time{}},
@@ -44,7 +47,8 @@ func TestATokenThatHoldsIsVerified(t *testing.T) {
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			got := who(t, strict(), bearer(hs256(t, tt.claims)))
-			if got.Bypass != "" || !got.Verified || got.Anonymous || got.ID == "" || got.Claims["iss"] != "game" {
+			if got.Bypass != "" || !got.Verified || got.Anonymous || got.ID == "" ||
+				got.Claims["iss"] != "game" {
 				t.Errorf("%+v", got)
 			}
 			if !got.Expires.Equal(tt.expires) {
@@ -64,15 +68,20 @@ func TestATokenThatDoesNotHoldBypasses(t *testing.T) {
 		rule string
 		line string
 	}{
-		{"another secret", bearer(sign(t, jose.HS256, []byte("another secret, of 32 bytes, too"), goodClaims))},
-		{"another payload", bearer(head + "." + encode(strings.Replace(goodClaims, `"7"`, `"8"`, 1)) + "." + signature)},
+		{"another secret",
+			bearer(sign(t, jose.HS256, []byte("another secret, of 32 bytes, too"), goodClaims))},
+		{"another payload",
+			bearer(head + "." + encode(strings.Replace(goodClaims, `"7"`, `"8"`, 1)) +
+				"." + signature)},
 		{"a signature that is cut", bearer(good[:len(good)-4])},
 		{"no signature", bearer(head + "." + payload + ".")},
 		{"alg none without a signature", bearer(encode(`{"alg":"none"}`) + "." + payload + ".")},
 		{"alg none with one", bearer(encode(`{"alg":"none"}`) + "." + payload + "." + signature)},
 		{"alg None", bearer(encode(`{"alg":"None"}`) + "." + payload + ".")},
 		{"no alg", bearer(encode(`{}`) + "." + payload + "." + signature)},
-		{"an algorithm that is not on the list, though the key is right", bearer(sign(t, jose.HS512, append(slices.Clone(sharedSecret), make([]byte, 32)...), goodClaims))},
+		{"an algorithm that is not on the list, though the key is right",
+			bearer(sign(t, jose.HS512, append(slices.Clone(sharedSecret), make([]byte, 32)...),
+				goodClaims))},
 		{"exp exactly now", with(`{"iss":"game","aud":"web","exp":1000000000}`)},
 		{"exp in the past", with(`{"iss":"game","aud":"web","exp":999999999}`)},
 		{"exp as text", with(`{"iss":"game","aud":"web","exp":"1000000060"}`)},
@@ -106,9 +115,12 @@ func TestATokenThatDoesNotHoldBypasses(t *testing.T) {
 		{"in X-API-Key, what has the form of a token", "X-Api-Key: eyJ.eyJ.eyJ"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			for _, lines := range [][]string{{tt.line}, {tt.line, "Cookie: token=" + good}, {"Cookie: opaque=1", tt.line}} {
+			for _, lines := range [][]string{
+				{tt.line}, {tt.line, "Cookie: token=" + good}, {"Cookie: opaque=1", tt.line},
+			} {
 				got := who(t, strict(), crumbs(lines...)...)
-				if got.Bypass != reason.TokenInvalid || got.ID != "" || got.Verified || got.Claims != nil {
+				if got.Bypass != reason.TokenInvalid || got.ID != "" || got.Verified ||
+					got.Claims != nil {
 					t.Errorf("%q: %+v", lines, got)
 				}
 			}
@@ -119,7 +131,8 @@ func TestATokenThatDoesNotHoldBypasses(t *testing.T) {
 func TestAPayloadThatIsNoObjectBypassesThoughNothingIsAskedOfIt(t *testing.T) {
 	for _, payload := range []string{`null`, `[]`, `"7"`, `7`, `{`, ``} {
 		t.Run(payload, func(t *testing.T) {
-			if got := who(t, withSecret(), bearer(hs256(t, payload))); got.Bypass != reason.TokenInvalid || got.Verified {
+			if got := who(t, withSecret(),
+				bearer(hs256(t, payload))); got.Bypass != reason.TokenInvalid || got.Verified {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -161,18 +174,24 @@ func TestTokensOfEveryAlgorithmAreVerifiedWithItsKeyAlone(t *testing.T) {
 	}{
 		{"HS256", caller.JWT{Secret: sharedSecret}, sharedSecret, long},
 		{"HS512", caller.JWT{Secret: long}, long, append([]byte("x"), long...)},
-		{"RS256", caller.JWT{PublicKeyFile: publicPEM(t, rsaKey().Public())}, rsaKey(), otherRSAKey()},
-		{"PS256", caller.JWT{PublicKeyFile: publicPEM(t, rsaKey().Public())}, rsaKey(), otherRSAKey()},
+		{"RS256", caller.JWT{PublicKeyFile: publicPEM(t, rsaKey().Public())},
+			rsaKey(), otherRSAKey()},
+		{"PS256", caller.JWT{PublicKeyFile: publicPEM(t, rsaKey().Public())},
+			rsaKey(), otherRSAKey()},
 		{"ES256", caller.JWT{PublicKeyFile: publicPEM(t, ecKey().Public())}, ecKey(), otherECKey()},
 		{"EdDSA", caller.JWT{PublicKeyFile: publicPEM(t, edKey().Public())}, edKey(), otherEdKey()},
 	} {
 		t.Run(tt.algorithm, func(t *testing.T) {
 			tt.jwt.Algorithms = []string{tt.algorithm}
 			algorithm := jose.SignatureAlgorithm(tt.algorithm)
-			if got := who(t, withJWT(tt.jwt), bearer(sign(t, algorithm, tt.key, goodClaims))); !got.Verified || got.Claims["sub"] != "7" {
+			if got := who(t, withJWT(tt.jwt),
+				bearer(sign(t, algorithm, tt.key, goodClaims))); !got.Verified ||
+				got.Claims["sub"] != "7" {
 				t.Errorf("its key: %+v", got)
 			}
-			if got := who(t, withJWT(tt.jwt), bearer(sign(t, algorithm, tt.wrong, goodClaims))); got.Bypass != reason.TokenInvalid {
+			if got := who(t, withJWT(tt.jwt),
+				bearer(sign(t, algorithm, tt.wrong, goodClaims))); got.Bypass !=
+				reason.TokenInvalid {
 				t.Errorf("another key: %+v", got)
 			}
 		})
@@ -197,13 +216,19 @@ func TestAPublicKeyIsNeverASharedSecret(t *testing.T) {
 	public := rsaKey().Public()
 	der := must(x509.MarshalPKIXPublicKey(public))
 	text := pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
-	c := withJWT(caller.JWT{PublicKeyFile: publicPEM(t, public), Algorithms: []string{"RS256", "ES256"}})
+	c := withJWT(caller.JWT{
+		PublicKeyFile: publicPEM(t, public), Algorithms: []string{"RS256", "ES256"},
+	})
 	if got := who(t, c, bearer(sign(t, jose.RS256, rsaKey(), goodClaims))); !got.Verified {
 		t.Fatalf("the key itself: %+v", got)
 	}
-	for what, secret := range map[string][]byte{"PEM": text, "PEM without its last line feed": text[:len(text)-1], "DER": der} {
+	for what, secret := range map[string][]byte{
+		"PEM": text, "PEM without its last line feed": text[:len(text)-1], "DER": der,
+	} {
 		t.Run(what, func(t *testing.T) {
-			if got := who(t, c, bearer(sign(t, jose.HS256, secret, goodClaims))); got.Bypass != reason.TokenInvalid {
+			if got := who(t, c,
+				bearer(sign(t, jose.HS256, secret, goodClaims))); got.Bypass !=
+				reason.TokenInvalid {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -211,8 +236,11 @@ func TestAPublicKeyIsNeverASharedSecret(t *testing.T) {
 }
 
 func TestAKeyThatATokenBringsIsNotTrusted(t *testing.T) {
-	c := withJWT(caller.JWT{PublicKeyFile: publicPEM(t, rsaKey().Public()), Algorithms: []string{"RS256"}})
-	signer := must(jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: otherRSAKey()}, &jose.SignerOptions{EmbedJWK: true}))
+	c := withJWT(caller.JWT{
+		PublicKeyFile: publicPEM(t, rsaKey().Public()), Algorithms: []string{"RS256"},
+	})
+	signer := must(jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: otherRSAKey()},
+		&jose.SignerOptions{EmbedJWK: true}))
 	token := must(must(signer.Sign([]byte(goodClaims))).CompactSerialize())
 	if got := who(t, c, bearer(token)); got.Bypass != reason.TokenInvalid {
 		t.Errorf("%+v", got)
@@ -224,16 +252,22 @@ func TestWhereATokenIsFound(t *testing.T) {
 	want := who(t, withSecret(), bearer(token)).ID
 	c := withSecret()
 	c.Credentials = append(c.Credentials, caller.Credential{Name: "X-Token"})
-	for _, line := range []string{"X-Api-Key: " + token, "X-Token: " + token, "Cookie: any=" + token} {
+	for _, line := range []string{
+		"X-Api-Key: " + token, "X-Token: " + token, "Cookie: any=" + token,
+	} {
 		t.Run(line[:15], func(t *testing.T) {
 			if got := who(t, c, line); !got.Verified || got.ID != want {
 				t.Errorf("%+v, want the ID of Authorization: Bearer", got)
 			}
 		})
 	}
-	for _, line := range []string{"Authorization: " + token, "Authorization: Basic " + token, "X-Api-Key: Bearer " + token, "X-Api-Key: x" + token, "X-Api-Key: " + token + ".x"} {
+	for _, line := range []string{
+		"Authorization: " + token, "Authorization: Basic " + token, "X-Api-Key: Bearer " + token,
+		"X-Api-Key: x" + token, "X-Api-Key: " + token + ".x",
+	} {
 		t.Run("not in "+line[:23], func(t *testing.T) {
-			if got := who(t, c, line); got.Verified || got.Bypass != "" || got.ID == "" || got.ID == want {
+			if got := who(t, c, line); got.Verified || got.Bypass != "" ||
+				got.ID == "" || got.ID == want {
 				t.Errorf("%+v, want an opaque credential", got)
 			}
 		})
@@ -242,8 +276,12 @@ func TestWhereATokenIsFound(t *testing.T) {
 
 func TestATokenInAnotherSpellingOfBearerFails(t *testing.T) {
 	token := hs256(t, goodClaims)
-	for _, line := range []string{"bearer " + token, "BEARER " + token, "Bearer  " + token, "Bearer\t" + token, "Bearer " + token + " ", "Bearer"} {
-		if got := who(t, withSecret(), "Authorization: "+line); got.Verified || got.Bypass == "" && strings.HasPrefix(line, "Bearer ") {
+	for _, line := range []string{
+		"bearer " + token, "BEARER " + token, "Bearer  " + token, "Bearer\t" + token,
+		"Bearer " + token + " ", "Bearer",
+	} {
+		if got := who(t, withSecret(), "Authorization: "+line); got.Verified ||
+			got.Bypass == "" && strings.HasPrefix(line, "Bearer ") {
 			t.Errorf("%q: %+v", line, got)
 		}
 	}
@@ -268,9 +306,13 @@ func TestWhichTokensAreOfOneCaller(t *testing.T) {
 		a, b string
 		same bool
 	}{
-		{"a refreshed token is the same", "", `{"sub":"7","exp":1000000060,"iat":1,"nbf":1,"jti":"a"}`, `{"sub":"7","exp":1000000090,"iat":2,"nbf":2,"jti":"b"}`, true},
-		{"with or without what passes", "", `{"sub":"7","exp":1000000060,"iat":1}`, `{"sub":"7"}`, true},
-		{"the order of claims says nothing", "", `{"sub":"7","role":"a","x":{"p":1,"q":2}}`, `{"x":{"q":2,"p":1},"role":"a","sub":"7"}`, true},
+		{"a refreshed token is the same", "",
+			`{"sub":"7","exp":1000000060,"iat":1,"nbf":1,"jti":"a"}`,
+			`{"sub":"7","exp":1000000090,"iat":2,"nbf":2,"jti":"b"}`, true},
+		{"with or without what passes", "", `{"sub":"7","exp":1000000060,"iat":1}`,
+			`{"sub":"7"}`, true},
+		{"the order of claims says nothing", "", `{"sub":"7","role":"a","x":{"p":1,"q":2}}`,
+			`{"x":{"q":2,"p":1},"role":"a","sub":"7"}`, true},
 		{"nor does the spelling of a text", "", `{"sub":"\u0037"}`, `{"sub" : "7"}`, true},
 		{"another user", "", `{"sub":"7"}`, `{"sub":"8"}`, false},
 		{"another role", "", `{"sub":"7","role":"admin"}`, `{"sub":"7","role":"user"}`, false},
@@ -278,18 +320,27 @@ func TestWhichTokensAreOfOneCaller(t *testing.T) {
 		{"a claim null", "", `{"sub":"7","admin":null}`, `{"sub":"7"}`, false},
 		{"a number is no text", "", `{"sub":7}`, `{"sub":"7"}`, false},
 		{"the order of a list", "", `{"roles":["a","b"]}`, `{"roles":["b","a"]}`, false},
-		{"large numbers keep all digits", "", `{"sub":9007199254740993}`, `{"sub":9007199254740992}`, false},
-		{"jti within another claim does not pass", "", `{"sub":"7","act":{"jti":"a"}}`, `{"sub":"7","act":{"jti":"b"}}`, false},
+		{"large numbers keep all digits", "", `{"sub":9007199254740993}`,
+			`{"sub":9007199254740992}`, false},
+		{"jti within another claim does not pass", "", `{"sub":"7","act":{"jti":"a"}}`,
+			`{"sub":"7","act":{"jti":"b"}}`, false},
 		{"what passes is spelt so", "", `{"sub":"7","JTI":"a"}`, `{"sub":"7","JTI":"b"}`, false},
 
-		{"id: another role is the same caller, if sub alone says it", "{claim.sub}", `{"sub":"7","role":"admin"}`, `{"sub":"7","role":"user"}`, true},
+		{"id: another role is the same caller, if sub alone says it", "{claim.sub}",
+			`{"sub":"7","role":"admin"}`, `{"sub":"7","role":"user"}`, true},
 		{"id: another user", "{claim.sub}", `{"sub":"7"}`, `{"sub":"8"}`, false},
-		{"id: large numbers keep all digits", "{claim.sub}", `{"sub":9007199254740993}`, `{"sub":9007199254740992}`, false},
-		{"id: two claims, one of them another", "{claim.org}:{claim.sub}", `{"org":"a","sub":"7"}`, `{"org":"b","sub":"7"}`, false},
-		{"id: a value does not move from one claim to the next", "{claim.org}{claim.sub}", `{"org":"a","sub":"bc"}`, `{"org":"ab","sub":"c"}`, false},
-		{"id: nor over what stands between", "{claim.org}:{claim.sub}", `{"org":"a","sub":"b:c"}`, `{"org":"a:b","sub":"c"}`, false},
-		{"id: jti makes each token a caller", "{claim.jti}", `{"sub":"7","jti":"a"}`, `{"sub":"7","jti":"b"}`, false},
-		{"id: a claim in an object", "{claim.user.id}", `{"user":{"id":7,"x":1}}`, `{"user":{"id":7,"x":2}}`, true},
+		{"id: large numbers keep all digits", "{claim.sub}", `{"sub":9007199254740993}`,
+			`{"sub":9007199254740992}`, false},
+		{"id: two claims, one of them another", "{claim.org}:{claim.sub}", `{"org":"a","sub":"7"}`,
+			`{"org":"b","sub":"7"}`, false},
+		{"id: a value does not move from one claim to the next", "{claim.org}{claim.sub}",
+			`{"org":"a","sub":"bc"}`, `{"org":"ab","sub":"c"}`, false},
+		{"id: nor over what stands between", "{claim.org}:{claim.sub}", `{"org":"a","sub":"b:c"}`,
+			`{"org":"a:b","sub":"c"}`, false},
+		{"id: jti makes each token a caller", "{claim.jti}", `{"sub":"7","jti":"a"}`,
+			`{"sub":"7","jti":"b"}`, false},
+		{"id: a claim in an object", "{claim.user.id}", `{"user":{"id":7,"x":1}}`,
+			`{"user":{"id":7,"x":2}}`, true},
 		{"id: lowered", "{claim.sub|lower}", `{"sub":"A"}`, `{"sub":"a"}`, true},
 		{"id: not lowered", "{claim.sub}", `{"sub":"A"}`, `{"sub":"a"}`, false},
 	} {
@@ -334,7 +385,8 @@ func TestATokenWithoutAClaimOfIDBypasses(t *testing.T) {
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			got := who(t, withID(tt.id), bearer(hs256(t, tt.claims)))
-			if got.Bypass != reason.TokenInvalid || got.ID != "" || got.Verified || got.Claims != nil {
+			if got.Bypass != reason.TokenInvalid || got.ID != "" || got.Verified ||
+				got.Claims != nil {
 				t.Errorf("%+v", got)
 			}
 		})
@@ -350,17 +402,29 @@ func TestTwoTokensInOneRequest(t *testing.T) {
 		expires int64 // 0: never
 		bypass  reason.Reason
 	}{
-		{"the same claims are one caller, until the first expires", withSecret(), `{"sub":"7","iat":1,"jti":"a",` + early + `}`, `{"sub":"7","iat":2,"jti":"b",` + late + `}`, 1_000_000_060, ""},
-		{"in either order", withSecret(), `{"sub":"7",` + late + `}`, `{"sub":"7",` + early + `}`, 1_000_000_060, ""},
-		{"one that never expires changes nothing", withSecret(), `{"sub":"7"}`, `{"sub":"7",` + early + `}`, 1_000_000_060, ""},
-		{"nor if it is the second", withSecret(), `{"sub":"7",` + early + `}`, `{"sub":"7"}`, 1_000_000_060, ""},
-		{"two that never expire", withSecret(), `{"sub":"7","jti":"a"}`, `{"sub":"7","jti":"b"}`, 0, ""},
-		{"the same by id", withID("{claim.sub}"), `{"sub":"7",` + late + `}`, `{"sub":"7",` + early + `}`, 1_000_000_060, ""},
-		{"two users are ambiguous", withSecret(), `{"sub":"7"}`, `{"sub":"8"}`, 0, reason.TokenAmbiguous},
-		{"two roles are ambiguous", withSecret(), `{"sub":"7","role":"admin"}`, `{"sub":"7","role":"user"}`, 0, reason.TokenAmbiguous},
-		{"also of one caller by id", withID("{claim.sub}"), `{"sub":"7","role":"admin"}`, `{"sub":"7","role":"user"}`, 0, reason.TokenAmbiguous},
-		{"two callers by id", withID("{claim.jti}"), `{"sub":"7","jti":"a"}`, `{"sub":"7","jti":"b"}`, 0, reason.TokenAmbiguous},
-		{"one that does not hold", withSecret(), `{"sub":"7"}`, `{"sub":"7","exp":1}`, 0, reason.TokenInvalid},
+		{"the same claims are one caller, until the first expires", withSecret(),
+			`{"sub":"7","iat":1,"jti":"a",` + early + `}`,
+			`{"sub":"7","iat":2,"jti":"b",` + late + `}`, 1_000_000_060, ""},
+		{"in either order", withSecret(), `{"sub":"7",` + late + `}`, `{"sub":"7",` + early + `}`,
+			1_000_000_060, ""},
+		{"one that never expires changes nothing", withSecret(), `{"sub":"7"}`,
+			`{"sub":"7",` + early + `}`, 1_000_000_060, ""},
+		{"nor if it is the second", withSecret(), `{"sub":"7",` + early + `}`, `{"sub":"7"}`,
+			1_000_000_060, ""},
+		{"two that never expire", withSecret(), `{"sub":"7","jti":"a"}`,
+			`{"sub":"7","jti":"b"}`, 0, ""},
+		{"the same by id", withID("{claim.sub}"), `{"sub":"7",` + late + `}`,
+			`{"sub":"7",` + early + `}`, 1_000_000_060, ""},
+		{"two users are ambiguous", withSecret(), `{"sub":"7"}`, `{"sub":"8"}`, 0,
+			reason.TokenAmbiguous},
+		{"two roles are ambiguous", withSecret(), `{"sub":"7","role":"admin"}`,
+			`{"sub":"7","role":"user"}`, 0, reason.TokenAmbiguous},
+		{"also of one caller by id", withID("{claim.sub}"), `{"sub":"7","role":"admin"}`,
+			`{"sub":"7","role":"user"}`, 0, reason.TokenAmbiguous},
+		{"two callers by id", withID("{claim.jti}"), `{"sub":"7","jti":"a"}`,
+			`{"sub":"7","jti":"b"}`, 0, reason.TokenAmbiguous},
+		{"one that does not hold", withSecret(), `{"sub":"7"}`, `{"sub":"7","exp":1}`, 0,
+			reason.TokenInvalid},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			a, b := hs256(t, tt.a), hs256(t, tt.b)
@@ -394,7 +458,8 @@ func TestThreeTokensExpireWithTheFirst(t *testing.T) {
 	}
 	exps := []int{1_000_000_060, 1_000_000_070, 1_000_000_080}
 	for _, order := range [][3]int{{0, 1, 2}, {1, 0, 2}, {2, 1, 0}} {
-		got := who(t, withSecret(), crumbs(line(exps[order[0]]), line(exps[order[1]]), line(exps[order[2]]))...)
+		got := who(t, withSecret(),
+			crumbs(line(exps[order[0]]), line(exps[order[1]]), line(exps[order[2]]))...)
 		if !got.Verified || !got.Expires.Equal(time.Unix(1_000_000_060, 0)) {
 			t.Errorf("%v: %+v", order, got)
 		}
@@ -404,10 +469,13 @@ func TestThreeTokensExpireWithTheFirst(t *testing.T) {
 func TestATokenBesideAnOpaqueCredentialIsNotVerified(t *testing.T) {
 	token := bearer(hs256(t, goodClaims))
 	alone := who(t, withSecret(), token)
-	for _, lines := range [][]string{{token, "Cookie: session=1"}, {"X-Api-Key: a", token}, {token, `Cookie: session="quoted"`}} {
+	for _, lines := range [][]string{
+		{token, "Cookie: session=1"}, {"X-Api-Key: a", token}, {token, `Cookie: session="quoted"`},
+	} {
 		t.Run(strings.Join(lines[1:], "")[:12], func(t *testing.T) {
 			got := who(t, withSecret(), lines...)
-			if got.Bypass != "" || got.Verified || got.Claims != nil || got.ID == "" || got.ID == alone.ID {
+			if got.Bypass != "" || got.Verified || got.Claims != nil || got.ID == "" ||
+				got.ID == alone.ID {
 				t.Errorf("%+v", got)
 			}
 			if _, ok := got.Claim("sub"); ok {
@@ -431,7 +499,8 @@ func TestATokenBesideAnOpaqueCredentialIsNotVerified(t *testing.T) {
 		}
 	})
 	t.Run("an ignored cookie is none", func(t *testing.T) {
-		if got := who(t, withSecret(), token, "Cookie: _ga=1"); !got.Verified || got.ID != alone.ID {
+		if got := who(t, withSecret(), token, "Cookie: _ga=1"); !got.Verified ||
+			got.ID != alone.ID {
 			t.Errorf("%+v", got)
 		}
 	})

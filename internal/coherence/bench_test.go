@@ -28,7 +28,8 @@ func quantile(of []time.Duration, q float64) time.Duration {
 // knows, as a multiple of a bare pub/sub round trip on the same Redis.
 func BenchmarkPush(b *testing.B) {
 	s := redisd.Start(b)
-	from, to := newProcess(b, addressOf(s), coherence.Disabled{}), newProcess(b, addressOf(s), coherence.Disabled{})
+	from, to := newProcess(b, addressOf(s), coherence.Disabled{}),
+		newProcess(b, addressOf(s), coherence.Disabled{})
 	to.run()
 	proc.Await(b, 10*time.Second, func() error {
 		if !to.Current() {
@@ -47,7 +48,8 @@ func BenchmarkPush(b *testing.B) {
 		for range benchRounds {
 			noted := to.Position()
 			start := time.Now()
-			if err := from.Invalidate(b.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character}, nil, 0); err != nil {
+			if err := from.Invalidate(b.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character},
+				nil, 0); err != nil {
 				b.Fatal(err)
 			}
 			for to.Stands(noted, stamp) {
@@ -76,7 +78,8 @@ func BenchmarkInvalidate(b *testing.B) {
 	few, many := redisd.Start(b), redisd.Start(b)
 	few.Do("DEBUG", "POPULATE", 1, "test:e", 64)
 	many.Do("DEBUG", "POPULATE", 1_000_000, "test:e", 64)
-	one, million := newProcess(b, addressOf(few), coherence.Disabled{}), newProcess(b, addressOf(many), coherence.Disabled{})
+	one, million := newProcess(b, addressOf(few), coherence.Disabled{}),
+		newProcess(b, addressOf(many), coherence.Disabled{})
 	cost := func(p *process) time.Duration {
 		p.open(carried, nil)
 		start := time.Now()
@@ -99,7 +102,9 @@ func BenchmarkJudge(b *testing.B) {
 	for _, n := range []int{1, 50} {
 		stamp := coherence.Stamp{{Tag: cachekeys.All.Digest(), Token: coherence.Token{1}}}
 		for i := range n {
-			stamp = append(stamp, coherence.Mark{Tag: cachekeys.Named(fmt.Sprint(i)).Digest(), Token: coherence.Token{2}})
+			stamp = append(stamp, coherence.Mark{
+				Tag: cachekeys.Named(fmt.Sprint(i)).Digest(), Token: coherence.Token{2},
+			})
 		}
 		reading := coherence.Reading{}
 		for _, m := range stamp {

@@ -21,7 +21,10 @@ func connect(t testing.TB, r config.Redis, greet redisconn.Greeter) *redisconn.C
 	t.Helper()
 	conn, err := redisconn.New(redisconn.Options{
 		Name: "cache", Redis: r, Names: names, Greet: greet,
-		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
+		Breaker: config.Breaker{
+			MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond,
+			MinRequests: 3, FailureRatio: 0.6,
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -38,7 +41,8 @@ type process struct {
 	incarnation *coherence.Incarnation
 }
 
-func newProcess(t testing.TB, r config.Redis, guards coherence.Disabled, intent ...time.Duration) *process {
+func newProcess(t testing.TB, r config.Redis, guards coherence.Disabled,
+	intent ...time.Duration) *process {
 	t.Helper()
 	p := &process{t: t, incarnation: coherence.NewIncarnation(names, nil)}
 	p.conn = connect(t, r, p.incarnation)
@@ -49,7 +53,10 @@ func newProcess(t testing.TB, r config.Redis, guards coherence.Disabled, intent 
 	p.Keyspace = coherence.New(o)
 	// meet all nodes, as the heartbeat does at the start
 	if cluster, ok := p.conn.Client().(*redis.ClusterClient); ok {
-		if err := cluster.ForEachMaster(t.Context(), func(ctx context.Context, node *redis.Client) error { return node.Ping(ctx).Err() }); err != nil {
+		if err := cluster.ForEachMaster(t.Context(),
+			func(ctx context.Context, node *redis.Client) error {
+				return node.Ping(ctx).Err()
+			}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -64,11 +71,14 @@ func (p *process) run() {
 	p.t.Cleanup(func() { cancel(); <-done })
 }
 
-func addressOf(s *redisd.Server) config.Redis { return config.Redis{Host: s.Host(), Port: s.Port()} }
+func addressOf(s *redisd.Server) config.Redis {
+	return config.Redis{Host: s.Host(), Port: s.Port()}
+}
 
 func (p *process) open(carried, guards []cachekeys.Tag) *coherence.Opened {
 	p.t.Helper()
-	opened, err := p.Open(p.t.Context(), nil, coherence.Opening{Carried: carried, Guards: guards, TTL: time.Minute})
+	opened, err := p.Open(p.t.Context(), nil,
+		coherence.Opening{Carried: carried, Guards: guards, TTL: time.Minute})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -84,7 +94,8 @@ func (p *process) begin(tags ...cachekeys.Tag) *coherence.Write {
 	return w
 }
 
-func (p *process) end(w *coherence.Write, outcome coherence.Outcome, settle time.Duration, tags ...cachekeys.Tag) {
+func (p *process) end(w *coherence.Write, outcome coherence.Outcome, settle time.Duration,
+	tags ...cachekeys.Tag) {
 	p.t.Helper()
 	covered, err := w.End(p.t.Context(), nil, outcome, tags, guardsOf(tags), settle)
 	if err != nil || !covered {
@@ -102,10 +113,11 @@ func guardsOf(tags []cachekeys.Tag) (guards []cachekeys.Tag) {
 // intents is how many writes to the tag are under way.
 func (p *process) intents(tag cachekeys.Tag) (n int64) {
 	p.t.Helper()
-	err := p.conn.Do(p.t.Context(), nil, "test", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		n, err = c.ZCount(ctx, names.Intents(tag.Digest()), "-inf", "(inf").Result()
-		return err
-	})
+	err := p.conn.Do(p.t.Context(), nil, "test",
+		func(ctx context.Context, c redis.UniversalClient) (err error) {
+			n, err = c.ZCount(ctx, names.Intents(tag.Digest()), "-inf", "(inf").Result()
+			return err
+		})
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -170,7 +170,8 @@ func (d *dirtyList) run(ctx context.Context, repeat repeater, log *slog.Logger) 
 		}
 		pending := d.size()
 		if pending > 0 {
-			log.Warn("invalidations are pending, the cache is bypassed until Redis takes them", "tags", pending)
+			log.Warn("invalidations are pending, the cache is bypassed until Redis takes them",
+				"tags", pending)
 		}
 		for !d.flush(ctx, repeat) {
 			select {

@@ -26,7 +26,9 @@ func TestAnInvalidationOnAServerThatWasReplacedCountsOnTheNewOne(t *testing.T) {
 	go func() { defer close(ended); late.conn.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-ended })
 	tag := cachekeys.Named("a")
-	invalidate := func() error { return late.Invalidate(t.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{tag}, nil, 0) }
+	invalidate := func() error {
+		return late.Invalidate(t.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{tag}, nil, 0)
+	}
 	proc.Await(t, 20*time.Second, invalidate)
 
 	early := newProcess(t, addressOf(promoted), coherence.Disabled{}) // has moved already

@@ -37,13 +37,16 @@ func NewIncarnation(names cachekeys.Names, log *slog.Logger) *Incarnation {
 	if log == nil {
 		log = slog.Default()
 	}
-	return &Incarnation{names: names, log: log, greeting: make(chan struct{}, 1), met: map[string]bool{}}
+	return &Incarnation{
+		names: names, log: log, greeting: make(chan struct{}, 1), met: map[string]bool{},
+	}
 }
 
 // Greet is called for every new connection before its first use. On an error the connection must
 // not be used. at gives a client of another node of the Cluster, which Greet closes, for the tag
 // All may lie there: not the cluster's client, which may be waiting for this very connection.
-func (i *Incarnation) Greet(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) (server string, err error) {
+func (i *Incarnation) Greet(ctx context.Context, conn redis.Cmdable,
+	at func(addr string) *redis.Client) (server string, err error) {
 	id, role, err := redisconn.WhoIs(ctx, conn)
 	switch {
 	case err != nil:
@@ -63,15 +66,19 @@ func (i *Incarnation) Greet(ctx context.Context, conn redis.Cmdable, at func(add
 // Moved drops everything that is stored on a server which answers in the place of another. Until
 // the change was noticed this process may have invalidated on the server before it, and others may
 // have stored on this one meanwhile.
-func (i *Incarnation) Moved(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
-	err := withAll(conn, at, func(c redis.Cmdable) error { return c.Del(ctx, i.names.Token(allDigest)).Err() })
+func (i *Incarnation) Moved(ctx context.Context, conn redis.Cmdable,
+	at func(addr string) *redis.Client) error {
+	err := withAll(conn, at, func(c redis.Cmdable) error {
+		return c.Del(ctx, i.names.Token(allDigest)).Err()
+	})
 	i.generation.Add(1)
 	return err
 }
 
 // Beat greets a server again, over a connection that is open: it keeps the id known, which Redis
 // may evict, and notices one that changed on a healthy server.
-func (i *Incarnation) Beat(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
+func (i *Incarnation) Beat(ctx context.Context, conn redis.Cmdable,
+	at func(addr string) *redis.Client) error {
 	id, _, err := redisconn.WhoIs(ctx, conn)
 	if err != nil || id == "" {
 		return err
@@ -85,7 +92,8 @@ func (i *Incarnation) Beat(ctx context.Context, conn redis.Cmdable, at func(addr
 //  1. the first one adds the id, and has not noted it here yet;
 //  2. the second one finds the id there, and notes it as the first server that this process met;
 //  3. the first one notes it as another one, and what was filled meanwhile is dropped for nothing.
-func (i *Incarnation) hello(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client, id string) error {
+func (i *Incarnation) hello(ctx context.Context, conn redis.Cmdable,
+	at func(addr string) *redis.Client, id string) error {
 	select {
 	case i.greeting <- struct{}{}:
 		defer func() { <-i.greeting }()
@@ -94,7 +102,8 @@ func (i *Incarnation) hello(ctx context.Context, conn redis.Cmdable, at func(add
 	}
 	var first int
 	err := withAll(conn, at, func(c redis.Cmdable) (err error) {
-		first, err = helloScript.Run(ctx, c, []string{i.names.Known(), i.names.Token(allDigest)}, id).Int()
+		first, err = helloScript.Run(ctx, c,
+			[]string{i.names.Known(), i.names.Token(allDigest)}, id).Int()
 		return err
 	})
 	if err != nil {
@@ -104,7 +113,8 @@ func (i *Incarnation) hello(ctx context.Context, conn redis.Cmdable, at func(add
 		i.meet(id)
 	}
 	if first == 1 {
-		i.log.Info("a redis that nobody has met yet: everything stored before is dropped", "replid", id)
+		i.log.Info("a redis that nobody has met yet: everything stored before is dropped", "replid",
+			id)
 	}
 	return nil
 }
@@ -141,18 +151,23 @@ func (i *Incarnation) Generation() uint64 {
 
 // withoutID drops everything on each new connection to a server that does not tell its id: its data
 // may be of any age.
-func (i *Incarnation) withoutID(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error {
+func (i *Incarnation) withoutID(ctx context.Context, conn redis.Cmdable,
+	at func(addr string) *redis.Client) error {
 	if !i.untold.Swap(true) {
-		i.log.Warn("redis does not answer INFO replication (an ACL?): the cache is emptied at every new connection to it")
+		i.log.Warn("redis does not answer INFO replication (an ACL?): the cache is emptied at " +
+			"every new connection to it")
 	}
-	err := withAll(conn, at, func(c redis.Cmdable) error { return c.Del(ctx, i.names.Token(allDigest)).Err() })
+	err := withAll(conn, at, func(c redis.Cmdable) error {
+		return c.Del(ctx, i.names.Token(allDigest)).Err()
+	})
 	i.generation.Add(1) // after the deletion: who notes the new one reads nothing from before
 	return err
 }
 
 // withAll calls f with conn or, where that says so, with the node of the Cluster that serves the
 // tag All.
-func withAll(conn redis.Cmdable, at func(addr string) *redis.Client, f func(redis.Cmdable) error) error {
+func withAll(conn redis.Cmdable, at func(addr string) *redis.Client,
+	f func(redis.Cmdable) error) error {
 	err := f(conn)
 	if err == nil || at == nil || !strings.HasPrefix(err.Error(), "MOVED ") {
 		return err

@@ -19,11 +19,15 @@ import (
 // On an error the tags are on the dirty list when it returns, so this process reads nothing from
 // Redis until they are deleted; other processes may serve entries that carry them until then.
 // The write may be answered all the same.
-func (k *Keyspace) Invalidate(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag, tags, guards []cachekeys.Tag, settle time.Duration) error {
+func (k *Keyspace) Invalidate(ctx context.Context, b *redisconn.Budget, rules cachekeys.Tag,
+	tags, guards []cachekeys.Tag, settle time.Duration) error {
 	if len(tags) == 0 {
 		return nil
 	}
-	return k.end(ctx, b, ending{id: k.tokens.Next(), settle: settle, rules: rules, tags: append(digests(guards), digests(tags)...), guards: len(guards)})
+	return k.end(ctx, b, ending{
+		id: k.tokens.Next(), settle: settle, rules: rules,
+		tags: append(digests(guards), digests(tags)...), guards: len(guards),
+	})
 }
 
 // An ending is the work of endScript.
@@ -57,8 +61,10 @@ func (k *Keyspace) end(ctx context.Context, b *redisconn.Budget, e ending) error
 }
 
 // send runs the scripts, and returns the tags of other rules that were deleted with those of e.
-func (k *Keyspace) send(ctx context.Context, b *redisconn.Budget, e ending) (others []cachekeys.Digest, err error) {
-	s := step{op: "end", rules: e.rules, spreads: true, pushes: true, first: e.tags[:e.guards], then: e.tags[e.guards:], released: e.released}
+func (k *Keyspace) send(ctx context.Context, b *redisconn.Budget,
+	e ending) (others []cachekeys.Digest, err error) {
+	s := step{op: "end", rules: e.rules, spreads: true, pushes: true, first: e.tags[:e.guards],
+		then: e.tags[e.guards:], released: e.released}
 	if k.disabled.GuardsAfterTags {
 		s.first, s.then = s.then, s.first
 	}
@@ -71,9 +77,11 @@ func (k *Keyspace) send(ctx context.Context, b *redisconn.Budget, e ending) (oth
 		if part.pushes {
 			pushed = message(part.then)
 		}
-		return redisconn.Call{Script: endScript, Keys: k.pairs(keys, slices.Concat(part.then, part.released)), Args: []any{
-			id, e.settle.Milliseconds(), len(part.then), own, k.names.TokenPrefix(), k.names.IntentsPrefix(), k.names.Channel(), pushed,
-		}}
+		return redisconn.Call{Script: endScript,
+			Keys: k.pairs(keys, slices.Concat(part.then, part.released)), Args: []any{
+				id, e.settle.Milliseconds(), len(part.then), own, k.names.TokenPrefix(),
+				k.names.IntentsPrefix(), k.names.Channel(), pushed,
+			}}
 	}
 	answers, err := k.do(ctx, b, s)
 	return parseDigests(answers), err
@@ -86,12 +94,16 @@ func (k *Keyspace) ruleKeys(part step) (own string, keys []string) {
 	if !part.rules.IsZero() {
 		return part.rules.Digest().String(), []string{k.names.Rules(), k.names.Token(allDigest)}
 	}
-	return "", k.pairs(nil, slices.Concat(part.then, part.released, []cachekeys.Digest{allDigest})[:1])
+	return "", k.pairs(nil,
+		slices.Concat(part.then, part.released, []cachekeys.Digest{allDigest})[:1])
 }
 
 // othersCall asks for the digests of other rules, in Cluster, where their tags lie on other slots.
 func (k *Keyspace) othersCall(rules cachekeys.Tag) redisconn.Call {
-	return redisconn.Call{Script: othersScript, Keys: []string{k.names.Rules(), k.names.Token(allDigest)}, Args: []any{rules.Digest().String()}}
+	return redisconn.Call{
+		Script: othersScript, Keys: []string{k.names.Rules(), k.names.Token(allDigest)},
+		Args: []any{rules.Digest().String()},
+	}
 }
 
 // parseDigests reads the digests that a script found among the rules.

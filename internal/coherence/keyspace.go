@@ -68,8 +68,10 @@ func New(o Options) *Keyspace {
 	if o.IntentTime <= 0 {
 		o.IntentTime = 10 * time.Second
 	}
-	k := &Keyspace{conn: o.Conn, names: o.Names, tokens: NewTokens(), incarnation: o.Incarnation, dirty: newDirtyList(),
-		invalidations: new(invalidationLog), log: o.Log, intentTime: o.IntentTime, disabled: o.Disabled}
+	k := &Keyspace{conn: o.Conn, names: o.Names, tokens: NewTokens(), incarnation: o.Incarnation,
+		dirty:         newDirtyList(),
+		invalidations: new(invalidationLog), log: o.Log, intentTime: o.IntentTime,
+		disabled: o.Disabled}
 	k.listener = newListener(o.Conn, o.Names.Channel(), k.invalidations, k.tokens, o.Log)
 	k.listener.always = o.Disabled.NoOwnEcho
 	return k
@@ -117,9 +119,10 @@ func (k *Keyspace) heartbeat(ctx context.Context) {
 }
 
 func (k *Keyspace) beat(ctx context.Context, c redis.UniversalClient) error {
-	return k.eachServer(ctx, c, func(ctx context.Context, node redis.Cmdable, at func(addr string) *redis.Client) error {
-		return k.incarnation.Beat(ctx, node, at)
-	})
+	return k.eachServer(ctx, c,
+		func(ctx context.Context, node redis.Cmdable, at func(addr string) *redis.Client) error {
+			return k.incarnation.Beat(ctx, node, at)
+		})
 }
 
 // Readable reports whether anything may be read from Redis: false while an invalidation is still

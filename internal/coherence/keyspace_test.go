@@ -26,7 +26,8 @@ func newWorld(t *testing.T, guards coherence.Disabled) *world {
 
 func (w *world) open(carried, known, guards []cachekeys.Tag) *coherence.Opened {
 	w.t.Helper()
-	opened, err := w.Open(w.t.Context(), nil, coherence.Opening{Carried: carried, Known: known, Guards: guards, TTL: time.Minute})
+	opened, err := w.Open(w.t.Context(), nil,
+		coherence.Opening{Carried: carried, Known: known, Guards: guards, TTL: time.Minute})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -35,7 +36,8 @@ func (w *world) open(carried, known, guards []cachekeys.Tag) *coherence.Opened {
 
 func (w *world) invalidate(tags ...cachekeys.Tag) {
 	w.t.Helper()
-	if err := w.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags, guardsOf(tags), 0); err != nil {
+	if err := w.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags,
+		guardsOf(tags), 0); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -82,8 +84,12 @@ func TestAnEntryIsAliveUntilOneOfItsTagsIsInvalidated(t *testing.T) {
 
 func TestATokenThatWasLostIsAnInvalidation(t *testing.T) {
 	for name, lose := range map[string]func(*redis.Client, string) error{
-		"evicted": func(c *redis.Client, key string) error { return c.Del(context.Background(), key).Err() },
-		"flushed": func(c *redis.Client, _ string) error { return c.FlushAll(context.Background()).Err() },
+		"evicted": func(c *redis.Client, key string) error {
+			return c.Del(context.Background(), key).Err()
+		},
+		"flushed": func(c *redis.Client, _ string) error {
+			return c.FlushAll(context.Background()).Err()
+		},
 		"written over by a stranger": func(c *redis.Client, key string) error {
 			return c.Set(context.Background(), key, "stranger", 0).Err()
 		},
@@ -91,7 +97,8 @@ func TestATokenThatWasLostIsAnInvalidation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, coherence.Disabled{})
 			stamp := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
-			if err := lose(w.do(), cachekeys.NewNames("test").Token(character.Digest())); err != nil {
+			if err := lose(w.do(),
+				cachekeys.NewNames("test").Token(character.Digest())); err != nil {
 				t.Fatal(err)
 			}
 			if got := w.judge(stamp); got != coherence.Dead {
@@ -160,19 +167,22 @@ func TestANameLearnedFromTheAnswer(t *testing.T) {
 		w := newWorld(t, coherence.Disabled{})
 		write := w.begin(cachekeys.Named("character:43"))
 		opened, err := w.Open(t.Context(), nil, coherence.Opening{
-			Carried: []cachekeys.Tag{family}, Guards: []cachekeys.Tag{guard}, Unseen: []cachekeys.Tag{cachekeys.Guard("")}, TTL: time.Minute,
+			Carried: []cachekeys.Tag{family}, Guards: []cachekeys.Tag{guard},
+			Unseen: []cachekeys.Tag{cachekeys.Guard("")}, TTL: time.Minute,
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.end(write, coherence.Done, 0, cachekeys.Named("character:43"))
-		if err := w.Learn(t.Context(), opened, []cachekeys.Tag{cachekeys.Guard("")}); !errors.Is(err, coherence.ErrGuardChanged) {
+		if err := w.Learn(t.Context(), opened,
+			[]cachekeys.Tag{cachekeys.Guard("")}); !errors.Is(err, coherence.ErrGuardChanged) {
 			t.Errorf("error is %v, want ErrGuardChanged", err)
 		}
 	})
 	t.Run("needs no guard where it was known early", func(t *testing.T) {
 		w := newWorld(t, coherence.Disabled{})
-		opened := w.open([]cachekeys.Tag{family}, []cachekeys.Tag{character}, []cachekeys.Tag{guard})
+		opened := w.open([]cachekeys.Tag{family}, []cachekeys.Tag{character},
+			[]cachekeys.Tag{guard})
 		w.invalidate(cachekeys.Named("character:43"))
 		if err := w.Learn(w.t.Context(), opened, []cachekeys.Tag{character}); err != nil {
 			t.Fatal(err)
@@ -211,7 +221,8 @@ func TestALateStoreIsDeadBecauseItsTokensWereTakenBeforeTheFetch(t *testing.T) {
 		want   coherence.Verdict
 	}{
 		{"by the protocol", coherence.Disabled{}, coherence.Dead},
-		{"alive without the guard, as the test must see", coherence.Disabled{TokensAfterFetch: true}, coherence.Alive},
+		{"alive without the guard, as the test must see",
+			coherence.Disabled{TokensAfterFetch: true}, coherence.Alive},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t, c.guards)
@@ -249,7 +260,8 @@ func TestAnInvalidationThatFailedIsMadeGoodBeforeAnythingIsRead(t *testing.T) {
 	stamp := w.open([]cachekeys.Tag{character}, nil, nil).Stamp
 
 	w.redis.Freeze()
-	err := w.Invalidate(t.Context(), w.conn.Budget(50*time.Millisecond), cachekeys.Tag{}, []cachekeys.Tag{character}, nil, 0)
+	err := w.Invalidate(t.Context(), w.conn.Budget(50*time.Millisecond), cachekeys.Tag{},
+		[]cachekeys.Tag{character}, nil, 0)
 	if err == nil {
 		t.Fatal("a frozen Redis took an invalidation")
 	}
@@ -293,7 +305,8 @@ func TestTheDirtyListIsBoundedAndThenDropsEverything(t *testing.T) {
 	w.redis.Thaw()
 	awaitReadable(t, w)
 	if got := w.judge(unrelated); got != coherence.Dead {
-		t.Errorf("judged %v after the overflow, want dead: which tags failed is no longer known", got)
+		t.Errorf("judged %v after the overflow, want dead: which tags failed is no longer known",
+			got)
 	}
 }
 
@@ -334,7 +347,8 @@ func TestAnInvalidationTouchesNoEntry(t *testing.T) {
 
 func awaitReadable(t *testing.T, w *world) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !w.Readable(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); !w.Readable(); time.Sleep(
+		5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d invalidations are still pending", w.Pending())
 		}

@@ -41,7 +41,9 @@ func (k *Keyspace) Learn(ctx context.Context, o *Opened, names []cachekeys.Tag) 
 		if slices.ContainsFunc(o.guards, closed) || slices.ContainsFunc(o.unseen, closed) {
 			return ErrGuardChanged // opened now, it would say nothing about the fetch before
 		}
-		i := slices.IndexFunc(early, func(m Mark) bool { return m.Tag == name && !m.Token.IsZero() })
+		i := slices.IndexFunc(early, func(m Mark) bool {
+			return m.Tag == name && !m.Token.IsZero()
+		})
 		switch {
 		case o.Stamp.Has(name):
 		case i >= 0:
@@ -71,7 +73,8 @@ func (k *Keyspace) openLate(ctx context.Context, o *Opened) (err error) {
 	return err
 }
 
-func (k *Keyspace) learnFresh(ctx context.Context, o *Opened, fresh []cachekeys.Digest, guards []Mark) error {
+func (k *Keyspace) learnFresh(ctx context.Context, o *Opened, fresh []cachekeys.Digest,
+	guards []Mark) error {
 	marks, err := k.open(ctx, nil, k.openStep(fresh, o.ttl, cachekeys.Tag{}))
 	if err != nil {
 		return err

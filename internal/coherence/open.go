@@ -41,7 +41,8 @@ type Sequel interface {
 // Opened is a filler's knowledge before its backend request: the tokens that its entry will carry,
 // and the state of the guards of the names that the answer may give.
 type Opened struct {
-	Stamp      Stamp  // of All, the rules and the tags that the entry carries in any case; Learn adds names
+	// of All, the rules and the tags that the entry carries in any case; Learn adds names
+	Stamp      Stamp
 	known      []Mark // names that an earlier answer gave, which this one may give again
 	guards     []Mark
 	unseen     []Mark
@@ -61,7 +62,9 @@ func (k *Keyspace) Open(ctx context.Context, b *redisconn.Budget, want Opening) 
 		tags = append(tags, want.Rules.Digest())
 	}
 	tags = append(tags, digests(want.Carried)...)
-	o := &Opened{ttl: want.TTL, generation: k.incarnation.Generation(), unproved: k.disabled.StaleUnproved}
+	o := &Opened{
+		ttl: want.TTL, generation: k.incarnation.Generation(), unproved: k.disabled.StaleUnproved,
+	}
 	if k.disabled.TokensAfterFetch {
 		o.late = tags
 		return o, nil
@@ -150,7 +153,9 @@ func (k *Keyspace) openStep(tags []cachekeys.Digest, ttl time.Duration, rules ca
 			fresh := k.tokens.Next()
 			args = append(args, fresh[:])
 		}
-		return redisconn.Call{Script: openScript, Keys: k.pairs([]string{first}, part.then), Args: args}
+		return redisconn.Call{
+			Script: openScript, Keys: k.pairs([]string{first}, part.then), Args: args,
+		}
 	}}
 }
 

@@ -102,9 +102,11 @@ type listener struct {
 	last uint64
 }
 
-func newListener(conn *redisconn.Conn, channel string, h *invalidationLog, tokens *Tokens, log *slog.Logger) *listener {
+func newListener(conn *redisconn.Conn, channel string, h *invalidationLog, tokens *Tokens,
+	log *slog.Logger) *listener {
 	return &listener{conn: conn, channel: channel, invalidations: h, tokens: tokens, log: log,
-		wake: make(chan struct{}, 1), start: time.Now().Add(-time.Hour), sent: map[uint64]time.Duration{}}
+		wake: make(chan struct{}, 1), start: time.Now().Add(-time.Hour),
+		sent: map[uint64]time.Duration{}}
 }
 
 // current reports whether everything that was invalidated up to echoBound ago has been heard of.
@@ -150,7 +152,8 @@ func (l *listener) failed(ctx context.Context, err error) {
 	}
 	text := err.Error()
 	if before := l.fault.Swap(&text); before == nil || *before != text {
-		l.log.Warn("invalidations of other sidecars are not heard: nothing is answered from memory", "error", err)
+		l.log.Warn("invalidations of other sidecars are not heard: nothing is answered from memory",
+			"error", err)
 	}
 }
 
@@ -161,7 +164,8 @@ func (l *listener) listen(ctx context.Context) error {
 	defer sub.Close()
 	for quiet := time.Now(); ; {
 		got, err := sub.ReceiveTimeout(ctx, pushPatience)
-		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() &&
+			ctx.Err() == nil {
 			if l.unanswered() && time.Since(quiet) > pushPatience {
 				return errors.New("the subscription is dead: echoes do not come back")
 			}

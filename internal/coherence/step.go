@@ -52,7 +52,8 @@ func (k *Keyspace) do(ctx context.Context, b *redisconn.Budget, s step) (answers
 }
 
 // onOneServer does s with one script call, or with several where there are many tags.
-func (k *Keyspace) onOneServer(ctx context.Context, b *redisconn.Budget, s step) (answers []any, err error) {
+func (k *Keyspace) onOneServer(ctx context.Context, b *redisconn.Budget,
+	s step) (answers []any, err error) {
 	s.first, s.then = nil, slices.Concat(s.first, s.then)
 	for again := true; again; again = len(s.then) > 0 || len(s.released) > 0 {
 		part := s
@@ -124,7 +125,8 @@ func (k *Keyspace) inCluster(ctx context.Context, c redis.UniversalClient, s ste
 	if !s.spreads {
 		answers = append(answers, second...)
 	}
-	if told := slices.Concat(s.first, then); err == nil && s.pushes && len(s.first)+len(s.then) > 0 {
+	if told := slices.Concat(s.first, then); err == nil && s.pushes &&
+		len(s.first)+len(s.then) > 0 {
 		err = publish(ctx, c, k.names.Channel(), message(told))
 	}
 	if err == nil && s.sequel != nil {
@@ -163,7 +165,8 @@ func (k *Keyspace) callsFor(s step, tags []cachekeys.Digest) (calls []redisconn.
 	return calls
 }
 
-func runAll(ctx context.Context, c redis.UniversalClient, calls []redisconn.Call) (answers []any, err error) {
+func runAll(ctx context.Context, c redis.UniversalClient,
+	calls []redisconn.Call) (answers []any, err error) {
 	if len(calls) == 0 {
 		return nil, nil
 	}
@@ -182,7 +185,8 @@ func list(v any) []any {
 
 // Read reads keys at once: with one MGET, which concurrent calls share, or in Cluster with a GET
 // for each.
-func (k *Keyspace) Read(ctx context.Context, b *redisconn.Budget, op string, keys []string) (values []any, err error) {
+func (k *Keyspace) Read(ctx context.Context, b *redisconn.Budget, op string,
+	keys []string) (values []any, err error) {
 	if !k.conn.Cluster() {
 		return k.conn.Read(ctx, b, op, keys)
 	}
@@ -239,12 +243,16 @@ func subscribe(ctx context.Context, c redis.UniversalClient, channel string) *re
 
 // eachServer calls f with the server, or with every primary of the Cluster. There at gives a
 // client of another node.
-func (k *Keyspace) eachServer(ctx context.Context, c redis.UniversalClient, f func(ctx context.Context, node redis.Cmdable, at func(addr string) *redis.Client) error) error {
+func (k *Keyspace) eachServer(ctx context.Context, c redis.UniversalClient,
+	f func(ctx context.Context, node redis.Cmdable,
+		at func(addr string) *redis.Client) error) error {
 	cluster, ok := c.(*redis.ClusterClient)
 	if !ok {
 		return f(ctx, c, nil)
 	}
-	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error { return f(ctx, node, k.conn.Node) })
+	return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+		return f(ctx, node, k.conn.Node)
+	})
 }
 
 // pairs appends the keys of tags as the scripts want them: token and intents of each.

@@ -45,7 +45,8 @@ func (k *Keyspace) Write(rules cachekeys.Tag) *Write {
 // Begin announces w: it closes tags and guards, and keeps them closed until End. It is called
 // once, before the backend can have the whole request. After End it does nothing. On an error
 // nothing is known to be closed, and w has to be ended all the same if it is sent.
-func (w *Write) Begin(ctx context.Context, b *redisconn.Budget, tags, guards []cachekeys.Tag) error {
+func (w *Write) Begin(ctx context.Context, b *redisconn.Budget,
+	tags, guards []cachekeys.Tag) error {
 	w.steps.Lock()
 	defer w.steps.Unlock()
 	k := w.keyspace
@@ -77,7 +78,8 @@ func (w *Write) begin(ctx context.Context, b *redisconn.Budget) error {
 	s.call = func(part step) redisconn.Call {
 		own, keys := k.ruleKeys(part)
 		return redisconn.Call{Script: beginScript, Keys: k.pairs(keys, part.then), Args: []any{
-			w.id[:], k.intentTime.Milliseconds(), own, k.names.TokenPrefix(), k.names.IntentsPrefix(),
+			w.id[:], k.intentTime.Milliseconds(), own, k.names.TokenPrefix(),
+			k.names.IntentsPrefix(),
 		}}
 	}
 	answers, err := k.do(ctx, b, s)
@@ -147,7 +149,8 @@ func (w *Write) closed(tags []cachekeys.Digest, settle time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	left := w.keyspace.intentTime - time.Since(w.since)
-	if w.generation != w.keyspace.incarnation.Generation() || w.since.IsZero() || left <= 0 || settle > left {
+	if w.generation != w.keyspace.incarnation.Generation() || w.since.IsZero() ||
+		left <= 0 || settle > left {
 		return false
 	}
 	return !slices.ContainsFunc(tags, func(t cachekeys.Digest) bool {
@@ -174,7 +177,8 @@ const (
 // Redis. After an error other processes may read it until this process has made the end good, and
 // covered reports whether intents prevent that. They stand for certain until the end is made good,
 // or until they expire.
-func (w *Write) End(ctx context.Context, b *redisconn.Budget, outcome Outcome, tags, guards []cachekeys.Tag, settle time.Duration) (covered bool, err error) {
+func (w *Write) End(ctx context.Context, b *redisconn.Budget, outcome Outcome,
+	tags, guards []cachekeys.Tag, settle time.Duration) (covered bool, err error) {
 	w.steps.Lock()
 	w.over = true
 	w.steps.Unlock()
@@ -195,7 +199,8 @@ func (w *Write) End(ctx context.Context, b *redisconn.Budget, outcome Outcome, t
 		e.tags = slices.Concat(digests(guards), w.begun, digests(tags), others)
 	default:
 		e.tags = slices.Concat(digests(guards), digests(tags), others)
-		e.released = slices.DeleteFunc(slices.Clone(w.begun), func(t cachekeys.Digest) bool { return slices.Contains(e.tags, t) })
+		e.released = slices.DeleteFunc(slices.Clone(w.begun),
+			func(t cachekeys.Digest) bool { return slices.Contains(e.tags, t) })
 	}
 	e.guards = len(guards)
 	err = w.keyspace.end(ctx, b, e)

@@ -60,11 +60,13 @@ func TestWhileAWriteIsUnderWayNothingIsStoredAndNothingShared(t *testing.T) {
 		}
 		guarded := b.open([]cachekeys.Tag{family}, []cachekeys.Tag{guard})
 		if !guarded.Storable() || guarded.Shareable() {
-			t.Errorf("a fill under a closed guard: storable %t, shareable %t", guarded.Storable(), guarded.Shareable())
+			t.Errorf("a fill under a closed guard: storable %t, shareable %t",
+				guarded.Storable(), guarded.Shareable())
 		}
 		a.end(w, coherence.Done, 0, character)
 		after := b.open(carried, []cachekeys.Tag{guard})
-		if !after.Shareable() || b.judge(after.Stamp) != coherence.Alive || b.judge(before.Stamp) != coherence.Dead {
+		if !after.Shareable() || b.judge(after.Stamp) != coherence.Alive ||
+			b.judge(before.Stamp) != coherence.Dead {
 			t.Error("the write is over and the tag is not as new")
 		}
 	})
@@ -123,14 +125,16 @@ func TestARefusedWriteLeavesEverythingAsItWas(t *testing.T) {
 			}, coherence.Dead},
 			{"while something is purged", func(coherence.Stamp) {
 				refused := p.begin(character)
-				if err := p.Invalidate(t.Context(), nil, cachekeys.Tag{}, []cachekeys.Tag{character}, nil, 0); err != nil {
+				if err := p.Invalidate(t.Context(), nil, cachekeys.Tag{},
+					[]cachekeys.Tag{character}, nil, 0); err != nil {
 					t.Fatal(err)
 				}
 				p.end(refused, coherence.Refused, 0)
 			}, coherence.Dead},
 			{"while a job changes it", func(coherence.Stamp) {
 				refused := p.begin(character)
-				if err := p.Invalidate(t.Context(), nil, cachekeys.Rules("x"), []cachekeys.Tag{character}, nil, 0); err != nil {
+				if err := p.Invalidate(t.Context(), nil, cachekeys.Rules("x"),
+					[]cachekeys.Tag{character}, nil, 0); err != nil {
 					t.Fatal(err)
 				}
 				p.end(refused, coherence.Refused, 0)
@@ -164,7 +168,8 @@ func TestAnIntentThatRanOutBringsNothingBack(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
 		p := newProcess(t, r, coherence.Disabled{}, 300*time.Millisecond)
 		stamp := p.open(carried, nil).Stamp
-		if _, err := p.begin(character).End(canceled(t), nil, coherence.Unknown, []cachekeys.Tag{character}, nil, 0); err == nil {
+		if _, err := p.begin(character).End(canceled(t), nil, coherence.Unknown,
+			[]cachekeys.Tag{character}, nil, 0); err == nil {
 			t.Fatal("a cancelled end succeeded")
 		}
 		refused := p.begin(character)
@@ -218,14 +223,16 @@ func TestSettleKeepsTheTagClosedAfterTheAnswer(t *testing.T) {
 func TestAFamilyThatWasOnlyClosedInCaseComesBack(t *testing.T) {
 	places(t, func(t *testing.T, r config.Redis, _ func(...string)) {
 		p := newProcess(t, r, coherence.Disabled{})
-		stamp, changed := p.open([]cachekeys.Tag{other, family}, nil).Stamp, p.open(carried, nil).Stamp
+		stamp, changed := p.open([]cachekeys.Tag{other, family}, nil).Stamp,
+			p.open(carried, nil).Stamp
 		w := p.begin(family) // a strict write whose answer will say which character it made
 		if p.judge(stamp) != coherence.Dead {
 			t.Error("the family is not closed")
 		}
 		p.end(w, coherence.Done, 0, character)
 		if p.judge(stamp) != coherence.Alive || p.judge(changed) != coherence.Dead {
-			t.Errorf("what the answer did not name is judged %v, what it named %v", p.judge(stamp), p.judge(changed))
+			t.Errorf("what the answer did not name is judged %v, what it named %v",
+				p.judge(stamp), p.judge(changed))
 		}
 	})
 }
@@ -237,7 +244,8 @@ func TestALostEndIsCoveredWhereTheIntentsStand(t *testing.T) {
 	p := newProcess(t, addressOf(s), coherence.Disabled{})
 	stamp := p.open(carried, nil).Stamp
 	w := p.begin(character)
-	covered, err := w.End(canceled(t), nil, coherence.Done, []cachekeys.Tag{character}, guardsOf([]cachekeys.Tag{character}), 0)
+	covered, err := w.End(canceled(t), nil, coherence.Done, []cachekeys.Tag{character},
+		guardsOf([]cachekeys.Tag{character}), 0)
 	if err == nil || !covered || p.Readable() {
 		t.Errorf("covered %t, readable %t, error %v", covered, p.Readable(), err)
 	}
@@ -257,7 +265,8 @@ func TestWithoutIntentsAKilledWriterLeavesTheOldAlive(t *testing.T) {
 	for _, c := range []struct {
 		guards coherence.Disabled
 		want   coherence.Verdict
-	}{{coherence.Disabled{}, coherence.Dead}, {coherence.Disabled{NoBegin: true}, coherence.Alive}} {
+	}{{coherence.Disabled{}, coherence.Dead},
+		{coherence.Disabled{NoBegin: true}, coherence.Alive}} {
 		p := newProcess(t, addressOf(s), c.guards)
 		stamp := p.open([]cachekeys.Tag{other}, nil).Stamp
 		p.begin(other) // and is killed after its commit
@@ -277,7 +286,8 @@ func TestAWriteInvalidatesWhatOtherRulesFilled(t *testing.T) {
 		mine, others := cachekeys.Rules("old"), cachekeys.Rules("new")
 		p := newProcess(t, r, coherence.Disabled{})
 		fill := func(rules cachekeys.Tag) coherence.Stamp {
-			opened, err := p.Open(t.Context(), nil, coherence.Opening{Rules: rules, Carried: []cachekeys.Tag{other}, TTL: time.Minute})
+			opened, err := p.Open(t.Context(), nil,
+				coherence.Opening{Rules: rules, Carried: []cachekeys.Tag{other}, TTL: time.Minute})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -292,11 +302,13 @@ func TestAWriteInvalidatesWhatOtherRulesFilled(t *testing.T) {
 		if p.judge(a) != coherence.Alive || p.judge(b) != coherence.Dead {
 			t.Errorf("under way: its own is judged %v, the others' %v", p.judge(a), p.judge(b))
 		}
-		if covered, err := w.End(t.Context(), nil, coherence.Done, []cachekeys.Tag{character}, nil, 0); err != nil || !covered {
+		if covered, err := w.End(t.Context(), nil, coherence.Done, []cachekeys.Tag{character}, nil,
+			0); err != nil || !covered {
 			t.Fatal(covered, err)
 		}
 		if b = fill(others); p.judge(a) != coherence.Alive || p.judge(b) != coherence.Alive {
-			t.Errorf("afterwards: its own is judged %v, the others' next %v", p.judge(a), p.judge(b))
+			t.Errorf("afterwards: its own is judged %v, the others' next %v",
+				p.judge(a), p.judge(b))
 		}
 		// A refused write reopens the entries of others that it closed.
 		w = p.Write(mine)
@@ -315,11 +327,13 @@ func TestAWriteInvalidatesWhatOtherRulesFilled(t *testing.T) {
 			t.Fatal(err)
 		}
 		b = fill(others)
-		if covered, err := w.End(t.Context(), nil, coherence.Done, []cachekeys.Tag{character}, nil, 0); err != nil || !covered {
+		if covered, err := w.End(t.Context(), nil, coherence.Done, []cachekeys.Tag{character}, nil,
+			0); err != nil || !covered {
 			t.Fatal(covered, err)
 		}
 		if p.judge(a) != coherence.Alive || p.judge(b) != coherence.Dead {
-			t.Errorf("announced meanwhile: its own is judged %v, the others' %v", p.judge(a), p.judge(b))
+			t.Errorf("announced meanwhile: its own is judged %v, the others' %v",
+				p.judge(a), p.judge(b))
 		}
 		// Where the set of rules was lost, the tags of others' entries are unknown.
 		b = fill(others)
@@ -342,9 +356,11 @@ func TestSettleOutlivesAnEndThatFailed(t *testing.T) {
 	s := redisd.Start(t)
 	p := newProcess(t, addressOf(s), coherence.Disabled{}, time.Second)
 	w := p.begin(character)
-	covered, err := w.End(canceled(t), nil, coherence.Done, []cachekeys.Tag{character}, nil, 20*time.Second)
+	covered, err := w.End(canceled(t), nil, coherence.Done, []cachekeys.Tag{character},
+		nil, 20*time.Second)
 	if err == nil || covered {
-		t.Errorf("covered %t, %v: the intents run out before the replicas have caught up", covered, err)
+		t.Errorf("covered %t, %v: the intents run out before the replicas have caught up",
+			covered, err)
 	}
 	p.run()
 	proc.Await(t, 10*time.Second, func() error {
@@ -382,7 +398,8 @@ func TestAnEndThatIsMadeGoodGivesItsIntentsBack(t *testing.T) {
 				p := newProcess(t, r, coherence.Disabled{}, time.Minute)
 				stamp := p.open(carried, nil).Stamp
 				w := p.begin(character)
-				if _, err := w.End(canceled(t), nil, c.outcome, c.changed, guardsOf(c.changed), 0); err == nil {
+				if _, err := w.End(canceled(t), nil, c.outcome, c.changed,
+					guardsOf(c.changed), 0); err == nil {
 					t.Fatal("the end did not fail")
 				}
 				if p.intents(character) == 0 {
@@ -428,7 +445,8 @@ func TestMakingGoodKeepsTheSettleOfEachWrite(t *testing.T) {
 		return nil
 	})
 	left := s.Client().PTTL(t.Context(), names.Intents(character.Digest())).Val()
-	if p.open([]cachekeys.Tag{character}, nil).Storable() || left < 5*time.Second || left > time.Minute {
+	if p.open([]cachekeys.Tag{character}, nil).Storable() || left < 5*time.Second ||
+		left > time.Minute {
 		t.Errorf("the tag of the unknown outcome stays closed for %v", left)
 	}
 	if !p.open([]cachekeys.Tag{other}, nil).Storable() {
@@ -444,7 +462,8 @@ func TestABeginWithoutAnAnswerIsGivenBack(t *testing.T) {
 	p.end(p.begin(character), coherence.Refused, 0) // the server knows the script
 	s.Freeze()
 	w := p.Write(cachekeys.Tag{})
-	err := w.Begin(t.Context(), p.conn.Budget(100*time.Millisecond), []cachekeys.Tag{character}, nil)
+	err := w.Begin(t.Context(), p.conn.Budget(100*time.Millisecond),
+		[]cachekeys.Tag{character}, nil)
 	covered, endErr := w.End(t.Context(), nil, coherence.Refused, nil, nil, 0)
 	s.Thaw()
 	if err == nil || !covered || endErr != nil {
@@ -482,7 +501,8 @@ func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
 	// a third of the intent's time: the renewal is on its way by then
 	time.Sleep(1200 * time.Millisecond)
 	start := time.Now()
-	_, err := w.End(t.Context(), p.conn.Budget(100*time.Millisecond), coherence.Done, []cachekeys.Tag{character}, nil, 0)
+	_, err := w.End(t.Context(), p.conn.Budget(100*time.Millisecond), coherence.Done,
+		[]cachekeys.Tag{character}, nil, 0)
 	if took := time.Since(start); err == nil || took > 600*time.Millisecond {
 		t.Errorf("it took %v, %v", took, err)
 	}
@@ -493,7 +513,8 @@ func TestAnEndDoesNotWaitForARenewalThatHangs(t *testing.T) {
 func TestAClockThatWentBackKeepsNoTagClosed(t *testing.T) {
 	s := redisd.Start(t)
 	p := newProcess(t, addressOf(s), coherence.Disabled{})
-	s.Do("ZADD", names.Intents(character.Digest()), time.Now().Add(time.Hour).UnixMilli(), "a writer of before")
+	s.Do("ZADD", names.Intents(character.Digest()), time.Now().Add(time.Hour).UnixMilli(),
+		"a writer of before")
 	if !p.open(carried, nil).Storable() {
 		t.Error("the tag is closed")
 	}

@@ -244,7 +244,8 @@ func (m *Member[K, M, R]) yield() {
 
 // forget lets m lead no more, if it waits. group.mu is held.
 func (f *flight[K, M, R]) forget(m *Member[K, M, R]) {
-	f.waiting = slices.DeleteFunc(f.waiting, func(other *Member[K, M, R]) bool { return other == m })
+	f.waiting = slices.DeleteFunc(f.waiting,
+		func(other *Member[K, M, R]) bool { return other == m })
 }
 
 // pass gives the lead to the member that has waited longest, if there is one. group.mu is held.

@@ -84,7 +84,8 @@ func TestAMemberOutOfPatienceMayBringTheResultOfAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g group
 		members := join(t, &g, "first", "second")
-		waited(t, members[1], collapse.Impatient, patience) // the first one never says that it fetches
+		// the first one never says that it fetches
+		waited(t, members[1], collapse.Impatient, patience)
 		late := join(t, &g, "late")[0]
 		members[1].Complete("result")
 		if r := waited(t, late, collapse.Completed, 0); r != "result" {

@@ -46,13 +46,17 @@ func TestTheDefaultsAreThoseOfTheContract(t *testing.T) {
 		"REDIS_TIMEOUT":        c.Timeout == 100*time.Millisecond,
 		"REDIS_STORE_TIMEOUT":  c.Store == 2*time.Second,
 		"REDIS_KEY_PREFIX":     c.KeyPrefix == "sidecar",
-		"breaker":              c.Breaker == config.Breaker{MaxRequests: 10, Interval: 10 * time.Second, Timeout: 30 * time.Second, MinRequests: 3, FailureRatio: 0.6},
-		"JOBS_QUEUES":          fmt.Sprint(c.JobsQueues) == "map[critical:6 default:3 low:1]",
-		"JOBS_REDIS":           c.JobsRedis == c.Redis,
-		"bounds":               c.ReadHeader == 10*time.Second && c.Idle == 2*time.Minute && c.MaxHeader == 64<<10 && c.MaxConns == 0 && c.MaxInspect == 1<<20,
-		"SHUTDOWN_TIMEOUT":     c.Shutdown == 25*time.Second,
-		"SHUTDOWN_DELAY":       c.ShutdownDelay == 5*time.Second,
-		"VIA":                  c.Via,
+		"breaker": c.Breaker == config.Breaker{
+			MaxRequests: 10, Interval: 10 * time.Second, Timeout: 30 * time.Second, MinRequests: 3,
+			FailureRatio: 0.6,
+		},
+		"JOBS_QUEUES": fmt.Sprint(c.JobsQueues) == "map[critical:6 default:3 low:1]",
+		"JOBS_REDIS":  c.JobsRedis == c.Redis,
+		"bounds": c.ReadHeader == 10*time.Second && c.Idle == 2*time.Minute &&
+			c.MaxHeader == 64<<10 && c.MaxConns == 0 && c.MaxInspect == 1<<20,
+		"SHUTDOWN_TIMEOUT": c.Shutdown == 25*time.Second,
+		"SHUTDOWN_DELAY":   c.ShutdownDelay == 5*time.Second,
+		"VIA":              c.Via,
 	} {
 		if !same {
 			t.Errorf("%s: %+v", name, c)
@@ -62,13 +66,17 @@ func TestTheDefaultsAreThoseOfTheContract(t *testing.T) {
 
 func TestAFaultTellsNoPassword(t *testing.T) {
 	for _, environ := range []string{
-		"BACKEND_URL=htp://user:geheim@h", "BACKEND_URL=http://user:ge%zzgeheim@h", "BACKEND_URL=http://:geheim@h:port",
-		"BACKEND_URL=user:geheim@h", "BACKEND_URL=user:geheim@h://x", "REDIS_HOST=:geheim@h:6379", "REDIS_HOST=redis://:geheim@h", "REDIS_PORT=redis://:geheim@h:6379",
-		"REDIS_DB=redis://:geheim@h/0", "REDIS_TIMEOUT=user:geheim@h", "REDIS_POOL_SIZE=redis://u:geheim@h",
+		"BACKEND_URL=htp://user:geheim@h", "BACKEND_URL=http://user:ge%zzgeheim@h",
+		"BACKEND_URL=http://:geheim@h:port",
+		"BACKEND_URL=user:geheim@h", "BACKEND_URL=user:geheim@h://x", "REDIS_HOST=:geheim@h:6379",
+		"REDIS_HOST=redis://:geheim@h", "REDIS_PORT=redis://:geheim@h:6379",
+		"REDIS_DB=redis://:geheim@h/0", "REDIS_TIMEOUT=user:geheim@h",
+		"REDIS_POOL_SIZE=redis://u:geheim@h",
 	} {
 		found := faults(t, environ, "REDIS_EMBEDDED=true")
 		name, _, _ := strings.Cut(environ, "=")
-		if text := found.Error(); strings.Contains(text, "geheim") || !strings.Contains(text, name) {
+		if text := found.Error(); strings.Contains(text, "geheim") ||
+			!strings.Contains(text, name) {
 			t.Errorf("%s: %s", environ, text)
 		}
 	}
@@ -100,7 +108,8 @@ func TestAFaultNamesItsVariableAndTheRemedy(t *testing.T) {
 		{"BACKEND_URL=ftp://a", "BACKEND_URL", "http, https, h2c or unix"},
 	} {
 		found := faults(t, "REDIS_HOST=redis", c.environ)
-		if len(found) != 1 || found[0].Variable != c.variable || !strings.Contains(found[0].Msg, c.says) {
+		if len(found) != 1 || found[0].Variable != c.variable ||
+			!strings.Contains(found[0].Msg, c.says) {
 			t.Errorf("%s: %v", c.environ, found)
 		}
 	}
@@ -108,7 +117,8 @@ func TestAFaultNamesItsVariableAndTheRemedy(t *testing.T) {
 
 func TestAFaultOfATopologyNamesItsVariableAndTheRemedy(t *testing.T) {
 	for _, c := range []struct{ environ, variable, says string }{
-		{"REDIS_SENTINEL_HOSTS=a:1,b REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_HOSTS", `"b" is no host with its port`},
+		{"REDIS_SENTINEL_HOSTS=a:1,b REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_HOSTS",
+			`"b" is no host with its port`},
 		{"REDIS_SENTINEL_HOSTS=a:1", "REDIS_SENTINEL_MASTER", "REDIS_SENTINEL_HOSTS"},
 		{"REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_HOSTS", "sentinel1:26379"},
 		{"REDIS_CLUSTER_HOSTS=a:1,", "REDIS_CLUSTER_HOSTS", "redis1:6379,redis2:6379"},
@@ -116,26 +126,35 @@ func TestAFaultOfATopologyNamesItsVariableAndTheRemedy(t *testing.T) {
 		{"REDIS_CLUSTER_HOSTS=::1", "REDIS_CLUSTER_HOSTS", "[2001:db8::1]:6379"},
 		{"REDIS_CLUSTER_HOSTS=a:1 REDIS_DB=2", "REDIS_DB", "REDIS_KEY_PREFIX"},
 		{"REDIS_CLUSTER_HOSTS=a:1 REDIS_HOST=b", "", "REDIS_HOST and REDIS_CLUSTER_HOSTS"},
-		{"REDIS_SENTINEL_HOSTS=a:1 REDIS_SENTINEL_MASTER=m REDIS_URL=redis://b", "", "REDIS_URL and REDIS_SENTINEL_HOSTS"},
-		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CERT_FILE=c", "REDIS_TLS_KEY_FILE", "REDIS_TLS_CERT_FILE"},
-		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_KEY_FILE=c", "REDIS_TLS_CERT_FILE", "REDIS_TLS_KEY_FILE"},
-		{"REDIS_HOST=a JOBS_REDIS_CLUSTER_HOSTS=b:1 JOBS_REDIS_DB=1", "JOBS_REDIS_DB", "a Cluster has only database 0"},
+		{"REDIS_SENTINEL_HOSTS=a:1 REDIS_SENTINEL_MASTER=m REDIS_URL=redis://b", "",
+			"REDIS_URL and REDIS_SENTINEL_HOSTS"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_CERT_FILE=c", "REDIS_TLS_KEY_FILE",
+			"REDIS_TLS_CERT_FILE"},
+		{"REDIS_HOST=a REDIS_TLS=true REDIS_TLS_KEY_FILE=c", "REDIS_TLS_CERT_FILE",
+			"REDIS_TLS_KEY_FILE"},
+		{"REDIS_HOST=a JOBS_REDIS_CLUSTER_HOSTS=b:1 JOBS_REDIS_DB=1", "JOBS_REDIS_DB",
+			"a Cluster has only database 0"},
 	} {
 		found := faults(t, strings.Fields(c.environ)...)
-		if len(found) != 1 || found[0].Variable != c.variable || !strings.Contains(found[0].Msg, c.says) {
+		if len(found) != 1 || found[0].Variable != c.variable ||
+			!strings.Contains(found[0].Msg, c.says) {
 			t.Errorf("%s: %v", c.environ, found)
 		}
 	}
 }
 
 func TestEveryKindOfRedisOfTheContractIsTaken(t *testing.T) {
-	c := load(t, "REDIS_SENTINEL_HOSTS=a:1, b:2", "REDIS_SENTINEL_MASTER=m", "REDIS_SENTINEL_USERNAME=u", "REDIS_SENTINEL_PASSWORD=p",
-		"REDIS_TLS=true", "REDIS_TLS_CA_FILE=ca", "REDIS_TLS_CERT_FILE=cert", "REDIS_TLS_KEY_FILE=key", "REDIS_TLS_SERVER_NAME=n",
+	c := load(t, "REDIS_SENTINEL_HOSTS=a:1, b:2", "REDIS_SENTINEL_MASTER=m",
+		"REDIS_SENTINEL_USERNAME=u", "REDIS_SENTINEL_PASSWORD=p",
+		"REDIS_TLS=true", "REDIS_TLS_CA_FILE=ca", "REDIS_TLS_CERT_FILE=cert",
+		"REDIS_TLS_KEY_FILE=key", "REDIS_TLS_SERVER_NAME=n",
 		"JOBS_REDIS_CLUSTER_HOSTS=[2001:db8::1]:6379,c:1")
-	if got := c.Redis; strings.Join(got.Sentinels.List(), " ") != "a:1 b:2" || got.Master != "m" || got.SentinelUsername != "u" || !got.TLS || got.CAFile != "ca" {
+	if got := c.Redis; strings.Join(got.Sentinels.List(), " ") != "a:1 b:2" || got.Master != "m" ||
+		got.SentinelUsername != "u" || !got.TLS || got.CAFile != "ca" {
 		t.Errorf("%+v", got)
 	}
-	if got := c.JobsRedis; strings.Join(got.Cluster.List(), " ") != "[2001:db8::1]:6379 c:1" || got.TLS {
+	if got := c.JobsRedis; strings.Join(got.Cluster.List(), " ") != "[2001:db8::1]:6379 c:1" ||
+		got.TLS {
 		t.Errorf("%+v", got)
 	}
 	if got := load(t, "REDIS_URL=rediss://h", "REDIS_TLS_CA_FILE=ca").Redis.CAFile; got != "ca" {
@@ -166,7 +185,10 @@ func TestExactlyOneKindOfRedisIsNamed(t *testing.T) {
 	if c.JobsRedis.Host != "b" || c.JobsRedis.Password.IsSet() {
 		t.Errorf("the job store inherited something: %+v", c.JobsRedis)
 	}
-	for _, named := range []string{"REDIS_HOST=a", "REDIS_CLUSTER_HOSTS=a:1", "REDIS_SENTINEL_HOSTS=a:1", "REDIS_TLS_CA_FILE=ca"} {
+	for _, named := range []string{
+		"REDIS_HOST=a", "REDIS_CLUSTER_HOSTS=a:1", "REDIS_SENTINEL_HOSTS=a:1",
+		"REDIS_TLS_CA_FILE=ca",
+	} {
 		c, err := config.Load([]string{named}, map[string]string{"REDIS_EMBEDDED": "true"})
 		if err != nil || !c.Redis.Embedded || c.Redis.Host != "" {
 			t.Errorf("--embedded does not win over %s: %+v %v", named, c.Redis, err)
@@ -175,8 +197,10 @@ func TestExactlyOneKindOfRedisIsNamed(t *testing.T) {
 }
 
 func TestWhatKubernetesMakesForServicesIsNoneOfOurs(t *testing.T) {
-	c := load(t, "REDIS_HOST=a", "REDIS_PORT=tcp://10.0.0.1:6380", "REDIS_SERVICE_HOST=10.0.0.1", "REDIS_SERVICE_PORT=6379", "REDIS_SERVICE_PORT_REDIS=6379",
-		"REDIS_PORT_6379_TCP=tcp://10.0.0.1:6379", "REDIS_PORT_6379_TCP_ADDR=10.0.0.1", "JOBS_PORT=tcp://10.0.0.2:80", "BACKEND_SERVICE_HOST=10.0.0.3")
+	c := load(t, "REDIS_HOST=a", "REDIS_PORT=tcp://10.0.0.1:6380", "REDIS_SERVICE_HOST=10.0.0.1",
+		"REDIS_SERVICE_PORT=6379", "REDIS_SERVICE_PORT_REDIS=6379",
+		"REDIS_PORT_6379_TCP=tcp://10.0.0.1:6379", "REDIS_PORT_6379_TCP_ADDR=10.0.0.1",
+		"JOBS_PORT=tcp://10.0.0.2:80", "BACKEND_SERVICE_HOST=10.0.0.3")
 	if c.Redis.Host != "a" || c.Redis.Port != "6380" {
 		t.Errorf("%+v", c.Redis)
 	}
@@ -203,10 +227,12 @@ func TestASecretInAFileIsReadAnewAndNeverShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, shown := range []string{
-		fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), fmt.Sprintf("%q %x %d", c.AdminToken, c.AdminToken, c.AdminToken),
+		fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c),
+		fmt.Sprintf("%q %x %d", c.AdminToken, c.AdminToken, c.AdminToken),
 		string(encoded), c.AdminToken.LogValue().String(),
 	} {
-		if strings.Contains(shown, "the-token") || strings.Contains(shown, "second") || strings.Contains(shown, "7468652d746f6b656e") {
+		if strings.Contains(shown, "the-token") || strings.Contains(shown, "second") ||
+			strings.Contains(shown, "7468652d746f6b656e") {
 			t.Errorf("a secret is shown: %s", shown)
 		}
 	}
@@ -216,7 +242,8 @@ func TestASecretInAFileIsReadAnewAndNeverShown(t *testing.T) {
 	if _, err := c.Redis.Password.Value(); err == nil || !strings.Contains(err.Error(), file) {
 		t.Errorf("a missing file: %v", err)
 	}
-	if found := faults(t, "REDIS_HOST=a", "ADMIN_TOKEN=a", "ADMIN_TOKEN_FILE=b"); len(found) != 1 || found[0].Variable != "ADMIN_TOKEN" {
+	if found := faults(t, "REDIS_HOST=a", "ADMIN_TOKEN=a", "ADMIN_TOKEN_FILE=b"); len(found) != 1 ||
+		found[0].Variable != "ADMIN_TOKEN" {
 		t.Errorf("both forms: %v", found)
 	}
 }
@@ -268,7 +295,8 @@ func TestTheReferenceHasARowForEachVariable(t *testing.T) {
 
 func TestTheAccessLogHasAMode(t *testing.T) {
 	for text, want := range map[string]config.AccessLog{
-		"off": {Off: true}, "errors": {}, "all": {Share: 1}, "1%": {Share: 0.01}, "0%": {}, "100%": {Share: 1}, "2.5%": {Share: 0.025},
+		"off": {Off: true}, "errors": {}, "all": {Share: 1}, "1%": {Share: 0.01}, "0%": {},
+		"100%": {Share: 1}, "2.5%": {Share: 0.025},
 	} {
 		if got := load(t, "REDIS_HOST=a", "ACCESS_LOG="+text).AccessLog; got != want {
 			t.Errorf("%s is %+v, want %+v", text, got, want)
@@ -279,7 +307,8 @@ func TestTheAccessLogHasAMode(t *testing.T) {
 	}
 	for _, text := range []string{"on", "1", "101%", "-1%", "NaN%", "%", "all%"} {
 		_, err := config.Load([]string{"REDIS_HOST=a", "ACCESS_LOG=" + text}, nil)
-		if err == nil || !strings.Contains(err.Error(), "ACCESS_LOG") || !strings.Contains(err.Error(), "like 1%") {
+		if err == nil || !strings.Contains(err.Error(), "ACCESS_LOG") ||
+			!strings.Contains(err.Error(), "like 1%") {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

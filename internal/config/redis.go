@@ -41,8 +41,9 @@ func (r Redis) check() Faults {
 		for i, name := range kinds {
 			kinds[i] = r.Variable(name)
 		}
-		faults = append(faults, Fault{Msg: fmt.Sprintf("more than one Redis is named, by %s: keep one of them",
-			strings.Join(kinds, " and "))})
+		faults = append(faults,
+			Fault{Msg: fmt.Sprintf("more than one Redis is named, by %s: keep one of them",
+				strings.Join(kinds, " and "))})
 	}
 	if strings.ContainsAny(r.Host, "@/ ") {
 		fault("HOST", fmt.Sprintf("it is the name or address of a host alone: the rest belongs to "+
@@ -68,10 +69,12 @@ func (r Redis) check() Faults {
 func (r Redis) checkSentinel(fault func(name, msg string)) {
 	switch {
 	case r.Sentinels != "" && r.Master == "":
-		fault("SENTINEL_MASTER", fmt.Sprintf("it is missing: the name of the primary that the Sentinels of "+
-			"%sSENTINEL_HOSTS watch, as in their sentinel monitor NAME …", r.Prefix))
+		fault("SENTINEL_MASTER",
+			fmt.Sprintf("it is missing: the name of the primary that the Sentinels of "+
+				"%sSENTINEL_HOSTS watch, as in their sentinel monitor NAME …", r.Prefix))
 	case r.Master != "" && r.Sentinels == "":
-		fault("SENTINEL_HOSTS", "it is missing: the Sentinels that watch "+r.Variable("SENTINEL_MASTER")+
+		fault("SENTINEL_HOSTS", "it is missing: the Sentinels that watch "+
+			r.Variable("SENTINEL_MASTER")+
 			", like sentinel1:26379,sentinel2:26379,sentinel3:26379")
 	case r.Sentinels == "" && (r.SentinelUsername != "" || r.SentinelPassword.IsSet()):
 		fault("SENTINEL_HOSTS", "it is missing, though the credentials of Sentinels are set")
@@ -81,9 +84,11 @@ func (r Redis) checkSentinel(fault func(name, msg string)) {
 func (r Redis) checkTLS(fault func(name, msg string)) {
 	switch {
 	case r.CertFile != "" && r.KeyFile == "":
-		fault("TLS_KEY_FILE", "it is missing: the key of the certificate in "+r.Variable("TLS_CERT_FILE"))
+		fault("TLS_KEY_FILE", "it is missing: the key of the certificate in "+
+			r.Variable("TLS_CERT_FILE"))
 	case r.KeyFile != "" && r.CertFile == "":
-		fault("TLS_CERT_FILE", "it is missing: the certificate of the key in "+r.Variable("TLS_KEY_FILE"))
+		fault("TLS_CERT_FILE", "it is missing: the certificate of the key in "+
+			r.Variable("TLS_KEY_FILE"))
 	}
 	if r.TLS || r.URL.IsSet() { // which may be rediss://, known when it is read
 		return
@@ -92,7 +97,8 @@ func (r Redis) checkTLS(fault func(name, msg string)) {
 		{"TLS_CA_FILE", r.CAFile}, {"TLS_CERT_FILE", r.CertFile}, {"TLS_SERVER_NAME", r.ServerName},
 	} {
 		if file.value != "" {
-			fault(file.name, "it is set without "+r.Variable("TLS")+"=true: set that, or unset this")
+			fault(file.name, "it is set without "+r.Variable("TLS")+
+				"=true: set that, or unset this")
 		}
 	}
 }

@@ -64,7 +64,8 @@ func QueueNames(env func(string) (string, bool)) ([]string, error) {
 	value, set := env(name)
 	if !set {
 		known := Variables()
-		value = known[slices.IndexFunc(known, func(v Variable) bool { return v.Name == name })].Default
+		value = known[slices.IndexFunc(known,
+			func(v Variable) bool { return v.Name == name })].Default
 	}
 	var q Queues
 	if err := q.UnmarshalText([]byte(value)); err != nil {

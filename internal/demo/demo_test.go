@@ -85,7 +85,8 @@ func TestAPlayerSeesAndChangesOnlyTheirOwnCharacters(t *testing.T) {
 func TestAGeneratedNPCIsListedAndTheListIsBounded(t *testing.T) {
 	url := serve(t)
 	status, made := ask(t, "POST", url+"/api/v1/npc/generate", lyra, "")
-	if _, listed := ask(t, "GET", url+"/api/v1/npcs", lyra, ""); status != 201 || listed != "["+made+"]" {
+	if _, listed := ask(t, "GET", url+"/api/v1/npcs", lyra, ""); status != 201 ||
+		listed != "["+made+"]" {
 		t.Errorf("%d %s, then listed: %s", status, made, listed)
 	}
 	for range 1001 {

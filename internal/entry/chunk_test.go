@@ -19,18 +19,22 @@ func chunksOf(size int64, each int) *Chunks {
 func TestChunksAreTheWholeBody(t *testing.T) {
 	e := made(t, nil)
 	rapid.Check(t, func(t *rapid.T) {
-		body := bytes.Repeat(rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "part"), rapid.IntRange(1, 300).Draw(t, "repeat"))
-		p := chunksOf(int64(len(body)), rapid.IntRange(max(1, len(body)/50), len(body)+2).Draw(t, "each"))
+		body := bytes.Repeat(rapid.SliceOfN(rapid.Byte(), 1, 100).Draw(t, "part"),
+			rapid.IntRange(1, 300).Draw(t, "repeat"))
+		p := chunksOf(int64(len(body)),
+			rapid.IntRange(max(1, len(body)/50), len(body)+2).Draw(t, "each"))
 		var got, room []byte
 		for n := range p.Count() {
 			begin := p.Begin(n)
-			b := e.EncodeChunk([]byte("before"), p.ID, n, body[begin:begin+int64(p.Len(n))])[len("before"):]
+			b := e.EncodeChunk([]byte("before"), p.ID, n,
+				body[begin:begin+int64(p.Len(n))])[len("before"):]
 			content, err := p.Decode(b, n, &room)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if p.Of(begin) != n || p.Of(begin+int64(len(content))-1) != n {
-				t.Fatalf("chunk %d has the bytes from %d on, of %d and %d", n, begin, p.Of(begin), p.Of(begin+int64(len(content))-1))
+				t.Fatalf("chunk %d has the bytes from %d on, of %d and %d",
+					n, begin, p.Of(begin), p.Of(begin+int64(len(content))-1))
 			}
 			got = append(got, content...)
 		}
@@ -81,7 +85,8 @@ func TestAnotherChunkIsNotTakenForThisOne(t *testing.T) {
 	if _, err := p.Decode(e.EncodeChunk(nil, p.ID, 4, content[:1000]), 4, new([]byte)); err != nil {
 		t.Errorf("the last one, which is shorter: %v", err)
 	}
-	if _, err := Decode(e.EncodeChunk(nil, p.ID, 3, content), anyLength); !errors.Is(err, ErrDamaged) {
+	if _, err := Decode(e.EncodeChunk(nil, p.ID, 3, content),
+		anyLength); !errors.Is(err, ErrDamaged) {
 		t.Errorf("a chunk was decoded as an entry: %v", err)
 	}
 }
@@ -93,8 +98,10 @@ func TestChunkCoding(t *testing.T) {
 		content      []byte
 		coded        bool
 	}{
-		{"one that shrinks is coded", "", []byte(strings.Repeat(`{"id": 1, "name": "Bilbo"},`, p.Each)[:p.Each]), true},
-		{"one that shrinks to nearly nothing too, for its size is known", "", make([]byte, p.Each), true},
+		{"one that shrinks is coded", "",
+			[]byte(strings.Repeat(`{"id": 1, "name": "Bilbo"},`, p.Each)[:p.Each]), true},
+		{"one that shrinks to nearly nothing too, for its size is known", "",
+			make([]byte, p.Each), true},
 		{"one that would not shrink is not", "", noise(p.Each), false},
 		{"one that the backend has coded is not", "gzip", make([]byte, p.Each), false},
 	} {
@@ -108,10 +115,12 @@ func TestChunkCoding(t *testing.T) {
 				t.Fatal(err)
 			}
 			b := e.EncodeChunk(nil, p.ID, 0, tt.content)
-			if isCoded := len(b) < len(tt.content); isCoded != tt.coded || len(b) > len(tt.content)+40 {
+			if isCoded := len(b) < len(tt.content); isCoded != tt.coded ||
+				len(b) > len(tt.content)+40 {
 				t.Errorf("a chunk of %d bytes became a record of %d", len(tt.content), len(b))
 			}
-			if got, err := p.Decode(b, 0, new([]byte)); err != nil || !bytes.Equal(got, tt.content) {
+			if got, err := p.Decode(b, 0, new([]byte)); err != nil ||
+				!bytes.Equal(got, tt.content) {
 				t.Errorf("got %d bytes, %v", len(got), err)
 			}
 		})
@@ -143,7 +152,8 @@ func FuzzDecodeChunk(f *testing.F) {
 		if len(content) != p.Len(1) {
 			t.Fatalf("%d bytes", len(content))
 		}
-		if again, err := p.Decode(e.EncodeChunk(nil, p.ID, 1, content), 1, new([]byte)); err != nil || !bytes.Equal(again, content) {
+		if again, err := p.Decode(e.EncodeChunk(nil, p.ID, 1, content), 1,
+			new([]byte)); err != nil || !bytes.Equal(again, content) {
 			t.Fatalf("encoded anew: %v", err)
 		}
 	})

@@ -45,7 +45,8 @@ func Decode(b []byte, limit int64) (*Entry, error) {
 		}
 		return e, nil
 	}
-	if size > min(limit, math.MaxInt32) || !e.unpack(head, how, int(size), r.rest) || !e.isPlaced() {
+	if size > min(limit, math.MaxInt32) ||
+		!e.unpack(head, how, int(size), r.rest) || !e.isPlaced() {
 		return nil, ErrDamaged
 	}
 	return e, nil

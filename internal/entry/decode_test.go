@@ -76,42 +76,64 @@ func TestWholeRecordsThatSayNonsense(t *testing.T) {
 	}{
 		{"a record that is fine", record(fine, "\x01\x01A", 6, plain, 2, "A: 1\r\nok"), nil},
 		{"a coded one", record(fine, "\x00", 0, zstandard, 5000, coded(long)), nil},
-		{"an informational status", record([]int64{100, 1, 2, 3, 0, 0, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
-		{"a status that is none", record([]int64{1000, 1, 2, 3, 0, 0, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
+		{"an informational status", record([]int64{100, 1, 2, 3, 0, 0, 0}, "\x00", 0, plain, 0, ""),
+			ErrDamaged},
+		{"a status that is none", record([]int64{1000, 1, 2, 3, 0, 0, 0}, "\x00", 0, plain, 0, ""),
+			ErrDamaged},
 		{"a Vary that is no token", record(fine, "\x01\x01:", 0, plain, 0, ""), ErrDamaged},
 		{"an empty name", record(fine, "\x01\x00", 0, plain, 0, ""), ErrDamaged},
-		{"more names than there are bytes", record(fine, "\xff\xff\xff\x7f", 0, plain, 0, ""), ErrDamaged},
+		{"more names than there are bytes",
+			record(fine, "\xff\xff\xff\x7f", 0, plain, 0, ""), ErrDamaged},
 		{"a name longer than the record", record(fine, "\x01\x7f", 0, plain, 0, ""), ErrDamaged},
-		{"a number that does not end", record(fine, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 0, plain, 0, ""), ErrDamaged},
-		{"a head longer than the record", record(fine, "\x00", 60, plain, 0, "A: 1\r\n"), ErrDamaged},
+		{"a number that does not end",
+			record(fine, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 0, plain, 0, ""),
+			ErrDamaged},
+		{"a head longer than the record",
+			record(fine, "\x00", 60, plain, 0, "A: 1\r\n"), ErrDamaged},
 		{"a head that ends in mid-line", record(fine, "\x00", 5, plain, 1, "A: 1\r\n"), ErrDamaged},
-		{"a head with an empty line", record(fine, "\x00", 8, plain, 0, "A: 1\r\n\r\n"), ErrDamaged},
+		{"a head with an empty line", record(fine, "\x00", 8, plain, 0, "A: 1\r\n\r\n"),
+			ErrDamaged},
 		{"a bare LF", record(fine, "\x00", 12, plain, 0, "A: 1\nB: 2\r\n"+"x"), ErrDamaged},
 		{"a line without a colon", record(fine, "\x00", 3, plain, 0, "A\r\n"), ErrDamaged},
 		{"a folded line", record(fine, "\x00", 10, plain, 0, "A: 1\r\n 2\r\n"), ErrDamaged},
-		{"a field that frames", record(fine, "\x00", 19, plain, 0, "Content-Length: 5\r\n"), ErrDamaged},
-		{"in another spelling", record(fine, "\x00", 19, plain, 0, "content-length: 5\r\n"), ErrDamaged},
+		{"a field that frames", record(fine, "\x00", 19, plain, 0, "Content-Length: 5\r\n"),
+			ErrDamaged},
+		{"in another spelling", record(fine, "\x00", 19, plain, 0, "content-length: 5\r\n"),
+			ErrDamaged},
 		{"a body shorter than it says", record(fine, "\x00", 0, plain, 3, "ab"), ErrDamaged},
 		{"a body longer than it says", record(fine, "\x00", 0, plain, 1, "ab"), ErrDamaged},
-		{"a coded body shorter than it says", record(fine, "\x00", 0, zstandard, 5001, coded(long)), ErrDamaged},
-		{"a coded body longer than it says", record(fine, "\x00", 0, zstandard, 4999, coded(long)), ErrDamaged},
-		{"a coded body that is no zstd", record(fine, "\x00", 0, zstandard, 5, "hello"), ErrDamaged},
-		{"something behind the coded body", record(fine, "\x00", 0, zstandard, 5000, coded(long)+"x"), ErrDamaged},
+		{"a coded body shorter than it says",
+			record(fine, "\x00", 0, zstandard, 5001, coded(long)), ErrDamaged},
+		{"a coded body longer than it says",
+			record(fine, "\x00", 0, zstandard, 4999, coded(long)), ErrDamaged},
+		{"a coded body that is no zstd",
+			record(fine, "\x00", 0, zstandard, 5, "hello"), ErrDamaged},
+		{"something behind the coded body",
+			record(fine, "\x00", 0, zstandard, 5000, coded(long)+"x"), ErrDamaged},
 		{"a part", record([]int64{206, 1, 2, 3, 0, 4, 6}, "\x00", 0, plain, 2, "ab"), nil},
-		{"a part that is longer than the whole", record([]int64{206, 1, 2, 3, 0, 5, 6}, "\x00", 0, plain, 2, "ab"), ErrDamaged},
-		{"a part that begins before it", record([]int64{206, 1, 2, 3, 0, -1, 6}, "\x00", 0, plain, 2, "ab"), ErrDamaged},
-		{"a part that begins behind it", record([]int64{206, 1, 2, 3, 0, 7, 6}, "\x00", 0, plain, 0, ""), ErrDamaged},
-		{"a part of nothing", record([]int64{206, 1, 2, 3, 0, 1, 0}, "\x00", 0, plain, 0, ""), ErrDamaged},
+		{"a part that is longer than the whole",
+			record([]int64{206, 1, 2, 3, 0, 5, 6}, "\x00", 0, plain, 2, "ab"), ErrDamaged},
+		{"a part that begins before it",
+			record([]int64{206, 1, 2, 3, 0, -1, 6}, "\x00", 0, plain, 2, "ab"), ErrDamaged},
+		{"a part that begins behind it",
+			record([]int64{206, 1, 2, 3, 0, 7, 6}, "\x00", 0, plain, 0, ""), ErrDamaged},
+		{"a part of nothing", record([]int64{206, 1, 2, 3, 0, 1, 0}, "\x00", 0, plain, 0, ""),
+			ErrDamaged},
 		{"a form that nobody knows", record(fine, "\x00", 0, 7, 0, ""), ErrDamaged},
 		{"a body in chunks", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x10"), nil},
-		{"in as many as there may be", record(fine, "\x00", 0, chunks, MaxChunks, anID+"\x01"), nil},
+		{"in as many as there may be",
+			record(fine, "\x00", 0, chunks, MaxChunks, anID+"\x01"), nil},
 		{"in one more", record(fine, "\x00", 0, chunks, MaxChunks+1, anID+"\x01"), ErrDamaged},
 		{"in none", record(fine, "\x00", 0, chunks, 0, anID+"\x80\x80\x10"), ErrDamaged},
 		{"in chunks of nothing", record(fine, "\x00", 0, chunks, 1, anID+"\x00"), ErrDamaged},
-		{"in chunks of any size", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x80\x02"), nil},
-		{"in chunks that are too large", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x81\x80\x80\x02"), ErrDamaged},
-		{"in chunks of a short id", record(fine, "\x00", 0, chunks, 50<<20, anID[2:]+"\x01"), ErrDamaged},
-		{"something behind where the chunks are", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x10x"), ErrDamaged},
+		{"in chunks of any size", record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x80\x02"),
+			nil},
+		{"in chunks that are too large",
+			record(fine, "\x00", 0, chunks, 50<<20, anID+"\x81\x80\x80\x02"), ErrDamaged},
+		{"in chunks of a short id", record(fine, "\x00", 0, chunks, 50<<20, anID[2:]+"\x01"),
+			ErrDamaged},
+		{"something behind where the chunks are",
+			record(fine, "\x00", 0, chunks, 50<<20, anID+"\x80\x80\x10x"), ErrDamaged},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			e, err := Decode(tt.b, anyLength)
@@ -147,10 +169,15 @@ func TestNoBombUnpacks(t *testing.T) {
 		rule string
 		b    []byte
 	}{
-		{"a frame that does not say its size", record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 5000, unsized)},
-		{"a frame that says it", record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 5000, sized)},
-		{"a record that says it too", record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, huge, sized)},
-		{"a frame with a giant window", record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 100, rle(0x00, 0xf8)[:100])},
+		{"a frame that does not say its size",
+			record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 5000, unsized)},
+		{"a frame that says it",
+			record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 5000, sized)},
+		{"a record that says it too",
+			record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, huge, sized)},
+		{"a frame with a giant window",
+			record([]int64{200, 1, 2, 3, 0, 0, 0}, "\x00", 0, zstandard, 100,
+				rle(0x00, 0xf8)[:100])},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			var before, after runtime.MemStats
@@ -169,7 +196,8 @@ func TestNoBombUnpacks(t *testing.T) {
 
 func TestKinds(t *testing.T) {
 	e, x := made(t, nil).Encode(nil), Index{}.Encode(nil)
-	if KindOf(e) != KindEntry || KindOf(x) != KindIndex || KindOf(nil) != Unknown || KindOf([]byte("sc?1....")) != Unknown {
+	if KindOf(e) != KindEntry || KindOf(x) != KindIndex || KindOf(nil) != Unknown ||
+		KindOf([]byte("sc?1....")) != Unknown {
 		t.Error("kinds are mixed up")
 	}
 	if _, err := Decode(x, anyLength); !errors.Is(err, ErrDamaged) {
@@ -199,7 +227,9 @@ func FuzzDecode(f *testing.F) {
 			}
 			return
 		}
-		if _, err := http.ReadResponse(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\n"+string(e.Head())+"\r\n")), nil); err != nil {
+		if _, err := http.ReadResponse(
+			bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\n"+string(e.Head())+"\r\n")),
+			nil); err != nil {
 			t.Fatalf("head %q: %v", e.Head(), err)
 		}
 		again, err := Decode(e.Encode(nil), anyLength)
@@ -212,14 +242,18 @@ func FuzzDecode(f *testing.F) {
 
 // FuzzHead holds isHead and parseHead against the reader of net/textproto.
 func FuzzHead(f *testing.F) {
-	for _, s := range []string{"", "A: 1\r\n", "A: 1\r\nB: 2\r\nA: 3\r\n", "A:1\r\n", "A: 1\n", "A: \r\n", "A:  x\r\n", " A: 1\r\n", "A: 1\r\n B\r\n", "A : 1\r\n"} {
+	for _, s := range []string{
+		"", "A: 1\r\n", "A: 1\r\nB: 2\r\nA: 3\r\n", "A:1\r\n", "A: 1\n", "A: \r\n", "A:  x\r\n",
+		" A: 1\r\n", "A: 1\r\n B\r\n", "A : 1\r\n",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if !isHead([]byte(s)) {
 			return
 		}
-		want, err := textproto.NewReader(bufio.NewReader(strings.NewReader(s + "\r\n"))).ReadMIMEHeader()
+		want, err := textproto.NewReader(bufio.NewReader(strings.NewReader(s + "\r\n"))).
+			ReadMIMEHeader()
 		if err != nil {
 			t.Fatalf("%q: %v", s, err)
 		}
@@ -233,7 +267,9 @@ func FuzzHead(f *testing.F) {
 }
 
 func BenchmarkDecode(b *testing.B) {
-	for name, body := range map[string][]byte{"1KB": make([]byte, 1000), "2KB": bytes.Repeat([]byte(`{"id": 12, "name": "Bilbo"} `), 72)} {
+	for name, body := range map[string][]byte{
+		"1KB": make([]byte, 1000), "2KB": bytes.Repeat([]byte(`{"id": 12, "name": "Bilbo"} `), 72),
+	} {
 		b.Run(name, func(b *testing.B) {
 			record := made(b, body).Encode(nil)
 			b.ReportAllocs()

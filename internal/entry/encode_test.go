@@ -23,10 +23,12 @@ func TestForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Vary, e.ResponseTime, e.InitialAge, e.Lifetime, e.Body = []string{"Accept"}, time.Unix(1, 0), time.Second, time.Minute, []byte("no")
+	e.Vary, e.ResponseTime, e.InitialAge, e.Lifetime, e.Body = []string{"Accept"}, time.Unix(1, 0),
+		time.Second, time.Minute, []byte("no")
 	e.Until = time.Unix(2, 0)
 	const want = "7363" + "45" + "32" + "ec9b8ff9" + // magic, kind, version, checksum
-		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + "00" + "00" + // status, time, age, lifetime, end, no part
+		// status, time, age, lifetime, end, no part
+		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + "00" + "00" +
 		"01" + "06" + "416363657074" + "00" + // Vary: Accept; no cookies
 		"0b" + "00" + "02" + // head of 11 bytes, plain body of 2
 		"457461673a202278220d0a" + "6e6f"
@@ -35,19 +37,25 @@ func TestForm(t *testing.T) {
 	}
 	e.Body, e.Chunks = nil, &Chunks{ID: BodyID([]byte(anID)), Size: 50 << 20, Each: 256 << 10}
 	const inChunks = "7363" + "45" + "32" + "a2afe1e8" +
-		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + "00" + "00" + "01" + "06" + "416363657074" + "00" +
+		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + "00" + "00" + "01" +
+		"06" + "416363657074" + "00" +
 		"0b" + "02" + "80808019" + // head of 11 bytes, a body of 50 MiB in chunks
 		"457461673a202278220d0a" + "30313233343536373839616263646566" + "808010"
 	if got := hex.EncodeToString(e.Encode(nil)); got != inChunks {
 		t.Errorf("got  %s\nwant %s", got, inChunks)
 	}
-	const chunk = "7363" + "50" + "32" + "dcceda9d" + "30313233343536373839616263646566" + "c801" + "00" + "02" + "6e6f" // the 200th: plain, of 2 bytes
+	// the 200th: plain, of 2 bytes
+	const chunk = "7363" + "50" + "32" + "dcceda9d" + "30313233343536373839616263646566" + "c801" +
+		"00" + "02" + "6e6f"
 	if got := hex.EncodeToString(e.EncodeChunk(nil, e.Chunks.ID, 200, []byte("no"))); got != chunk {
 		t.Errorf("got  %s\nwant %s", got, chunk)
 	}
-	const index = "7363" + "49" + "32" + "9d8eb4fa" + "00" + "01" + "06" + "416363657074" + "01" + "6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b" + "03" + "226122"
+	const index = "7363" + "49" + "32" + "9d8eb4fa" + "00" + "01" + "06" + "416363657074" + "01" +
+		"6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b6b" + "03" + "226122"
 	variant := Variant{Key: [16]byte([]byte("kkkkkkkkkkkkkkkk")), ETag: `"a"`}
-	if got := hex.EncodeToString(Index{Vary: []string{"Accept"}, Variants: []Variant{variant}}.Encode(nil)); got != index {
+	if got := hex.EncodeToString(Index{
+		Vary: []string{"Accept"}, Variants: []Variant{variant},
+	}.Encode(nil)); got != index {
 		t.Errorf("got  %s\nwant %s", got, index)
 	}
 }
@@ -55,7 +63,8 @@ func TestForm(t *testing.T) {
 // anEntry draws an entry.
 func anEntry(t *rapid.T) *Entry {
 	name := rapid.Map(rapid.StringMatching(`[A-Za-z0-9!#_-]{1,12}`), http.CanonicalHeaderKey)
-	value := rapid.Map(rapid.StringMatching(`[\x20-\x7e\t\x{80}-\x{ff}]{0,20}`), func(s string) string { return strings.Trim(s, " \t") })
+	value := rapid.Map(rapid.StringMatching(`[\x20-\x7e\t\x{80}-\x{ff}]{0,20}`),
+		func(s string) string { return strings.Trim(s, " \t") })
 	fields := rapid.MapOfN(name, rapid.SliceOfN(value, 1, 3), 0, 8).Draw(t, "fields")
 	e, err := New(rapid.IntRange(200, 999).Draw(t, "status"), fields)
 	if err != nil {
@@ -88,7 +97,9 @@ func anEntry(t *rapid.T) *Entry {
 		e.Total = e.Offset + int64(len(e.Body)) + rapid.Int64Range(1, 1<<40).Draw(t, "rest")
 	} else if rapid.Bool().Draw(t, "chunks") {
 		each := rapid.IntRange(1, MaxChunk).Draw(t, "each")
-		e.Body, e.Chunks = nil, &Chunks{Size: rapid.Int64Range(1, int64(each)*MaxChunks).Draw(t, "size"), Each: each}
+		e.Body, e.Chunks = nil, &Chunks{
+			Size: rapid.Int64Range(1, int64(each)*MaxChunks).Draw(t, "size"), Each: each,
+		}
 		copy(e.Chunks.ID[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
 	}
 	return e
@@ -122,7 +133,8 @@ func TestHeadIsReadyToSend(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := anEntry(t)
 		e.Status = max(e.Status, 305) // below are statuses without content
-		message := fmt.Sprintf("HTTP/1.1 %d \r\n%sContent-Length: %d\r\n\r\n%s", e.Status, e.Head(), len(e.Body), e.Body)
+		message := fmt.Sprintf("HTTP/1.1 %d \r\n%sContent-Length: %d\r\n\r\n%s",
+			e.Status, e.Head(), len(e.Body), e.Body)
 		resp, err := http.ReadResponse(bufio.NewReader(strings.NewReader(message)), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -140,7 +152,8 @@ func TestHeadIsReadyToSend(t *testing.T) {
 
 func TestOverheadIsSmall(t *testing.T) {
 	e := made(t, bytes.Repeat([]byte{1, 2, 3}, 100))
-	e.ResponseTime, e.InitialAge, e.Lifetime = time.Unix(0, math.MaxInt64), math.MaxInt64, math.MaxInt64
+	e.ResponseTime, e.InitialAge, e.Lifetime = time.Unix(0, math.MaxInt64),
+		math.MaxInt64, math.MaxInt64
 	if got := len(e.Encode(nil)) - len(e.Head()) - len(e.Body); got > 100 {
 		t.Errorf("%d bytes beyond head and body", got)
 	}
@@ -165,8 +178,10 @@ func TestBodyCoding(t *testing.T) {
 		{"a short one is not", json[:codeAbove], "", plain},
 		{"one that would not shrink is not", noise, "", plain},
 		{"one that the backend has coded is not", json, "gzip", plain},
-		{"one that would shrink beyond what a reader believes is not", make([]byte, 4<<20), "", plain},
-		{"a body over the encoder's window is coded", bytes.Repeat(noise, 2*window/len(noise)), "", zstandard},
+		{"one that would shrink beyond what a reader believes is not",
+			make([]byte, 4<<20), "", plain},
+		{"a body over the encoder's window is coded",
+			bytes.Repeat(noise, 2*window/len(noise)), "", zstandard},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			fields := http.Header{"Cache-Control": {"x"}}

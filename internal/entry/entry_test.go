@@ -36,22 +36,28 @@ func made(t testing.TB, body []byte) *Entry {
 
 // same compares two entries by their exported parts.
 func same(t interface{ Errorf(string, ...any) }, got, want *Entry) {
-	if got.Status != want.Status || !got.ResponseTime.Equal(want.ResponseTime) || got.InitialAge != want.InitialAge || got.Lifetime != want.Lifetime || !got.Until.Equal(want.Until) ||
+	if got.Status != want.Status || !got.ResponseTime.Equal(want.ResponseTime) ||
+		got.InitialAge != want.InitialAge || got.Lifetime != want.Lifetime ||
+		!got.Until.Equal(want.Until) ||
 		got.Offset != want.Offset || got.Total != want.Total {
-		t.Errorf("got %d %v %v %v; want %d %v %v %v", got.Status, got.ResponseTime, got.InitialAge, got.Lifetime,
+		t.Errorf("got %d %v %v %v; want %d %v %v %v",
+			got.Status, got.ResponseTime, got.InitialAge, got.Lifetime,
 			want.Status, want.ResponseTime, want.InitialAge, want.Lifetime)
 	}
 	if !reflect.DeepEqual(got.Vary, want.Vary) || !reflect.DeepEqual(got.Cookies, want.Cookies) {
 		t.Errorf("got names %q %q; want %q %q", got.Vary, got.Cookies, want.Vary, want.Cookies)
 	}
-	if string(got.Head()) != string(want.Head()) || !reflect.DeepEqual(got.Fields(), want.Fields()) {
+	if string(got.Head()) != string(want.Head()) ||
+		!reflect.DeepEqual(got.Fields(), want.Fields()) {
 		t.Errorf("got head %q %q; want %q %q", got.Head(), got.Fields(), want.Head(), want.Fields())
 	}
 	if !reflect.DeepEqual(got.Chunks, want.Chunks) || got.Size() != want.Size() {
-		t.Errorf("got %d bytes in %+v; want %d in %+v", got.Size(), got.Chunks, want.Size(), want.Chunks)
+		t.Errorf("got %d bytes in %+v; want %d in %+v",
+			got.Size(), got.Chunks, want.Size(), want.Chunks)
 	}
 	if string(got.Body) != string(want.Body) {
-		t.Errorf("got a body of %d bytes; want %d: %.60q, %.60q", len(got.Body), len(want.Body), got.Body, want.Body)
+		t.Errorf("got a body of %d bytes; want %d: %.60q, %.60q",
+			len(got.Body), len(want.Body), got.Body, want.Body)
 	}
 }
 
@@ -63,18 +69,25 @@ func TestHeadHoldsWhatEveryAnswerRepeats(t *testing.T) {
 	}{
 		{"no fields", nil, ""},
 		{"sorted by name", http.Header{"B": {"2"}, "A": {"1"}}, "A: 1\r\nB: 2\r\n"},
-		{"values in their order, each on its line", http.Header{"Link": {"z", "a", "z"}}, "Link: z\r\nLink: a\r\nLink: z\r\n"},
+		{"values in their order, each on its line", http.Header{"Link": {"z", "a", "z"}},
+			"Link: z\r\nLink: a\r\nLink: z\r\n"},
 		{"a name without values", http.Header{"A": {}}, ""},
 		{"an empty value", http.Header{"A": {""}}, "A: \r\n"},
-		{"white space around a value is none of it (RFC 9110 §5.5)", http.Header{"A": {" \ta b\t"}}, "A: a b\r\n"},
-		{"bytes over 0x7f and tabs pass (RFC 9110 §5.5)", http.Header{"A": {"x\t\xff\xc3\xa9"}}, "A: x\t\xff\xc3\xa9\r\n"},
+		{"white space around a value is none of it (RFC 9110 §5.5)",
+			http.Header{"A": {" \ta b\t"}}, "A: a b\r\n"},
+		{"bytes over 0x7f and tabs pass (RFC 9110 §5.5)", http.Header{"A": {"x\t\xff\xc3\xa9"}},
+			"A: x\t\xff\xc3\xa9\r\n"},
 		{"unusual names pass", http.Header{"X_y!": {"1"}, "9a": {"2"}}, "9a: 2\r\nX_y!: 1\r\n"},
-		{"the length is that of each answer's content", http.Header{"Content-Length": {"5"}, "A": {"1"}}, "A: 1\r\n"},
+		{"the length is that of each answer's content",
+			http.Header{"Content-Length": {"5"}, "A": {"1"}}, "A: 1\r\n"},
 		{"framing and what is for one hop are not repeated (RFC 9110 §7.6.1)", http.Header{
-			"Transfer-Encoding": {"chunked"}, "Trailer": {"X"}, "Connection": {"close"}, "Keep-Alive": {"1"}, "Upgrade": {"x"}, "Te": {"x"},
+			"Transfer-Encoding": {"chunked"}, "Trailer": {"X"}, "Connection": {"close"},
+			"Keep-Alive": {"1"}, "Upgrade": {"x"}, "Te": {"x"},
 			"Proxy-Connection": {"x"}, "Proxy-Authenticate": {"x"}, "A": {"1"}}, "A: 1\r\n"},
-		{"Age is computed anew (RFC 9111 §5.1)", http.Header{"Age": {"5"}, "Date": {"x"}}, "Date: x\r\n"},
-		{"what an upstream cache did is kept (RFC 9211 §2)", http.Header{"Cache-Status": {"cdn; hit"}}, "Cache-Status: cdn; hit\r\n"},
+		{"Age is computed anew (RFC 9111 §5.1)",
+			http.Header{"Age": {"5"}, "Date": {"x"}}, "Date: x\r\n"},
+		{"what an upstream cache did is kept (RFC 9211 §2)",
+			http.Header{"Cache-Status": {"cdn; hit"}}, "Cache-Status: cdn; hit\r\n"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			e, err := New(200, tt.fields)
@@ -105,7 +118,8 @@ func TestWhatCannotBeSentIsNotStored(t *testing.T) {
 		{"a colon in a name", 200, http.Header{"A: b": {"1"}}},
 		{"a space in a name", 200, http.Header{"A b": {"1"}}},
 		{"an empty name", 200, http.Header{"": {"1"}}},
-		{"a name in another spelling, which might be a framing field", 200, http.Header{"content-length": {"1"}}},
+		{"a name in another spelling, which might be a framing field", 200,
+			http.Header{"content-length": {"1"}}},
 		{"and within a word", 200, http.Header{"Content-LEngth": {"1"}}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -118,7 +132,8 @@ func TestWhatCannotBeSentIsNotStored(t *testing.T) {
 
 func TestErrorsDoNotRepeatValues(t *testing.T) {
 	_, err := New(200, http.Header{"Set-Cookie": {"session=secret\x01"}})
-	if err == nil || strings.Contains(err.Error(), "secret") || !strings.Contains(err.Error(), "Set-Cookie") {
+	if err == nil || strings.Contains(err.Error(), "secret") ||
+		!strings.Contains(err.Error(), "Set-Cookie") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -139,12 +154,14 @@ func TestNewCopiesTheFields(t *testing.T) {
 func TestFieldsAreThoseOfTheHead(t *testing.T) {
 	e := made(t, nil)
 	want := http.Header{
-		"Content-Type": {"application/json"}, "Date": {"Sun, 06 Nov 1994 08:49:37 GMT"}, "Etag": {`"a"`}, "Link": {"<1>", "<2>"},
+		"Content-Type": {"application/json"}, "Date": {"Sun, 06 Nov 1994 08:49:37 GMT"},
+		"Etag": {`"a"`}, "Link": {"<1>", "<2>"},
 	}
 	if !reflect.DeepEqual(e.Fields(), want) {
 		t.Errorf("got %q", e.Fields())
 	}
-	if got := e.Values("Link"); !reflect.DeepEqual(got, []string{"<1>", "<2>"}) || e.Values("X") != nil {
+	if got := e.Values("Link"); !reflect.DeepEqual(got, []string{"<1>", "<2>"}) ||
+		e.Values("X") != nil {
 		t.Errorf("got %q", got)
 	}
 	all := http.Header{}

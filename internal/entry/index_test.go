@@ -14,12 +14,14 @@ func TestDecodeIndexGivesWhatWasEncoded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := Index{
 			Search: rapid.StringMatching(`[a-z"=()]{0,9}`).Draw(t, "search"),
-			Vary:   append([]string(nil), rapid.SliceOfN(rapid.StringMatching(`[A-Za-z-]{1,9}`), 0, 5).Draw(t, "vary")...),
-			Variants: append([]Variant(nil), rapid.SliceOfN(rapid.Custom(func(t *rapid.T) (v Variant) {
-				copy(v.Key[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))
-				v.ETag = rapid.StringMatching(`(W/)?"[!-~]{0,9}"`).Draw(t, "etag")
-				return v
-			}), 0, MaxVariants).Draw(t, "variants")...),
+			Vary: append([]string(nil),
+				rapid.SliceOfN(rapid.StringMatching(`[A-Za-z-]{1,9}`), 0, 5).Draw(t, "vary")...),
+			Variants: append([]Variant(nil),
+				rapid.SliceOfN(rapid.Custom(func(t *rapid.T) (v Variant) {
+					copy(v.Key[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "key"))
+					v.ETag = rapid.StringMatching(`(W/)?"[!-~]{0,9}"`).Draw(t, "etag")
+					return v
+				}), 0, MaxVariants).Draw(t, "variants")...),
 		}
 		b := x.Encode([]byte("before"))[len("before"):]
 		got, ok := DecodeIndex(b)
@@ -32,7 +34,9 @@ func TestDecodeIndexGivesWhatWasEncoded(t *testing.T) {
 func TestTheLatestVariantsAreKept(t *testing.T) {
 	var x Index
 	for i := range 3 * MaxVariants {
-		x.Variants = x.With(Variant{Key: [16]byte{byte(i % (MaxVariants + 2))}, ETag: fmt.Sprintf(`"%d"`, i)})
+		x.Variants = x.With(Variant{
+			Key: [16]byte{byte(i % (MaxVariants + 2))}, ETag: fmt.Sprintf(`"%d"`, i),
+		})
 	}
 	if len(x.Variants) != MaxVariants {
 		t.Fatalf("%d variants", len(x.Variants))
@@ -50,7 +54,10 @@ func TestTheLatestVariantsAreKept(t *testing.T) {
 }
 
 func TestDamagedIndexIsNotRead(t *testing.T) {
-	whole := Index{Search: "key-order", Vary: []string{"Accept"}, Variants: []Variant{{Key: [16]byte{1}, ETag: `"a"`}}}.Encode(nil)
+	whole := Index{
+		Search: "key-order", Vary: []string{"Accept"},
+		Variants: []Variant{{Key: [16]byte{1}, ETag: `"a"`}},
+	}.Encode(nil)
 	for n := range whole {
 		damaged := bytes.Clone(whole)
 		damaged[n] ^= 0x10
@@ -87,7 +94,10 @@ func TestWholeIndexThatSaysNonsense(t *testing.T) {
 }
 
 func FuzzDecodeIndex(f *testing.F) {
-	f.Add(Index{Vary: []string{"Accept", "Origin"}, Variants: []Variant{{ETag: `W/"a"`}, {Key: [16]byte{1}, ETag: `"b"`}}}.Encode(nil))
+	f.Add(Index{
+		Vary:     []string{"Accept", "Origin"},
+		Variants: []Variant{{ETag: `W/"a"`}, {Key: [16]byte{1}, ETag: `"b"`}},
+	}.Encode(nil))
 	f.Add(Index{}.Encode(nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if len(b) < metaStart {

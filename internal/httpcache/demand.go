@@ -61,7 +61,8 @@ func (d *Demand) Joins(lifetime time.Duration) bool {
 		return false
 	}
 	accepted, _ := httpfield.Members(d.request.Fields.Values("Accept"))
-	return !slices.ContainsFunc(accepted, func(m string) bool { return mediaType(m) == eventStream })
+	return !slices.ContainsFunc(accepted,
+		func(m string) bool { return mediaType(m) == eventStream })
 }
 
 // bypass says why the request goes past the cache.
@@ -121,7 +122,8 @@ func hasPragmaNoCache(f httpfield.Fields) bool {
 		return false
 	}
 	members, _ := httpfield.Members(values)
-	return slices.ContainsFunc(members, func(m string) bool { return strings.EqualFold(m, "no-cache") })
+	return slices.ContainsFunc(members,
+		func(m string) bool { return strings.EqualFold(m, "no-cache") })
 }
 
 func has(f httpfield.Fields, name string) bool { return len(f.Values(name)) > 0 }

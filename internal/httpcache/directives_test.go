@@ -11,7 +11,10 @@ import (
 // response_directives: ignore. TTL and status alone decide; fields for this cache alone still
 // count.
 func TestThePolicyCanIgnoreTheResponsesOwnDirectives(t *testing.T) {
-	rules := httpcache.Rules{TTL: time.Minute, HasTTL: true, Status: map[int]time.Duration{404: 10 * time.Second}, IgnoreResponse: true}
+	rules := httpcache.Rules{
+		TTL: time.Minute, HasTTL: true, Status: map[int]time.Duration{404: 10 * time.Second},
+		IgnoreResponse: true,
+	}
 	inShared := rules
 	inShared.Shared = true
 	for _, c := range []struct {
@@ -23,13 +26,20 @@ func TestThePolicyCanIgnoreTheResponsesOwnDirectives(t *testing.T) {
 		why    reason.Reason
 	}{
 		{"no-store", rules, 200, []string{"Cache-Control: no-store"}, time.Minute, ""},
-		{"no-cache", rules, 200, []string{"Cache-Control: no-cache, must-revalidate", "Pragma: no-cache"}, time.Minute, ""},
-		{"a lifetime", rules, 200, []string{"Cache-Control: max-age=3600", "Expires: 0"}, time.Minute, ""},
+		{"no-cache", rules, 200, []string{
+			"Cache-Control: no-cache, must-revalidate", "Pragma: no-cache",
+		}, time.Minute, ""},
+		{"a lifetime", rules, 200, []string{"Cache-Control: max-age=3600", "Expires: 0"},
+			time.Minute, ""},
 		{"a malformed one", rules, 200, []string{"Cache-Control: max-age=x, ="}, time.Minute, ""},
-		{"private in a shared cache", inShared, 200, []string{"Cache-Control: private"}, time.Minute, ""},
-		{"a status with a lifetime", rules, 404, []string{"Cache-Control: no-store"}, 10 * time.Second, ""},
-		{"a status without", rules, 500, []string{"Cache-Control: max-age=60"}, 0, reason.StatusNotStorable},
-		{"a field for this cache", rules, 200, []string{"Sidecar-Cache-Control: no-store"}, 0, reason.ResponseNoStore},
+		{"private in a shared cache", inShared, 200,
+			[]string{"Cache-Control: private"}, time.Minute, ""},
+		{"a status with a lifetime", rules, 404, []string{"Cache-Control: no-store"},
+			10 * time.Second, ""},
+		{"a status without", rules, 500, []string{"Cache-Control: max-age=60"}, 0,
+			reason.StatusNotStorable},
+		{"a field for this cache", rules, 200, []string{"Sidecar-Cache-Control: no-store"}, 0,
+			reason.ResponseNoStore},
 		{"Vary", rules, 200, []string{"Cache-Control: no-store", "Vary: *"}, 0, reason.VaryAny},
 	} {
 		d := httpcache.Read(c.rules, get())
@@ -39,7 +49,8 @@ func TestThePolicyCanIgnoreTheResponsesOwnDirectives(t *testing.T) {
 		}
 	}
 	d := httpcache.Read(inShared, get("Authorization: Bearer x"))
-	if got := httpcache.Store(inShared, &d, httpcache.Requester{}, response(200, "Cache-Control: public")); got.Why != reason.Authorized {
+	if got := httpcache.Store(inShared, &d, httpcache.Requester{},
+		response(200, "Cache-Control: public")); got.Why != reason.Authorized {
 		t.Errorf("credentials in a shared cache: %q", got.Why)
 	}
 }

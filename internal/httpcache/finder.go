@@ -44,11 +44,14 @@ var escapes = []*strings.Replacer{
 	strings.NewReplacer("&", `\u0026`, "'", `\u0027`, `"`, `\"`),
 	strings.NewReplacer("&", `\u0026`, "+", `\u002B`, "'", `\u0027`, `"`, `\u0022`),
 	strings.NewReplacer("&", `\u0026`, "=", `\u003D`, "-", `\u002D`, "'", `\u0027`, `"`, `\u0022`),
-	strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`, "=", `\u003d`, "'", `\u0027`, `"`, `\"`),
+	strings.NewReplacer("<", `\u003c`, ">", `\u003e`, "&", `\u0026`, "=", `\u003d`, "'",
+		`\u0027`, `"`, `\"`),
 	strings.NewReplacer("/", `\/`, "+", `\u002B`, "=", `\u003D`, "-", `\u002D`, "&", `\u0026`),
 	strings.NewReplacer("/", "&#x2F;", "+", "&#x2B;", "=", "&#x3D;", "&", "&amp;"),
-	strings.NewReplacer(":", "%3A", "/", "%2F", "+", "%2B", "=", "%3D", "&", "%26", "|", "%7C", "@", "%40", "$", "%24"),
-	strings.NewReplacer(":", "%3a", "/", "%2f", "+", "%2b", "=", "%3d", "&", "%26", "|", "%7c", "@", "%40", "$", "%24"),
+	strings.NewReplacer(":", "%3A",
+		"/", "%2F", "+", "%2B", "=", "%3D", "&", "%26", "|", "%7C", "@", "%40", "$", "%24"),
+	strings.NewReplacer(":", "%3a",
+		"/", "%2f", "+", "%2b", "=", "%3d", "&", "%26", "|", "%7c", "@", "%40", "$", "%24"),
 }
 
 // NewFinder returns a finder of these values; nil if none is long enough.

@@ -36,7 +36,8 @@ func pathOf(req httpfield.Request, reference string) (path string, ok bool) {
 	reference, _, _ = strings.Cut(reference, "#")
 	reference, _, _ = strings.Cut(reference, "?")
 	if scheme, rest, found := cutScheme(reference); found {
-		if !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") || !strings.HasPrefix(rest, "//") {
+		if !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") ||
+			!strings.HasPrefix(rest, "//") {
 			return "", false
 		}
 		reference = rest

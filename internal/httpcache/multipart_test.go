@@ -18,7 +18,8 @@ import (
 func multipartOf(boundary, contentType string, parts []httpcache.Part, body []byte) []byte {
 	var b []byte
 	for i, p := range parts {
-		b = append(b, httpcache.MultipartHead(boundary, contentType, p, int64(len(body)), i == 0)...)
+		b = append(b,
+			httpcache.MultipartHead(boundary, contentType, p, int64(len(body)), i == 0)...)
 		b = append(b, body[p.First:p.Last+1]...)
 	}
 	return append(b, httpcache.MultipartTail(boundary)...)
@@ -32,23 +33,27 @@ func TestMultipartByteranges(t *testing.T) { // RFC 9110 §14.6, §15.3.7.2
 		parts       []httpcache.Part
 		want        []string // lines
 	}{
-		{"a Content-Type and a Content-Range for each", "application/pdf", []httpcache.Part{{First: 5, Last: 6}, {First: 0, Last: 0}}, []string{
-			"--B", "Content-Type: application/pdf", "Content-Range: bytes 5-6/10", "", "56",
-			"--B", "Content-Type: application/pdf", "Content-Range: bytes 0-0/10", "", "0",
-			"--B--", "",
-		}},
-		{"no Content-Type where the whole has none", "", []httpcache.Part{{First: 0, Last: 9}, {First: 9, Last: 9}}, []string{
-			"--B", "Content-Range: bytes 0-9/10", "", "0123456789",
-			"--B", "Content-Range: bytes 9-9/10", "", "9",
-			"--B--", "",
-		}},
+		{"a Content-Type and a Content-Range for each", "application/pdf",
+			[]httpcache.Part{{First: 5, Last: 6}, {First: 0, Last: 0}}, []string{
+				"--B", "Content-Type: application/pdf", "Content-Range: bytes 5-6/10", "", "56",
+				"--B", "Content-Type: application/pdf", "Content-Range: bytes 0-0/10", "", "0",
+				"--B--", "",
+			}},
+		{"no Content-Type where the whole has none", "",
+			[]httpcache.Part{{First: 0, Last: 9}, {First: 9, Last: 9}}, []string{
+				"--B", "Content-Range: bytes 0-9/10", "", "0123456789",
+				"--B", "Content-Range: bytes 9-9/10", "", "9",
+				"--B--", "",
+			}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			got, want := string(multipartOf("B", tt.contentType, tt.parts, body)), strings.Join(tt.want, "\r\n")
+			got, want := string(multipartOf("B", tt.contentType, tt.parts, body)),
+				strings.Join(tt.want, "\r\n")
 			if got != want {
 				t.Errorf("%q\nwant %q", got, want)
 			}
-			if n := httpcache.MultipartLength("B", tt.contentType, tt.parts, int64(len(body))); n != int64(len(want)) {
+			if n := httpcache.MultipartLength("B", tt.contentType, tt.parts,
+				int64(len(body))); n != int64(len(want)) {
 				t.Errorf("length %d; want %d", n, len(want))
 			}
 		})
@@ -59,18 +64,23 @@ func TestMultipartIsReadBack(t *testing.T) { // RFC 2046 §5.1.1
 	rapid.Check(t, func(t *rapid.T) {
 		body := rapid.OneOf(
 			rapid.SliceOfN(rapid.Byte(), 1, 300),
-			rapid.SliceOfN(rapid.SampledFrom([]byte("\r\n-")), 1, 300), // the characters of delimiters
+			// the characters of delimiters
+			rapid.SliceOfN(rapid.SampledFrom([]byte("\r\n-")), 1, 300),
 		).Draw(t, "body")
 		size := int64(len(body))
 		parts := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) httpcache.Part {
 			first := rapid.Int64Range(0, size-1).Draw(t, "first")
-			return httpcache.Part{First: first, Last: rapid.Int64Range(first, size-1).Draw(t, "last")}
+			return httpcache.Part{
+				First: first, Last: rapid.Int64Range(first, size-1).Draw(t, "last"),
+			}
 		}), 1, 16).Draw(t, "parts")
 		boundary := rapid.StringMatching(`[0-9A-Za-z]{32,70}`).Draw(t, "boundary")
-		contentType := rapid.SampledFrom([]string{"", "text/plain; charset=utf-8", `application/x; a="b;c"`}).Draw(t, "type")
+		contentType := rapid.SampledFrom(
+			[]string{"", "text/plain; charset=utf-8", `application/x; a="b;c"`}).Draw(t, "type")
 
 		sent := multipartOf(boundary, contentType, parts, body)
-		if n := httpcache.MultipartLength(boundary, contentType, parts, size); n != int64(len(sent)) {
+		if n := httpcache.MultipartLength(boundary, contentType, parts,
+			size); n != int64(len(sent)) {
 			t.Fatalf("length %d; want %d", n, len(sent))
 		}
 		kind, params, err := mime.ParseMediaType(httpcache.MultipartType(boundary))
@@ -87,10 +97,12 @@ func TestMultipartIsReadBack(t *testing.T) { // RFC 2046 §5.1.1
 			if err != nil || !bytes.Equal(got, body[p.First:p.Last+1]) {
 				t.Fatalf("%v: %q, %v", p, got, err)
 			}
-			if want := fmt.Sprintf("bytes %d-%d/%d", p.First, p.Last, size); part.Header.Get("Content-Range") != want {
+			if want := fmt.Sprintf("bytes %d-%d/%d",
+				p.First, p.Last, size); part.Header.Get("Content-Range") != want {
 				t.Fatalf("%v; want %s", part.Header, want)
 			}
-			if part.Header.Get("Content-Type") != contentType || contentType == "" && len(part.Header) != 1 {
+			if part.Header.Get("Content-Type") != contentType ||
+				contentType == "" && len(part.Header) != 1 {
 				t.Fatalf("%v; want %s", part.Header, contentType)
 			}
 		}

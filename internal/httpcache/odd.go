@@ -51,8 +51,10 @@ func hasGrammar(name string, values []string) bool {
 		return len(values) == 1 && isCredentials(values[0])
 	case "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "A-Im":
 		return httpfield.ArePreferences(name, values)
-	case "Max-Forwards", "Expect", "Content-Type", "Content-Encoding", "Content-Language", "Content-Location",
-		"Content-Range", "Content-Md5", "Content-Digest", "Content-Disposition", "Trailer", "Transfer-Encoding",
+	case "Max-Forwards", "Expect", "Content-Type", "Content-Encoding", "Content-Language",
+		"Content-Location",
+		"Content-Range", "Content-Md5", "Content-Digest", "Content-Disposition", "Trailer",
+		"Transfer-Encoding",
 		"Destination", "Depth", "Overwrite", "If", "Lock-Token", "Timeout":
 		return false // of other methods, or of content
 	case "If-None-Match", "If-Match":
@@ -99,19 +101,22 @@ func isCredentials(v string) bool {
 	}
 	rest = strings.TrimLeft(rest, " ")
 	if !strings.ContainsFunc(strings.TrimRight(rest, "="), func(r rune) bool {
-		return !strings.ContainsRune("-._~+/", r) && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z')
+		return !strings.ContainsRune("-._~+/", r) && (r < '0' || r > '9') &&
+			(r|0x20 < 'a' || r|0x20 > 'z')
 	}) {
 		return rest != ""
 	}
 	params, ok := httpfield.Members([]string{rest})
 	return ok && !slices.ContainsFunc(params, func(p string) bool {
 		name, value, isParam := strings.Cut(p, "=")
-		return !isParam || !httpfield.IsToken(strings.TrimRight(name, " \t")) || strings.TrimSpace(value) == ""
+		return !isParam || !httpfield.IsToken(strings.TrimRight(name, " \t")) ||
+			strings.TrimSpace(value) == ""
 	})
 }
 
 func isNumber(v string) bool {
-	return v != "" && len(v) <= 18 && !strings.ContainsFunc(v, func(r rune) bool { return r < '0' || r > '9' })
+	return v != "" && len(v) <= 18 &&
+		!strings.ContainsFunc(v, func(r rune) bool { return r < '0' || r > '9' })
 }
 
 func isDate(v string) bool {

@@ -23,10 +23,15 @@ func TestStoringParts(t *testing.T) { // RFC 9111 §3.3
 	}{
 		{"a part that was asked for", with("Range: bytes=0-1"), []string{minute, some}, ""},
 		{"one that was not", nil, []string{minute, some}, reason.PartialContent},
-		{"several parts in one", with("Range: bytes=0-1, 4-5"), []string{minute, "Content-Type: multipart/byteranges; boundary=x"}, reason.PartialContent},
-		{"of a length that is unknown", with("Range: bytes=0-1"), []string{minute, "Content-Range: bytes 0-1/*"}, reason.PartialContent},
-		{"no-store", with("Range: bytes=0-1"), []string{minute, "Cache-Control: no-store", some}, reason.ResponseNoStore},
-		{"§5.2.2.3 must-understand: it is", with("Range: bytes=0-1"), []string{minute, "Cache-Control: must-understand", some}, ""},
+		{"several parts in one", with("Range: bytes=0-1, 4-5"),
+			[]string{minute, "Content-Type: multipart/byteranges; boundary=x"},
+			reason.PartialContent},
+		{"of a length that is unknown", with("Range: bytes=0-1"),
+			[]string{minute, "Content-Range: bytes 0-1/*"}, reason.PartialContent},
+		{"no-store", with("Range: bytes=0-1"), []string{minute, "Cache-Control: no-store", some},
+			reason.ResponseNoStore},
+		{"§5.2.2.3 must-understand: it is", with("Range: bytes=0-1"),
+			[]string{minute, "Cache-Control: must-understand", some}, ""},
 		{"without a lifetime", with("Range: bytes=0-1"), []string{some}, reason.NoLifetime},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -34,36 +39,43 @@ func TestStoringParts(t *testing.T) { // RFC 9111 §3.3
 			if tt.request != nil {
 				req = *tt.request
 			}
-			check(t, "private", store(private, req, httpcache.Requester{}, response(206, tt.response...)), tt.want)
+			check(t, "private",
+				store(private, req, httpcache.Requester{}, response(206, tt.response...)), tt.want)
 		})
 	}
 }
 
 func TestWhatAPartCovers(t *testing.T) { // RFC 9111 §3.3: a range wholly within it
 	const tag = `ETag: "a"`
-	part := httpcache.Stored{Status: 206, Fields: fields(tag), ResponseTime: now, Offset: 10, Total: 100, Size: 20}
+	part := httpcache.Stored{
+		Status: 206, Fields: fields(tag), ResponseTime: now, Offset: 10, Total: 100, Size: 20,
+	}
 	for _, tt := range []struct {
 		rule    string
 		request []string
 		want    []httpcache.Part // none: it does not
 	}{
 		{"nothing but ranges", nil, nil},
-		{"a range within it", []string{"Range: bytes=12-14"}, []httpcache.Part{{First: 12, Last: 14}}},
+		{"a range within it", []string{"Range: bytes=12-14"},
+			[]httpcache.Part{{First: 12, Last: 14}}},
 		{"all of it", []string{"Range: bytes=10-29"}, []httpcache.Part{{First: 10, Last: 29}}},
 		{"a byte before", []string{"Range: bytes=9-14"}, nil},
 		{"a byte behind", []string{"Range: bytes=12-30"}, nil},
-		{"several ranges within it", []string{"Range: bytes=10-11, 20-21"}, []httpcache.Part{{First: 10, Last: 11}, {First: 20, Last: 21}}},
+		{"several ranges within it", []string{"Range: bytes=10-11, 20-21"},
+			[]httpcache.Part{{First: 10, Last: 11}, {First: 20, Last: 21}}},
 		{"several, one of them without", []string{"Range: bytes=10-11, 30-31"}, nil},
 		{"up to the end", []string{"Range: bytes=12-"}, nil},
 		{"the last bytes", []string{"Range: bytes=-5"}, nil},
 		{"what is beyond the whole is the backend's to say", []string{"Range: bytes=100-"}, nil},
 		{"another unit", []string{"Range: lines=12-14"}, nil},
-		{"If-Range that holds", []string{"Range: bytes=12-14", `If-Range: "a"`}, []httpcache.Part{{First: 12, Last: 14}}},
+		{"If-Range that holds", []string{"Range: bytes=12-14", `If-Range: "a"`},
+			[]httpcache.Part{{First: 12, Last: 14}}},
 		{"If-Range that does not", []string{"Range: bytes=12-14", `If-Range: "b"`}, nil},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			got := httpcache.Ranges(get(tt.request...), part, 20)
-			if (got.Answer == httpcache.RangePartial) != (len(tt.want) > 0) || !slices.Equal(got.Parts, tt.want) || got.Answer == httpcache.RangeUnsatisfiable {
+			if (got.Answer == httpcache.RangePartial) != (len(tt.want) > 0) ||
+				!slices.Equal(got.Parts, tt.want) || got.Answer == httpcache.RangeUnsatisfiable {
 				t.Errorf("%+v; want %v", got, tt.want)
 			}
 			if fits(get(tt.request...), part) != (len(tt.want) > 0) {
@@ -76,13 +88,18 @@ func TestWhatAPartCovers(t *testing.T) { // RFC 9111 §3.3: a range wholly withi
 	if fits(head, part) {
 		t.Error("a HEAD is answered from a part")
 	}
-	if whole := (httpcache.Stored{Status: 200, Fields: fields(tag), ResponseTime: now, Size: 20}); !fits(get(), whole) {
+	if whole := (httpcache.Stored{
+		Status: 200, Fields: fields(tag), ResponseTime: now, Size: 20,
+	}); !fits(get(), whole) {
 		t.Error("the whole covers nothing")
 	}
 }
 
 func TestWhatIsCombined(t *testing.T) { // §3.4, RFC 9110 §15.3.7.3
-	part := httpcache.Stored{Status: 206, Fields: fields(`ETag: "a"`), ResponseTime: now, Offset: 10, Total: 100} // 20 bytes
+	// 20 bytes
+	part := httpcache.Stored{
+		Status: 206, Fields: fields(`ETag: "a"`), ResponseTime: now, Offset: 10, Total: 100,
+	}
 	for _, tt := range []struct {
 		rule   string
 		fields []string
@@ -103,7 +120,8 @@ func TestWhatIsCombined(t *testing.T) { // §3.4, RFC 9110 §15.3.7.3
 		{"nor if the whole has another length", []string{`ETag: "a"`}, 30, 39, 101, false},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			_, _, ok := httpcache.Combine(part, 20, fields(tt.fields...), httpfield.ContentRange{First: tt.first, Last: tt.last, Total: tt.total})
+			_, _, ok := httpcache.Combine(part, 20, fields(tt.fields...),
+				httpfield.ContentRange{First: tt.first, Last: tt.last, Total: tt.total})
 			if ok != tt.want {
 				t.Errorf("%v", ok)
 			}
@@ -111,7 +129,8 @@ func TestWhatIsCombined(t *testing.T) { // §3.4, RFC 9110 §15.3.7.3
 	}
 	weak := part
 	weak.Fields = fields(`ETag: W/"a"`)
-	if _, _, ok := httpcache.Combine(weak, 20, fields(`ETag: W/"a"`), httpfield.ContentRange{First: 30, Last: 39, Total: 100}); ok {
+	if _, _, ok := httpcache.Combine(weak, 20, fields(`ETag: W/"a"`),
+		httpfield.ContentRange{First: 30, Last: 39, Total: 100}); ok {
 		t.Error("two weak ETags were taken for strong ones")
 	}
 }
@@ -128,9 +147,12 @@ func TestCombiningPutsEachByteInItsPlace(t *testing.T) {
 		}
 		oldFrom, oldTo := draw("old")
 		newFrom, newTo := draw("new")
-		s := httpcache.Stored{Status: 206, Fields: fields(`ETag: "a"`), Offset: int64(oldFrom), Total: 100}
+		s := httpcache.Stored{
+			Status: 206, Fields: fields(`ETag: "a"`), Offset: int64(oldFrom), Total: 100,
+		}
 		old, fresh := whole[oldFrom:oldTo], whole[newFrom:newTo]
-		before, behind, ok := httpcache.Combine(s, int64(len(old)), fields(`ETag: "a"`), httpfield.ContentRange{First: int64(newFrom), Last: int64(newTo - 1), Total: 100})
+		before, behind, ok := httpcache.Combine(s, int64(len(old)), fields(`ETag: "a"`),
+			httpfield.ContentRange{First: int64(newFrom), Last: int64(newTo - 1), Total: 100})
 		if adjacent := newFrom <= oldTo && oldFrom <= newTo; ok != adjacent {
 			t.Fatalf("%v", ok)
 		}

@@ -59,7 +59,8 @@ func Ranges(req httpfield.Request, s Stored, size int64) RangeDecision {
 	switch s.Status {
 	case http.StatusPartialContent:
 		parts, ok := parseRange(lines[0], s.Total)
-		if s.Total <= 0 || !ok || len(parts) == 0 || overlapping(parts) > maxOverlapping || !within(parts, s.Offset, s.Offset+size) {
+		if s.Total <= 0 || !ok || len(parts) == 0 || overlapping(parts) > maxOverlapping ||
+			!within(parts, s.Offset, s.Offset+size) {
 			return RangeDecision{}
 		}
 		return RangeDecision{RangePartial, parts}
@@ -131,7 +132,8 @@ func strongModified(s Stored) (modified time.Time, ok bool) {
 // ranges. ok is false for another unit, for a set with a bad member or with none, and for too many.
 func parseRange(line string, size int64) (parts []Part, ok bool) {
 	unit, set, found := strings.Cut(line, "=")
-	if !found || !httpfield.IsToken(unit) || !strings.EqualFold(unit, "bytes") { // a token is ASCII: EqualFold folds more
+	// a token is ASCII: EqualFold folds more
+	if !found || !httpfield.IsToken(unit) || !strings.EqualFold(unit, "bytes") {
 		return nil, false
 	}
 	count := 0

@@ -54,7 +54,8 @@ func TestByteRanges(t *testing.T) { // RFC 9110 §14.1.1, §14.1.2
 		{"the final 500 bytes", "bytes=-500", 10000, "9500-9999"},
 		{"the same", "bytes=9500-", 10000, "9500-9999"},
 		{"the first and the last byte", "bytes=0-0,-1", 10000, "0-0 9999-9999"},
-		{"the first, middle and last 1000 bytes", "bytes= 0-999, 4500-5499, -1000", 10000, "0-999 4500-5499 9000-9999"},
+		{"the first, middle and last 1000 bytes", "bytes= 0-999, 4500-5499, -1000", 10000,
+			"0-999 4500-5499 9000-9999"},
 		{"the second 500 bytes, not canonical", "bytes=500-600,601-999", 10000, "500-600 601-999"},
 		{"with an overlap", "bytes=500-700,601-999", 10000, "500-700 601-999"},
 
@@ -68,8 +69,10 @@ func TestByteRanges(t *testing.T) { // RFC 9110 §14.1.1, §14.1.2
 		{"a first-pos beyond the end is not satisfiable", "bytes=10-", 10, unsatisfiable},
 		{"nor with a last-pos", "bytes=10-20", 10, unsatisfiable},
 		{"nor far beyond", "bytes=99999999999999999999999-", 10, unsatisfiable},
-		{"nor beyond 2^63, whatever the size", "bytes=9223372036854775808-9223372036854775809", math.MaxInt64, unsatisfiable},
-		{"the greatest size there is", "bytes=9223372036854775806-", math.MaxInt64, "9223372036854775806-9223372036854775806"},
+		{"nor beyond 2^63, whatever the size", "bytes=9223372036854775808-9223372036854775809",
+			math.MaxInt64, unsatisfiable},
+		{"the greatest size there is", "bytes=9223372036854775806-", math.MaxInt64,
+			"9223372036854775806-9223372036854775806"},
 		{"a last-pos before the first-pos is invalid", "bytes=5-4", 10, whole},
 		{"beyond the end too", "bytes=20-19", 10, whole},
 
@@ -165,7 +168,8 @@ func TestRangeIsOfAGetAndA200(t *testing.T) { // RFC 9110 §14.2, §13.2.1
 				t.Errorf("%s of a %d: %s", value, status, got)
 			}
 		}
-		if got := answer(httpcache.Ranges(get("Range: "+value, "Range: "+value), stored(), 10)); got != whole {
+		if got := answer(httpcache.Ranges(get("Range: "+value, "Range: "+value), stored(),
+			10)); got != whole {
 			t.Errorf("%s twice: %s", value, got)
 		}
 	}
@@ -202,10 +206,12 @@ func TestRangesThatAreAnAttack(t *testing.T) { // RFC 9110 §14.2, §17.15
 		{"two pairs", "bytes=0-5,5-9,20-25,25-29", whole},
 		{"apart in the list", "bytes=0-50,60-61,0-0,70-71,50-50", whole},
 		{"by a suffix", "bytes=80-90,90-,-5", whole},
-		{"where they are cut to the body there is no byte to share", "bytes=0-5,5-9,100-200,150-200", "0-5 5-9"},
+		{"where they are cut to the body there is no byte to share",
+			"bytes=0-5,5-9,100-200,150-200", "0-5 5-9"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := answer(httpcache.Ranges(get("Range: "+tt.value), stored(), 100)); got != tt.want {
+			if got := answer(httpcache.Ranges(get("Range: "+tt.value), stored(),
+				100)); got != tt.want {
 				t.Errorf("%s: %s; want %s", tt.value, got, tt.want)
 			}
 		})
@@ -224,7 +230,8 @@ func TestIfRange(t *testing.T) { // RFC 9110 §13.1.5
 		{"the tag", []string{`If-Range: "a"`}, []string{`ETag: "a"`}, true},
 		{"another", []string{`If-Range: "b"`}, []string{`ETag: "a"`}, false},
 		{"in another case", []string{`If-Range: "A"`}, []string{`ETag: "a"`}, false},
-		{"§8.8.3.2 compared strongly: weak asked", []string{`If-Range: W/"a"`}, []string{`ETag: "a"`}, false},
+		{"§8.8.3.2 compared strongly: weak asked", []string{`If-Range: W/"a"`},
+			[]string{`ETag: "a"`}, false},
 		{"§8.8.3.2 weak stored", []string{`If-Range: "a"`}, []string{`ETag: W/"a"`}, false},
 		{"§8.8.3.2 both weak", []string{`If-Range: W/"a"`}, []string{`ETag: W/"a"`}, false},
 		{"where no tag is stored", []string{`If-Range: "a"`}, []string{date, modified}, false},
@@ -234,30 +241,51 @@ func TestIfRange(t *testing.T) { // RFC 9110 §13.1.5
 		{"a star neither", []string{"If-Range: *"}, []string{`ETag: "a"`}, false},
 		{"nor nothing", []string{"If-Range: "}, []string{`ETag: "a"`}, false},
 		{"several lines", []string{`If-Range: "a"`, `If-Range: "a"`}, []string{`ETag: "a"`}, false},
-		{"a tag does not fall back on the date", []string{`If-Range: "b"`}, []string{`ETag: "a"`, date, modified}, false},
+		{"a tag does not fall back on the date", []string{`If-Range: "b"`},
+			[]string{`ETag: "a"`, date, modified}, false},
 
 		{"the date", []string{"If-Range: " + ago(time.Hour)}, []string{date, modified}, true},
-		{"beside a tag, even a weak one", []string{"If-Range: " + ago(time.Hour)}, []string{`ETag: W/"a"`, date, modified}, true},
-		{"in an obsolete form", []string{"If-Range: Wed Jul  1 11:00:00 2026"}, []string{date, modified}, true},
-		{"an exact match: not later", []string{"If-Range: " + ago(time.Hour-time.Second)}, []string{date, modified}, false},
-		{"nor earlier", []string{"If-Range: " + ago(time.Hour+time.Second)}, []string{date, modified}, false},
-		{"the date twice", []string{"If-Range: " + ago(time.Hour), "If-Range: " + ago(time.Hour)}, []string{date, modified}, false},
-		{"no date", []string{"If-Range: yesterday"}, []string{date, "Last-Modified: yesterday"}, false},
-		{"no date, and a Last-Modified at the zero time", []string{"If-Range: yesterday"}, []string{date, "Last-Modified: Mon, 01 Jan 0001 00:00:00 GMT"}, false},
-		{"Date does not stand in for Last-Modified", []string{"If-Range: " + ago(0)}, []string{date}, false},
-		{"a Last-Modified that comes twice", []string{"If-Range: " + ago(time.Hour)}, []string{date, modified, modified}, false},
+		{"beside a tag, even a weak one", []string{"If-Range: " + ago(time.Hour)},
+			[]string{`ETag: W/"a"`, date, modified}, true},
+		{"in an obsolete form", []string{"If-Range: Wed Jul  1 11:00:00 2026"},
+			[]string{date, modified}, true},
+		{"an exact match: not later", []string{"If-Range: " + ago(time.Hour-time.Second)},
+			[]string{date, modified}, false},
+		{"nor earlier", []string{"If-Range: " + ago(time.Hour+time.Second)},
+			[]string{date, modified}, false},
+		{"the date twice", []string{"If-Range: " + ago(time.Hour), "If-Range: " + ago(time.Hour)},
+			[]string{date, modified}, false},
+		{"no date", []string{"If-Range: yesterday"},
+			[]string{date, "Last-Modified: yesterday"}, false},
+		{"no date, and a Last-Modified at the zero time", []string{"If-Range: yesterday"},
+			[]string{date, "Last-Modified: Mon, 01 Jan 0001 00:00:00 GMT"}, false},
+		{"Date does not stand in for Last-Modified", []string{"If-Range: " + ago(0)},
+			[]string{date}, false},
+		{"a Last-Modified that comes twice", []string{"If-Range: " + ago(time.Hour)},
+			[]string{date, modified, modified}, false},
 
-		{"§8.8.2.2 strong: Date a second later", []string{"If-Range: " + ago(time.Second)}, []string{date, "Last-Modified: " + ago(time.Second)}, true},
-		{"§8.8.2.2 weak: Date the same", []string{"If-Range: " + ago(0)}, []string{date, "Last-Modified: " + ago(0)}, false},
-		{"§8.8.2.2 weak: Date earlier", []string{"If-Range: " + ahead(time.Hour)}, []string{date, "Last-Modified: " + ahead(time.Hour)}, false},
-		{"§8.8.2.2 strong: no Date, and it came a second later", []string{"If-Range: " + ago(time.Hour)}, []string{modified}, true},
-		{"§8.8.2.2 weak: no Date, and it came at once", []string{"If-Range: " + ago(0)}, []string{"Last-Modified: " + ago(0)}, false},
-		{"§8.8.2.2 weak: two", []string{"If-Range: " + ago(time.Hour)}, []string{date, date, modified}, false},
-		{"§8.8.2.2 weak: none that can be read", []string{"If-Range: " + ago(time.Hour)}, []string{"Date: now", modified}, false},
-		{"§8.8.2.2 weak: so before the zero time", []string{"If-Range: Sat, 01 Jan 0000 00:00:00 GMT"}, []string{"Date: now", "Last-Modified: Sat, 01 Jan 0000 00:00:00 GMT"}, false},
+		{"§8.8.2.2 strong: Date a second later", []string{"If-Range: " + ago(time.Second)},
+			[]string{date, "Last-Modified: " + ago(time.Second)}, true},
+		{"§8.8.2.2 weak: Date the same", []string{"If-Range: " + ago(0)},
+			[]string{date, "Last-Modified: " + ago(0)}, false},
+		{"§8.8.2.2 weak: Date earlier", []string{"If-Range: " + ahead(time.Hour)},
+			[]string{date, "Last-Modified: " + ahead(time.Hour)}, false},
+		{"§8.8.2.2 strong: no Date, and it came a second later",
+			[]string{"If-Range: " + ago(time.Hour)}, []string{modified}, true},
+		{"§8.8.2.2 weak: no Date, and it came at once", []string{"If-Range: " + ago(0)},
+			[]string{"Last-Modified: " + ago(0)}, false},
+		{"§8.8.2.2 weak: two", []string{"If-Range: " + ago(time.Hour)},
+			[]string{date, date, modified}, false},
+		{"§8.8.2.2 weak: none that can be read", []string{"If-Range: " + ago(time.Hour)},
+			[]string{"Date: now", modified}, false},
+		{"§8.8.2.2 weak: so before the zero time",
+			[]string{"If-Range: Sat, 01 Jan 0000 00:00:00 GMT"},
+			[]string{"Date: now", "Last-Modified: Sat, 01 Jan 0000 00:00:00 GMT"}, false},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			for value, met := range map[string]string{"bytes=2-3": "2-3", "bytes=10-": unsatisfiable} {
+			for value, met := range map[string]string{
+				"bytes=2-3": "2-3", "bytes=10-": unsatisfiable,
+			} {
 				want := whole
 				if tt.want {
 					want = met
@@ -267,7 +295,8 @@ func TestIfRange(t *testing.T) { // RFC 9110 §13.1.5
 					t.Errorf("%s: %s; want %s", value, got, want)
 				}
 			}
-			if got := answer(httpcache.Ranges(get(tt.request...), stored(tt.stored...), 10)); got != whole {
+			if got := answer(httpcache.Ranges(get(tt.request...), stored(tt.stored...),
+				10)); got != whole {
 				t.Errorf("without Range: %s", got)
 			}
 		})
@@ -308,7 +337,8 @@ func FuzzRanges(f *testing.F) {
 		if strings.HasPrefix(answer(got), "no decision") {
 			t.Fatal(answer(got))
 		}
-		if got.Answer != httpcache.RangeIgnored && condition != "" && condition[0] == '"' && condition != validator {
+		if got.Answer != httpcache.RangeIgnored && condition != "" && condition[0] == '"' &&
+			condition != validator {
 			t.Fatalf("%+v for %q, stored %q", got, condition, validator)
 		}
 		if got.Answer == httpcache.RangeUnsatisfiable && size < 0 || len(got.Parts) > 16 {
@@ -321,7 +351,8 @@ func FuzzRanges(f *testing.F) {
 			}
 			total.Add(total, big.NewInt(p.Len()))
 		}
-		if double := new(big.Int).Mul(big.NewInt(2), big.NewInt(size)); len(got.Parts) > 0 && total.Cmp(double) > 0 {
+		if double := new(big.Int).Mul(big.NewInt(2), big.NewInt(size)); len(got.Parts) > 0 &&
+			total.Cmp(double) > 0 {
 			t.Fatalf("%d bytes of %d", total, size)
 		}
 	})
@@ -410,14 +441,19 @@ func oneIn(t *rapid.T, n int, label string) bool {
 func drawRange(t *rapid.T) string {
 	number := func(t *rapid.T, label string) string {
 		if oneIn(t, 6, label+" odd") {
-			return rapid.SampledFrom([]string{"0", "00", "007", "9223372036854775807", "9223372036854775808", "99999999999999999999"}).Draw(t, label)
+			return rapid.SampledFrom([]string{
+				"0", "00", "007", "9223372036854775807", "9223372036854775808",
+				"99999999999999999999",
+			}).Draw(t, label)
 		}
 		return fmt.Sprint(rapid.SampledFrom(positions).Draw(t, label))
 	}
 	member := rapid.Custom(func(t *rapid.T) string {
 		switch {
 		case oneIn(t, 60, "bad"):
-			return rapid.SampledFrom([]string{"-", "5", "x", "1-2-3", "--1", "0 -1", "+1-2", "9-8"}).Draw(t, "junk")
+			return rapid.SampledFrom([]string{
+				"-", "5", "x", "1-2-3", "--1", "0 -1", "+1-2", "9-8",
+			}).Draw(t, "junk")
 		case oneIn(t, 10, "none"):
 			return rapid.SampledFrom([]string{"", " ", "\t"}).Draw(t, "empty")
 		case oneIn(t, 6, "suffix"):
@@ -432,10 +468,14 @@ func drawRange(t *rapid.T) string {
 	})
 	unit := "bytes="
 	if oneIn(t, 10, "odd unit") {
-		unit = rapid.SampledFrom([]string{"BYTES=", "bYteS=", "bytes= ", "bytes =", "items=", "bytes", ""}).Draw(t, "unit")
+		unit = rapid.SampledFrom([]string{
+			"BYTES=", "bYteS=", "bytes= ", "bytes =", "items=", "bytes", "",
+		}).Draw(t, "unit")
 	}
 	least := rapid.SampledFrom([]int{0, 1, 1, 1, 1, 2, 2, 2, 3, 4, 5, 15}).Draw(t, "least")
-	return unit + strings.Join(rapid.SliceOfN(member, least, least+3).Draw(t, "members"), rapid.SampledFrom([]string{",", ", ", " ,\t"}).Draw(t, "comma"))
+	return unit +
+		strings.Join(rapid.SliceOfN(member, least, least+3).Draw(t, "members"),
+			rapid.SampledFrom([]string{",", ", ", " ,\t"}).Draw(t, "comma"))
 }
 
 // positions are 0 to 99, to draw from evenly.
@@ -451,8 +491,10 @@ func TestRangesAsReadNaively(t *testing.T) {
 		lines []string
 		holds bool
 	}{
-		{[]string{`"a"`}, true}, {[]string{`W/"a"`}, false}, {[]string{`"b"`}, false}, {[]string{`"a"`, `"a"`}, false},
-		{[]string{ago(time.Hour)}, true}, {[]string{ago(time.Minute)}, false}, {[]string{""}, false},
+		{[]string{`"a"`}, true}, {[]string{`W/"a"`}, false}, {[]string{`"b"`}, false},
+		{[]string{`"a"`, `"a"`}, false},
+		{[]string{ago(time.Hour)}, true}, {[]string{ago(time.Minute)}, false},
+		{[]string{""}, false},
 	}
 	seen := map[string]bool{}
 	rapid.Check(t, func(t *rapid.T) {
@@ -469,9 +511,11 @@ func TestRangesAsReadNaively(t *testing.T) {
 				want = whole
 			}
 		}
-		got := answer(httpcache.Ranges(req, stored(date, `ETag: "a"`, "Last-Modified: "+ago(time.Hour)), int64(size)))
+		got := answer(httpcache.Ranges(req,
+			stored(date, `ETag: "a"`, "Last-Modified: "+ago(time.Hour)), int64(size)))
 		if got != want {
-			t.Fatalf("%q of %d bytes, If-Range %q: %s; want %s", value, size, req.Fields.Values("If-Range"), got, want)
+			t.Fatalf("%q of %d bytes, If-Range %q: %s; want %s",
+				value, size, req.Fields.Values("If-Range"), got, want)
 		}
 		switch {
 		case strings.Contains(got, " "):

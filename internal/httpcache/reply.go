@@ -29,7 +29,8 @@ type Reply struct {
 func (d *Demand) Reply(s Stored) (r Reply, fits bool) {
 	r = Reply{Status: s.Status, size: s.wholeSize()}
 	ranges := Ranges(d.request, s, s.Size)
-	fits = bringsCookies(d.request.Fields, s.Cookies) && (s.Status != http.StatusPartialContent || ranges.Answer == RangePartial)
+	fits = bringsCookies(d.request.Fields, s.Cookies) &&
+		(s.Status != http.StatusPartialContent || ranges.Answer == RangePartial)
 	switch {
 	case d.NotModified(s):
 		r.Status = http.StatusNotModified
@@ -83,7 +84,9 @@ func (r Reply) writePartialHead(h http.Header, boundary string) {
 	}
 	inner := httpfield.First(httpfield.Header(h), "Content-Type")
 	h["Content-Type"] = []string{MultipartType(boundary)}
-	h["Content-Length"] = []string{strconv.FormatInt(MultipartLength(boundary, inner, r.Parts, r.size), 10)}
+	h["Content-Length"] = []string{
+		strconv.FormatInt(MultipartLength(boundary, inner, r.Parts, r.size), 10),
+	}
 }
 
 // PartHead precedes the bytes of the nth part of a multipart body. contentType is that of the
@@ -96,7 +99,8 @@ func (r Reply) PartHead(boundary, contentType string, nth int) []byte {
 // that describe content, which is not there.
 func DropRepresentation(h http.Header) {
 	for name := range h {
-		if strings.HasPrefix(name, "Content-") && name != "Content-Location" && !strings.HasPrefix(name, "Content-Security-") {
+		if strings.HasPrefix(name, "Content-") && name != "Content-Location" &&
+			!strings.HasPrefix(name, "Content-Security-") {
 			delete(h, name)
 		}
 	}
@@ -117,5 +121,6 @@ func bodyAllowed(status int) bool {
 // bringsCookies reports whether the request brings each cookie that was dropped from a response: a
 // client without one of them still needs the backend to set it.
 func bringsCookies(f httpfield.Fields, names []string) bool {
-	return !slices.ContainsFunc(names, func(name string) bool { return !httpfield.HasCookie(f, name) })
+	return !slices.ContainsFunc(names,
+		func(name string) bool { return !httpfield.HasCookie(f, name) })
 }

@@ -12,7 +12,8 @@ import (
 func TestReplies(t *testing.T) { // RFC 9110 §9.3.2, §13.2.2, §14.2, §15.3.7, §15.4.5, §15.5.17
 	stored := httpcache.Stored{
 		Status: 200, ResponseTime: now, Lifetime: 60e9, Size: 10,
-		Fields: fields(`ETag: "a"`, "Content-Type: text/plain", "Content-Digest: x", "Content-Location: /b"),
+		Fields: fields(`ETag: "a"`, "Content-Type: text/plain", "Content-Digest: x",
+			"Content-Location: /b"),
 	}
 	for _, tt := range []struct {
 		rule    string
@@ -23,17 +24,22 @@ func TestReplies(t *testing.T) { // RFC 9110 §9.3.2, §13.2.2, §14.2, §15.3.7
 		head    []string // besides ETag
 	}{
 		{"the whole", "GET", nil, 200, true,
-			[]string{"Content-Type: text/plain", "Content-Digest: x", "Content-Location: /b", "Content-Length: 10"}},
+			[]string{"Content-Type: text/plain", "Content-Digest: x", "Content-Location: /b",
+				"Content-Length: 10"}},
 		{"a HEAD has the same fields", "HEAD", nil, 200, false,
-			[]string{"Content-Type: text/plain", "Content-Digest: x", "Content-Location: /b", "Content-Length: 10"}},
+			[]string{"Content-Type: text/plain", "Content-Digest: x", "Content-Location: /b",
+				"Content-Length: 10"}},
 		{"a condition that holds", "GET", []string{`If-None-Match: "a"`}, 304, false,
 			[]string{"Content-Location: /b"}},
-		{"comes before the range", "GET", []string{`If-None-Match: "a"`, "Range: bytes=0-1"}, 304, false,
+		{"comes before the range", "GET",
+			[]string{`If-None-Match: "a"`, "Range: bytes=0-1"}, 304, false,
 			[]string{"Content-Location: /b"}},
 		{"one part", "GET", []string{"Range: bytes=2-4"}, 206, true,
-			[]string{"Content-Type: text/plain", "Content-Location: /b", "Content-Range: bytes 2-4/10", "Content-Length: 3"}},
+			[]string{"Content-Type: text/plain", "Content-Location: /b",
+				"Content-Range: bytes 2-4/10", "Content-Length: 3"}},
 		{"several parts", "GET", []string{"Range: bytes=0-0, 9-"}, 206, true,
-			[]string{"Content-Type: multipart/byteranges; boundary=B", "Content-Location: /b", "Content-Length: 137"}},
+			[]string{"Content-Type: multipart/byteranges; boundary=B", "Content-Location: /b",
+				"Content-Length: 137"}},
 		{"no part of it", "GET", []string{"Range: bytes=10-"}, 416, false,
 			[]string{"Content-Location: /b", "Content-Range: bytes */10", "Content-Length: 0"}},
 	} {
@@ -44,9 +50,11 @@ func TestReplies(t *testing.T) { // RFC 9110 §9.3.2, §13.2.2, §14.2, §15.3.7
 			if !d.Serve || !d.Fits || d.Reply.Status != tt.status || d.Reply.Content != tt.content {
 				t.Errorf("%+v", d)
 			}
-			h := http.Header(fields(`ETag: "a"`, "Content-Type: text/plain", "Content-Digest: x", "Content-Location: /b"))
+			h := http.Header(fields(`ETag: "a"`, "Content-Type: text/plain", "Content-Digest: x",
+				"Content-Location: /b"))
 			d.Reply.WriteHead(h, "B")
-			if want := http.Header(fields(append(tt.head, `ETag: "a"`)...)); !reflect.DeepEqual(h, want) {
+			if want := http.Header(fields(append(tt.head, `ETag: "a"`)...)); !reflect.DeepEqual(h,
+				want) {
 				t.Errorf("%v; want %v", h, want)
 			}
 		})
@@ -54,12 +62,18 @@ func TestReplies(t *testing.T) { // RFC 9110 §9.3.2, §13.2.2, §14.2, §15.3.7
 }
 
 func TestACookieThatOnlyTheBackendSetsIsMissed(t *testing.T) {
-	stored := httpcache.Stored{Status: 200, Fields: fields(), ResponseTime: now, Lifetime: 60e9, Cookies: []string{"csrf"}}
-	rules := httpcache.Rules{StaleWhileRevalidate: 60e9, StaleIfError: 60e9, StaleIfUnreachable: 60e9}
-	if d := httpcache.Evaluate(rules, read(rules, get("Cookie: csrf=1")), stored, now); !d.Serve || !d.Fits {
+	stored := httpcache.Stored{
+		Status: 200, Fields: fields(), ResponseTime: now, Lifetime: 60e9, Cookies: []string{"csrf"},
+	}
+	rules := httpcache.Rules{
+		StaleWhileRevalidate: 60e9, StaleIfError: 60e9, StaleIfUnreachable: 60e9,
+	}
+	if d := httpcache.Evaluate(rules, read(rules, get("Cookie: csrf=1")), stored, now); !d.Serve ||
+		!d.Fits {
 		t.Errorf("with the cookie: %+v", d)
 	}
-	if d := httpcache.Evaluate(rules, read(rules, get()), stored, now); d.Serve || d.Fits || d.Why != reason.Miss {
+	if d := httpcache.Evaluate(rules, read(rules, get()), stored, now); d.Serve || d.Fits ||
+		d.Why != reason.Miss {
 		t.Errorf("without it: %+v", d)
 	}
 	stale := now.Add(90e9)

@@ -12,7 +12,10 @@ import (
 )
 
 // aMinute is a response that was 10 s old when it came, and has lived 20 s of its minute at now.
-var aMinute = httpcache.Stored{Status: 200, Fields: fields(), ResponseTime: now.Add(-10 * time.Second), InitialAge: 10 * time.Second, Lifetime: time.Minute}
+var aMinute = httpcache.Stored{
+	Status: 200, Fields: fields(), ResponseTime: now.Add(-10 * time.Second),
+	InitialAge: 10 * time.Second, Lifetime: time.Minute,
+}
 
 func TestReuse(t *testing.T) { // RFC 9111 §4, §5.2.1
 	for _, tt := range []struct {
@@ -27,30 +30,41 @@ func TestReuse(t *testing.T) { // RFC 9111 §4, §5.2.1
 		{"methods are case-sensitive", "get", nil, reason.Method},
 		{"§5.2.1.1 max-age over its age", "GET", []string{"Cache-Control: max-age=21"}, ""},
 		{"§5.2.1.1 max-age of its age", "GET", []string{"Cache-Control: max-age=20"}, ""},
-		{"§5.2.1.1 max-age under its age", "GET", []string{"Cache-Control: max-age=19"}, reason.RequestMaxAge},
+		{"§5.2.1.1 max-age under its age", "GET", []string{"Cache-Control: max-age=19"},
+			reason.RequestMaxAge},
 		{"§5.2.1.1 max-age=0", "GET", []string{"Cache-Control: max-age=0"}, reason.RequestMaxAge},
-		{"§5.2.1.1 max-age that is no number", "GET", []string{"Cache-Control: max-age=x"}, reason.RequestMaxAge},
-		{"§5.2.1.1 HEAD obeys too", "HEAD", []string{"Cache-Control: max-age=0"}, reason.RequestMaxAge},
-		{"§5.2.1.2 max-stale makes nothing less fresh", "GET", []string{"Cache-Control: max-stale"}, ""},
+		{"§5.2.1.1 max-age that is no number", "GET", []string{"Cache-Control: max-age=x"},
+			reason.RequestMaxAge},
+		{"§5.2.1.1 HEAD obeys too", "HEAD", []string{"Cache-Control: max-age=0"},
+			reason.RequestMaxAge},
+		{"§5.2.1.2 max-stale makes nothing less fresh", "GET",
+			[]string{"Cache-Control: max-stale"}, ""},
 		{"§5.2.1.3 min-fresh that is left", "GET", []string{"Cache-Control: min-fresh=40"}, ""},
-		{"§5.2.1.3 min-fresh that is not", "GET", []string{"Cache-Control: min-fresh=41"}, reason.RequestMinFresh},
-		{"§5.2.1.3 min-fresh that is no number", "GET", []string{"Cache-Control: min-fresh=x"}, reason.RequestMinFresh},
+		{"§5.2.1.3 min-fresh that is not", "GET", []string{"Cache-Control: min-fresh=41"},
+			reason.RequestMinFresh},
+		{"§5.2.1.3 min-fresh that is no number", "GET", []string{"Cache-Control: min-fresh=x"},
+			reason.RequestMinFresh},
 		{"§5.2.1.4 no-cache", "GET", []string{"Cache-Control: no-cache"}, reason.RequestNoCache},
-		{"§5.2.1.4 no-cache with an argument", "GET", []string{"Cache-Control: no-cache=x"}, reason.RequestNoCache},
+		{"§5.2.1.4 no-cache with an argument", "GET", []string{"Cache-Control: no-cache=x"},
+			reason.RequestNoCache},
 		{"§5.2.1.5 no-store", "GET", []string{"Cache-Control: no-store"}, reason.RequestNoStore},
 		{"§5.2.1.6 no-transform", "GET", []string{"Cache-Control: no-transform"}, ""},
 		{"§5.2.1.7 only-if-cached", "GET", []string{"Cache-Control: only-if-cached"}, ""},
 		{"§5.2.3 an unknown directive", "GET", []string{"Cache-Control: x-fresh=1"}, ""},
-		{"a Cache-Control that cannot be read", "GET", []string{"Cache-Control: max-age = 100"}, reason.BadDirectives},
+		{"a Cache-Control that cannot be read", "GET", []string{"Cache-Control: max-age = 100"},
+			reason.BadDirectives},
 		{"§5.4 Pragma: no-cache", "GET", []string{"Pragma: x, No-Cache"}, reason.RequestNoCache},
-		{"§5.4 Pragma beside Cache-Control means nothing", "GET", []string{"Pragma: no-cache", "Cache-Control: max-age=100"}, ""},
+		{"§5.4 Pragma beside Cache-Control means nothing", "GET",
+			[]string{"Pragma: no-cache", "Cache-Control: max-age=100"}, ""},
 		{"§5.4 another Pragma", "GET", []string{"Pragma: no-cached"}, ""},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			req := get(tt.request...)
 			req.Method = tt.method
 			got := evaluate(private, req, aMinute, now)
-			want := httpcache.Reuse{Serve: tt.want == "", Why: tt.want, Age: 20 * time.Second, TTL: 40 * time.Second}
+			want := httpcache.Reuse{
+				Serve: tt.want == "", Why: tt.want, Age: 20 * time.Second, TTL: 40 * time.Second,
+			}
 			if got != want {
 				t.Errorf("%+v; want %+v", got, want)
 			}
@@ -83,16 +97,21 @@ func TestRequestsThatGoPastTheCache(t *testing.T) {
 		request []string
 		want    reason.Reason
 	}{
-		{"a plain request goes through the cache", []string{"Accept: */*", "Connection: keep-alive", "If-None-Match: \"a\""}, ""},
+		{"a plain request goes through the cache",
+			[]string{"Accept: */*", "Connection: keep-alive", "If-None-Match: \"a\""}, ""},
 		{"no-cache is asked of the store, and fills it", []string{"Cache-Control: no-cache"}, ""},
 		{"§5.2.1.5 no-store", []string{"Cache-Control: no-store"}, reason.RequestNoStore},
-		{"a Cache-Control that cannot be read", []string{"Cache-Control: no-cache; no-store"}, reason.BadDirectives},
-		{"RFC 9110 §7.8 Upgrade", []string{"Connection: Upgrade", "Upgrade: websocket"}, reason.Upgrade},
+		{"a Cache-Control that cannot be read", []string{"Cache-Control: no-cache; no-store"},
+			reason.BadDirectives},
+		{"RFC 9110 §7.8 Upgrade", []string{"Connection: Upgrade", "Upgrade: websocket"},
+			reason.Upgrade},
 		{"RFC 9110 §14.2 Range, which a stored body can answer", []string{"Range: bytes=0-"}, ""},
 		{"RFC 9110 §13.1.5 If-Range without Range means nothing", []string{"If-Range: \"a\""}, ""},
 		{"RFC 9110 §13.1.1 If-Match", []string{"If-Match: *"}, reason.Precondition},
-		{"RFC 9110 §13.1.4 If-Unmodified-Since", []string{"If-Unmodified-Since: " + ahead(0)}, reason.Precondition},
-		{"RFC 9110 §7.6.1 Connection takes out a field that may be in the key", []string{"Connection: close, X-Tenant"}, reason.ConnectionOption},
+		{"RFC 9110 §13.1.4 If-Unmodified-Since", []string{"If-Unmodified-Since: " + ahead(0)},
+			reason.Precondition},
+		{"RFC 9110 §7.6.1 Connection takes out a field that may be in the key",
+			[]string{"Connection: close, X-Tenant"}, reason.ConnectionOption},
 		{"RFC 9110 §7.6.1 or might", []string{`Connection: "X-Tenant`}, reason.ConnectionOption},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -155,7 +174,10 @@ func TestWhoMayWaitForTheResponseThatAnotherOneFetches(t *testing.T) {
 
 func TestWhatClientsSayCountsForNothingWhereThePolicySaysSo(t *testing.T) {
 	rules := httpcache.Rules{IgnoreDirectives: true}
-	for _, line := range []string{"no-store", "no-cache", "max-age=0", "min-fresh=100000", "only-if-cached", "no-store=\"", ","} {
+	for _, line := range []string{
+		"no-store", "no-cache", "max-age=0", "min-fresh=100000", "only-if-cached",
+		"no-store=\"", ",",
+	} {
 		req := get("Cache-Control: "+line, "Pragma: no-cache")
 		if why := read(rules, req).Bypass; why != "" {
 			t.Errorf("%s: past the cache for %q", line, why)
@@ -163,12 +185,16 @@ func TestWhatClientsSayCountsForNothingWhereThePolicySaysSo(t *testing.T) {
 		if read(rules, req).OnlyIfCached {
 			t.Errorf("%s: only if cached", line)
 		}
-		fresh := httpcache.Stored{Status: 200, Fields: httpfield.Header{}, ResponseTime: now, Lifetime: time.Hour}
+		fresh := httpcache.Stored{
+			Status: 200, Fields: httpfield.Header{}, ResponseTime: now, Lifetime: time.Hour,
+		}
 		if use := evaluate(rules, req, fresh, now); !use.Serve {
 			t.Errorf("%s: not served for %q", line, use.Why)
 		}
 	}
-	stale := httpcache.Stored{Status: 200, Fields: httpfield.Header{}, ResponseTime: now, Lifetime: 0}
+	stale := httpcache.Stored{
+		Status: 200, Fields: httpfield.Header{}, ResponseTime: now, Lifetime: 0,
+	}
 	if evaluate(rules, get(), stale, now).Serve {
 		t.Error("something stale is served")
 	}

@@ -32,12 +32,16 @@ func fields(lines ...string) httpfield.Header {
 
 // get is a GET with these field lines.
 func get(lines ...string) httpfield.Request {
-	return httpfield.Request{Method: http.MethodGet, Authority: "api.example", Path: "/a/b", Fields: fields(lines...)}
+	return httpfield.Request{
+		Method: http.MethodGet, Authority: "api.example", Path: "/a/b", Fields: fields(lines...),
+	}
 }
 
 // response is a response that took no time and came now.
 func response(status int, lines ...string) httpcache.Response {
-	return httpcache.Response{Status: status, Fields: fields(lines...), RequestTime: now, ResponseTime: now}
+	return httpcache.Response{
+		Status: status, Fields: fields(lines...), RequestTime: now, ResponseTime: now,
+	}
 }
 
 // ago and ahead are dates as fields have them.
@@ -50,11 +54,13 @@ func read(r httpcache.Rules, req httpfield.Request) *httpcache.Demand {
 }
 
 // evaluate is Evaluate for age alone.
-func evaluate(r httpcache.Rules, req httpfield.Request, s httpcache.Stored, now time.Time) httpcache.Reuse {
+func evaluate(r httpcache.Rules, req httpfield.Request, s httpcache.Stored,
+	now time.Time) httpcache.Reuse {
 	return httpcache.Evaluate(r, read(r, req), s, now).Reuse
 }
 
-func store(r httpcache.Rules, req httpfield.Request, who httpcache.Requester, resp httpcache.Response) httpcache.Storing {
+func store(r httpcache.Rules, req httpfield.Request, who httpcache.Requester,
+	resp httpcache.Response) httpcache.Storing {
 	return httpcache.Store(r, read(r, req), who, resp)
 }
 

@@ -38,7 +38,8 @@ func (r Rules) staleness(cc *httpfield.Directives) time.Duration {
 // (§5.2.2.2), no-cache (§5.2.2.4), and in a shared cache proxy-revalidate (§5.2.2.8) and s-maxage
 // (§5.2.2.10).
 func neverStale(r Rules, cc *httpfield.Directives) bool {
-	return cc.MustRevalidate || needsValidation(cc) || r.Shared && (cc.ProxyRevalidate || cc.SMaxAge.Set)
+	return cc.MustRevalidate || needsValidation(cc) ||
+		r.Shared && (cc.ProxyRevalidate || cc.SMaxAge.Set)
 }
 
 // acceptsStale reports whether the client takes a stale response: max-age and min-fresh ask for a

@@ -70,7 +70,8 @@ func Confirms(s Stored, f httpfield.Fields, alone bool) bool {
 		}
 		return now.StrongMatch(stored) || now.Weak && now.WeakMatch(stored)
 	}
-	if modified := f.Values("Last-Modified"); len(modified) > 0 && len(s.Fields.Values("Last-Modified")) > 0 {
+	if modified := f.Values("Last-Modified"); len(modified) > 0 &&
+		len(s.Fields.Values("Last-Modified")) > 0 {
 		return slices.Equal(modified, s.Fields.Values("Last-Modified"))
 	}
 	return alone
@@ -97,7 +98,8 @@ func Updated(s Stored, update httpfield.Fields) http.Header {
 	hop := httpfield.HopOf(update)
 	for name, values := range update.All() {
 		switch name {
-		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Digest", "Content-Md5", "Trailer":
+		case "Content-Length", "Content-Encoding", "Content-Range", "Content-Digest",
+			"Content-Md5", "Trailer":
 		case "Vary":
 			fields[name] = unitedVary(s.Fields.Values(name), values)
 		default:
@@ -117,7 +119,8 @@ func unitedVary(stored, update []string) []string {
 	if !ok || !sure {
 		return []string{"*"}
 	}
-	forgotten := slices.DeleteFunc(names, func(name string) bool { return slices.Contains(said, name) })
+	forgotten := slices.DeleteFunc(names,
+		func(name string) bool { return slices.Contains(said, name) })
 	if len(forgotten) == 0 {
 		return update
 	}

@@ -36,5 +36,8 @@ func namesOrigin(values []string) bool {
 // 9110 §8.4).
 func Coded(f httpfield.Fields) bool {
 	codings, ok := httpfield.Members(f.Values("Content-Encoding"))
-	return !ok || slices.ContainsFunc(codings, func(c string) bool { return !strings.EqualFold(c, "identity") })
+	return !ok ||
+		slices.ContainsFunc(codings, func(c string) bool {
+			return !strings.EqualFold(c, "identity")
+		})
 }

@@ -27,7 +27,8 @@ func TestContentRange(t *testing.T) { // RFC 9110 §14.4
 		{"signs", []string{"bytes +0-2/3"}, ContentRange{}, false},
 		{"spaces", []string{"bytes  0-2/3"}, ContentRange{}, false},
 		{"spaces within", []string{"bytes 0 - 2/3"}, ContentRange{}, false},
-		{"more than a number holds", []string{"bytes 0-2/99999999999999999999"}, ContentRange{}, false},
+		{"more than a number holds", []string{"bytes 0-2/99999999999999999999"},
+			ContentRange{}, false},
 		{"cut", []string{"bytes 0-2"}, ContentRange{}, false},
 		{"nothing", []string{""}, ContentRange{}, false},
 	} {
@@ -40,7 +41,10 @@ func TestContentRange(t *testing.T) { // RFC 9110 §14.4
 }
 
 func FuzzContentRange(f *testing.F) {
-	for _, s := range []string{"bytes 0-499/1234", "bytes */1", "bytes 9223372036854775805-9223372036854775805/9223372036854775806", "bytes -1-2/3"} {
+	for _, s := range []string{
+		"bytes 0-499/1234", "bytes */1",
+		"bytes 9223372036854775805-9223372036854775805/9223372036854775806", "bytes -1-2/3",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -51,7 +55,8 @@ func FuzzContentRange(f *testing.F) {
 		if r.First < 0 || r.First > r.Last || r.Last >= r.Total {
 			t.Fatalf("%q: %+v", s, r)
 		}
-		if again, ok := ParseContentRange([]string{fmt.Sprintf("bytes %d-%d/%d", r.First, r.Last, r.Total)}); !ok || again != r {
+		if again, ok := ParseContentRange(
+			[]string{fmt.Sprintf("bytes %d-%d/%d", r.First, r.Last, r.Total)}); !ok || again != r {
 			t.Fatalf("%q: %+v, and again %+v", s, r, again)
 		}
 	})

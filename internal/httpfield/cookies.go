@@ -49,7 +49,8 @@ const maxCookies = 180
 // http.cookies drops the whole field where the first one has.
 func isCookieAttribute(name string) bool {
 	switch strings.ToLower(name) {
-	case "expires", "path", "comment", "domain", "max-age", "secure", "httponly", "version", "samesite", "partitioned":
+	case "expires", "path", "comment", "domain", "max-age", "secure", "httponly", "version",
+		"samesite", "partitioned":
 		return true
 	}
 	return false
@@ -75,7 +76,8 @@ func isCookieValue(value string) bool {
 // isClosed reports whether every server ends a value that is not in form at the ';' at the latest:
 // each quote in it has its other one, and nothing escapes one.
 func isClosed(value string) bool {
-	return strings.Count(value, `"`)%2 == 0 && !strings.Contains(value, `\`) && !strings.ContainsFunc(value, isControl)
+	return strings.Count(value, `"`)%2 == 0 && !strings.Contains(value, `\`) &&
+		!strings.ContainsFunc(value, isControl)
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -21,14 +21,21 @@ func TestParseDate(t *testing.T) { // RFC 9110 §5.6.7
 		{"IMF-fixdate", "Sun, 06 Nov 1994 08:49:37 GMT", classic},
 		{"rfc850-date", "Sunday, 06-Nov-94 08:49:37 GMT", classic},
 		{"asctime-date with a padded day", "Sun Nov  6 08:49:37 1994", classic},
-		{"asctime-date with two digits of day", "Wed Nov 16 08:49:37 1994", at(1994, 11, 16, 8, 49, 37)},
+		{"asctime-date with two digits of day", "Wed Nov 16 08:49:37 1994",
+			at(1994, 11, 16, 8, 49, 37)},
 		{"asctime-date with a zero before the day", "Sun Nov 06 08:49:37 1994", classic},
-		{"a day name that is not the date's is let pass", "Thu Aug  8 02:01:18 2050", at(2050, 8, 8, 2, 1, 18)},
-		{"a leap second is the second after", "Sat, 31 Dec 2016 23:59:60 GMT", at(2017, 1, 1, 0, 0, 0)},
-		{"the 29th of February of a leap year", "Thu, 29 Feb 2024 00:00:00 GMT", at(2024, 2, 29, 0, 0, 0)},
-		{"two digits no more than 50 years ahead are ahead", "Wednesday, 01-Jul-76 12:00:00 GMT", at(2076, 7, 1, 12, 0, 0)},
-		{"two digits a second more than 50 years ahead are past", "Thursday, 01-Jul-76 12:00:01 GMT", at(1976, 7, 1, 12, 0, 1)},
-		{"two digits of this century", "Thursday, 18-Aug-50 02:01:18 GMT", at(2050, 8, 18, 2, 1, 18)},
+		{"a day name that is not the date's is let pass", "Thu Aug  8 02:01:18 2050",
+			at(2050, 8, 8, 2, 1, 18)},
+		{"a leap second is the second after", "Sat, 31 Dec 2016 23:59:60 GMT",
+			at(2017, 1, 1, 0, 0, 0)},
+		{"the 29th of February of a leap year", "Thu, 29 Feb 2024 00:00:00 GMT",
+			at(2024, 2, 29, 0, 0, 0)},
+		{"two digits no more than 50 years ahead are ahead", "Wednesday, 01-Jul-76 12:00:00 GMT",
+			at(2076, 7, 1, 12, 0, 0)},
+		{"two digits a second more than 50 years ahead are past",
+			"Thursday, 01-Jul-76 12:00:01 GMT", at(1976, 7, 1, 12, 0, 1)},
+		{"two digits of this century", "Thursday, 18-Aug-50 02:01:18 GMT",
+			at(2050, 8, 18, 2, 1, 18)},
 
 		{"the 29th of February of another year", "Wed, 29 Feb 2023 00:00:00 GMT", time.Time{}},
 		{"the 31st of a short month", "Sun, 31 Nov 1994 08:49:37 GMT", time.Time{}},
@@ -72,7 +79,8 @@ func TestParseDate(t *testing.T) { // RFC 9110 §5.6.7
 
 func TestFormatDateIsAnIMFFixdateInGMT(t *testing.T) {
 	zone := time.FixedZone("east", 3600)
-	if got := FormatDate(time.Date(1994, 11, 6, 9, 49, 37, 999, zone)); got != "Sun, 06 Nov 1994 08:49:37 GMT" {
+	if got := FormatDate(time.Date(1994, 11, 6, 9, 49, 37, 999,
+		zone)); got != "Sun, 06 Nov 1994 08:49:37 GMT" {
 		t.Error(got)
 	}
 }
@@ -90,22 +98,27 @@ func naiveDate(s string, now time.Time) (time.Time, bool) {
 		if leap {
 			clock = "23:59:59"
 		}
-		t, err := time.Parse("2006 Jan 2 15:04:05", year+" "+month+" "+strings.TrimLeft(day, " 0")+" "+clock)
+		t, err := time.Parse("2006 Jan 2 15:04:05",
+			year+" "+month+" "+strings.TrimLeft(day, " 0")+" "+clock)
 		if leap {
 			t = t.Add(time.Second)
 		}
 		return t, err == nil
 	}
-	if strings.ContainsFunc(s, func(c rune) bool { return c > 0x7f }) { // some of which fold into ASCII
+	// some of which fold into ASCII
+	if strings.ContainsFunc(s, func(c rune) bool { return c > 0x7f }) {
 		return time.Time{}, false
 	}
-	if m := regexp.MustCompile(`(?i)\A` + day + `, (\d\d) ` + month + ` (\d{4}) ` + clock + ` GMT\z`).FindStringSubmatch(s); m != nil {
+	if m := regexp.MustCompile(`(?i)\A` + day + `, (\d\d) ` + month + ` (\d{4}) ` + clock +
+		` GMT\z`).FindStringSubmatch(s); m != nil {
 		return parse(m[3], m[2], m[1], m[4])
 	}
-	if m := regexp.MustCompile(`(?i)\A` + day + ` ` + month + ` ([ \d]\d) ` + clock + ` (\d{4})\z`).FindStringSubmatch(s); m != nil {
+	if m := regexp.MustCompile(`(?i)\A` + day + ` ` + month + ` ([ \d]\d) ` + clock + ` (\d{4})\z`).
+		FindStringSubmatch(s); m != nil {
 		return parse(m[4], m[1], m[2], m[3])
 	}
-	m := regexp.MustCompile(`(?i)\A` + long + `, (\d\d)-` + month + `-(\d\d) ` + clock + ` GMT\z`).FindStringSubmatch(s)
+	m := regexp.MustCompile(`(?i)\A` + long + `, (\d\d)-` + month + `-(\d\d) ` + clock + ` GMT\z`).
+		FindStringSubmatch(s)
 	if m == nil {
 		return time.Time{}, false
 	}
@@ -119,8 +132,10 @@ func naiveDate(s string, now time.Time) (time.Time, bool) {
 
 func FuzzParseDate(f *testing.F) {
 	for _, s := range []string{
-		"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sunday, 29-Feb-00 23:59:60 GMT",
-		"Sun, 31 Feb 2024 00:00:00 GMT", "Sun Nov 06 08:49:37 0000", "Sun, 06 Nov 1994 08:49:37 gmt", "0",
+		"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+		"Sun Nov  6 08:49:37 1994", "Sunday, 29-Feb-00 23:59:60 GMT",
+		"Sun, 31 Feb 2024 00:00:00 GMT", "Sun Nov 06 08:49:37 0000",
+		"Sun, 06 Nov 1994 08:49:37 gmt", "0",
 	} {
 		f.Add(s, int64(0))
 		f.Add(s, int64(60*365*86400))

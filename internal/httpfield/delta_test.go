@@ -41,7 +41,9 @@ func TestParseAge(t *testing.T) { // RFC 9111 §5.1, §1.2.2
 }
 
 func FuzzParseAge(f *testing.F) {
-	for _, s := range []string{"0", "60, 0", "x,7", "2147483649", "-1", "\" 1,2", "18446744073709551616", "1 2"} {
+	for _, s := range []string{
+		"0", "60, 0", "x,7", "2147483649", "-1", "\" 1,2", "18446744073709551616", "1 2",
+	} {
 		f.Add(s)
 	}
 	number := regexp.MustCompile(`\A[0-9]+\z`)

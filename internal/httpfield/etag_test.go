@@ -37,7 +37,8 @@ func TestParseETag(t *testing.T) { // RFC 9110 §8.8.3
 }
 
 func TestETagComparison(t *testing.T) { // RFC 9110 §8.8.3.2, its table
-	weak1, weak2, strong1 := ETag{Weak: true, Opaque: "1"}, ETag{Weak: true, Opaque: "2"}, ETag{Opaque: "1"}
+	weak1, weak2, strong1 := ETag{Weak: true, Opaque: "1"},
+		ETag{Weak: true, Opaque: "2"}, ETag{Opaque: "1"}
 	for _, tt := range []struct {
 		a, b         ETag
 		strong, weak bool
@@ -70,9 +71,11 @@ func TestParseETags(t *testing.T) { // RFC 9110 §13.1.1, §13.1.2
 		{"a list, empty members and all", []string{`, "a" ,,W/"b,",`}, []ETag{a, b}, false, true},
 		{"several lines", []string{`"a"`, `W/"b,"`}, []ETag{a, b}, false, true},
 		{"a star", []string{" * "}, nil, true, true},
-		{"a backslash before the closing quote", []string{`"x\", "a"`}, []ETag{{Opaque: `x\`}, a}, false, true},
+		{"a backslash before the closing quote", []string{`"x\", "a"`},
+			[]ETag{{Opaque: `x\`}, a}, false, true},
 		{"a star in a list is bad", []string{`*, "a"`}, nil, false, false},
-		{"a star on a line of its own beside others is bad", []string{"*", `"a"`}, nil, false, false},
+		{"a star on a line of its own beside others is bad", []string{"*", `"a"`},
+			nil, false, false},
 		{"a quoted star is a tag", []string{`"*"`}, []ETag{{Opaque: "*"}}, false, true},
 		{"one bad member spoils the list", []string{`"a", b`}, nil, false, false},
 		{"no comma between is bad", []string{`"a" "b"`}, nil, false, false},
@@ -88,7 +91,9 @@ func TestParseETags(t *testing.T) { // RFC 9110 §13.1.1, §13.1.2
 }
 
 func FuzzParseETags(f *testing.F) {
-	for _, s := range []string{`"a"`, `W/"a", "b"`, `*`, `"a`, `"\", "\"`, `,"a",`, "\"\xff\"", `"a""b"`} {
+	for _, s := range []string{
+		`"a"`, `W/"a", "b"`, `*`, `"a`, `"\", "\"`, `,"a",`, "\"\xff\"", `"a""b"`,
+	} {
 		f.Add(s)
 	}
 	const tag = `(?:W/)?"[\x21\x23-\x7e\x80-\x{10ffff}]*"`

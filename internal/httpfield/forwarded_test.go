@@ -17,9 +17,12 @@ func TestForwarded(t *testing.T) { // RFC 7239 §4, §5
 		{"an IPv6 address does", Forwarded{For: "[2001:db8::1]"}, `for="[2001:db8::1]"`},
 		{"so does a port", Forwarded{Host: "api.example:8080"}, `host="api.example:8080"`},
 		{"a host without one does not", Forwarded{Host: "api.example"}, "host=api.example"},
-		{"all four", Forwarded{For: "unknown", By: "_sidecar", Host: "h", Proto: "https"}, "for=unknown;by=_sidecar;host=h;proto=https"},
-		{"quotes and backslashes are escaped", Forwarded{Host: `a";for="b\`}, `host="a\";for=\"b\\"`},
-		{"what no field can hold is left out", Forwarded{Host: "a\r\nb", Proto: "http"}, "proto=http"},
+		{"all four", Forwarded{For: "unknown", By: "_sidecar", Host: "h", Proto: "https"},
+			"for=unknown;by=_sidecar;host=h;proto=https"},
+		{"quotes and backslashes are escaped", Forwarded{Host: `a";for="b\`},
+			`host="a\";for=\"b\\"`},
+		{"what no field can hold is left out",
+			Forwarded{Host: "a\r\nb", Proto: "http"}, "proto=http"},
 		{"nothing known, nothing said", Forwarded{}, ""},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
@@ -49,10 +52,13 @@ func TestNode(t *testing.T) { // RFC 7239 §6
 func FuzzForwarded(f *testing.F) {
 	f.Add("192.0.2.1", "[::1]", `a";for=b`, "http")
 	f.Add("", "\xff", "\\", "a\x7f")
-	pair := regexp.MustCompile("\\A(for|by|host|proto)=([-!#$%&'*+.^_`|~0-9A-Za-z]+|\"(?:[^\"\\\\\x00-\x08\x0a-\x1f\x7f]|\\\\[^\x00-\x08\x0a-\x1f\x7f])*\")(?:;|\\z)")
+	pair := regexp.MustCompile(
+		"\\A(for|by|host|proto)=([-!#$%&'*+.^_`|~0-9A-Za-z]+|\"(?:[^\"\\\\\x00-\x08\x0a-\x1f\x7f]|\\\\[^\x00-\x08\x0a-\x1f\x7f])*\")(?:;|\\z)")
 	f.Fuzz(func(t *testing.T, client, by, host, proto string) {
 		in := map[string]string{"for": client, "by": by, "host": host, "proto": proto}
-		for rest := (Forwarded{For: client, By: by, Host: host, Proto: proto}).String(); rest != ""; {
+		for rest := (Forwarded{
+			For: client, By: by, Host: host, Proto: proto,
+		}).String(); rest != ""; {
 			m := pair.FindStringSubmatch(rest)
 			if m == nil {
 				t.Fatalf("no pair at %q", rest)

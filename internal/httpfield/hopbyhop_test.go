@@ -91,7 +91,9 @@ func TestAcceptsTrailers(t *testing.T) { // RFC 9110 §10.1.4
 }
 
 func FuzzHop(f *testing.F) {
-	for _, s := range []string{"close", "keep-alive, x-a", `"x-a, b`, "TE, HTTP2-Settings,", "\xff", "x-a x-b"} {
+	for _, s := range []string{
+		"close", "keep-alive, x-a", `"x-a, b`, "TE, HTTP2-Settings,", "\xff", "x-a x-b",
+	} {
 		f.Add(s)
 	}
 	token := regexp.MustCompile("\\A[-!#$%&'*+.^_`|~0-9A-Za-z]+\\z")
@@ -103,16 +105,19 @@ func FuzzHop(f *testing.F) {
 		for _, option := range strings.Split(s, ",") {
 			option = strings.ToLower(strings.Trim(option, " \t"))
 			named[option] = true
-			known := []string{"", "close", "connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade",
+			known := []string{"", "close", "connection", "keep-alive", "proxy-connection", "te",
+				"transfer-encoding", "upgrade",
 				"proxy-authenticate", "proxy-authentication-info", "proxy-authorization"}
-			others = others || !token.MatchString(option) && option != "" || !slices.Contains(known, option)
+			others = others || !token.MatchString(option) && option != "" ||
+				!slices.Contains(known, option)
 		}
 		if got := hop.NamesOthers(); got != others {
 			t.Fatalf("%q names others: %v", s, got)
 		}
 		hop.Strip(fields)
 		for _, name := range []string{"X-A", "Date"} {
-			if _, left := fields[name]; left == named[strings.ToLower(name)] || hop.Has(name) == left {
+			if _, left := fields[name]; left == named[strings.ToLower(name)] ||
+				hop.Has(name) == left {
 				t.Fatalf("Connection: %q leaves %s: %v", s, name, left)
 			}
 		}

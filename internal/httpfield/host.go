@@ -18,7 +18,8 @@ func Host(authority string) string {
 		}
 	}
 	port := ""
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && isDigits(host[i+1:]) && !strings.HasSuffix(host, "]") {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && isDigits(host[i+1:]) &&
+		!strings.HasSuffix(host, "]") {
 		host, port = host[:i], strings.TrimLeft(host[i+1:], "0")
 	}
 	if inner, ok := strings.CutPrefix(host, "["); ok {

@@ -8,7 +8,8 @@ import (
 func TestHostIsOneSpellingOfAnAuthority(t *testing.T) {
 	for want, all := range map[string][]string{
 		"api.example": {
-			"api.example", "API.Example", "api.example:80", "api.example:443", "api.example:", "api.example.", "api.example.:80", "api.example..",
+			"api.example", "API.Example", "api.example:80", "api.example:443", "api.example:",
+			"api.example.", "api.example.:80", "api.example..",
 			"api.example:0080", "%61pi.example", "api%2eexample", "user:pw@api.example",
 		},
 		"api.example:8080":   {"api.example:8080", "API.example:08080", "api.example.:8080"},
@@ -36,10 +37,13 @@ func TestHostsAreAllThatTheBackendIsTold(t *testing.T) {
 		{nil, []string{"api.example"}, false},
 		{Header{"X-Forwarded-Host": {"API.example:443"}}, []string{"api.example"}, false},
 		{Header{"X-Forwarded-Host": {"a, b:80"}}, []string{"api.example", "a", "b"}, false},
-		{Header{"Forwarded": {`for=1;host="c:80", host=d`}}, []string{"api.example", "c", "d"}, false},
-		{Header{"X-Forwarded-Host": {"a", "b", "c", "d"}}, []string{"api.example", "a", "b", "c"}, true},
+		{Header{"Forwarded": {`for=1;host="c:80", host=d`}},
+			[]string{"api.example", "c", "d"}, false},
+		{Header{"X-Forwarded-Host": {"a", "b", "c", "d"}},
+			[]string{"api.example", "a", "b", "c"}, true},
 	} {
-		if got, overflow := Hosts("api.example:80", c.sent); !slices.Equal(got, c.want) || overflow != c.overflow {
+		if got, overflow := Hosts("api.example:80", c.sent); !slices.Equal(got, c.want) ||
+			overflow != c.overflow {
 			t.Errorf("%q: %q, %t", c.sent, got, overflow)
 		}
 	}

@@ -7,7 +7,8 @@ import (
 
 // identityFields are the fields that say who is asking, in lower case; '*' ends a prefix.
 var identityFields = Names{
-	"authorization", "x-auth-user", "x-auth-key", "x-auth-email", "x-username", "x-userid", "x-email",
+	"authorization", "x-auth-user", "x-auth-key", "x-auth-email", "x-username",
+	"x-userid", "x-email",
 	"x-forwarded-user*", "x-forwarded-email", "x-forwarded-groups",
 	"x-forwarded-preferred-username", "x-forwarded-access-token", "x-forwarded-id-token",
 	"x-forwarded-client-cert", "x-forwarded-tls-client-cert*",
@@ -42,7 +43,8 @@ var identityWhole, identityPrefixes = func() (whole map[string]bool, prefixes []
 // Identifies reports whether the field with this name, hyphenated, says who is asking.
 func Identifies(name string) bool {
 	return identityWhole[name] || hasIdentitySuffix(name) ||
-		slices.ContainsFunc(identityPrefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+		slices.ContainsFunc(identityPrefixes,
+			func(p string) bool { return strings.HasPrefix(name, p) })
 }
 
 func hasIdentitySuffix(name string) bool {
@@ -56,7 +58,8 @@ func hasIdentitySuffix(name string) bool {
 	}
 	for _, suffix := range identitySuffixes {
 		if start := len(name) - len(suffix); start >= 0 && strings.EqualFold(name[start:], suffix) {
-			return !isAntiForgery(name) && !strings.EqualFold(name, "Proxy-Authorization") // which ends here
+			// which ends here
+			return !isAntiForgery(name) && !strings.EqualFold(name, "Proxy-Authorization")
 		}
 	}
 	return false
@@ -66,7 +69,8 @@ func hasIdentitySuffix(name string) bool {
 // about who is asking: like the cookies csrf* and XSRF-*.
 func isAntiForgery(name string) bool {
 	name = strings.ToLower(name)
-	return strings.Contains(name, "csrf") || strings.Contains(name, "xsrf") || name == "requestverificationtoken"
+	return strings.Contains(name, "csrf") || strings.Contains(name, "xsrf") ||
+		name == "requestverificationtoken"
 }
 
 // MayIdentify is false for most names that do not identify, without a search. The name is as it

@@ -15,13 +15,18 @@ func TestMembers(t *testing.T) { // RFC 9110 §5.6.1
 		ok     bool
 	}{
 		{"members are separated by commas", []string{"a,b"}, []string{"a", "b"}, true},
-		{"white space around them is no part of them", []string{" a\t, \tb c "}, []string{"a", "b c"}, true},
+		{"white space around them is no part of them", []string{" a\t, \tb c "},
+			[]string{"a", "b c"}, true},
 		{"empty members do not count", []string{",, a, ,b,"}, []string{"a", "b"}, true},
-		{"field lines are parts of one list", []string{"a", "", "b, c"}, []string{"a", "b", "c"}, true},
-		{"a comma in a quoted-string separates nothing", []string{`a="1,2", b`}, []string{`a="1,2"`, "b"}, true},
-		{"an escaped quote does not end the quoted-string", []string{`"\",", b`}, []string{`"\","`, "b"}, true},
+		{"field lines are parts of one list", []string{"a", "", "b, c"},
+			[]string{"a", "b", "c"}, true},
+		{"a comma in a quoted-string separates nothing", []string{`a="1,2", b`},
+			[]string{`a="1,2"`, "b"}, true},
+		{"an escaped quote does not end the quoted-string", []string{`"\",", b`},
+			[]string{`"\","`, "b"}, true},
 		{"a backslash escapes only inside quotes", []string{`\", b"`}, []string{`\", b"`}, true},
-		{"an open quote makes the rest unsure", []string{`a, "b, c`, "d"}, []string{"a", "d"}, false},
+		{"an open quote makes the rest unsure", []string{`a, "b, c`, "d"},
+			[]string{"a", "d"}, false},
 		{"an escape at the end is an open quote", []string{`"\`}, nil, false},
 		{"nothing has no members", nil, nil, true},
 	} {
@@ -41,7 +46,8 @@ func TestFieldNames(t *testing.T) {
 		want   []string
 		ok     bool
 	}{
-		{"names are made canonical", []string{"accept-ENCODING , x"}, []string{"Accept-Encoding", "X"}, true},
+		{"names are made canonical", []string{"accept-ENCODING , x"},
+			[]string{"Accept-Encoding", "X"}, true},
 		{"a star is a token", []string{"*"}, []string{"*"}, true},
 		{"what is no token spoils the list", []string{"a, b c, d"}, []string{"A", "D"}, false},
 		{"quotes do not hide a name", []string{`"a, x-tenant`}, []string{"X-Tenant"}, false},
@@ -56,7 +62,9 @@ func TestFieldNames(t *testing.T) {
 }
 
 func FuzzMembers(f *testing.F) {
-	for _, s := range []string{"a,b", ` ,, "a,\"b" ,c=" ,", `, `"`, `a"b,"c`, `"\\",x`, "\"\xff\\\xff\"", `\"`} {
+	for _, s := range []string{
+		"a,b", ` ,, "a,\"b" ,c=" ,", `, `"`, `a"b,"c`, `"\\",x`, "\"\xff\\\xff\"", `\"`,
+	} {
 		f.Add(s)
 	}
 	const quoted = `"(?:[^"\\]|\\.)*"`
@@ -91,7 +99,8 @@ func FuzzFieldNames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		names, ok := FieldNames([]string{s})
-		allowed := regexp.MustCompile("\\A(?:[ \t]*[-!#$%&'*+.^_`|~0-9A-Za-z]*[ \t]*(?:,|\\z))*\\z").MatchString(s)
+		allowed := regexp.MustCompile(
+			"\\A(?:[ \t]*[-!#$%&'*+.^_`|~0-9A-Za-z]*[ \t]*(?:,|\\z))*\\z").MatchString(s)
 		if ok != allowed {
 			t.Fatalf("FieldNames(%q) = %q, %v", s, names, ok)
 		}
@@ -99,7 +108,8 @@ func FuzzFieldNames(f *testing.F) {
 		if !slices.Equal(again, names) {
 			t.Fatalf("%q becomes %q when it is read again", names, again)
 		}
-		folded := strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+		folded := strings.FieldsFunc(strings.ToLower(s),
+			func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
 		if ok && !slices.Equal(folded, strings.Fields(strings.ToLower(strings.Join(names, " ")))) {
 			t.Fatalf("FieldNames(%q) = %q; naively %q", s, names, folded)
 		}

@@ -22,7 +22,8 @@ func TestNamesWithAStarStandForAllThatBeginSo(t *testing.T) {
 	} {
 		names := Names{"other", c.pattern}
 		if names.Has(c.name) != c.has || names.HasFold(c.name) != c.fold {
-			t.Errorf("%q and %q: %t, without regard to case %t", c.pattern, c.name, names.Has(c.name), names.HasFold(c.name))
+			t.Errorf("%q and %q: %t, without regard to case %t",
+				c.pattern, c.name, names.Has(c.name), names.HasFold(c.name))
 		}
 	}
 	if Names(nil).Has("x") {

@@ -21,20 +21,28 @@ func TestSelecting(t *testing.T) {
 		{"an empty one is not (§12.5.3)", "Accept-Encoding", []string{""}, []string{""}},
 		{"nor is an empty one of which nothing is known", "X-A", []string{" "}, []string{""}},
 
-		{"white space around commas means nothing (§5.6.1)", "X-A", []string{" a ,\tb,c d "}, []string{"a", "b", "c d"}},
-		{"nor does the number of lines (§5.3)", "X-A", []string{"a", "b,c d"}, []string{"a", "b", "c d"}},
+		{"white space around commas means nothing (§5.6.1)", "X-A", []string{" a ,\tb,c d "},
+			[]string{"a", "b", "c d"}},
+		{"nor does the number of lines (§5.3)", "X-A", []string{"a", "b,c d"},
+			[]string{"a", "b", "c d"}},
 		{"case may mean something", "X-A", []string{"A,a"}, []string{"A", "a"}},
 		{"so may weights", "X-A", []string{"a;q=0.50, b"}, []string{"a;q=0.50", "b"}},
 		{"and an empty member", "X-A", []string{"a,,b", ""}, []string{"a", "", "b", ""}},
-		{"a quoted-string is not touched (§5.6.4)", "X-A", []string{`"a, b" , "\" ,"`}, []string{`"a, b"`, `"\" ,"`}},
-		{"an open one lets nothing be touched but the ends of lines", "X-A", []string{" a, b ", `c, "d, e `}, []string{"a, b", `c, "d, e`}},
+		{"a quoted-string is not touched (§5.6.4)", "X-A", []string{`"a, b" , "\" ,"`},
+			[]string{`"a, b"`, `"\" ,"`}},
+		{"an open one lets nothing be touched but the ends of lines", "X-A",
+			[]string{" a, b ", `c, "d, e `}, []string{"a, b", `c, "d, e`}},
 		{"nor one that another line closes", "X-A", []string{`"a`, `b"`}, []string{`"a`, `b"`}},
 
-		{"dates are no lists (§5.6.7)", "If-Modified-Since", []string{" Sun, 06 Nov 1994 08:49:37 GMT"}, []string{"Sun, 06 Nov 1994 08:49:37 GMT"}},
-		{"nor are comments (§10.1.5)", "User-Agent", []string{"a/1 (b, c)"}, []string{"a/1 (b, c)"}},
+		{"dates are no lists (§5.6.7)", "If-Modified-Since",
+			[]string{" Sun, 06 Nov 1994 08:49:37 GMT"}, []string{"Sun, 06 Nov 1994 08:49:37 GMT"}},
+		{"nor are comments (§10.1.5)", "User-Agent", []string{"a/1 (b, c)"},
+			[]string{"a/1 (b, c)"}},
 		{"nor URIs (§10.1.3)", "Referer", []string{"/a, b"}, []string{"/a, b"}},
-		{"nor cookies (RFC 6265 §5.4), line by line", "Cookie", []string{"a=1, 2 ", "b=3"}, []string{"a=1, 2", "b=3"}},
-		{"nor credentials (§11.6.2)", "Authorization", []string{"Digest a=b ,c=d"}, []string{"Digest a=b ,c=d"}},
+		{"nor cookies (RFC 6265 §5.4), line by line", "Cookie", []string{"a=1, 2 ", "b=3"},
+			[]string{"a=1, 2", "b=3"}},
+		{"nor credentials (§11.6.2)", "Authorization", []string{"Digest a=b ,c=d"},
+			[]string{"Digest a=b ,c=d"}},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			given := slices.Clone(tt.values)
@@ -74,15 +82,16 @@ func naiveMeaning(lines []string) string {
 		return form + "\x00" + strings.Join(lines, "\x00")
 	}
 	// White space beside a comma, or at an end, is dropped; a comma becomes \x00.
-	joined := regexp.MustCompile(`(?s)`+quoted+`|[ \t]*,[ \t]*|[ \t]+\z`).ReplaceAllStringFunc(strings.Join(lines, ","), func(s string) string {
-		switch {
-		case s[0] == '"':
-			return s
-		case strings.Contains(s, ","):
-			return "\x00"
-		}
-		return ""
-	})
+	joined := regexp.MustCompile(`(?s)`+quoted+`|[ \t]*,[ \t]*|[ \t]+\z`).
+		ReplaceAllStringFunc(strings.Join(lines, ","), func(s string) string {
+			switch {
+			case s[0] == '"':
+				return s
+			case strings.Contains(s, ","):
+				return "\x00"
+			}
+			return ""
+		})
 	return form + "\x00" + strings.TrimLeft(joined, " \t")
 }
 
@@ -115,14 +124,18 @@ func TestAnOpenQuoteIsLikeNothingButItself(t *testing.T) {
 
 func TestSelectingWhatMostRequestsSendAllocatesNothing(t *testing.T) {
 	for name, values := range map[string][]string{
-		"Accept-Encoding": {"gzip"}, "Accept-Language": {"de-at"}, "Accept": {"application/ld+json"}, "X-Tenant": {"a_1"},
-		"Origin": {"https://a.example"}, "User-Agent": {"Mozilla/5.0 (X11; Linux x86_64), so to speak"}, "X-Absent": nil,
+		"Accept-Encoding": {"gzip"}, "Accept-Language": {"de-at"},
+		"Accept": {"application/ld+json"}, "X-Tenant": {"a_1"},
+		"Origin":     {"https://a.example"},
+		"User-Agent": {"Mozilla/5.0 (X11; Linux x86_64), so to speak"}, "X-Absent": nil,
 	} {
 		if n := testing.AllocsPerRun(100, func() { Selecting(name, values) }); n != 0 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	for name, values := range map[string][]string{"X-Tenant": {"A 1"}, "Accept-Language": {"de"}, "Origin": {" a "}} {
+	for name, values := range map[string][]string{
+		"X-Tenant": {"A 1"}, "Accept-Language": {"de"}, "Origin": {" a "},
+	} {
 		if n := testing.AllocsPerRun(100, func() { Selecting(name, values) }); n > 1 {
 			t.Errorf("%s: %v allocations", name, n)
 		}
@@ -130,9 +143,12 @@ func TestSelectingWhatMostRequestsSendAllocatesNothing(t *testing.T) {
 }
 
 func FuzzSelecting(f *testing.F) {
-	names := []string{"X-A", "Cookie", "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language"}
+	names := []string{
+		"X-A", "Cookie", "Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language",
+	}
 	for i, s := range [][2]string{
-		{"a, b", ""}, {"a=1, 2 ", "b"}, {`text/html;level=1;q=0.50, a/b;c="d, e"`, "*/*;q=0"}, {"utf-8;q=1.000", "*;q=0.0"}, {"x-gzip, gzip;q=0", ""}, {"de-AT,en;q=0.8", ",en;q=2"},
+		{"a, b", ""}, {"a=1, 2 ", "b"}, {`text/html;level=1;q=0.50, a/b;c="d, e"`, "*/*;q=0"},
+		{"utf-8;q=1.000", "*;q=0.0"}, {"x-gzip, gzip;q=0", ""}, {"de-AT,en;q=0.8", ",en;q=2"},
 		{`"a`, `b"`}, {",,", " "}, {",\"", "0"}, {"x-gzip", "a;;q=0.1"},
 	} {
 		f.Add(byte(i), s[0], s[1])
@@ -147,12 +163,15 @@ func FuzzSelecting(f *testing.F) {
 			if again := Selecting(name, got); !slices.Equal(again, got) {
 				t.Fatalf("Selecting(%s, %q) = %q, and %q of it", name, lines, got, again)
 			}
-			if padded := Selecting(name, []string{" \t" + one + "\t "}); len(lines) == 1 && !slices.Equal(padded, got) {
-				t.Fatalf("Selecting(%s, %q) = %q, and %q with white space around", name, lines, got, padded)
+			if padded := Selecting(name, []string{" \t" + one + "\t "}); len(lines) == 1 &&
+				!slices.Equal(padded, got) {
+				t.Fatalf("Selecting(%s, %q) = %q, and %q with white space around",
+					name, lines, got, padded)
 			}
 		}
 		if _, ok := allMembers([]string{one, two}); ok && !isSingle(name) {
-			if !slices.Equal(Selecting(name, []string{one, two}), Selecting(name, []string{one + " ,\t" + two})) {
+			if !slices.Equal(Selecting(name, []string{one, two}),
+				Selecting(name, []string{one + " ,\t" + two})) {
 				t.Fatalf("%s: %q in two lines and in one", name, []string{one, two})
 			}
 		}

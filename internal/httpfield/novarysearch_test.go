@@ -22,30 +22,53 @@ func TestNoVarySearch(t *testing.T) { // draft-ietf-httpbis-no-vary-search
 		text  string // canonical
 	}{
 		{"the order of names", []string{"key-order"}, SearchVariance{KeyOrder: true}, "key-order"},
-		{"what does not matter", []string{`params=("b" "a")`}, SearchVariance{Params: []string{"a", "b"}}, `params=("a" "b")`},
-		{"what alone matters (§3)", []string{`except=("x")`}, SearchVariance{All: true, Params: []string{"x"}}, `except=("x")`},
+		{"what does not matter", []string{`params=("b" "a")`},
+			SearchVariance{Params: []string{"a", "b"}}, `params=("a" "b")`},
+		{"what alone matters (§3)", []string{`except=("x")`},
+			SearchVariance{All: true, Params: []string{"x"}}, `except=("x")`},
 		{"nothing matters", []string{"except=()"}, SearchVariance{All: true}, "except=()"},
-		{"as earlier revisions have it", []string{"params"}, SearchVariance{All: true}, "except=()"},
-		{"likewise, at length", []string{`params=?1, except=("x")`}, SearchVariance{All: true, Params: []string{"x"}}, `except=("x")`},
-		{"with the order, in any order, and in two lines", []string{`except=("x")`, "key-order=?1"}, SearchVariance{KeyOrder: true, All: true, Params: []string{"x"}}, `key-order, except=("x")`},
-		{"no order", []string{`params=("a"), key-order=?0`}, SearchVariance{Params: []string{"a"}}, `params=("a")`},
-		{"an empty list beside something", []string{"params=(), key-order"}, SearchVariance{KeyOrder: true}, "key-order"},
-		{"a name that comes twice is there once", []string{`params=("a" "%61" "a")`}, SearchVariance{Params: []string{"a"}}, `params=("a")`},
-		{"entries that are not known are ignored (§3)", []string{`else=1, params=("a"), more=("b" c)`}, SearchVariance{Params: []string{"a"}}, `params=("a")`},
-		{"so are parameters (§5.1)", []string{`key-order;a, params=("a";b=1 "c");params`}, SearchVariance{KeyOrder: true, Params: []string{"a", "c"}}, `key-order, params=("a" "c")`},
-		{"of two entries the last counts (RFC 9651 §3.2)", []string{`params=("a"), params=("b")`}, SearchVariance{Params: []string{"b"}}, `params=("b")`},
-		{"names are decoded (§5.3)", []string{`params=("%C3%A9+%E6%B0%97")`}, SearchVariance{Params: []string{"é 気"}}, `params=("%C3%A9+%E6%B0%97")`},
-		{"as far as they can be", []string{`params=("%zz" "%4" "%" "a%2" "\"\\")`}, SearchVariance{Params: []string{`"\`, "%", "%4", "%zz", "a%2"}}, `params=("%22%5C" "%25" "%254" "%25zz" "a%252")`},
-		{"a name may be empty", []string{`params=("")`}, SearchVariance{Params: []string{""}}, `params=("")`},
-		{"case matters", []string{`params=("a" "A")`}, SearchVariance{Params: []string{"A", "a"}}, `params=("A" "a")`},
-		{"64 names of 128 bytes, and again", []string{"params=(" + names(64, 128) + " " + names(64, 128) + ")"}, SearchVariance{Params: many}, "params=(" + names(64, 128) + ")"},
+		{"as earlier revisions have it", []string{"params"},
+			SearchVariance{All: true}, "except=()"},
+		{"likewise, at length", []string{`params=?1, except=("x")`},
+			SearchVariance{All: true, Params: []string{"x"}}, `except=("x")`},
+		{"with the order, in any order, and in two lines", []string{`except=("x")`, "key-order=?1"},
+			SearchVariance{KeyOrder: true, All: true, Params: []string{"x"}},
+			`key-order, except=("x")`},
+		{"no order", []string{`params=("a"), key-order=?0`},
+			SearchVariance{Params: []string{"a"}}, `params=("a")`},
+		{"an empty list beside something", []string{"params=(), key-order"},
+			SearchVariance{KeyOrder: true}, "key-order"},
+		{"a name that comes twice is there once", []string{`params=("a" "%61" "a")`},
+			SearchVariance{Params: []string{"a"}}, `params=("a")`},
+		{"entries that are not known are ignored (§3)",
+			[]string{`else=1, params=("a"), more=("b" c)`},
+			SearchVariance{Params: []string{"a"}}, `params=("a")`},
+		{"so are parameters (§5.1)", []string{`key-order;a, params=("a";b=1 "c");params`},
+			SearchVariance{KeyOrder: true, Params: []string{"a", "c"}},
+			`key-order, params=("a" "c")`},
+		{"of two entries the last counts (RFC 9651 §3.2)", []string{`params=("a"), params=("b")`},
+			SearchVariance{Params: []string{"b"}}, `params=("b")`},
+		{"names are decoded (§5.3)", []string{`params=("%C3%A9+%E6%B0%97")`},
+			SearchVariance{Params: []string{"é 気"}}, `params=("%C3%A9+%E6%B0%97")`},
+		{"as far as they can be", []string{`params=("%zz" "%4" "%" "a%2" "\"\\")`},
+			SearchVariance{Params: []string{`"\`, "%", "%4", "%zz", "a%2"}},
+			`params=("%22%5C" "%25" "%254" "%25zz" "a%252")`},
+		{"a name may be empty", []string{`params=("")`},
+			SearchVariance{Params: []string{""}}, `params=("")`},
+		{"case matters", []string{`params=("a" "A")`}, SearchVariance{Params: []string{"A", "a"}},
+			`params=("A" "a")`},
+		{"64 names of 128 bytes, and again",
+			[]string{"params=(" + names(64, 128) + " " + names(64, 128) + ")"},
+			SearchVariance{Params: many}, "params=(" + names(64, 128) + ")"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			got, ok := NoVarySearch(tt.lines)
 			if !ok || !reflect.DeepEqual(got, tt.want) || got.String() != tt.text {
-				t.Errorf("NoVarySearch(%q)\n got %+v, %q, %v\nwant %+v, %q", tt.lines, got, got.String(), ok, tt.want, tt.text)
+				t.Errorf("NoVarySearch(%q)\n got %+v, %q, %v\nwant %+v, %q",
+					tt.lines, got, got.String(), ok, tt.want, tt.text)
 			}
-			if again, ok := ParseSearchVariance(tt.text); !ok || !reflect.DeepEqual(again, tt.want) {
+			if again, ok := ParseSearchVariance(tt.text); !ok ||
+				!reflect.DeepEqual(again, tt.want) {
 				t.Errorf("ParseSearchVariance(%q) = %+v, %v", tt.text, again, ok)
 			}
 		})
@@ -100,7 +123,9 @@ func TestWhatMatters(t *testing.T) {
 		{"order alone", SearchVariance{KeyOrder: true}, "a,b", ""},
 		{"all but some", SearchVariance{Params: []string{"a"}}, "b,A", "a"},
 		{"none", SearchVariance{All: true}, "", "a,b"},
-		{"none but some, in any case of letters", SearchVariance{All: true, Params: []string{"productId"}}, "productId,productid", "product,id"},
+		{"none but some, in any case of letters",
+			SearchVariance{All: true, Params: []string{"productId"}},
+			"productId,productid", "product,id"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
 			for name := range strings.SplitSeq(tt.matters, ",") {
@@ -118,7 +143,11 @@ func TestWhatMatters(t *testing.T) {
 }
 
 func TestOnlyTheCanonicalFormOfARuleIsReadBack(t *testing.T) {
-	for _, s := range []string{"", "?", "*", `params=("b" "a")`, `params=("a" "a")`, `params=("a")  `, `params=("a"),key-order`, "params", `params=("%61")`, `params=("a b")`, "key-order=?1", `params=("a");b`} {
+	for _, s := range []string{
+		"", "?", "*", `params=("b" "a")`, `params=("a" "a")`, `params=("a")  `,
+		`params=("a"),key-order`, "params", `params=("%61")`, `params=("a b")`,
+		"key-order=?1", `params=("a");b`,
+	} {
 		if v, ok := ParseSearchVariance(s); ok || !reflect.DeepEqual(v, SearchVariance{}) {
 			t.Errorf("%q is read as %+v", s, v)
 		}
@@ -127,8 +156,11 @@ func TestOnlyTheCanonicalFormOfARuleIsReadBack(t *testing.T) {
 
 func TestARuleHasOneForm(t *testing.T) {
 	draw := func(t *rapid.T, label string) SearchVariance {
-		v := SearchVariance{KeyOrder: rapid.Bool().Draw(t, label+" order"), All: rapid.Bool().Draw(t, label+" all")}
-		v.Params = rapid.SliceOfN(rapid.StringMatching(`[ab "+%é\\]{0,2}`), 0, 3).Draw(t, label+" params")
+		v := SearchVariance{
+			KeyOrder: rapid.Bool().Draw(t, label+" order"), All: rapid.Bool().Draw(t, label+" all"),
+		}
+		v.Params = rapid.SliceOfN(rapid.StringMatching(`[ab "+%é\\]{0,2}`), 0,
+			3).Draw(t, label+" params")
 		return v
 	}
 	set := func(v SearchVariance) SearchVariance {
@@ -145,14 +177,18 @@ func TestARuleHasOneForm(t *testing.T) {
 			t.Fatalf("%+v and %+v are %q and %q", a, b, a, b)
 		}
 		says := a.KeyOrder || a.All || len(a.Params) > 0
-		if again, ok := ParseSearchVariance(a.String()); ok != says || ok && !reflect.DeepEqual(again, set(a)) {
+		if again, ok := ParseSearchVariance(a.String()); ok != says ||
+			ok && !reflect.DeepEqual(again, set(a)) {
 			t.Fatalf("%+v is %q, which is %+v, %v", a, a, again, ok)
 		}
 	})
 }
 
 func FuzzNoVarySearch(f *testing.F) {
-	for _, s := range []string{`params=("a" "b"), key-order`, `params, except=("%C3%A9+x")`, "except=()", "params=?0", `params=("%f6")`, `key-order;x, else=@1, params=("a";b)`, `except=("A" "a" "\"")`} {
+	for _, s := range []string{
+		`params=("a" "b"), key-order`, `params, except=("%C3%A9+x")`, "except=()", "params=?0",
+		`params=("%f6")`, `key-order;x, else=@1, params=("a";b)`, `except=("A" "a" "\"")`,
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -167,7 +203,8 @@ func FuzzNoVarySearch(f *testing.F) {
 			t.Fatalf("NoVarySearch(%q) = %+v", s, v)
 		}
 		for i, name := range v.Params {
-			if len(v.Params) > 64 || len(name) > 128 || !utf8.ValidString(name) || i > 0 && v.Params[i-1] >= name {
+			if len(v.Params) > 64 || len(name) > 128 || !utf8.ValidString(name) ||
+				i > 0 && v.Params[i-1] >= name {
 				t.Fatalf("NoVarySearch(%q) = %+v", s, v)
 			}
 		}

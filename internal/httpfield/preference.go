@@ -56,7 +56,8 @@ func isMediaRange(what string) bool {
 	switch main {
 	case "*":
 		return sub == "*" || strings.HasPrefix(sub, "*;")
-	case "application", "audio", "chemical", "example", "font", "haptics", "image", "message", "model", "multipart", "text", "video":
+	case "application", "audio", "chemical", "example", "font", "haptics", "image", "message",
+		"model", "multipart", "text", "video":
 		return true
 	}
 	return false

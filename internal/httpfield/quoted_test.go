@@ -34,7 +34,8 @@ func FuzzQuoted(f *testing.F) {
 	for _, s := range []string{`""`, `"a\"b"`, `"\`, "\"\x7f\"", "a\tb", "\xff"} {
 		f.Add(s)
 	}
-	grammar := regexp.MustCompile(`\A"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\x{10ffff}]|\\[\t\x20-\x7e\x80-\x{10ffff}])*"\z`)
+	grammar := regexp.MustCompile(
+		`\A"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\x{10ffff}]|\\[\t\x20-\x7e\x80-\x{10ffff}])*"\z`)
 	escape := regexp.MustCompile(`(?s)\\(.)`)
 	f.Fuzz(func(t *testing.T, s string) {
 		value, ok := ParseQuoted(s)

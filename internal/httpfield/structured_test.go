@@ -14,12 +14,16 @@ func TestParseDictionary(t *testing.T) { // RFC 9651 §3.2, §4.2.2
 		values []string
 		keys   []string // nil if it does not count
 	}{
-		{"keys with values of every type (§3.3), an inner list, and none", []string{`a=1, b=-1.5, c="x", d=tok/en:1, e=:YQ==:, f=?0, g=@1, h=%"f%c3%bc", i=(1 "x"), j`}, strings.Split("abcdefghij", "")},
+		{"keys with values of every type (§3.3), an inner list, and none",
+			[]string{`a=1, b=-1.5, c="x", d=tok/en:1, e=:YQ==:, f=?0, g=@1, h=%"f%c3%bc", i=(1 "x"), j`}, strings.Split("abcdefghij", "")},
 		{"lines are parts of one (§4.2)", []string{"a=1", "b"}, []string{"a", "b"}},
-		{"spaces around all of it, and tabs around commas, are none of it", []string{"  a=1 \t,\t b  "}, []string{"a", "b"}},
-		{"parameters, be it of a key without a value (§3.1.2)", []string{`a;x=1;y, b=(1;z);x`}, []string{"a", "b"}},
+		{"spaces around all of it, and tabs around commas, are none of it",
+			[]string{"  a=1 \t,\t b  "}, []string{"a", "b"}},
+		{"parameters, be it of a key without a value (§3.1.2)", []string{`a;x=1;y, b=(1;z);x`},
+			[]string{"a", "b"}},
 		{"a key that comes twice is there once", []string{"a=1, b, a=2"}, []string{"a", "b"}},
-		{"a key begins with a letter or a star, and goes on with more (§3.1.2)", []string{"*a-b_c.1*"}, []string{"*a-b_c.1*"}},
+		{"a key begins with a letter or a star, and goes on with more (§3.1.2)",
+			[]string{"*a-b_c.1*"}, []string{"*a-b_c.1*"}},
 
 		{"absent", nil, nil},
 		{"empty is absent", []string{""}, nil},
@@ -101,12 +105,15 @@ var (
 	sfEntry  = sfKey + `(?:=` + sfMember + `|` + sfParams + `)`
 	sfComma  = `[ \t]*,[ \t]*`
 	sfDict   = regexp.MustCompile(`\A *` + sfEntry + `(?:` + sfComma + sfEntry + `)*[ \t]*\z`)
-	sfList   = regexp.MustCompile(`\A *(?:` + sfMember + `(?:` + sfComma + sfMember + `)*[ \t]*)?\z`)
+	sfList   = regexp.MustCompile(`\A *(?:` + sfMember + `(?:` + sfComma +
+		sfMember + `)*[ \t]*)?\z`)
 )
 
 func FuzzStructured(f *testing.F) {
 	for _, s := range []string{
-		"a=1, b;x=?0", "a=(\"x\" tok;y 1.5);z=@-5\t,b", `"a\"", b , (1 2)`, "a, ", "a=999999999999999", "a=-9999999999999.1", "a=( )", "1.", "-", "a=@", `*=*;a="`, " ", "a=(1\t2)", "a;\tb",
+		"a=1, b;x=?0", "a=(\"x\" tok;y 1.5);z=@-5\t,b", `"a\"", b , (1 2)`, "a, ",
+		"a=999999999999999", "a=-9999999999999.1", "a=( )", "1.", "-", "a=@", `*=*;a="`, " ",
+		"a=(1\t2)", "a;\tb",
 	} {
 		f.Add(s)
 	}

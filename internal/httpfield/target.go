@@ -35,7 +35,8 @@ func SplitTarget(target string) (path, query string, hasQuery, ok bool) {
 	case origin == "*":
 		return origin, "", false, true
 	}
-	certain := strings.HasPrefix(path, "/") && !strings.Contains(origin, "#") && !strings.ContainsFunc(origin, isSpaceOrControl)
+	certain := strings.HasPrefix(path, "/") && !strings.Contains(origin, "#") &&
+		!strings.ContainsFunc(origin, isSpaceOrControl)
 	return path, query, hasQuery, certain
 }
 

@@ -37,7 +37,8 @@ func TestTargetsAreSplit(t *testing.T) { // RFC 9112 §3.2
 
 func TestTheOriginFormOfATarget(t *testing.T) {
 	for target, want := range map[string]string{
-		"/a?b=c": "/a?b=c", "//a": "//a", "http://h": "/", "http://h?q": "/?q", "http://h/a?b": "/a?b", "https://h:1/": "/", "*": "*",
+		"/a?b=c": "/a?b=c", "//a": "//a", "http://h": "/", "http://h?q": "/?q",
+		"http://h/a?b": "/a?b", "https://h:1/": "/", "*": "*",
 	} {
 		if got, ok := httpfield.OriginForm(target); got != want || !ok {
 			t.Errorf("%s: %s, want %s", target, got, want)

@@ -31,19 +31,24 @@ func MayBeTrailer(name string) bool {
 // notInTrailers are the fields that no trailer section may hold, by their purpose.
 var notInTrailers = setOf(
 	// framing and routing
-	"content-length", "trailer", "host", "max-forwards", "via", "forwarded", "x-real-ip", "alt-used",
-	"x-original-url", "x-rewrite-url", "x-original-uri", "x-request-uri", "destination", "x-client-ip", "true-client-ip",
+	"content-length", "trailer", "host", "max-forwards", "via", "forwarded",
+	"x-real-ip", "alt-used",
+	"x-original-url", "x-rewrite-url", "x-original-uri", "x-request-uri", "destination",
+	"x-client-ip", "true-client-ip",
 	"x-method-override", "x-http-method", "x-http-method-override", "early-data",
 	// controls and conditions of a request
 	"cache-control", "expect", "pragma", "range", "if-match", "if-none-match", "if-modified-since",
-	"if-unmodified-since", "if-range", "if", "prefer", "priority", "idempotency-key", "x-idempotency-key",
+	"if-unmodified-since", "if-range", "if", "prefer", "priority", "idempotency-key",
+	"x-idempotency-key",
 	"accept", "origin", "referer", "user-agent", "upgrade-insecure-requests",
 	// credentials, beside the fields that identify
 	"proxy-authorization", "cookie", "set-cookie", "www-authenticate", "proxy-authenticate",
 	"authentication-info", "proxy-authentication-info",
 	// control data of an answer
-	"age", "date", "expires", "location", "retry-after", "vary", "warning", "last-modified", "allow",
-	"cache-status", "clear-site-data", "cdn-cache-control", "surrogate-control", "strict-transport-security",
+	"age", "date", "expires", "location", "retry-after", "vary", "warning",
+	"last-modified", "allow",
+	"cache-status", "clear-site-data", "cdn-cache-control", "surrogate-control",
+	"strict-transport-security",
 	// how the content is read
 	"content-encoding", "content-type", "content-range", "content-location", "content-language",
 	"content-disposition", "content-security-policy", "transfer-encoding", "refresh", "link",
@@ -51,10 +56,13 @@ var notInTrailers = setOf(
 
 var (
 	notInTrailersPrefixes = []string{
-		"x-forwarded-", "access-control-", "sec-", "accept-", "x-auth-", "x-amzn-", "cf-", "x-goog-",
+		"x-forwarded-", "access-control-", "sec-", "accept-", "x-auth-",
+		"x-amzn-", "cf-", "x-goog-",
 		"x-consumer-", "proxy-", "x-ms-client-", "cross-origin-", "x-frame-", "x-content-",
 	}
-	notInTrailersParts = []string{"authoriz", "authent", "credential", "jwt", "csrf", "xsrf", "secret", "password"}
+	notInTrailersParts = []string{
+		"authoriz", "authent", "credential", "jwt", "csrf", "xsrf", "secret", "password",
+	}
 )
 
 func setOf(names ...string) map[string]bool {

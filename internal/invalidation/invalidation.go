@@ -47,7 +47,8 @@ func (i *Invalidator) Purge(ctx context.Context, tags []cachekeys.Tag) (carried 
 	return carried, i.invalidate(ctx, cachekeys.Tag{}, tags)
 }
 
-func (i *Invalidator) invalidate(ctx context.Context, rules cachekeys.Tag, tags []cachekeys.Tag) error {
+func (i *Invalidator) invalidate(ctx context.Context, rules cachekeys.Tag,
+	tags []cachekeys.Tag) error {
 	err := i.Keyspace.Invalidate(ctx, nil, rules, tags, i.Table().Guards(tags), 0)
 	if i.Done != nil {
 		i.Done(len(tags), err)

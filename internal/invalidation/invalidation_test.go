@@ -28,7 +28,9 @@ func setUp(t *testing.T, r *redisd.Server) (*Invalidator, cachekeys.Names) {
 		t.Fatal(err)
 	}
 	names := cachekeys.NewNames(t.Name())
-	k := coherence.New(coherence.Options{Conn: r.Connect(t, names, nil), Names: names, Log: slog.New(slog.DiscardHandler)})
+	k := coherence.New(coherence.Options{
+		Conn: r.Connect(t, names, nil), Names: names, Log: slog.New(slog.DiscardHandler),
+	})
 	return &Invalidator{Keyspace: k, Table: func() *policy.Table { return table }}, names
 }
 
@@ -53,7 +55,9 @@ func TestWhatChangedIsDroppedForEntriesOfOtherPoliciesTooAndAPurgeIsNot(t *testi
 			i, names := setUp(t, shared)
 			r, others := shared.For(t), cachekeys.Rules("of an older file")
 			r.Do("ZADD", names.Rules(), 1, others.Digest().String())
-			for _, tag := range []cachekeys.Tag{others, cachekeys.Named("item:1"), cachekeys.Named("item:2")} {
+			for _, tag := range []cachekeys.Tag{
+				others, cachekeys.Named("item:1"), cachekeys.Named("item:2"),
+			} {
 				r.Do("SET", names.Token(tag.Digest()), "token")
 			}
 			if err := c.drop(i); err != nil {
@@ -88,11 +92,14 @@ func TestEachInvalidationIsCountedWithItsError(t *testing.T) {
 	var tags int
 	var last error
 	i.Done = func(n int, err error) { tags, last = tags+n, err }
-	if _, err := i.Purge(t.Context(), []cachekeys.Tag{cachekeys.All, cachekeys.Named("a")}); err != nil || tags != 2 || last != nil {
+	if _, err := i.Purge(t.Context(),
+		[]cachekeys.Tag{cachekeys.All, cachekeys.Named("a")}); err != nil ||
+		tags != 2 || last != nil {
 		t.Errorf("%v: %d tags, %v", err, tags, last)
 	}
 	redis.Kill()
-	if err := i.Changed(t.Context(), []cachekeys.Tag{cachekeys.All}); err == nil || tags != 3 || last == nil {
+	if err := i.Changed(t.Context(), []cachekeys.Tag{cachekeys.All}); err == nil ||
+		tags != 3 || last == nil {
 		t.Errorf("without Redis %v: %d tags, %v", err, tags, last)
 	}
 }

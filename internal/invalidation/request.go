@@ -12,7 +12,8 @@ import (
 // A Request names the tags to drop, in the JSON form of the ops address.
 type Request struct {
 	Tags []string `json:"tags"` // like character:42, or character:* for a family
-	URLs []string `json:"urls"` // paths or whole URLs; each is dropped for every query and authority
+	// paths or whole URLs; each is dropped for every query and authority
+	URLs []string `json:"urls"`
 	All  bool     `json:"all"`
 }
 
@@ -22,11 +23,13 @@ func (i *Invalidator) Parse(r Request) (tags []cachekeys.Tag, fault string) {
 	for _, text := range r.Tags {
 		tag, ok := cachekeys.ParseTag(text)
 		if !ok {
-			return nil, fmt.Sprintf("%q is no tag: a tag is like character:42, or character:* for a family.", text)
+			return nil, fmt.Sprintf(
+				"%q is no tag: a tag is like character:42, or character:* for a family.", text)
 		}
 		if prefix, family := tag.IsFamily(); family && !i.Table().Family(prefix) {
-			return nil, fmt.Sprintf("Entries do not carry the family %q: the policies name it nowhere,"+
-				" neither before a {…} of a tag nor in an invalidate.", text)
+			return nil, fmt.Sprintf(
+				"Entries do not carry the family %q: the policies name it nowhere,"+
+					" neither before a {…} of a tag nor in an invalidate.", text)
 		}
 		tags = append(tags, tag)
 	}

@@ -87,7 +87,8 @@ func scope(parts ...string) (d cachekeys.Digest) {
 }
 
 // admit takes the places of a job. full is the scope that has no room, from 0; -1 if both have.
-func (j *Jobs) admit(ctx context.Context, b *redisconn.Budget, s Submission, id string, size int) (full int, err error) {
+func (j *Jobs) admit(ctx context.Context, b *redisconn.Budget, s Submission, id string,
+	size int) (full int, err error) {
 	full, err = j.place(ctx, b, s, id, size)
 	if err == nil && full >= 0 && j.audit(ctx, b, scopesOf(s.Route, s.Owner)[full]) > 0 {
 		full, err = j.place(ctx, b, s, id, size)
@@ -95,7 +96,8 @@ func (j *Jobs) admit(ctx context.Context, b *redisconn.Budget, s Submission, id 
 	return full, err
 }
 
-func (j *Jobs) place(ctx context.Context, b *redisconn.Budget, s Submission, id string, size int) (full int, err error) {
+func (j *Jobs) place(ctx context.Context, b *redisconn.Budget, s Submission, id string,
+	size int) (full int, err error) {
 	now := time.Now()
 	end := now.Add(pendingLife).UnixMilli()
 	limits := s.limits()
@@ -145,13 +147,15 @@ func (j *Jobs) leaveLater(route, caller, id string) {
 func (j *Jobs) leaving(route, caller, id string) func(context.Context, Redis) error {
 	var calls []redisconn.Call
 	for _, d := range scopesOf(route, caller) {
-		calls = append(calls, redisconn.Call{Script: leaveScript, Keys: j.placeKeys(d), Args: []any{id}})
+		calls = append(calls,
+			redisconn.Call{Script: leaveScript, Keys: j.placeKeys(d), Args: []any{id}})
 	}
 	return func(ctx context.Context, via Redis) error {
-		return via.Do(ctx, nil, "job-leave", func(ctx context.Context, c redis.UniversalClient) error {
-			_, err := redisconn.Run(ctx, c, calls)
-			return err
-		})
+		return via.Do(ctx, nil, "job-leave",
+			func(ctx context.Context, c redis.UniversalClient) error {
+				_, err := redisconn.Run(ctx, c, calls)
+				return err
+			})
 	}
 }
 
@@ -185,7 +189,8 @@ func (j *Jobs) audit(ctx context.Context, b *redisconn.Budget, d cachekeys.Diges
 			taken := time.UnixMilli(int64(oldest[i].Score)).Add(-pendingLife)
 			gone := cmd.Err() == redis.Nil && time.Since(taken) > placeDoubt
 			if gone || cmd.Err() == nil && Status(cmd.Val()).Final() {
-				calls = append(calls, redisconn.Call{Script: leaveScript, Keys: keys, Args: []any{oldest[i].Member}})
+				calls = append(calls,
+					redisconn.Call{Script: leaveScript, Keys: keys, Args: []any{oldest[i].Member}})
 			}
 		}
 		if len(calls) == 0 {

@@ -14,7 +14,8 @@ func TestOnlySoManyJobsArePending(t *testing.T) {
 	w.accept(w.to("/forge", "alice"))
 	refused := func(who string, want Outcome) {
 		t.Helper()
-		if r := w.Submit(t.Context(), nil, w.to("/forge", who)); r.Outcome != want || r.Why != reason.JobsPending {
+		if r := w.Submit(t.Context(), nil, w.to("/forge", who)); r.Outcome != want ||
+			r.Why != reason.JobsPending {
 			t.Errorf("%s: %+v", who, r)
 		}
 	}
@@ -53,8 +54,10 @@ func TestEveryEndGivesThePlacesBack(t *testing.T) {
 	<-r.Local.Done()
 	for _, d := range scopesOf("forge", s.Owner) {
 		keys := w.placeKeys(d)
-		awaitTrue(t, "no place is taken", func() bool { return shared.For(t).Do("ZCARD", keys[0]) == int64(0) })
-		awaitTrue(t, "no byte is counted", func() bool { return shared.For(t).Do("HGET", keys[1], "sum") == "0" })
+		awaitTrue(t, "no place is taken",
+			func() bool { return shared.For(t).Do("ZCARD", keys[0]) == int64(0) })
+		awaitTrue(t, "no byte is counted",
+			func() bool { return shared.For(t).Do("HGET", keys[1], "sum") == "0" })
 	}
 }
 
@@ -86,7 +89,8 @@ func TestThePlacesOfASidecarThatDiedComeBack(t *testing.T) {
 	w := newWorld(t, shared, answer(201))
 	s, r := w.to("/forge", "alice"), shared.For(t)
 	w.accept(s)
-	if full, err := w.admit(t.Context(), nil, s, newID(), 10); full != -1 || err != nil { // and it dies
+	// and it dies
+	if full, err := w.admit(t.Context(), nil, s, newID(), 10); full != -1 || err != nil {
 		t.Fatal(full, err)
 	}
 	if got := w.Submit(t.Context(), nil, s); got.Outcome != FullForCaller {

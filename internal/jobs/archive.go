@@ -19,22 +19,27 @@ const maxArchived = 100
 func (j *Jobs) revive(ctx context.Context, queue string) error {
 	name := j.queue.asynq(queue)
 	var ids []string
-	err := j.Redis.Do(ctx, nil, "job-archived", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		ids, err = c.ZRevRange(ctx, asynqKey(name, "archived"), 0, maxArchived-1).Result()
-		return err
-	})
+	err := j.Redis.Do(ctx, nil, "job-archived",
+		func(ctx context.Context, c redis.UniversalClient) (err error) {
+			ids, err = c.ZRevRange(ctx, asynqKey(name, "archived"), 0, maxArchived-1).Result()
+			return err
+		})
 	for _, id := range ids {
 		if r, err := j.Job(ctx, nil, id); err != nil || r.Status.Final() {
 			continue
 		}
-		keys := []string{asynqKey(name, "archived"), asynqKey(name, "pending"), asynqKey(name, "t:"+id)}
-		err := j.Redis.Do(ctx, nil, "job-run", func(ctx context.Context, c redis.UniversalClient) error {
-			return callScript.Run(ctx, c, keys, id, time.Now().UnixNano()).Err()
-		})
+		keys := []string{
+			asynqKey(name, "archived"), asynqKey(name, "pending"), asynqKey(name, "t:"+id),
+		}
+		err := j.Redis.Do(ctx, nil, "job-run",
+			func(ctx context.Context, c redis.UniversalClient) error {
+				return callScript.Run(ctx, c, keys, id, time.Now().UnixNano()).Err()
+			})
 		if err != nil {
 			return err
 		}
-		j.Log.Warn("a job whose task was archived goes back to its queue: cancel jobs with sidecar jobs cancel",
+		j.Log.Warn("a job whose task was archived goes back to its queue: cancel jobs with "+
+			"sidecar jobs cancel",
 			"queue", queue)
 		j.wakes.wake(name)
 	}

@@ -45,7 +45,8 @@ func (w *world) fillArchive(r *redisd.Server, n int, ids ...string) {
 func (w *world) enqueued(r *redisd.Server) (id string) {
 	w.t.Helper()
 	queue := asynq.Queue(w.queue.asynq("default"))
-	info, err := asynq.NewClientFromRedisClient(r.Client()).Enqueue(asynq.NewTask("theirs", nil), queue)
+	info, err := asynq.NewClientFromRedisClient(r.Client()).Enqueue(asynq.NewTask("theirs", nil),
+		queue)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -101,7 +102,8 @@ func TestAFilledArchiveChangesNothingThatAClientSees(t *testing.T) {
 			t.Errorf("%+v, and before %+v", now, before)
 		}
 	}
-	if again := w.Submit(t.Context(), nil, w.submission("a sword", "good")); again.ID != good || again.Status != Succeeded {
+	if again := w.Submit(t.Context(), nil, w.submission("a sword", "good")); again.ID != good ||
+		again.Status != Succeeded {
 		t.Errorf("the key leads to %+v", again)
 	}
 }
@@ -119,7 +121,8 @@ func TestAJobRunsBesideAFilledArchive(t *testing.T) {
 	taken := newID()
 	task := asynq.NewTask("craft", nil)
 	c := asynq.NewClientFromRedisClient(r.Client())
-	if _, err := c.Enqueue(task, asynq.TaskID(taken), asynq.Queue(w.queue.asynq("default"))); err != nil {
+	if _, err := c.Enqueue(task, asynq.TaskID(taken),
+		asynq.Queue(w.queue.asynq("default"))); err != nil {
 		t.Fatal(err)
 	}
 	w.archive(r, taken)
@@ -133,7 +136,8 @@ func TestAJobRunsBesideAFilledArchive(t *testing.T) {
 	}
 	w.await(archived, Succeeded)
 	w.await(taken, Succeeded)
-	if n := r.Do("ZCARD", asynqKey(w.queue.asynq("default"), "archived")).(int64); n < asynqArchive-10 {
+	if n := r.Do("ZCARD", asynqKey(w.queue.asynq("default"), "archived")).(int64); n < asynqArchive-
+		10 {
 		t.Errorf("only %d tasks are archived: another application's are gone", n)
 	}
 }

@@ -15,8 +15,9 @@ import (
 // submission is a POST of alice's to /craft/1, with an Idempotency-Key of hers if key is not empty.
 func (w *world) submission(body, key string) Submission {
 	r := &Request{
-		Method: "POST", Target: "/craft/1", Host: "api.example", Proto: "HTTP/1.1", RemoteAddr: "192.0.2.1:4711",
-		Fields: http.Header{"Authorization": {"Bearer alice-s-secret"}}, Body: []byte(body),
+		Method: "POST", Target: "/craft/1", Host: "api.example", Proto: "HTTP/1.1",
+		RemoteAddr: "192.0.2.1:4711",
+		Fields:     http.Header{"Authorization": {"Bearer alice-s-secret"}}, Body: []byte(body),
 	}
 	if key != "" {
 		r.Fields["Idempotency-Key"] = []string{key}

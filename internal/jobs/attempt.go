@@ -60,7 +60,8 @@ func (j *Jobs) attempt(ctx, own context.Context, r Record, req *Request) error {
 }
 
 // perform makes attempt n and drops the entries that it may have changed.
-func (j *Jobs) perform(ctx context.Context, r Record, plan *policy.Plan, req *Request, n int) replayed {
+func (j *Jobs) perform(ctx context.Context, r Record, plan *policy.Plan,
+	req *Request, n int) replayed {
 	began := time.Now()
 	a := j.replay(ctx, r, plan, req, n)
 	j.Attempted(r.Type, a.result(), time.Since(began))
@@ -79,11 +80,15 @@ func (j *Jobs) perform(ctx context.Context, r Record, plan *policy.Plan, req *Re
 func (j *Jobs) start(ctx context.Context, r Record) (n int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	args := []any{time.Now().UnixMilli(), r.waits().Milliseconds(), r.Attempts, newID(), j.Names.JobNews(), newsJob + r.ID}
-	err = j.Redis.Do(ctx, nil, "job-start", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		n, err = startScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Int()
-		return err
-	})
+	args := []any{
+		time.Now().UnixMilli(), r.waits().Milliseconds(), r.Attempts, newID(),
+		j.Names.JobNews(), newsJob + r.ID,
+	}
+	err = j.Redis.Do(ctx, nil, "job-start",
+		func(ctx context.Context, c redis.UniversalClient) (err error) {
+			n, err = startScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Int()
+			return err
+		})
 	return n, err
 }
 
@@ -114,7 +119,8 @@ func (j *Jobs) conclude(ctx context.Context, r Record, plan *policy.Plan, n int,
 	if a.response != nil {
 		result := j.Sealer.seal(j.binding("result", r.ID, r.Owner), a.response.encode())
 		r.HasResult, r.resultSum = true, sumOf(result)
-		fields = append(fields, "answered", a.response.Status, "result", result, "result_sum", r.resultSum)
+		fields = append(fields, "answered", a.response.Status, "result", result,
+			"result_sum", r.resultSum)
 	}
 	return j.finish(ctx, r, n, v.status, append(fields, j.end(r)...)...)
 }
@@ -133,7 +139,8 @@ func (j *Jobs) finish(ctx context.Context, r Record, n int, status Status, field
 	code, err := j.settle(r, n, r.retention, fields...)
 	switch {
 	case err != nil:
-		j.Log.Error("the outcome of a job could not be recorded: it runs again", "job_type", r.Type, "error", err)
+		j.Log.Error("the outcome of a job could not be recorded: it runs again", "job_type",
+			r.Type, "error", err)
 		return &again{after: time.Second, why: "the job store is away"}
 	case code == scriptOver:
 		return nil
@@ -174,7 +181,8 @@ func (j *Jobs) retryLater(ctx context.Context, r Record, n int, v verdict, field
 	code, err := j.settle(r, n, r.waits(), fields...)
 	switch {
 	case err != nil:
-		j.Log.Error("the outcome of a job could not be recorded: it runs again", "job_type", r.Type, "error", err)
+		j.Log.Error("the outcome of a job could not be recorded: it runs again", "job_type",
+			r.Type, "error", err)
 		return &again{after: v.after, why: "the job store is away"}
 	case code == scriptOver:
 		return nil
@@ -254,9 +262,10 @@ func (j *Jobs) shortenHold(ctx context.Context, r Record) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	_ = j.Redis.Do(ctx, nil, "job-hold-end", func(ctx context.Context, c redis.UniversalClient) error {
-		return c.PExpire(ctx, r.hold, r.retention).Err()
-	})
+	_ = j.Redis.Do(ctx, nil, "job-hold-end",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			return c.PExpire(ctx, r.hold, r.retention).Err()
+		})
 }
 
 // invalidate drops the entries that an attempt may have changed.
@@ -303,13 +312,15 @@ func (j *Jobs) insist(try func(ctx context.Context, via Redis) error) error {
 }
 
 // note changes the record after attempt n, and returns settleScript's answer.
-func (j *Jobs) note(ctx context.Context, via Redis, r Record, n int, life time.Duration, fields ...any) (code int, err error) {
+func (j *Jobs) note(ctx context.Context, via Redis, r Record, n int, life time.Duration,
+	fields ...any) (code int, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	args := append([]any{n, life.Milliseconds(), j.Names.JobNews(), newsJob + r.ID}, fields...)
-	err = via.Do(ctx, nil, "job-settle", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		code, err = settleScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Int()
-		return err
-	})
+	err = via.Do(ctx, nil, "job-settle",
+		func(ctx context.Context, c redis.UniversalClient) (err error) {
+			code, err = settleScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Int()
+			return err
+		})
 	return code, err
 }

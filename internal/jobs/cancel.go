@@ -16,11 +16,13 @@ func (j *Jobs) Cancel(ctx context.Context, b *redisconn.Budget, r Record) (Statu
 	fields := j.canceled(r)
 	args := []any{r.retention.Milliseconds(), j.Names.JobNews(), newsJob + r.ID, newsCancel + r.ID}
 	var status Status
-	err := j.Redis.Do(ctx, b, "job-cancel", func(ctx context.Context, c redis.UniversalClient) error {
-		text, err := cancelScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, append(args, fields...)...).Text()
-		status = Status(text)
-		return err
-	})
+	err := j.Redis.Do(ctx, b, "job-cancel",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			text, err := cancelScript.Run(ctx, c, []string{j.Names.Job(r.ID)},
+				append(args, fields...)...).Text()
+			status = Status(text)
+			return err
+		})
 	switch {
 	case err != nil:
 		return "", err

@@ -62,10 +62,12 @@ func TestAJobThatRunsHasItsRequestCancelled(t *testing.T) {
 	if r := w.await(id, Canceled); r.Attempts != 1 || r.LastError != "" {
 		t.Errorf("%+v", r)
 	}
-	if !slices.Contains(w.dropped(), cachekeys.Named("item:1")) || !slices.Contains(w.dropped(), cachekeys.Family("by:")) {
+	if !slices.Contains(w.dropped(), cachekeys.Named("item:1")) ||
+		!slices.Contains(w.dropped(), cachekeys.Family("by:")) {
 		t.Errorf("it may have changed more than %v", w.dropped())
 	}
-	awaitTrue(t, "its task is gone", func() bool { return shared.For(t).Do("EXISTS", w.taskKey(id)) == int64(0) })
+	awaitTrue(t, "its task is gone",
+		func() bool { return shared.For(t).Do("EXISTS", w.taskKey(id)) == int64(0) })
 }
 
 func TestACancellationThatNobodyHeardIsFoundAtTheNextRenewal(t *testing.T) {

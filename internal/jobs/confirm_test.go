@@ -103,7 +103,8 @@ func TestAKeyThatLeadsToAWithdrawnJobMakesNone(t *testing.T) {
 	id := w.unconfirmed(r, "k1")
 	w.cut.at("job-confirm", func() {
 		record := []string{w.Names.Job(id)}
-		if there := withdrawScript.Run(t.Context(), r.Client(), record, 60_000).Val(); there != "withdrawn" {
+		if there := withdrawScript.Run(t.Context(), r.Client(), record,
+			60_000).Val(); there != "withdrawn" {
 			t.Errorf("the record says %v", there)
 		}
 	})

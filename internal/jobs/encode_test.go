@@ -7,7 +7,8 @@ import (
 )
 
 var wholeRequest = Request{
-	Method: "POST", Target: "/api/v1/npc/generate?a=%zz&b=\xff", Host: "api.example:8080", Proto: "HTTP/1.1", RemoteAddr: "[::1]:4711",
+	Method: "POST", Target: "/api/v1/npc/generate?a=%zz&b=\xff", Host: "api.example:8080",
+	Proto: "HTTP/1.1", RemoteAddr: "[::1]:4711",
 	Fields:  http.Header{"X-Twice": {"1", "", "2"}, "X-Odd": {"caf\xe9"}, "X-None": {}},
 	Trailer: http.Header{"X-Sum": {"9"}},
 	Body:    []byte{0, 1, 2, 0xff},
@@ -18,7 +19,9 @@ func TestStoredFormsKeepEveryByte(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(*req, wholeRequest) {
 		t.Errorf("the request comes back as %+v, %v", req, err)
 	}
-	want := Response{Status: 201, Fields: http.Header{"Set-Cookie": {"a=1", "b=2"}}, Body: []byte("{}")}
+	want := Response{
+		Status: 201, Fields: http.Header{"Set-Cookie": {"a=1", "b=2"}}, Body: []byte("{}"),
+	}
 	resp, err := decodeResponse(want.encode())
 	if err != nil || !reflect.DeepEqual(*resp, want) {
 		t.Errorf("the response comes back as %+v, %v", resp, err)
@@ -56,7 +59,9 @@ func TestJobIDs(t *testing.T) {
 	if !ValidID(a) || !ValidID(b) || a == b {
 		t.Errorf("new ids: %q, %q", a, b)
 	}
-	for _, s := range []string{"", a + "A", a[:21], a[:21] + "*", a[:21] + "/", "{" + a[1:], a[:21] + "\n", a[:21] + "B"} {
+	for _, s := range []string{
+		"", a + "A", a[:21], a[:21] + "*", a[:21] + "/", "{" + a[1:], a[:21] + "\n", a[:21] + "B",
+	} {
 		if ValidID(s) {
 			t.Errorf("%q is taken for an id", s)
 		}

@@ -29,7 +29,8 @@ var errAbandoned = errors.New("jobs: nobody waits for this command any more")
 // once calls f through Redis.Do and returns the fate of the one script that f sends, with the
 // client that it is given or with another traced one.
 func once(
-	ctx context.Context, via Redis, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error,
+	ctx context.Context, via Redis, b *redisconn.Budget, op string,
+	f func(context.Context, redis.UniversalClient) error,
 ) (fate, error) {
 	t := &tracer{}
 	err := via.Do(ctx, b, op, func(ctx context.Context, c redis.UniversalClient) error {
@@ -105,7 +106,8 @@ func isReply(err error) bool {
 // as sent.
 func neverSent(err error) bool {
 	var op *net.OpError
-	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) || errors.Is(err, redis.ErrClosed)
+	return errors.As(err, &op) && op.Op == "dial" || errors.Is(err, redis.ErrPoolTimeout) ||
+		errors.Is(err, redis.ErrClosed)
 }
 
 // traced is a client that reports the fate of a script to the tracer in the command's context.
@@ -120,7 +122,9 @@ func (c traced) EvalSha(ctx context.Context, sha string, keys []string, args ...
 		cmd.SetErr(errNoScript{})
 		return cmd
 	}
-	return trace(ctx, func() *redis.Cmd { return c.UniversalClient.EvalSha(ctx, sha, keys, args...) })
+	return trace(ctx, func() *redis.Cmd {
+		return c.UniversalClient.EvalSha(ctx, sha, keys, args...)
+	})
 }
 
 // Eval implements redis.Scripter.
@@ -128,7 +132,9 @@ func (c traced) Eval(ctx context.Context, script string, keys []string, args ...
 	if part := joinedOf(ctx); part != nil {
 		return part.run(ctx, c, script, keys, args)
 	}
-	return trace(ctx, func() *redis.Cmd { return c.UniversalClient.Eval(ctx, script, keys, args...) })
+	return trace(ctx, func() *redis.Cmd {
+		return c.UniversalClient.Eval(ctx, script, keys, args...)
+	})
 }
 
 func trace(ctx context.Context, send func() *redis.Cmd) *redis.Cmd {

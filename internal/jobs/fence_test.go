@@ -21,10 +21,12 @@ func TestAStartThatArrivesLateOrphansNoJob(t *testing.T) {
 	}
 	start := func(before int, runner string) (n int) {
 		t.Helper()
-		err := w.Redis.Do(t.Context(), nil, "test", func(ctx context.Context, c redis.UniversalClient) (err error) {
-			n, err = startScript.Run(ctx, c, []string{w.Names.Job(id)}, 1, 3_600_000, before, runner, "news", "j").Int()
-			return err
-		})
+		err := w.Redis.Do(t.Context(), nil, "test",
+			func(ctx context.Context, c redis.UniversalClient) (err error) {
+				n, err = startScript.Run(ctx, c, []string{w.Names.Job(id)}, 1, 3_600_000, before,
+					runner, "news", "j").Int()
+				return err
+			})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,12 +81,14 @@ func TestAPromiseIsKeptPastAnOpenBreakerAtTheEnd(t *testing.T) {
 		r.Freeze()
 		w.cut.shut.Store(true) // the breaker opens after this, and stays so
 	})
-	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond), w.submission("a sword", ""))
+	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond),
+		w.submission("a sword", ""))
 	if receipt.Outcome != Accepted {
 		t.Fatalf("%+v", receipt)
 	}
 	r.Thaw()
-	awaitTrue(t, "what was frozen is done", func() bool { return r.Do("EXISTS", w.Names.Job(receipt.ID)) == int64(1) })
+	awaitTrue(t, "what was frozen is done",
+		func() bool { return r.Do("EXISTS", w.Names.Job(receipt.ID)) == int64(1) })
 	r.Do("DEL", w.Names.Job(receipt.ID)) // as if it had not been
 	w.stop()
 	if got := r.Do("HGET", w.Names.Job(receipt.ID), "status"); got != string(Queued) {
@@ -107,7 +111,8 @@ func TestAnOutcomeIsRecordedPastAnOpenBreakerAtTheEnd(t *testing.T) {
 	close(finish)
 	stop()
 	w.cut.shut.Store(false)
-	if r, err := w.Job(t.Context(), nil, id); err != nil || r.Status != Succeeded || r.Attempts != 1 {
+	if r, err := w.Job(t.Context(), nil, id); err != nil ||
+		r.Status != Succeeded || r.Attempts != 1 {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -133,7 +138,10 @@ func TestAWorkerTakesNothingWhileTheBreakerIsOpen(t *testing.T) {
 func TestAJobThatThisProcessHoldsIsNotBegunAgain(t *testing.T) {
 	t.Parallel()
 	finish := make(chan struct{})
-	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) { <-finish; answer(201)(rw, r) })
+	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) {
+		<-finish
+		answer(201)(rw, r)
+	})
 	id := w.accept(w.submission("a sword", ""))
 	w.work()
 	w.awaitRequests(1)
@@ -153,7 +161,8 @@ func TestARequestOfAsynqIsRepeatedThoughItsContextIsCancelled(t *testing.T) {
 	w := newWorld(t, shared, answer(201))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	cmd := taking{UniversalClient: w.conn.Client(), jobs: w.Jobs}.Eval(ctx, "return 7", []string{"k"})
+	cmd := taking{UniversalClient: w.conn.Client(), jobs: w.Jobs}.Eval(ctx,
+		"return 7", []string{"k"})
 	if n, err := cmd.Int(); n != 7 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}

@@ -49,7 +49,8 @@ type world struct {
 
 // newWorld returns a queue in r, before an API that answers as handler does. Its workers do not run
 // yet.
-func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change ...func(*Options)) *world {
+func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc,
+	change ...func(*Options)) *world {
 	t.Helper()
 	w := &world{t: t}
 	w.api = httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
@@ -63,18 +64,23 @@ func newWorld(t *testing.T, r *redisd.Server, handler http.HandlerFunc, change .
 	names := cachekeys.NewNames(redisd.Prefix(t))
 	w.conn = r.Connect(t, names, nil)
 	w.cut = &interrupting{Redis: w.conn, before: map[string]func(){}}
-	table, _, err := policy.Load([]byte(policies), policy.Options{Secret: func() []byte { return []byte("secret") }})
+	table, _, err := policy.Load([]byte(policies),
+		policy.Options{Secret: func() []byte { return []byte("secret") }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	api, err := backend.New(backend.Options{URL: w.api.URL, Timeout: 30 * time.Second, Dial: time.Second})
+	api, err := backend.New(backend.Options{
+		URL: w.api.URL, Timeout: 30 * time.Second, Dial: time.Second,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(api.Close)
 	o := Options{
-		Redis: w.cut, Names: names, Prefix: redisd.Prefix(t), Plan: table.Plan, Backend: api, Unsent: backend.IsUnsent,
-		Invalidator: w, Queues: map[string]int{"default": 1}, Concurrency: 4, RetryBase: time.Millisecond, CutOffGrace: time.Millisecond,
+		Redis: w.cut, Names: names, Prefix: redisd.Prefix(t), Plan: table.Plan, Backend: api,
+		Unsent:      backend.IsUnsent,
+		Invalidator: w, Queues: map[string]int{"default": 1}, Concurrency: 4,
+		RetryBase: time.Millisecond, CutOffGrace: time.Millisecond,
 		DrainTimeout: time.Second, Log: slog.New(slog.DiscardHandler),
 	}
 	for _, c := range change {

@@ -58,7 +58,9 @@ func (j *Jobs) unknownRoute(ctx context.Context, r Record) error {
 	if j.unknown.see(r.Type, time.Now()) {
 		j.Log.Warn("a job waits for a sidecar whose policies have its route", "job_type", r.Type)
 	}
-	return &again{after: routePause, why: "its route is not in the policies of the sidecar that took it"}
+	return &again{
+		after: routePause, why: "its route is not in the policies of the sidecar that took it",
+	}
 }
 
 // isOfOtherKeys reports whether a sidecar with other sealing keys, or without any, could open it.
@@ -88,7 +90,8 @@ func (j *Jobs) unknownKey(r Record, err error) error {
 // a retry. A task without any retry left is archived, where its application can run it again.
 func (j *Jobs) foreignTask() error {
 	if j.foreign.see("task", time.Now()) {
-		j.Log.Warn("another application's tasks are in our queues: give each its own REDIS_KEY_PREFIX, or its own Redis")
+		j.Log.Warn("another application's tasks are in our queues: give each its own " +
+			"REDIS_KEY_PREFIX, or its own Redis")
 	}
 	return &again{after: foreignPause, why: "not a task of this sidecar"}
 }
@@ -106,7 +109,8 @@ func (j *Jobs) warnOfOthers(ctx context.Context, ours map[string]int) {
 			}
 			for queue := range s.Queues {
 				if _, both := ours[queue]; both {
-					j.Log.Warn("another asynq server works on one of our queues, and would take our jobs: set REDIS_KEY_PREFIX",
+					j.Log.Warn("another asynq server works on one of our queues, and would take "+
+						"our jobs: set REDIS_KEY_PREFIX",
 						"queue", queue, "host", s.Host, "pid", s.PID)
 				}
 			}

@@ -28,7 +28,8 @@ func TestAJobWaitsForASidecarThatKnowsItsRoute(t *testing.T) {
 		_, _, degraded := older.Report(t.Context())
 		return strings.Contains(fmt.Sprint(degraded), "jobs of the route craft wait")
 	})
-	if r, err := knows.Job(t.Context(), nil, id); err != nil || r.Status != Queued || r.Attempts != 0 {
+	if r, err := knows.Job(t.Context(), nil, id); err != nil ||
+		r.Status != Queued || r.Attempts != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	knows.work()
@@ -42,7 +43,8 @@ func TestAJobOfAnUnknownRouteFailsWhenItsRetentionIsOver(t *testing.T) {
 	w := newWorld(t, shared, answer(201), func(o *Options) {
 		o.Plan = func(httpfield.Request, time.Time) *policy.Plan { return &policy.Plan{} }
 	})
-	s := Submission{Request: &Request{Method: "POST", Target: "/craft/1", Proto: "HTTP/1.1"}, Route: "craft", Owner: "alice",
+	s := Submission{Request: &Request{Method: "POST", Target: "/craft/1", Proto: "HTTP/1.1"},
+		Route: "craft", Owner: "alice",
 		Job: &policy.JobPlan{Queue: "default", Retention: time.Second, Timeout: time.Second}}
 	id := w.accept(s)
 	w.work()
@@ -52,7 +54,8 @@ func TestAJobOfAnUnknownRouteFailsWhenItsRetentionIsOver(t *testing.T) {
 		r, err := w.Job(t.Context(), nil, id)
 		return errors.Is(err, ErrNotFound) || r.Status == Failed
 	})
-	awaitTrue(t, "its task is gone", func() bool { return shared.For(t).Do("EXISTS", w.taskKey(id)) == int64(0) })
+	awaitTrue(t, "its task is gone",
+		func() bool { return shared.For(t).Do("EXISTS", w.taskKey(id)) == int64(0) })
 }
 
 func TestAnotherApplicationsTasksAreLeftToIt(t *testing.T) {
@@ -61,7 +64,9 @@ func TestAnotherApplicationsTasksAreLeftToIt(t *testing.T) {
 	client := asynq.NewClientFromRedisClient(w.conn.Client())
 	ids := []string{"b5c6a0de-0000-4000-8000-1e2d3c4b5a69", newID(), newID()}
 	for i, id := range ids {
-		payload := []string{`{"email": 1}`, `{"email": 2}`, `{"queued_at": "2020-01-01T00:00:00Z"}`}[i]
+		payload := []string{
+			`{"email": 1}`, `{"email": 2}`, `{"queued_at": "2020-01-01T00:00:00Z"}`,
+		}[i]
 		_, err := client.Enqueue(asynq.NewTask("mail", []byte(payload)), asynq.TaskID(id),
 			asynq.Queue(w.queue.asynq("default")), asynq.MaxRetry(1))
 		if err != nil {
@@ -72,11 +77,13 @@ func TestAnotherApplicationsTasksAreLeftToIt(t *testing.T) {
 	r := shared.For(t)
 	for _, id := range ids {
 		awaitTrue(t, "it waits", func() bool { return !w.retryAt(r, id).IsZero() })
-		if r.Do("EXISTS", w.taskKey(id)) != int64(1) || r.Do("EXISTS", w.Names.Job(id)) != int64(0) {
+		if r.Do("EXISTS", w.taskKey(id)) != int64(1) ||
+			r.Do("EXISTS", w.Names.Job(id)) != int64(0) {
 			t.Errorf("%s is gone, or has a record", id)
 		}
 	}
-	if _, _, degraded := w.Report(t.Context()); !strings.Contains(fmt.Sprint(degraded), "another application's tasks") {
+	if _, _, degraded := w.Report(t.Context()); !strings.Contains(fmt.Sprint(degraded),
+		"another application's tasks") {
 		t.Errorf("/status says %v", degraded)
 	}
 	id := w.accept(w.submission("a sword", ""))
@@ -84,7 +91,9 @@ func TestAnotherApplicationsTasksAreLeftToIt(t *testing.T) {
 }
 
 func TestQueuesHaveTheirAPIsName(t *testing.T) {
-	for prefix, want := range map[string]string{"sidecar": "default", "shop": "shop.default", "Sidecar": "Sidecar.default"} {
+	for prefix, want := range map[string]string{
+		"sidecar": "default", "shop": "shop.default", "Sidecar": "Sidecar.default",
+	} {
 		if got := (queueNames{prefix}).asynq("default"); got != want {
 			t.Errorf("with the prefix %s it is %s, want %s", prefix, got, want)
 		}
@@ -94,7 +103,8 @@ func TestQueuesHaveTheirAPIsName(t *testing.T) {
 func TestTwoAPIsOnOneRedisNeverRunEachOthersJobs(t *testing.T) {
 	t.Parallel()
 	prefixed := func(prefix string) *world {
-		return newWorld(t, shared, answer(201), func(o *Options) { o.Prefix = redisd.Prefix(t) + prefix })
+		return newWorld(t, shared, answer(201),
+			func(o *Options) { o.Prefix = redisd.Prefix(t) + prefix })
 	}
 	one, two := prefixed("1"), prefixed("2")
 	two.work()
@@ -142,7 +152,8 @@ func TestAResultThatWasChangedIsNotAnswered(t *testing.T) {
 	id := w.accept(w.submission("a sword", ""))
 	w.work()
 	r := w.await(id, Succeeded)
-	script := (*Sealer)(nil).seal(binding{}, (&Response{Status: 200, Body: []byte("<script>")}).encode())
+	script := (*Sealer)(nil).seal(binding{},
+		(&Response{Status: 200, Body: []byte("<script>")}).encode())
 	shared.For(t).Do("HSET", w.Names.Job(id), "result", script)
 	if got, err := w.Result(t.Context(), nil, r); !errors.Is(err, ErrSealed) {
 		t.Errorf("%+v, %v", got, err)
@@ -152,11 +163,13 @@ func TestAResultThatWasChangedIsNotAnswered(t *testing.T) {
 func TestAForgedJobIsNotRun(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shared, answer(201))
-	forger := newWorld(t, shared, answer(201), func(o *Options) { o.Secret = func() []byte { return []byte("a guess") } })
+	forger := newWorld(t, shared, answer(201),
+		func(o *Options) { o.Secret = func() []byte { return []byte("a guess") } })
 	forged := forger.accept(forger.submission("an army", ""))
 	w.work()
 	w.await(w.accept(w.submission("a sword", "")), Succeeded)
-	awaitTrue(t, "the forged one waits", func() bool { return !w.retryAt(shared.For(t), forged).IsZero() })
+	awaitTrue(t, "the forged one waits",
+		func() bool { return !w.retryAt(shared.For(t), forged).IsZero() })
 	if n := len(w.requests()); n != 1 {
 		t.Errorf("%d requests", n)
 	}
@@ -165,11 +178,15 @@ func TestAForgedJobIsNotRun(t *testing.T) {
 func TestAnotherServerOnOurQueuesIsWarnedOfAtTheStart(t *testing.T) {
 	t.Parallel()
 	log := new(lines)
-	w := newWorld(t, shared, answer(201), func(o *Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
+	w := newWorld(t, shared, answer(201),
+		func(o *Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	other := asynq.NewServerFromRedisClient(w.conn.Client(), asynq.Config{
-		Queues: map[string]int{w.queue.asynq("default"): 7, "mail": 1}, Logger: asynqLog{slog.New(slog.DiscardHandler)},
+		Queues: map[string]int{w.queue.asynq("default"): 7, "mail": 1},
+		Logger: asynqLog{slog.New(slog.DiscardHandler)},
 	})
-	if err := other.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error { return nil })); err != nil {
+	if err := other.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
+		return nil
+	})); err != nil {
 		t.Fatal(err)
 	}
 	defer other.Shutdown()
@@ -183,5 +200,6 @@ func TestAnotherServerOnOurQueuesIsWarnedOfAtTheStart(t *testing.T) {
 		return false
 	})
 	w.work()
-	awaitTrue(t, "it is warned of", func() bool { return strings.Contains(log.String(), "another asynq server") })
+	awaitTrue(t, "it is warned of",
+		func() bool { return strings.Contains(log.String(), "another asynq server") })
 }

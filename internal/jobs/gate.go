@@ -92,7 +92,8 @@ func (c taking) guard(
 		cmd := send(ctx)
 		if n, err := cmd.Int(); err == nil && n > 0 {
 			c.jobs.wakes.wake(queue)
-			_ = c.Publish(ctx, c.jobs.Names.JobNews(), newsQueue+queue).Err() // others look by themselves
+			// others look by themselves
+			_ = c.Publish(ctx, c.jobs.Names.JobNews(), newsQueue+queue).Err()
 		}
 		return cmd
 	}

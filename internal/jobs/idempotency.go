@@ -60,10 +60,12 @@ func (h hold) value() string { return h.id + " " + h.print }
 // take makes the hold, and returns the one that is there then.
 func (j *Jobs) take(ctx context.Context, b *redisconn.Budget, h hold) (hold, fate, error) {
 	var there string
-	fate, err := once(ctx, j.Redis, b, "job-hold", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		there, err = holdScript.Run(ctx, c, []string{h.key}, h.lasts().Milliseconds(), h.value()).Text()
-		return err
-	})
+	fate, err := once(ctx, j.Redis, b, "job-hold",
+		func(ctx context.Context, c redis.UniversalClient) (err error) {
+			there, err = holdScript.Run(ctx, c, []string{h.key},
+				h.lasts().Milliseconds(), h.value()).Text()
+			return err
+		})
 	if err != nil {
 		return hold{}, fate, err
 	}
@@ -89,9 +91,10 @@ func (j *Jobs) release(ctx context.Context, via Redis, h hold) error {
 	if h.key == "" {
 		return nil
 	}
-	return via.Do(ctx, nil, "job-release", func(ctx context.Context, c redis.UniversalClient) error {
-		return releaseScript.Run(ctx, c, []string{h.key}, h.value()).Err()
-	})
+	return via.Do(ctx, nil, "job-release",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			return releaseScript.Run(ctx, c, []string{h.key}, h.value()).Err()
+		})
 }
 
 // addParts writes each part after its length, so that where one ends is certain.

@@ -35,8 +35,10 @@ type Info struct {
 // Info is the job as an administrator sees it.
 func (r Record) Info() Info {
 	i := Info{
-		JobID: r.ID, Type: r.Type, Queue: r.Queue, Status: r.Status, Attempts: r.Attempts, Failures: r.Failures,
-		MaxRetry: r.MaxRetry, QueuedAt: r.Queued, LastError: r.LastError, HasResult: r.HasResult, Canceling: r.Canceling,
+		JobID: r.ID, Type: r.Type, Queue: r.Queue, Status: r.Status, Attempts: r.Attempts,
+		Failures: r.Failures,
+		MaxRetry: r.MaxRetry, QueuedAt: r.Queued, LastError: r.LastError, HasResult: r.HasResult,
+		Canceling: r.Canceling,
 	}
 	if !r.Started.IsZero() {
 		i.StartedAt = &r.Started
@@ -55,16 +57,18 @@ type Page struct {
 
 // List returns about limit jobs with one of the statuses, or all for none, in no order. A job that
 // is there all the while is on one page at least. In Cluster it is not possible.
-func (j *Jobs) List(ctx context.Context, cursor string, limit int, statuses ...Status) (Page, error) {
+func (j *Jobs) List(ctx context.Context, cursor string, limit int,
+	statuses ...Status) (Page, error) {
 	page := Page{Jobs: []Info{}}
 	at, _ := strconv.ParseUint(cursor, 10, 64)
 	pattern := escapeGlob(strings.TrimSuffix(j.Names.Job(""), "}")) + "*"
 	for range scanSteps {
 		var keys []string
-		err := j.Redis.Do(ctx, nil, "jobs-list", func(ctx context.Context, c redis.UniversalClient) (err error) {
-			keys, at, err = c.Scan(ctx, at, pattern, scanStep).Result()
-			return err
-		})
+		err := j.Redis.Do(ctx, nil, "jobs-list",
+			func(ctx context.Context, c redis.UniversalClient) (err error) {
+				keys, at, err = c.Scan(ctx, at, pattern, scanStep).Result()
+				return err
+			})
 		if err != nil {
 			return page, err
 		}
@@ -84,20 +88,22 @@ func (j *Jobs) List(ctx context.Context, cursor string, limit int, statuses ...S
 }
 
 // infos reads the records at keys.
-func (j *Jobs) infos(ctx context.Context, keys []string, statuses []Status) (out []Info, err error) {
+func (j *Jobs) infos(ctx context.Context, keys []string,
+	statuses []Status) (out []Info, err error) {
 	if len(keys) == 0 {
 		return nil, nil
 	}
 	read := make([]*redis.SliceCmd, len(keys))
-	err = j.Redis.Do(ctx, nil, "jobs-list", func(ctx context.Context, c redis.UniversalClient) error {
-		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, key := range keys {
-				read[i] = p.HMGet(ctx, key, public...)
-			}
-			return nil
+	err = j.Redis.Do(ctx, nil, "jobs-list",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for i, key := range keys {
+					read[i] = p.HMGet(ctx, key, public...)
+				}
+				return nil
+			})
+			return err
 		})
-		return err
-	})
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +130,9 @@ func escapeGlob(s string) string {
 func (j *Jobs) RunNow(ctx context.Context, r Record) (waited bool, err error) {
 	queue := j.queue.asynq(r.Queue)
 	err = j.Redis.Do(ctx, nil, "job-run", func(ctx context.Context, c redis.UniversalClient) error {
-		n, err := callScript.Run(ctx, c, []string{asynqKey(queue, "retry"), asynqKey(queue, "pending"), asynqKey(queue, "t:"+r.ID)},
+		n, err := callScript.Run(ctx, c,
+			[]string{asynqKey(queue, "retry"), asynqKey(queue, "pending"),
+				asynqKey(queue, "t:"+r.ID)},
 			r.ID, time.Now().UnixNano()).Int()
 		waited = n == 1
 		if waited {

@@ -22,7 +22,8 @@ import (
 type Redis interface {
 	// Do calls f with a client and a context that ends with the rest of b, or with ctx where b is
 	// nil. It returns f's error, or one of its own without having called f.
-	Do(ctx context.Context, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error) error
+	Do(ctx context.Context, b *redisconn.Budget, op string,
+		f func(context.Context, redis.UniversalClient) error) error
 	// Client is the client itself, for asynq and subscriptions.
 	Client() redis.UniversalClient
 	// State is that of the breaker: unless it is Closed, Do fails at once.
@@ -33,7 +34,8 @@ type Redis interface {
 type direct struct{ Redis }
 
 // Do implements Redis.
-func (d direct) Do(ctx context.Context, _ *redisconn.Budget, _ string, f func(context.Context, redis.UniversalClient) error) error {
+func (d direct) Do(ctx context.Context, _ *redisconn.Budget, _ string,
+	f func(context.Context, redis.UniversalClient) error) error {
 	return f(ctx, d.Client())
 }
 
@@ -79,10 +81,11 @@ type Options struct {
 	Queues         map[string]int // as in the policies, with their weights
 	Concurrency    int            // attempts at once in this process; 0: none, only enqueue
 	MaxInspectBody int64          // bytes of a body that are looked at to fill templates; 0: 1 MiB
-	DrainTimeout   time.Duration  // how long running attempts may go on when the workers end; 0: 20s
-	EndTimeout     time.Duration  // for Run, at its end, to make promised jobs certain; 0: 1s
-	RetryBase      time.Duration  // before the first retry; 0: 1s
-	CutOffGrace    time.Duration  // before a job runs again that was cut off once; 0: 5s
+	// how long running attempts may go on when the workers end; 0: 20s
+	DrainTimeout time.Duration
+	EndTimeout   time.Duration // for Run, at its end, to make promised jobs certain; 0: 1s
+	RetryBase    time.Duration // before the first retry; 0: 1s
+	CutOffGrace  time.Duration // before a job runs again that was cut off once; 0: 5s
 
 	Queued func(jobType, queue string) // a job was accepted; nil: nobody counts
 	// Processed is told of each attempt that came out, and of each canceled job; nil: nobody
@@ -128,7 +131,8 @@ func New(o Options) (*Jobs, error) {
 		return nil, errors.New("jobs: no Redis")
 	case o.Prefix == "":
 		return nil, errors.New("jobs: no prefix")
-	case o.Concurrency > 0 && (o.Plan == nil || o.Backend == nil || o.Invalidator == nil || len(o.Queues) == 0):
+	case o.Concurrency > 0 &&
+		(o.Plan == nil || o.Backend == nil || o.Invalidator == nil || len(o.Queues) == 0):
 		return nil, errors.New("jobs: workers need Plan, Backend, Invalidator and Queues")
 	}
 	if o.MaxInspectBody == 0 {

@@ -138,7 +138,8 @@ func (j *Jobs) let(r Record, slots []slot) {
 }
 
 // afterLocal records the outcome of an attempt that a submission began, and takes its task back.
-func (j *Jobs) afterLocal(ctx context.Context, r Record, plan *policy.Plan, a replayed, answered bool) {
+func (j *Jobs) afterLocal(ctx context.Context, r Record, plan *policy.Plan,
+	a replayed, answered bool) {
 	if answered && !r.kept { // its client has the answer, and nobody else can ask for it
 		j.leave(r.Type, r.caller, r.ID)
 		j.void(r)
@@ -175,9 +176,11 @@ func (j *Jobs) createLate(r Record) bool {
 func (j *Jobs) void(r Record) {
 	life := r.timeout + localMargin + withdrawnLife
 	try := func(ctx context.Context, via Redis) error {
-		err := via.Do(ctx, nil, "job-void", func(ctx context.Context, c redis.UniversalClient) error {
-			return voidScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, life.Milliseconds()).Err()
-		})
+		err := via.Do(ctx, nil, "job-void",
+			func(ctx context.Context, c redis.UniversalClient) error {
+				return voidScript.Run(ctx, c, []string{j.Names.Job(r.ID)},
+					life.Milliseconds()).Err()
+			})
 		if err == nil {
 			j.dropTask(ctx, r.Queue, r.ID)
 		}

@@ -43,12 +43,14 @@ func TestASubmissionThatIsAnsweredInTimeLeavesNoJob(t *testing.T) {
 	if !slices.Contains(w.dropped(), cachekeys.Named("item:1")) {
 		t.Errorf("at the answer only %v is invalidated", w.dropped())
 	}
-	awaitTrue(t, "its task is gone", func() bool { return shared.For(t).Do("EXISTS", w.taskKey(r.ID)) == int64(0) })
+	awaitTrue(t, "its task is gone",
+		func() bool { return shared.For(t).Do("EXISTS", w.taskKey(r.ID)) == int64(0) })
 	if _, err := w.Job(t.Context(), nil, r.ID); err != ErrNotFound {
 		t.Errorf("a client sees the job: %v", err)
 	}
 	w.work()
-	w.await(w.accept(w.submission("another", "")), Failed) // a worker that ran it would have come by
+	// a worker that ran it would have come by
+	w.await(w.accept(w.submission("another", "")), Failed)
 	if got := w.requests(); slices.Index(got[1:], r.ID) >= 0 {
 		t.Errorf("the API was asked with %q: the client had the answer", got)
 	}
@@ -61,7 +63,8 @@ func TestTheKeyOfASubmissionThatIsAnsweredInTimeLeadsToItsOutcome(t *testing.T) 
 	<-r.Local.Done()
 	w.await(r.ID, Succeeded)
 	again := w.Submit(t.Context(), nil, w.submission("a sword", "k1"))
-	if again.ID != r.ID || again.Local != nil || again.Status != Succeeded || len(w.requests()) != 1 {
+	if again.ID != r.ID || again.Local != nil || again.Status != Succeeded ||
+		len(w.requests()) != 1 {
 		t.Errorf("%+v after %d requests", again, len(w.requests()))
 	}
 }
@@ -69,13 +72,17 @@ func TestTheKeyOfASubmissionThatIsAnsweredInTimeLeadsToItsOutcome(t *testing.T) 
 func TestAnAttemptThatHasBegunGoesOnAsTheJob(t *testing.T) {
 	t.Parallel()
 	finish := make(chan struct{})
-	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) { <-finish; answer(201)(rw, r) })
+	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) {
+		<-finish
+		answer(201)(rw, r)
+	})
 	w.work()
 	r := w.begin("")
 	if !r.Local.Promise() {
 		t.Fatal("it is over")
 	}
-	if got, err := w.Job(t.Context(), nil, r.ID); err != nil || got.Status != Running || got.Attempts != 1 || got.Started.IsZero() {
+	if got, err := w.Job(t.Context(), nil, r.ID); err != nil || got.Status != Running ||
+		got.Attempts != 1 || got.Started.IsZero() {
 		t.Errorf("%+v, %v", got, err)
 	}
 	if !w.scheduled(shared.For(t), r.ID) {
@@ -85,7 +92,8 @@ func TestAnAttemptThatHasBegunGoesOnAsTheJob(t *testing.T) {
 	if got := w.await(r.ID, Succeeded); got.Attempts != 1 || !got.HasResult {
 		t.Errorf("%+v", got)
 	}
-	awaitTrue(t, "its task is taken back", func() bool { return shared.For(t).Do("EXISTS", w.taskKey(r.ID)) == int64(0) })
+	awaitTrue(t, "its task is taken back",
+		func() bool { return shared.For(t).Do("EXISTS", w.taskKey(r.ID)) == int64(0) })
 	if got := w.requests(); len(got) != 1 {
 		t.Errorf("%d requests", len(got))
 	}
@@ -95,7 +103,10 @@ func TestAPromisedAttemptThatFailsIsTriedAgainByAWorker(t *testing.T) {
 	t.Parallel()
 	finish := make(chan struct{})
 	replies := answer(503, 201)
-	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) { <-finish; replies(rw, r) })
+	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) {
+		<-finish
+		replies(rw, r)
+	})
 	w.work()
 	r := w.begin("")
 	r.Local.Promise()
@@ -111,7 +122,10 @@ func TestAPromisedAttemptThatFailsIsTriedAgainByAWorker(t *testing.T) {
 func TestAJobThatItsSubmissionBeganRunsOnceMoreWhenThatProcessDies(t *testing.T) {
 	t.Parallel()
 	finish := make(chan struct{})
-	dead := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) { <-finish; answer(500)(rw, r) })
+	dead := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) {
+		<-finish
+		answer(500)(rw, r)
+	})
 	r := dead.begin("")
 	r.Local.Promise()
 	dead.awaitRequests(1)
@@ -124,7 +138,8 @@ func TestAJobThatItsSubmissionBeganRunsOnceMoreWhenThatProcessDies(t *testing.T)
 	}
 	close(finish) // it was only frozen, and comes too late
 	awaitTrue(t, "it gives up", func() bool { return dead.held.count() == 0 })
-	if got := other.await(r.ID, Succeeded); got.Attempts != 2 || other.requests()[0] != dead.requests()[0] {
+	if got := other.await(r.ID, Succeeded); got.Attempts != 2 ||
+		other.requests()[0] != dead.requests()[0] {
 		t.Errorf("%+v, asked with %q and %q", got, dead.requests(), other.requests())
 	}
 }
@@ -179,7 +194,10 @@ func TestASubmissionWhoseRecordIsUncertainIsMadeOnce(t *testing.T) {
 			t.Parallel()
 			redis := redisd.Start(t)
 			finish := make(chan struct{})
-			w := newWorld(t, redis, func(rw http.ResponseWriter, r *http.Request) { <-finish; answer(201)(rw, r) })
+			w := newWorld(t, redis, func(rw http.ResponseWriter, r *http.Request) {
+				<-finish
+				answer(201)(rw, r)
+			})
 			w.steps = true
 			w.accept(w.submission("warm", ""))
 			w.cut.at("job-create", redis.Freeze)
@@ -196,9 +214,12 @@ func TestASubmissionWhoseRecordIsUncertainIsMadeOnce(t *testing.T) {
 			<-r.Local.Done()
 			redis.Thaw()
 			awaitTrue(t, "it is over", func() bool { return w.held.count() == 0 })
-			awaitTrue(t, "its task is gone", func() bool { return redis.Do("EXISTS", w.taskKey(r.ID)) == int64(0) })
+			awaitTrue(t, "its task is gone",
+				func() bool { return redis.Do("EXISTS", w.taskKey(r.ID)) == int64(0) })
 			want := map[bool]string{false: "withdrawn", true: "succeeded"}[promise]
-			awaitTrue(t, want, func() bool { return redis.Do("HGET", w.Names.Job(r.ID), "status") == want })
+			awaitTrue(t, want, func() bool {
+				return redis.Do("HGET", w.Names.Job(r.ID), "status") == want
+			})
 			if got := w.requests(); len(got) != 1 {
 				t.Errorf("%d requests", len(got))
 			}

@@ -15,8 +15,9 @@ const (
 	maxMending      = 10_000   // things that wait for Redis
 	maxMendingBytes = 32 << 20 // of records among them
 	mendTimeout     = 2 * time.Second
-	mendPause       = 100 * time.Millisecond // after the first failure; doubled for each that follows
-	maxMendPause    = 2 * time.Second
+	// after the first failure; doubled for each that follows
+	mendPause    = 100 * time.Millisecond
+	maxMendPause = 2 * time.Second
 )
 
 var errNotYet = errors.New("Redis has not answered yet")
@@ -109,7 +110,8 @@ func (m *mender) finish(via Redis, most time.Duration) {
 	for !m.pass(ctx, via) {
 		select {
 		case <-ctx.Done():
-			m.log.Error("the job store did not come back: accepted jobs may be missing", "open", m.size())
+			m.log.Error("the job store did not come back: accepted jobs may be missing", "open",
+				m.size())
 			return
 		case <-time.After(mendPause):
 		}
@@ -125,16 +127,18 @@ func (m *mender) size() int {
 // confirm repeats the creation of a record whose outcome is unknown. It reports whether there was
 // room to remember it.
 func (j *Jobs) confirm(r Record) bool {
-	return j.mender.add(mending{bytes: len(r.request), try: func(ctx context.Context, via Redis) error {
-		there, fate := j.create(ctx, via, nil, r, r.waits())
-		if fate != executed {
-			return errNotYet
-		}
-		if there == withdrawn {
-			j.Log.Error("an accepted job was withdrawn before its record could be created", "job_type", r.Type)
-		}
-		return nil
-	}})
+	return j.mender.add(mending{bytes: len(r.request),
+		try: func(ctx context.Context, via Redis) error {
+			there, fate := j.create(ctx, via, nil, r, r.waits())
+			if fate != executed {
+				return errNotYet
+			}
+			if there == withdrawn {
+				j.Log.Error("an accepted job was withdrawn before its record could be created",
+					"job_type", r.Type)
+			}
+			return nil
+		}})
 }
 
 // withdraw sees to it that no worker runs the job h.id, unless it was confirmed, and that the key
@@ -143,10 +147,12 @@ func (j *Jobs) confirm(r Record) bool {
 func (j *Jobs) withdraw(queue string, h hold) bool {
 	return j.mender.add(mending{try: func(ctx context.Context, via Redis) error {
 		var there string
-		err := via.Do(ctx, nil, "job-withdraw", func(ctx context.Context, c redis.UniversalClient) (err error) {
-			there, err = withdrawScript.Run(ctx, c, []string{j.Names.Job(h.id)}, withdrawnLife.Milliseconds()).Text()
-			return err
-		})
+		err := via.Do(ctx, nil, "job-withdraw",
+			func(ctx context.Context, c redis.UniversalClient) (err error) {
+				there, err = withdrawScript.Run(ctx, c, []string{j.Names.Job(h.id)},
+					withdrawnLife.Milliseconds()).Text()
+				return err
+			})
 		switch {
 		case err != nil:
 			return errNotYet
@@ -155,10 +161,13 @@ func (j *Jobs) withdraw(queue string, h hold) bool {
 		}
 		// The record is enough: a worker that meets the task now drops it. So whether this succeeds
 		// does not matter.
-		_, _ = once(ctx, via, nil, "job-withdraw", func(ctx context.Context, c redis.UniversalClient) error {
-			_ = asynq.NewInspectorFromRedisClient(within{c, ctx}).DeleteTask(j.queue.asynq(queue), h.id)
-			return nil
-		})
+		_, _ = once(ctx, via, nil, "job-withdraw",
+			func(ctx context.Context, c redis.UniversalClient) error {
+				_ = asynq.NewInspectorFromRedisClient(within{c, ctx}).
+					DeleteTask(j.queue.asynq(queue),
+						h.id)
+				return nil
+			})
 		return j.release(ctx, via, h)
 	}})
 }

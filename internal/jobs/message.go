@@ -60,7 +60,8 @@ func (r *Request) incoming(ctx context.Context) *http.Request {
 		in.Body = io.NopCloser(bytes.NewReader(r.Body))
 	}
 	if len(r.Trailer) > 0 {
-		in.Trailer, in.ContentLength, in.TransferEncoding = r.Trailer.Clone(), -1, []string{"chunked"}
+		in.Trailer, in.ContentLength, in.TransferEncoding = r.Trailer.Clone(), -1,
+			[]string{"chunked"}
 	}
 	return in
 }

@@ -113,7 +113,8 @@ func (j *Jobs) hear(ctx context.Context) {
 	defer sub.Close()
 	for silent := false; ; {
 		got, err := sub.ReceiveTimeout(ctx, newsPatience)
-		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {
+		if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() &&
+			ctx.Err() == nil {
 			if silent || sub.Ping(ctx) != nil {
 				return
 			}

@@ -11,7 +11,10 @@ import (
 func TestChangesOfAJobAreHeardByOtherSidecars(t *testing.T) {
 	t.Parallel()
 	finish := make(chan struct{})
-	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) { <-finish; answer(201)(rw, r) })
+	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) {
+		<-finish
+		answer(201)(rw, r)
+	})
 	other := newWorld(t, shared, answer(201), func(o *Options) { o.Concurrency = 0 })
 	id := w.accept(w.submission("a sword", ""))
 	changed, stop, ok := other.Watch(id)
@@ -84,7 +87,9 @@ func TestATaskWhoseNewsIsLostIsFound(t *testing.T) {
 	r.Do("HSET", w.Names.Job(id), "status", "queued") // as if it were yet to be done
 	r.Do("HSET", w.taskKey(id), "state", "pending")
 	r.Do("LPUSH", asynqKey(queue, "pending"), id)
-	awaitTrue(t, "it is taken", func() bool { return r.Do("LLEN", asynqKey(queue, "pending")) == int64(0) })
+	awaitTrue(t, "it is taken", func() bool {
+		return r.Do("LLEN", asynqKey(queue, "pending")) == int64(0)
+	})
 }
 
 func TestTheQueuesAreKnownAfterTheStoreCameBackEmpty(t *testing.T) {

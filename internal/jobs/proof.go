@@ -40,14 +40,17 @@ func sumOf(value []byte) string {
 // terms are all fields of a record that do not change once the job is accepted.
 func (r Record) terms() []string {
 	return []string{
-		r.ID, r.Type, r.Queue, r.Owner, strconv.Itoa(r.MaxRetry), strconv.FormatInt(r.Queued.UnixMilli(), 10),
+		r.ID, r.Type, r.Queue, r.Owner, strconv.Itoa(r.MaxRetry),
+		strconv.FormatInt(r.Queued.UnixMilli(), 10),
 		r.retention.String(), r.timeout.String(), r.hold, r.requestSum,
 	}
 }
 
 // outcome are the fields of a final record that a client sees.
 func (r Record) outcome() []string {
-	return []string{r.ID, r.Owner, string(r.Status), r.LastError, strconv.FormatBool(r.HasResult), r.resultSum}
+	return []string{
+		r.ID, r.Owner, string(r.Status), r.LastError, strconv.FormatBool(r.HasResult), r.resultSum,
+	}
 }
 
 // isOurs reports whether the record was accepted as it stands and, if it is final, ended so.

@@ -58,8 +58,10 @@ func (j *Jobs) States(ctx context.Context) (map[string]QueueState, error) {
 				return err
 			}
 			out[queue] = QueueState{
-				Size: info.Size, Pending: info.Pending, Active: info.Active, Scheduled: info.Scheduled,
-				Retry: info.Retry, Archived: info.Archived, Paused: info.Paused, Latency: info.Latency.Seconds(),
+				Size: info.Size, Pending: info.Pending, Active: info.Active,
+				Scheduled: info.Scheduled,
+				Retry:     info.Retry, Archived: info.Archived, Paused: info.Paused,
+				Latency: info.Latency.Seconds(),
 			}
 		}
 		return nil
@@ -77,7 +79,8 @@ func (j *Jobs) Report(ctx context.Context) (name string, value any, degraded []s
 		return "queues", nil, []string{"the queues are not known: the job store is away"}
 	}
 	for _, route := range j.unknown.names(time.Now()) {
-		degraded = append(degraded, "jobs of the route "+route+" wait for a sidecar whose policies have it")
+		degraded = append(degraded, "jobs of the route "+route+
+			" wait for a sidecar whose policies have it")
 	}
 	for _, route := range j.keyless.names(time.Now()) {
 		degraded = append(degraded, "jobs of the route "+route+" wait for their key: "+keyRemedy)
@@ -87,7 +90,8 @@ func (j *Jobs) Report(ctx context.Context) (name string, value any, degraded []s
 			" are from before the first JOBS_ENCRYPTION_KEY: "+unsealedRemedy)
 	}
 	if len(j.foreign.names(time.Now())) > 0 {
-		degraded = append(degraded, "another application's tasks are in the queues, and are left to it: set REDIS_KEY_PREFIX")
+		degraded = append(degraded,
+			"another application's tasks are in the queues, and are left to it: set REDIS_KEY_PREFIX")
 	}
 	return "queues", states, degraded
 }

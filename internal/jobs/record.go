@@ -64,8 +64,10 @@ type Record struct {
 }
 
 // public are the fields of a record that status needs, in the order in which parse takes them.
-var public = []string{"type", "queue", "owner", "status", "attempts", "failures", "max_retry", "queued", "started", "finished", "error", "answered",
-	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended", "cancel", "caller", "unconfirmed"}
+var public = []string{"type", "queue", "owner", "status", "attempts", "failures", "max_retry",
+	"queued", "started", "finished", "error", "answered",
+	"retention", "timeout", "hold", "request_sum", "result_sum", "accepted", "ended", "cancel",
+	"caller", "unconfirmed"}
 
 // private are those that only a worker needs, after the public ones.
 var private = []string{"request"}
@@ -93,9 +95,12 @@ func parse(id string, values []any) (r Record, ok bool) {
 	r = Record{
 		ID: id, Type: text(0), Queue: text(1), Owner: text(2), Status: Status(text(3)),
 		Attempts: int(number(4)), Failures: int(number(5)), MaxRetry: int(number(6)),
-		Queued: at(7), Started: at(8), Finished: at(9), LastError: text(10), HasResult: number(11) != 0,
-		retention: time.Duration(number(12)) * time.Millisecond, timeout: time.Duration(number(13)) * time.Millisecond,
-		hold: text(14), requestSum: text(15), resultSum: text(16), accepted: text(17), ended: text(18),
+		Queued: at(7), Started: at(8), Finished: at(9), LastError: text(10),
+		HasResult: number(11) != 0,
+		retention: time.Duration(number(12)) * time.Millisecond,
+		timeout:   time.Duration(number(13)) * time.Millisecond,
+		hold:      text(14), requestSum: text(15), resultSum: text(16),
+		accepted: text(17), ended: text(18),
 		Canceling: text(19) != "",
 		caller:    text(20),
 		request:   []byte(text(22)),
@@ -113,7 +118,8 @@ func (r Record) fields() []any {
 	fields := []any{
 		"type", r.Type, "queue", r.Queue, "owner", r.Owner, "status", string(r.Status),
 		"attempts", r.Attempts, "max_retry", r.MaxRetry, "queued", r.Queued.UnixMilli(),
-		"retention", r.retention.Milliseconds(), "timeout", r.timeout.Milliseconds(), "hold", r.hold, "request", r.request,
+		"retention", r.retention.Milliseconds(), "timeout", r.timeout.Milliseconds(), "hold",
+		r.hold, "request", r.request,
 		"request_sum", r.requestSum, "accepted", r.accepted, "caller", r.caller,
 	}
 	if r.runner != "" { // its first attempt begins with it
@@ -130,7 +136,8 @@ func (j *Jobs) Job(ctx context.Context, b *redisconn.Budget, id string) (Record,
 	return j.load(ctx, b, id, public)
 }
 
-func (j *Jobs) load(ctx context.Context, b *redisconn.Budget, id string, fields []string) (Record, error) {
+func (j *Jobs) load(ctx context.Context, b *redisconn.Budget, id string,
+	fields []string) (Record, error) {
 	r, err := j.peek(ctx, b, id, fields)
 	if err == nil && r.Status == withdrawn {
 		err = ErrNotFound
@@ -139,15 +146,17 @@ func (j *Jobs) load(ctx context.Context, b *redisconn.Budget, id string, fields 
 }
 
 // peek is load for those who want to know of a withdrawal too.
-func (j *Jobs) peek(ctx context.Context, b *redisconn.Budget, id string, fields []string) (Record, error) {
+func (j *Jobs) peek(ctx context.Context, b *redisconn.Budget, id string,
+	fields []string) (Record, error) {
 	if !ValidID(id) {
 		return Record{}, ErrNotFound
 	}
 	var values []any
-	err := j.Redis.Do(ctx, b, "job", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		values, err = c.HMGet(ctx, j.Names.Job(id), fields...).Result()
-		return err
-	})
+	err := j.Redis.Do(ctx, b, "job",
+		func(ctx context.Context, c redis.UniversalClient) (err error) {
+			values, err = c.HMGet(ctx, j.Names.Job(id), fields...).Result()
+			return err
+		})
 	if err != nil {
 		return Record{}, err
 	}
@@ -165,13 +174,14 @@ func (j *Jobs) Result(ctx context.Context, b *redisconn.Budget, r Record) (*Resp
 		return nil, ErrNoResult
 	}
 	var stored []byte
-	err := j.Redis.Do(ctx, b, "job-result", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		stored, err = c.HGet(ctx, j.Names.Job(r.ID), "result").Bytes()
-		if errors.Is(err, redis.Nil) { // forgotten since the record was read
-			stored, err = nil, nil
-		}
-		return err
-	})
+	err := j.Redis.Do(ctx, b, "job-result",
+		func(ctx context.Context, c redis.UniversalClient) (err error) {
+			stored, err = c.HGet(ctx, j.Names.Job(r.ID), "result").Bytes()
+			if errors.Is(err, redis.Nil) { // forgotten since the record was read
+				stored, err = nil, nil
+			}
+			return err
+		})
 	switch {
 	case err != nil:
 		return nil, err

@@ -107,9 +107,10 @@ func (j *Jobs) renewHeld(ctx context.Context) error {
 		for _, id := range ids {
 			args = append(args, id)
 		}
-		err := j.Redis.Do(ctx, nil, "job-renew", func(ctx context.Context, c redis.UniversalClient) error {
-			return renewScript.Run(ctx, c, keys, args...).Err()
-		})
+		err := j.Redis.Do(ctx, nil, "job-renew",
+			func(ctx context.Context, c redis.UniversalClient) error {
+				return renewScript.Run(ctx, c, keys, args...).Err()
+			})
 		if err != nil {
 			return err
 		}
@@ -119,24 +120,25 @@ func (j *Jobs) renewHeld(ctx context.Context) error {
 
 // cancelWanted ends the attempts whose cancellation was published while nobody heard it.
 func (j *Jobs) cancelWanted(ctx context.Context, ids []string) error {
-	return j.Redis.Do(ctx, nil, "job-wanted", func(ctx context.Context, c redis.UniversalClient) error {
-		wanted := make([]*redis.StringCmd, len(ids))
-		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for i, id := range ids {
-				wanted[i] = p.HGet(ctx, j.Names.Job(id), "cancel")
+	return j.Redis.Do(ctx, nil, "job-wanted",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			wanted := make([]*redis.StringCmd, len(ids))
+			_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+				for i, id := range ids {
+					wanted[i] = p.HGet(ctx, j.Names.Job(id), "cancel")
+				}
+				return nil
+			})
+			for i, cmd := range wanted {
+				if cmd.Val() != "" {
+					j.held.cancel(ids[i])
+				}
 			}
-			return nil
+			if err == redis.Nil {
+				return nil
+			}
+			return err
 		})
-		for i, cmd := range wanted {
-			if cmd.Val() != "" {
-				j.held.cancel(ids[i])
-			}
-		}
-		if err == redis.Nil {
-			return nil
-		}
-		return err
-	})
 }
 
 // recover looks once. It puts nothing back while Redis has not answered for long enough.
@@ -148,13 +150,17 @@ func (j *Jobs) recover(ctx context.Context, steady time.Duration) error {
 	defer cancel()
 	for name := range j.Queues {
 		queue := j.queue.asynq(name)
-		keys := []string{asynqKey(queue, "active"), asynqKey(queue, "lease"), asynqKey(queue, "pending")}
+		keys := []string{
+			asynqKey(queue, "active"), asynqKey(queue, "lease"), asynqKey(queue, "pending"),
+		}
 		n := 0
-		err := j.Redis.Do(ctx, nil, "job-recover", func(ctx context.Context, c redis.UniversalClient) (err error) {
-			n, err = recoverScript.Run(ctx, c, keys, int(leaseGrace/time.Second), int(leaseTerm/time.Second),
-				asynqKey(queue, "t:"), maxRecovered, idTextLength).Int()
-			return err
-		})
+		err := j.Redis.Do(ctx, nil, "job-recover",
+			func(ctx context.Context, c redis.UniversalClient) (err error) {
+				n, err = recoverScript.Run(ctx, c, keys, int(leaseGrace/time.Second),
+					int(leaseTerm/time.Second),
+					asynqKey(queue, "t:"), maxRecovered, idTextLength).Int()
+				return err
+			})
 		if err != nil {
 			return err
 		}
@@ -177,10 +183,11 @@ func asynqKey(queue, part string) string { return "asynq:{" + queue + "}:" + par
 func (j *Jobs) putOff(ctx context.Context, queue, id string, due time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return j.Redis.Do(ctx, nil, "job-put-off", func(ctx context.Context, c redis.UniversalClient) error {
-		z := redis.Z{Score: float64(due.Unix()), Member: id}
-		return c.ZAddXX(ctx, asynqKey(j.queue.asynq(queue), "scheduled"), z).Err()
-	})
+	return j.Redis.Do(ctx, nil, "job-put-off",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			z := redis.Z{Score: float64(due.Unix()), Member: id}
+			return c.ZAddXX(ctx, asynqKey(j.queue.asynq(queue), "scheduled"), z).Err()
+		})
 }
 
 // dropTask deletes the task of a job that is over. A task that stays is dropped by the worker that

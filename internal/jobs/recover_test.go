@@ -10,7 +10,8 @@ func TestAJobWhoseWorkerDiedGoesBackToItsQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shared, answer(201))
 	id, r, queue := w.accept(w.submission("a sword", "")), shared.For(t), w.queue.asynq("default")
-	pending, active, lease := asynqKey(queue, "pending"), asynqKey(queue, "active"), asynqKey(queue, "lease")
+	pending, active, lease := asynqKey(queue, "pending"), asynqKey(queue, "active"),
+		asynqKey(queue, "lease")
 	taken := func(till time.Time) { // by a worker that dies
 		r.Do("LREM", pending, 0, id)
 		r.Do("LREM", active, 0, id)
@@ -35,7 +36,8 @@ func TestAJobWhoseWorkerDiedGoesBackToItsQueue(t *testing.T) {
 	if !look(time.Hour) {
 		t.Fatal("it stays with its dead worker")
 	}
-	if r.Do("LLEN", active) != int64(0) || r.Do("ZCARD", lease) != int64(0) || r.Do("HGET", w.taskKey(id), "state") != "pending" {
+	if r.Do("LLEN", active) != int64(0) || r.Do("ZCARD", lease) != int64(0) ||
+		r.Do("HGET", w.taskKey(id), "state") != "pending" {
 		t.Error("it is in two places")
 	}
 	w.work()
@@ -47,7 +49,8 @@ func TestATaskThatIsActiveWithoutALeaseIsFound(t *testing.T) {
 	w := newWorld(t, shared, answer(201))
 	id, r, queue := w.accept(w.submission("a sword", "")), shared.For(t), w.queue.asynq("default")
 	r.Do("RPOPLPUSH", asynqKey(queue, "pending"), asynqKey(queue, "active"))
-	r.Do("RPUSH", asynqKey(queue, "active"), "0b5e0bd6-67e3-4c37-b1d4-7f0c4b0d9a3e") // another application's
+	// another application's
+	r.Do("RPUSH", asynqKey(queue, "active"), "0b5e0bd6-67e3-4c37-b1d4-7f0c4b0d9a3e")
 	if err := w.recover(t.Context(), time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +65,12 @@ func TestATaskThatIsActiveWithoutALeaseIsFound(t *testing.T) {
 func TestWhatThisProcessHoldsKeepsItsLease(t *testing.T) {
 	t.Parallel()
 	finish := make(chan struct{})
-	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) { <-finish; answer(201)(rw, r) })
-	id, r, lease := w.accept(w.submission("a sword", "")), shared.For(t), asynqKey(w.queue.asynq("default"), "lease")
+	w := newWorld(t, shared, func(rw http.ResponseWriter, r *http.Request) {
+		<-finish
+		answer(201)(rw, r)
+	})
+	id, r, lease := w.accept(w.submission("a sword", "")), shared.For(t),
+		asynqKey(w.queue.asynq("default"), "lease")
 	w.work()
 	w.awaitRequests(1)
 	r.Do("DEL", lease) // evicted

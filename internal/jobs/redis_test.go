@@ -51,7 +51,8 @@ func (i *interrupting) at(op string, f func()) {
 }
 
 func (i *interrupting) Do(
-	ctx context.Context, b *redisconn.Budget, op string, f func(context.Context, redis.UniversalClient) error,
+	ctx context.Context, b *redisconn.Budget, op string,
+	f func(context.Context, redis.UniversalClient) error,
 ) error {
 	shut := i.shut.Load()
 	i.mu.Lock()
@@ -108,7 +109,9 @@ func (w *world) awaitRequests(n int) {
 }
 
 // taskKey is where asynq keeps the task of a job.
-func (w *world) taskKey(id string) string { return "asynq:{" + w.queue.asynq("default") + "}:t:" + id }
+func (w *world) taskKey(id string) string {
+	return "asynq:{" + w.queue.asynq("default") + "}:t:" + id
+}
 
 // retryAt is when asynq gives the task to a worker again; zero if it does not wait for that.
 func (w *world) retryAt(r *redisd.Server, id string) time.Time {

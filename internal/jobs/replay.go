@@ -37,7 +37,8 @@ func (a replayed) result() string {
 }
 
 // replay sends the request as attempt n and reads the whole answer.
-func (j *Jobs) replay(ctx context.Context, r Record, plan *policy.Plan, req *Request, n int) replayed {
+func (j *Jobs) replay(ctx context.Context, r Record, plan *policy.Plan,
+	req *Request, n int) replayed {
 	ctx, cancel := withRunningTime(ctx, r.timeout)
 	defer cancel()
 	in := req.incoming(ctx)
@@ -57,10 +58,13 @@ func (j *Jobs) replay(ctx context.Context, r Record, plan *policy.Plan, req *Req
 	fields := resp.Header.Clone()
 	httpfield.HopOf(httpfield.Header(resp.Header)).Strip(fields)
 	if int64(len(body)) > most {
-		fault := fmt.Sprintf("the backend answered %d with more than %d bytes, which are not kept", resp.StatusCode, most)
+		fault := fmt.Sprintf("the backend answered %d with more than %d bytes, which are not kept",
+			resp.StatusCode, most)
 		return replayed{attempt: attempt{fault: fault, tooLarge: true}}
 	}
-	return replayed{attempt: attempt{response: &Response{Status: resp.StatusCode, Fields: fields, Body: body}}}
+	return replayed{
+		attempt: attempt{response: &Response{Status: resp.StatusCode, Fields: fields, Body: body}},
+	}
 }
 
 // identify gives the request a key that is the same in each attempt: the client's own, in the field
@@ -85,7 +89,9 @@ func (j *Jobs) fault(ctx context.Context, r Record, err error, what string) repl
 	case errors.Is(context.Cause(ctx), errCanceled):
 		return replayed{canceled: true}
 	case errors.Is(context.Cause(ctx), context.DeadlineExceeded):
-		return replayed{attempt: attempt{fault: fmt.Sprintf("the backend did not answer within %v", r.timeout)}}
+		return replayed{
+			attempt: attempt{fault: fmt.Sprintf("the backend did not answer within %v", r.timeout)},
+		}
 	case ctx.Err() != nil:
 		return replayed{cutOff: true}
 	}

@@ -18,7 +18,8 @@ func (w *world) acceptedBefore(d time.Duration, s Submission) (id string) {
 	if fate := w.enqueue(w.t.Context(), nil, s, r.ID, r.Queued, 0); fate != executed {
 		w.t.Fatal("the task is not enqueued")
 	}
-	if there, fate := w.create(w.t.Context(), w.Redis, nil, r, r.waits()); fate != executed || there != "" {
+	if there, fate := w.create(w.t.Context(), w.Redis, nil, r, r.waits()); fate != executed ||
+		there != "" {
 		w.t.Fatal("the record is not created")
 	}
 	return r.ID
@@ -62,10 +63,12 @@ func TestAJobWhoseKeyIsMissingWaitsForItsRetention(t *testing.T) {
 	waits, fails := w.acceptedBefore(2*time.Hour, kept), w.acceptedBefore(2*time.Hour, short)
 	w.Sealer = mustSealer(t, testKey(2))
 	stop := w.work()
-	if r := w.await(fails, Failed); r.Attempts != 0 || !strings.Contains(r.LastError, "JOBS_ENCRYPTION_KEY") {
+	if r := w.await(fails, Failed); r.Attempts != 0 ||
+		!strings.Contains(r.LastError, "JOBS_ENCRYPTION_KEY") {
 		t.Errorf("%+v", r)
 	}
-	awaitTrue(t, "the other one waits", func() bool { return !w.retryAt(shared.For(t), waits).IsZero() })
+	awaitTrue(t, "the other one waits",
+		func() bool { return !w.retryAt(shared.For(t), waits).IsZero() })
 	_, _, degraded := w.Report(t.Context())
 	if !strings.Contains(fmt.Sprint(degraded), "the route craft wait for their key") {
 		t.Errorf("/status: %q", degraded)
@@ -77,7 +80,8 @@ func TestAJobWhoseKeyIsMissingWaitsForItsRetention(t *testing.T) {
 	if r, err := back.Job(t.Context(), nil, waits); err != nil || r.Status != Queued {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if waited, err := back.RunNow(t.Context(), Record{ID: waits, Queue: "default"}); err != nil || !waited {
+	if waited, err := back.RunNow(t.Context(), Record{ID: waits, Queue: "default"}); err != nil ||
+		!waited {
 		t.Fatal(waited, err)
 	}
 	back.work()
@@ -111,13 +115,17 @@ func TestJobsFromBeforeTheFirstKeyRunWhereTheSecretIsTheOperators(t *testing.T) 
 				next.await(id, Succeeded)
 				return
 			}
-			awaitTrue(t, "the job waits", func() bool { return !w.retryAt(shared.For(t), id).IsZero() })
-			if _, _, degraded := next.Report(t.Context()); !strings.Contains(fmt.Sprint(degraded), unsealedRemedy) {
+			awaitTrue(t, "the job waits", func() bool {
+				return !w.retryAt(shared.For(t), id).IsZero()
+			})
+			if _, _, degraded := next.Report(t.Context()); !strings.Contains(fmt.Sprint(degraded),
+				unsealedRemedy) {
 				t.Errorf("/status: %q", degraded)
 			}
 			stop()
 			without := newWorld(t, shared, answer(201))
-			if waited, err := without.RunNow(t.Context(), Record{ID: id, Queue: "default"}); err != nil || !waited {
+			if waited, err := without.RunNow(t.Context(),
+				Record{ID: id, Queue: "default"}); err != nil || !waited {
 				t.Fatal(waited, err)
 			}
 			without.work()

@@ -108,26 +108,27 @@ type ScheduleState struct {
 
 // scheduleState reads how far a schedule is.
 func (j *Jobs) scheduleState(ctx context.Context, name string) (s ScheduleState, err error) {
-	err = j.Redis.Do(ctx, nil, "schedule", func(ctx context.Context, c redis.UniversalClient) error {
-		fields, err := c.HGetAll(ctx, j.Names.Schedule(name)).Result()
-		if err != nil {
-			return err
-		}
-		at := func(name string) time.Time {
-			ms, _ := strconv.ParseInt(fields[name], 10, 64)
-			return time.UnixMilli(ms).UTC()
-		}
-		s.cron, s.JobID = fields["cron"], fields["job"]
-		s.Missed, _ = strconv.Atoi(fields["missed"])
-		if fields["seen"] != "" {
-			s.seen = at("seen")
-		}
-		if fields["last"] != "" {
-			last := at("last")
-			s.Last = &last
-		}
-		return nil
-	})
+	err = j.Redis.Do(ctx, nil, "schedule",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			fields, err := c.HGetAll(ctx, j.Names.Schedule(name)).Result()
+			if err != nil {
+				return err
+			}
+			at := func(name string) time.Time {
+				ms, _ := strconv.ParseInt(fields[name], 10, 64)
+				return time.UnixMilli(ms).UTC()
+			}
+			s.cron, s.JobID = fields["cron"], fields["job"]
+			s.Missed, _ = strconv.Atoi(fields["missed"])
+			if fields["seen"] != "" {
+				s.seen = at("seen")
+			}
+			if fields["last"] != "" {
+				last := at("last")
+				s.Last = &last
+			}
+			return nil
+		})
 	return s, err
 }
 
@@ -160,7 +161,8 @@ func (j *Jobs) tick(ctx context.Context, s *policy.Schedule, fence uint64, now t
 	if r := j.submit(ctx, nil, j.tickOf(s, due), id, hold{}, true); r.Outcome != Accepted {
 		return errNotYet
 	}
-	return j.noteTick(ctx, s, fence, missed, "seen", due.UnixMilli(), "last", due.UnixMilli(), "job", id)
+	return j.noteTick(ctx, s, fence, missed, "seen", due.UnixMilli(), "last",
+		due.UnixMilli(), "job", id)
 }
 
 // dueTick is the last tick after seen that has come, and how many before it have; zero if none has.
@@ -174,11 +176,14 @@ func dueTick(c policy.Cron, seen, now time.Time) (due time.Time, missed int) {
 	return due, missed
 }
 
-func (j *Jobs) noteTick(ctx context.Context, s *policy.Schedule, fence uint64, missed int, fields ...any) error {
-	args := append([]any{fence, missed, scheduleMemory.Milliseconds(), "cron", s.Cron.String()}, fields...)
-	return j.Redis.Do(ctx, nil, "schedule-tick", func(ctx context.Context, c redis.UniversalClient) error {
-		return tickScript.Run(ctx, c, []string{j.Names.Schedule(s.Name)}, args...).Err()
-	})
+func (j *Jobs) noteTick(ctx context.Context, s *policy.Schedule, fence uint64, missed int,
+	fields ...any) error {
+	args := append([]any{fence, missed, scheduleMemory.Milliseconds(), "cron", s.Cron.String()},
+		fields...)
+	return j.Redis.Do(ctx, nil, "schedule-tick",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			return tickScript.Run(ctx, c, []string{j.Names.Schedule(s.Name)}, args...).Err()
+		})
 }
 
 // tickID is the id of the job of a tick. Nobody without the secret can tell it.
@@ -206,8 +211,9 @@ func (j *Jobs) tickOf(s *policy.Schedule, tick time.Time) Submission {
 	return Submission{
 		Route: s.Name, Job: s.Job, Owner: scheduleOwner + s.Name,
 		Request: &Request{
-			Method: s.Method, Target: s.Target, Host: host, Proto: "HTTP/1.1", RemoteAddr: "127.0.0.1:0",
-			Fields: fields, Body: s.Body(tick),
+			Method: s.Method, Target: s.Target, Host: host, Proto: "HTTP/1.1",
+			RemoteAddr: "127.0.0.1:0",
+			Fields:     fields, Body: s.Body(tick),
 		},
 	}
 }

@@ -41,7 +41,8 @@ func (a *ticks) all() []string {
 // newScheduling returns a sidecar of the schedules before an API. Its requests are in the ticks.
 func newScheduling(t *testing.T, api *ticks, content string) *world {
 	t.Helper()
-	table, _, err := policy.Load([]byte(content), policy.Options{Secret: func() []byte { return []byte("secret") }})
+	table, _, err := policy.Load([]byte(content),
+		policy.Options{Secret: func() []byte { return []byte("secret") }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,8 @@ func TestAFormerLeaderRunsNoTickAgain(t *testing.T) {
 	tick(7, begin.Add(1500*time.Millisecond))
 	awaitTrue(t, "it ran", func() bool { return len(api.all()) == 1 })
 	after := shared.For(t).Do("HGET", key, "seen")
-	shared.For(t).Do("HSET", key, "seen", seen) // the value that a former leader read before it was frozen
+	// the value that a former leader read before it was frozen
+	shared.For(t).Do("HSET", key, "seen", seen)
 	tick(6, begin.Add(1500*time.Millisecond))
 	if got := shared.For(t).Do("HGET", key, "seen"); got != seen || got == after {
 		t.Errorf("a former leader noted a tick: %v", got)
@@ -122,7 +124,9 @@ func TestTicksThatNobodyTookAreReportedAndCaughtUpOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			api := &ticks{}
-			content := strings.Replace(schedulePolicies, `"@every 1s"`, `"@every 10m", catch_up: `+map[bool]string{true: "true", false: "false"}[catchUp], 1)
+			content := strings.Replace(schedulePolicies, `"@every 1s"`,
+				`"@every 10m", catch_up: `+
+					map[bool]string{true: "true", false: "false"}[catchUp], 1)
 			w := newScheduling(t, api, content)
 			s, now := w.Schedules()[0], time.Now()
 			if err := w.tick(t.Context(), s, 1, now.Add(-35*time.Minute)); err != nil {

@@ -57,7 +57,8 @@ func TestSealedValueOpensOnlyWhereItBelongs(t *testing.T) {
 }
 
 func TestTheFirstKeySealsAndAllOpen(t *testing.T) {
-	older, both, newer := mustSealer(t, testKey(1)), mustSealer(t, testKey(2)+", "+testKey(1)), mustSealer(t, testKey(2))
+	older, both, newer := mustSealer(t, testKey(1)), mustSealer(t, testKey(2)+", "+testKey(1)),
+		mustSealer(t, testKey(2))
 	byOlder, byBoth := older.seal(testBinding, []byte("a")), both.seal(testBinding, []byte("b"))
 	for name, try := range map[string]struct {
 		s     *Sealer
@@ -70,9 +71,10 @@ func TestTheFirstKeySealsAndAllOpen(t *testing.T) {
 		"the newer key's by the older": {older, byBoth, errUnknownKey},
 		"the older key's by the newer": {newer, byOlder, errUnknownKey},
 		"a sealed one without a key":   {nil, byOlder, errUnknownKey},
-		"an unsealed one with a key":   {older, (*Sealer)(nil).seal(testBinding, []byte("a")), errUnsealed},
-		"an unsealed one without":      {nil, (*Sealer)(nil).seal(testBinding, []byte("a")), nil},
-		"nothing":                      {older, nil, errForged},
+		"an unsealed one with a key": {older,
+			(*Sealer)(nil).seal(testBinding, []byte("a")), errUnsealed},
+		"an unsealed one without": {nil, (*Sealer)(nil).seal(testBinding, []byte("a")), nil},
+		"nothing":                 {older, nil, errForged},
 	} {
 		if _, err := try.s.open(testBinding, try.value); !errors.Is(err, try.want) {
 			t.Errorf("%s: %v, want %v", name, err, try.want)

@@ -82,10 +82,12 @@ func (j *Jobs) slotsOf(job *policy.JobPlan, route, caller string) (slots []slot)
 // takeSlots takes all slots of the job, or none.
 func (j *Jobs) takeSlots(ctx context.Context, id string, slots []slot) (ok bool, err error) {
 	for i, s := range slots {
-		err = j.Redis.Do(ctx, nil, "job-slot", func(ctx context.Context, c redis.UniversalClient) (err error) {
-			ok, err = slotScript.Run(ctx, c, []string{s.key}, s.most, int(slotTerm/time.Second), id).Bool()
-			return err
-		})
+		err = j.Redis.Do(ctx, nil, "job-slot",
+			func(ctx context.Context, c redis.UniversalClient) (err error) {
+				ok, err = slotScript.Run(ctx, c, []string{s.key}, s.most,
+					int(slotTerm/time.Second), id).Bool()
+				return err
+			})
 		if err != nil || !ok {
 			j.dropSlots(id, slots[:i])
 			return false, err
@@ -99,9 +101,10 @@ func (j *Jobs) dropSlots(id string, slots []slot) {
 	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
 	defer cancel()
 	for _, s := range slots {
-		_ = j.Redis.Do(ctx, nil, "job-slot-end", func(ctx context.Context, c redis.UniversalClient) error {
-			return c.ZRem(ctx, s.key, id).Err()
-		})
+		_ = j.Redis.Do(ctx, nil, "job-slot-end",
+			func(ctx context.Context, c redis.UniversalClient) error {
+				return c.ZRem(ctx, s.key, id).Err()
+			})
 	}
 }
 
@@ -109,9 +112,11 @@ func (j *Jobs) dropSlots(id string, slots []slot) {
 func (j *Jobs) keepSlots(ctx context.Context) error {
 	for id, slots := range j.held.slots() {
 		for _, s := range slots {
-			err := j.Redis.Do(ctx, nil, "job-slot", func(ctx context.Context, c redis.UniversalClient) error {
-				return keepScript.Run(ctx, c, []string{s.key}, int(slotTerm/time.Second), id).Err()
-			})
+			err := j.Redis.Do(ctx, nil, "job-slot",
+				func(ctx context.Context, c redis.UniversalClient) error {
+					return keepScript.Run(ctx, c, []string{s.key},
+						int(slotTerm/time.Second), id).Err()
+				})
 			if err != nil {
 				return err
 			}
@@ -124,20 +129,24 @@ func (j *Jobs) keepSlots(ctx context.Context) error {
 func (j *Jobs) park(ctx context.Context, r Record) error {
 	line := j.Names.Line(scope("route", r.Type))
 	var waiting *redis.IntCmd
-	err := j.Redis.Do(ctx, nil, "job-park", func(ctx context.Context, c redis.UniversalClient) error {
-		_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
-			p.ZAddNX(ctx, line, redis.Z{Score: float64(r.Queued.UnixMilli()), Member: r.ID})
-			waiting = p.ZCard(ctx, line)
-			p.PExpire(ctx, line, parkedLife)
-			return nil
+	err := j.Redis.Do(ctx, nil, "job-park",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			_, err := c.Pipelined(ctx, func(p redis.Pipeliner) error {
+				p.ZAddNX(ctx, line, redis.Z{Score: float64(r.Queued.UnixMilli()), Member: r.ID})
+				waiting = p.ZCard(ctx, line)
+				p.PExpire(ctx, line, parkedLife)
+				return nil
+			})
+			return err
 		})
-		return err
-	})
 	after := slotLook
 	if err == nil {
 		after = min(slotLook+time.Duration(waiting.Val())*slotEach, maxSlot)
 	}
-	return &again{after: after + time.Duration(rand.Int64N(int64(after/2))), why: "its route runs as many as it may"}
+	return &again{
+		after: after + time.Duration(rand.Int64N(int64(after/2))),
+		why:   "its route runs as many as it may",
+	}
 }
 
 // callNext calls the first jobs of the line in.
@@ -149,7 +158,9 @@ func (j *Jobs) callNext(route, queue string) {
 	_ = j.Redis.Do(ctx, nil, "job-call", func(ctx context.Context, c redis.UniversalClient) error {
 		ids, err := c.ZRange(ctx, line, 0, calledIn-1).Result()
 		for _, id := range ids {
-			n, err := callScript.Run(ctx, c, []string{asynqKey(asynq, "retry"), asynqKey(asynq, "pending"), asynqKey(asynq, "t:"+id)},
+			n, err := callScript.Run(ctx, c,
+				[]string{asynqKey(asynq, "retry"), asynqKey(asynq, "pending"),
+					asynqKey(asynq, "t:"+id)},
 				id, time.Now().UnixNano()).Int()
 			switch {
 			case err != nil:
@@ -174,14 +185,15 @@ func (j *Jobs) callNext(route, queue string) {
 func (j *Jobs) Waiting(ctx context.Context) (map[string]int, error) {
 	routes := j.Limited()
 	lines := make([]*redis.IntCmd, len(routes))
-	err := j.Redis.Do(ctx, nil, "job-waiting", func(ctx context.Context, c redis.UniversalClient) error {
-		p := c.Pipeline()
-		for i, route := range routes {
-			lines[i] = p.ZCard(ctx, j.Names.Line(scope("route", route)))
-		}
-		_, err := p.Exec(ctx)
-		return err
-	})
+	err := j.Redis.Do(ctx, nil, "job-waiting",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			p := c.Pipeline()
+			for i, route := range routes {
+				lines[i] = p.ZCard(ctx, j.Names.Line(scope("route", route)))
+			}
+			_, err := p.Exec(ctx)
+			return err
+		})
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +206,8 @@ func (j *Jobs) Waiting(ctx context.Context) (map[string]int, error) {
 
 // leaveLine takes a job out of the line when it has its slots, or is over.
 func (j *Jobs) leaveLine(ctx context.Context, r Record) {
-	_ = j.Redis.Do(ctx, nil, "job-unpark", func(ctx context.Context, c redis.UniversalClient) error {
-		return c.ZRem(ctx, j.Names.Line(scope("route", r.Type)), r.ID).Err()
-	})
+	_ = j.Redis.Do(ctx, nil, "job-unpark",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			return c.ZRem(ctx, j.Names.Line(scope("route", r.Type)), r.ID).Err()
+		})
 }

@@ -51,7 +51,8 @@ func TestOnlySoManyJobsRunAtOnceInAllSidecars(t *testing.T) {
 		t.Errorf("at most %v ran at once, of %d", k.most, k.asked)
 	}
 	for _, d := range scopesOf("kiln", a.to("/kiln", "alice").Owner) {
-		awaitTrue(t, "the slots are back", func() bool { return shared.For(t).Do("ZCARD", a.Names.Slots(d)) == int64(0) })
+		awaitTrue(t, "the slots are back",
+			func() bool { return shared.For(t).Do("ZCARD", a.Names.Slots(d)) == int64(0) })
 	}
 }
 
@@ -113,7 +114,8 @@ func TestAJobThatWaitsIsCalledWhenASlotIsFree(t *testing.T) {
 	awaitTrue(t, "it waits", func() bool { return !w.retryAt(r, id).IsZero() })
 	stop()
 	w.callNext(s.Route, s.Job.Queue)
-	if n := r.Do("LLEN", asynqKey(w.queue.asynq("default"), "pending")); n != int64(1) || !w.retryAt(r, id).IsZero() {
+	if n := r.Do("LLEN", asynqKey(w.queue.asynq("default"), "pending")); n != int64(1) ||
+		!w.retryAt(r, id).IsZero() {
 		t.Errorf("%v tasks can be taken", n)
 	}
 }
@@ -138,7 +140,8 @@ func TestASubmissionWithoutASlotWaitsAsAJob(t *testing.T) {
 
 func TestAJobThatIsCanceledWhileItWaitsKeepsNobodyElseWaiting(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, shared, answer(201), func(o *Options) { o.Limited = func() []string { return []string{"kiln"} } })
+	w := newWorld(t, shared, answer(201),
+		func(o *Options) { o.Limited = func() []string { return []string{"kiln"} } })
 	s, r := w.to("/kiln", "alice"), shared.For(t)
 	slots := w.slotsOf(s.Job, s.Route, s.Owner)
 	if ok, err := w.takeSlots(t.Context(), "another", slots); !ok || err != nil {

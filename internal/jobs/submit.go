@@ -47,13 +47,16 @@ type Outcome int
 
 // The outcomes. With Declined and Withdrawn the caller sends the request to the backend itself.
 const (
-	Accepted      Outcome = iota // the job will run, or has: answer 202
-	Declined                     // there is no job
-	Withdrawn                    // there may be a task: send the job's ID to the backend as Idempotency-Key. No worker will run it
-	Mismatch                     // the same Idempotency-Key came with another request before
-	Full                         // as many jobs of the route are pending as may be
-	FullForCaller                // as many jobs of the caller are
-	Uncertain                    // whether the job will run is not known, and too much is waiting to be made certain already
+	Accepted Outcome = iota // the job will run, or has: answer 202
+	Declined                // there is no job
+	// there may be a task: send the job's ID to the backend as Idempotency-Key. No worker will run
+	// it
+	Withdrawn
+	Mismatch      // the same Idempotency-Key came with another request before
+	Full          // as many jobs of the route are pending as may be
+	FullForCaller // as many jobs of the caller are
+	// whether the job will run is not known, and too much is waiting to be made certain already
+	Uncertain
 )
 
 // A Receipt is the answer to a submission.
@@ -92,7 +95,8 @@ func (j *Jobs) Submit(ctx context.Context, b *redisconn.Budget, s Submission) Re
 }
 
 // follow answers a POST whose key leads to another job than h.
-func (j *Jobs) follow(ctx context.Context, b *redisconn.Budget, s Submission, h, there hold) Receipt {
+func (j *Jobs) follow(ctx context.Context, b *redisconn.Budget, s Submission,
+	h, there hold) Receipt {
 	if there.print != h.print {
 		return Receipt{Outcome: Mismatch}
 	}
@@ -121,7 +125,8 @@ func (j *Jobs) earlier(ctx context.Context, b *redisconn.Budget, id string) (r R
 			record.Status = withdrawn
 		}
 	}
-	if record.Status == withdrawn { // that request went to the backend with the key, and so does this one
+	// that request went to the backend with the key, and so does this one
+	if record.Status == withdrawn {
 		return Receipt{Outcome: Declined, Why: reason.EnqueueUnknown}, true
 	}
 	return Receipt{Outcome: Accepted, ID: id, Status: record.Status, Why: reason.Queued}, true
@@ -129,7 +134,8 @@ func (j *Jobs) earlier(ctx context.Context, b *redisconn.Budget, id string) (r R
 
 // submit takes the steps one by one. Only the POST that came first withdraws a job that it cannot
 // finish: an adopted job may have been promised to another client.
-func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold, adopted bool) Receipt {
+func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold,
+	adopted bool) Receipt {
 	if _, ok := j.mac("task"); !ok {
 		return Receipt{Outcome: Declined, Why: reason.KeySecretUnknown}
 	}
@@ -187,9 +193,11 @@ func (j *Jobs) submit(ctx context.Context, b *redisconn.Budget, s Submission, id
 // newRecord is the record of a job that has not begun.
 func (j *Jobs) newRecord(s Submission, id string, h hold) Record {
 	r := Record{
-		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.owner(), Status: Queued, MaxRetry: s.Job.MaxRetry,
-		Queued: time.Now().Truncate(time.Millisecond), retention: s.Job.Retention, timeout: s.Job.Timeout,
-		caller: s.Owner, kept: h.key != "",
+		ID: id, Type: s.Route, Queue: s.Job.Queue, Owner: s.owner(), Status: Queued,
+		MaxRetry: s.Job.MaxRetry,
+		Queued:   time.Now().Truncate(time.Millisecond), retention: s.Job.Retention,
+		timeout: s.Job.Timeout,
+		caller:  s.Owner, kept: h.key != "",
 		request: j.Sealer.seal(j.binding("request", id, s.owner()), s.Request.encode()),
 	}
 	if h.life == 0 { // it ends with the job
@@ -202,7 +210,8 @@ func (j *Jobs) newRecord(s Submission, id string, h hold) Record {
 
 // admitted takes the places of the job. ok is false if it does not become one.
 func (j *Jobs) admitted(
-	ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold, size int, adopted bool,
+	ctx context.Context, b *redisconn.Budget, s Submission, id string, h hold,
+	size int, adopted bool,
 ) (r Receipt, ok bool) {
 	full, err := j.admit(ctx, b, s, id, size)
 	if err == nil && full < 0 {
@@ -228,30 +237,37 @@ func fullReceipt(scope int) Receipt {
 // enqueue is the first step. The task is due after some time. One that is there already has been
 // enqueued.
 func (j *Jobs) enqueue(
-	ctx context.Context, b *redisconn.Budget, s Submission, id string, now time.Time, after time.Duration,
+	ctx context.Context, b *redisconn.Budget, s Submission, id string, now time.Time,
+	after time.Duration,
 ) fate {
 	task := asynq.NewTask(s.Route, j.newStub(id, now))
-	fate, _ := once(ctx, j.Redis, b, "enqueue", func(ctx context.Context, _ redis.UniversalClient) error {
-		_, err := j.client.EnqueueContext(ctx, task,
-			asynq.TaskID(id), asynq.Queue(j.queue.asynq(s.Job.Queue)),
-			asynq.MaxRetry(math.MaxInt32), asynq.Timeout(s.Job.Timeout+forever), asynq.ProcessIn(after))
-		if errors.Is(err, asynq.ErrTaskIDConflict) {
-			return nil
-		}
-		return err
-	})
+	fate, _ := once(ctx, j.Redis, b, "enqueue",
+		func(ctx context.Context, _ redis.UniversalClient) error {
+			_, err := j.client.EnqueueContext(ctx, task,
+				asynq.TaskID(id), asynq.Queue(j.queue.asynq(s.Job.Queue)),
+				asynq.MaxRetry(math.MaxInt32), asynq.Timeout(s.Job.Timeout+forever),
+				asynq.ProcessIn(after))
+			if errors.Is(err, asynq.ErrTaskIDConflict) {
+				return nil
+			}
+			return err
+		})
 	return fate
 }
 
 // create is the second step, or the withdrawal. It returns the status of the record that was there
 // before, "" if none was.
-func (j *Jobs) create(ctx context.Context, via Redis, b *redisconn.Budget, r Record, life time.Duration) (Status, fate) {
-	args := append([]any{life.Milliseconds(), j.Names.JobNews(), newsQueue + j.queue.asynq(r.Queue)}, r.fields()...)
+func (j *Jobs) create(ctx context.Context, via Redis, b *redisconn.Budget, r Record,
+	life time.Duration) (Status, fate) {
+	args := append([]any{
+		life.Milliseconds(), j.Names.JobNews(), newsQueue + j.queue.asynq(r.Queue),
+	}, r.fields()...)
 	var there string
-	fate, err := once(ctx, via, b, "job-create", func(ctx context.Context, c redis.UniversalClient) (err error) {
-		there, err = createScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Text()
-		return err
-	})
+	fate, err := once(ctx, via, b, "job-create",
+		func(ctx context.Context, c redis.UniversalClient) (err error) {
+			there, err = createScript.Run(ctx, c, []string{j.Names.Job(r.ID)}, args...).Text()
+			return err
+		})
 	if err != nil && fate == executed { // an answer that is no text: not ours to understand
 		fate = unknown
 	}

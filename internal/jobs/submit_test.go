@@ -77,7 +77,9 @@ func TestManyAtOnceWithOneKeyMakeOneJobThatRunsOnce(t *testing.T) {
 			ids := make([]string, many)
 			var all sync.WaitGroup
 			for i := range many {
-				all.Go(func() { ids[i] = w.Submit(t.Context(), nil, w.submission("a sword", "k1")).ID })
+				all.Go(func() {
+					ids[i] = w.Submit(t.Context(), nil, w.submission("a sword", "k1")).ID
+				})
 			}
 			all.Wait()
 			for _, id := range ids {
@@ -107,7 +109,8 @@ func TestTheKeyIsForgottenWithTheJob(t *testing.T) {
 	}
 	w.work()
 	w.await(id, Succeeded)
-	awaitTrue(t, "the key lives no longer than the job", func() bool { return life() <= time.Hour && life() > 0 })
+	awaitTrue(t, "the key lives no longer than the job",
+		func() bool { return life() <= time.Hour && life() > 0 })
 }
 
 func TestAnEnqueueWithoutAnswerIsWithdrawnBeforeAWorkerRunsIt(t *testing.T) {
@@ -134,7 +137,8 @@ func TestAnEnqueueWithoutAnswerIsWithdrawnBeforeAWorkerRunsIt(t *testing.T) {
 			before := len(w.requests())
 			w.cut.at("enqueue", redis.Freeze)
 			receipt := w.Submit(t.Context(), w.conn.Budget(time.Second), s)
-			if receipt.Outcome != Withdrawn || !ValidID(receipt.ID) || receipt.Why != reason.EnqueueUnknown {
+			if receipt.Outcome != Withdrawn || !ValidID(receipt.ID) ||
+				receipt.Why != reason.EnqueueUnknown {
 				t.Fatalf("%+v", receipt)
 			}
 			w.work()
@@ -162,13 +166,15 @@ func TestAKeyWhoseEnqueueIsUnknownIsFreeAgain(t *testing.T) {
 	w := newWorld(t, redis, answer(201))
 	w.accept(w.submission("warm", "k0"))
 	w.cut.at("enqueue", redis.Freeze)
-	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond), w.submission("a sword", "k1"))
+	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond),
+		w.submission("a sword", "k1"))
 	redis.Thaw()
 	if receipt.Outcome != Withdrawn {
 		t.Fatalf("%+v", receipt)
 	}
 	hold := w.newHold(w.submission("a sword", "k1"), "").key
-	awaitTrue(t, "the key leads nowhere", func() bool { return redis.Do("EXISTS", hold) == int64(0) })
+	awaitTrue(t, "the key leads nowhere",
+		func() bool { return redis.Do("EXISTS", hold) == int64(0) })
 }
 
 func TestAnAcceptedJobWhoseRecordIsUncertainIsConfirmed(t *testing.T) {
@@ -178,7 +184,8 @@ func TestAnAcceptedJobWhoseRecordIsUncertainIsConfirmed(t *testing.T) {
 	w.steps = true
 	w.accept(w.submission("warm", ""))
 	w.cut.at("job-create", redis.Freeze)
-	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond), w.submission("a sword", ""))
+	receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond),
+		w.submission("a sword", ""))
 	if receipt.Outcome != Accepted {
 		t.Fatalf("%+v", receipt)
 	}
@@ -199,7 +206,8 @@ func TestWithoutRoomToMakeItCertainTheClientIsToldSo(t *testing.T) {
 			w.stop() // nothing is mended
 			w.mender.todo = make([]mending, maxMending)
 			w.cut.at(op, redis.Freeze)
-			receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond), w.submission("a sword", ""))
+			receipt := w.Submit(t.Context(), w.conn.Budget(200*time.Millisecond),
+				w.submission("a sword", ""))
 			redis.Thaw()
 			if receipt.Outcome != Uncertain || receipt.ID != "" {
 				t.Errorf("%+v", receipt)
@@ -214,7 +222,8 @@ func TestWithoutAJobStoreThereIsNoJob(t *testing.T) {
 	w := newWorld(t, redis, answer(201))
 	redis.Kill()
 	for _, key := range []string{"", "k1"} {
-		receipt := w.Submit(t.Context(), w.conn.Budget(100*time.Millisecond), w.submission("a sword", key))
+		receipt := w.Submit(t.Context(), w.conn.Budget(100*time.Millisecond),
+			w.submission("a sword", key))
 		if receipt.Outcome != Declined || receipt.Why != reason.JobStoreAway {
 			t.Errorf("with the key %q: %+v", key, receipt)
 		}
@@ -253,13 +262,17 @@ func TestRedisHoldsNothingReadableOfASealedJob(t *testing.T) {
 		if !strings.Contains(d, id) {
 			t.Fatal("the dump does not hold the job")
 		}
-		for _, secret := range []string{"secret-of-the-body", "alice-s-secret", "secret-of-the-answer", "secret-key", "/craft/1"} {
+		for _, secret := range []string{
+			"secret-of-the-body", "alice-s-secret", "secret-of-the-answer",
+			"secret-key", "/craft/1",
+		} {
 			if strings.Contains(d, secret) {
 				t.Errorf("%q can be read in Redis", secret)
 			}
 		}
 	}
-	if got, err := w.Result(t.Context(), nil, r); err != nil || string(got.Body) != "secret-of-the-answer" {
+	if got, err := w.Result(t.Context(), nil, r); err != nil ||
+		string(got.Body) != "secret-of-the-answer" {
 		t.Errorf("the result is %+v, %v", got, err)
 	}
 }
@@ -272,12 +285,14 @@ func TestTheRequestIsErasedWhenTheJobIsFinal(t *testing.T) {
 			redis := redisd.Start(t)
 			w := newWorld(t, redis, answer(status))
 			id := w.accept(w.submission("secret-of-the-body", ""))
-			if d := dump(redis); !strings.Contains(d, "alice-s-secret") || !strings.Contains(d, "secret-of-the-body") {
+			if d := dump(redis); !strings.Contains(d, "alice-s-secret") ||
+				!strings.Contains(d, "secret-of-the-body") {
 				t.Fatal("the request is not in Redis while the job waits: the test looks in the wrong place")
 			}
 			w.work()
 			w.await(id, final)
-			if d := dump(redis); strings.Contains(d, "alice-s-secret") || strings.Contains(d, "secret-of-the-body") {
+			if d := dump(redis); strings.Contains(d, "alice-s-secret") ||
+				strings.Contains(d, "secret-of-the-body") {
 				t.Error("the request is in Redis after the job")
 			}
 		})

@@ -21,7 +21,8 @@ const (
 	keyPatience     = time.Hour              // at least, for a sealing key that others have
 	keyPause        = 15 * time.Second       // until a job is looked at again whose key is missing
 	heldPause       = 2 * time.Second        // until a task is looked at again whose job is held
-	forever         = 24 * time.Hour         // beyond the attempt, asynq lets a task go on: it is never over it
+	// beyond the attempt, asynq lets a task go on: it is never over it
+	forever = 24 * time.Hour
 )
 
 // again is the error by which a task goes back to asynq. It holds nothing of the request: asynq
@@ -103,9 +104,10 @@ func (j *Jobs) drain(ctx context.Context) {
 func (j *Jobs) awaitRedis(ctx context.Context) bool {
 	for {
 		pinging, cancel := context.WithTimeout(ctx, recordTimeout)
-		err := j.Redis.Do(pinging, nil, "ping", func(ctx context.Context, c redis.UniversalClient) error {
-			return c.Ping(ctx).Err()
-		})
+		err := j.Redis.Do(pinging, nil, "ping",
+			func(ctx context.Context, c redis.UniversalClient) error {
+				return c.Ping(ctx).Err()
+			})
 		cancel()
 		if err == nil {
 			return true
@@ -205,7 +207,8 @@ func (j *Jobs) unconfirmed(ctx context.Context, id string, payload []byte) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	there, fate := j.create(ctx, j.Redis, nil, Record{ID: id, Status: withdrawn, Queued: time.Now()}, withdrawnLife)
+	there, fate := j.create(ctx, j.Redis, nil,
+		Record{ID: id, Status: withdrawn, Queued: time.Now()}, withdrawnLife)
 	if fate != executed || there != "" && there != withdrawn {
 		return &again{after: time.Second, why: "not confirmed yet"}
 	}

@@ -23,7 +23,8 @@ func TestAJobInvalidatesBeforeItsOutcomeCanBeSeen(t *testing.T) {
 	w = newWorld(t, shared, answer(201), func(o *Options) {
 		o.Invalidator = invalidator(func(tags []cachekeys.Tag) error {
 			_ = w.Changed(t.Context(), tags)
-			r, err := w.Job(t.Context(), nil, w.requests()[0]) // the key that the API got is the job's id
+			// the key that the API got is the job's id
+			r, err := w.Job(t.Context(), nil, w.requests()[0])
 			if err != nil {
 				t.Error(err)
 			}
@@ -46,7 +47,8 @@ func TestAJobInvalidatesBeforeItsOutcomeCanBeSeen(t *testing.T) {
 	if err != nil || result.Status != 201 || !strings.Contains(string(result.Body), "alice") {
 		t.Errorf("the result: %+v, %v", result, err)
 	}
-	if r.Attempts != 1 || r.Failures != 0 || r.Started.IsZero() || r.Finished.IsZero() || r.LastError != "" {
+	if r.Attempts != 1 || r.Failures != 0 || r.Started.IsZero() || r.Finished.IsZero() ||
+		r.LastError != "" {
 		t.Errorf("%+v", r)
 	}
 }
@@ -59,7 +61,9 @@ func (f invalidator) Changed(_ context.Context, tags []cachekeys.Tag) error { re
 func TestAnInvalidationThatFailsDoesNotFailTheJob(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shared, answer(201), func(o *Options) {
-		o.Invalidator = invalidator(func([]cachekeys.Tag) error { return errors.New("Redis is away") })
+		o.Invalidator = invalidator(func([]cachekeys.Tag) error {
+			return errors.New("Redis is away")
+		})
 	})
 	id := w.accept(w.submission("a sword", ""))
 	w.work()
@@ -77,8 +81,10 @@ func TestWhatFailsIsTriedAgainAsOftenAsTheRouteSays(t *testing.T) {
 		says     string
 	}{
 		{"it succeeds in the end", []int{503, 500, 201}, Succeeded, 3, 2, ""},
-		{"it fails for good", []int{503}, Failed, 3, 3, "the backend answered 503 Service Unavailable"},
-		{"a client error is final", []int{422}, Failed, 1, 1, "the backend answered 422 Unprocessable Entity"},
+		{"it fails for good", []int{503}, Failed, 3, 3,
+			"the backend answered 503 Service Unavailable"},
+		{"a client error is final", []int{422}, Failed, 1, 1,
+			"the backend answered 422 Unprocessable Entity"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -86,13 +92,15 @@ func TestWhatFailsIsTriedAgainAsOftenAsTheRouteSays(t *testing.T) {
 			id := w.accept(w.submission("a sword", ""))
 			w.work()
 			r := w.await(id, c.want)
-			if r.Attempts != c.attempts || r.Failures != c.failures || r.LastError != c.says || !r.HasResult {
+			if r.Attempts != c.attempts || r.Failures != c.failures ||
+				r.LastError != c.says || !r.HasResult {
 				t.Errorf("%+v", r)
 			}
 			if got := w.requests(); len(got) != c.attempts || got[0] != id {
 				t.Errorf("the API was asked with the keys %q", got)
 			}
-			if last, err := w.Result(t.Context(), nil, r); err != nil || last.Status != c.statuses[len(c.statuses)-1] {
+			if last, err := w.Result(t.Context(), nil, r); err != nil ||
+				last.Status != c.statuses[len(c.statuses)-1] {
 				t.Errorf("the result: %+v, %v", last, err)
 			}
 		})
@@ -123,7 +131,8 @@ func TestTheNextAttemptComesWhenItsTimeHasCome(t *testing.T) {
 			w.work()
 			w.await(id, Retrying)
 			var at time.Time
-			awaitTrue(t, "asynq has the task back", func() bool { at = w.retryAt(shared.For(t), id); return !at.IsZero() })
+			awaitTrue(t, "asynq has the task back",
+				func() bool { at = w.retryAt(shared.For(t), id); return !at.IsZero() })
 			if in := at.Sub(before); in < c.least || in > c.most+5*time.Second {
 				t.Errorf("the next attempt is in %v", in)
 			}
@@ -201,7 +210,8 @@ func TestAJobThatIsCutOffAgainAndAgainIsGivenUp(t *testing.T) {
 	id := w.accept(w.submission("a sword", ""))
 	shared.For(t).Do("HSET", w.Names.Job(id), "attempts", maxCutOffs)
 	w.work()
-	if r := w.await(id, Failed); r.LastError != "it was cut off too often" || len(w.requests()) != 0 {
+	if r := w.await(id, Failed); r.LastError != "it was cut off too often" ||
+		len(w.requests()) != 0 {
 		t.Errorf("%+v after %d requests", r, len(w.requests()))
 	}
 }
@@ -219,11 +229,13 @@ func TestShutdownGivesARunningJobBack(t *testing.T) {
 	<-begun
 	stop()
 	<-cut
-	if r, err := w.Job(t.Context(), nil, id); err != nil || r.Status != Retrying || r.Attempts != 1 || r.Failures != 0 {
+	if r, err := w.Job(t.Context(), nil, id); err != nil || r.Status != Retrying ||
+		r.Attempts != 1 || r.Failures != 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	if !slices.Contains(w.dropped(), cachekeys.Named("item:1")) {
-		t.Errorf("what a request that was cut off may have changed is not invalidated: %v", w.dropped())
+		t.Errorf("what a request that was cut off may have changed is not invalidated: %v",
+			w.dropped())
 	}
 	next := newWorld(t, shared, answer(201))
 	next.work()
@@ -289,7 +301,8 @@ func TestAnAttemptThatTakesTooLongHasFailed(t *testing.T) {
 	s.Job = &job
 	id := w.accept(s)
 	w.work()
-	if r := w.await(id, Failed); r.LastError != "the backend did not answer within 50ms" || r.HasResult {
+	if r := w.await(id, Failed); r.LastError != "the backend did not answer within 50ms" ||
+		r.HasResult {
 		t.Errorf("%+v", r)
 	}
 }
@@ -326,7 +339,8 @@ func TestOnlyTheLastAttemptWritesItsOutcome(t *testing.T) {
 	stop := w.work()
 	<-counted
 	stop()
-	if r, err := w.Job(t.Context(), nil, id); err != nil || r.Status != Running || r.Attempts != 2 || r.HasResult {
+	if r, err := w.Job(t.Context(), nil, id); err != nil || r.Status != Running ||
+		r.Attempts != 2 || r.HasResult {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -336,7 +350,8 @@ func TestATaskWithoutARecordIsGivenBackUntilItIsTooOld(t *testing.T) {
 	w := newWorld(t, shared, answer(201))
 	enqueue := func(age time.Duration) (id string) {
 		id = newID()
-		_, err := w.client.Enqueue(asynq.NewTask("craft", w.newStub(id, time.Now().Add(-age))), asynq.TaskID(id),
+		_, err := w.client.Enqueue(asynq.NewTask("craft", w.newStub(id, time.Now().Add(-age))),
+			asynq.TaskID(id),
 			asynq.Queue(w.queue.asynq("default")), asynq.MaxRetry(math.MaxInt32))
 		if err != nil {
 			t.Fatal(err)
@@ -346,8 +361,10 @@ func TestATaskWithoutARecordIsGivenBackUntilItIsTooOld(t *testing.T) {
 	young, old := enqueue(time.Minute), enqueue(unconfirmedLife+time.Minute)
 	w.work()
 	r := shared.For(t)
-	awaitTrue(t, "the old one is withdrawn", func() bool { return r.Do("HGET", w.Names.Job(old), "status") == "withdrawn" })
-	awaitTrue(t, "the old one is gone", func() bool { return r.Do("EXISTS", w.taskKey(old)) == int64(0) })
+	awaitTrue(t, "the old one is withdrawn",
+		func() bool { return r.Do("HGET", w.Names.Job(old), "status") == "withdrawn" })
+	awaitTrue(t, "the old one is gone",
+		func() bool { return r.Do("EXISTS", w.taskKey(old)) == int64(0) })
 	awaitTrue(t, "the young one waits", func() bool { return !w.retryAt(r, young).IsZero() })
 	if r.Do("EXISTS", w.Names.Job(young)) != int64(0) || len(w.requests()) != 0 {
 		t.Error("the young one has a record, or the API was asked")
@@ -359,12 +376,15 @@ func TestWhatCannotBeOpenedIsNotSent(t *testing.T) {
 	ours := mustSealer(t, testKey(1))
 	t.Run("a key that other sidecars have already", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t, shared, answer(201), func(o *Options) { o.Sealer = mustSealer(t, testKey(2)) })
+		w := newWorld(t, shared, answer(201),
+			func(o *Options) { o.Sealer = mustSealer(t, testKey(2)) })
 		id := w.accept(w.submission("a sword", ""))
 		w.Sealer = ours
 		w.work()
-		awaitTrue(t, "it waits for the key", func() bool { return !w.retryAt(shared.For(t), id).IsZero() })
-		if r, err := w.Job(t.Context(), nil, id); err != nil || r.Status != Queued || r.Attempts != 0 {
+		awaitTrue(t, "it waits for the key",
+			func() bool { return !w.retryAt(shared.For(t), id).IsZero() })
+		if r, err := w.Job(t.Context(), nil, id); err != nil ||
+			r.Status != Queued || r.Attempts != 0 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})
@@ -375,7 +395,8 @@ func TestWhatCannotBeOpenedIsNotSent(t *testing.T) {
 		forged := (*Sealer)(nil).seal(binding{}, w.submission("an army", "").Request.encode())
 		shared.For(t).Do("HSET", w.Names.Job(id), "request", forged)
 		w.work()
-		if r := w.await(id, Failed); r.Attempts != 0 || !strings.Contains(r.LastError, "cannot be opened") {
+		if r := w.await(id, Failed); r.Attempts != 0 ||
+			!strings.Contains(r.LastError, "cannot be opened") {
 			t.Errorf("%+v", r)
 		}
 		if got := w.requests(); len(got) != 0 {
@@ -391,7 +412,8 @@ func TestWorkersStartAndGoOnWithoutRedis(t *testing.T) {
 	w.work()
 	first := w.accept(w.submission("a sword", ""))
 	w.await(first, Succeeded)
-	second := newWorld(t, redis, answer(201), func(o *Options) { o.Concurrency, o.Names, o.Prefix = 0, w.Names, w.Prefix })
+	second := newWorld(t, redis, answer(201),
+		func(o *Options) { o.Concurrency, o.Names, o.Prefix = 0, w.Names, w.Prefix })
 	// A task that is taken while Redis dies is recovered, but later than this test waits.
 	w.gate.mu.Lock()
 	w.gate.closed = time.Now().Add(time.Hour)

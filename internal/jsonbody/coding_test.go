@@ -42,7 +42,8 @@ func TestUnpackReadsWholeContentUpToItsLimit(t *testing.T) {
 	for coding := range codings {
 		t.Run(coding, func(t *testing.T) {
 			whole := packed(t, coding, content)
-			if got, ok := Unpack(whole, " "+strings.ToUpper(coding), int64(len(content))); !ok || string(got) != content {
+			if got, ok := Unpack(whole, " "+strings.ToUpper(coding), int64(len(content))); !ok ||
+				string(got) != content {
 				t.Errorf("%q, %t", got, ok)
 			}
 			if _, ok := Unpack(whole, coding, int64(len(content))-1); ok {
@@ -51,7 +52,8 @@ func TestUnpackReadsWholeContentUpToItsLimit(t *testing.T) {
 			if _, ok := Unpack(whole[:len(whole)-1], coding, 1<<20); ok {
 				t.Error("read though cut off")
 			}
-			if _, ok := Unpack(append(whole[:len(whole):len(whole)], "more"...), coding, 1<<20); ok {
+			if _, ok := Unpack(append(whole[:len(whole):len(whole)], "more"...),
+				coding, 1<<20); ok {
 				t.Error("read though something follows")
 			}
 			if _, ok := Unpack(packed(t, coding, strings.Repeat("a", 64<<20)), coding, 1<<20); ok {
@@ -80,7 +82,8 @@ func FuzzUnpack(f *testing.F) {
 	f.Add([]byte("{}"), "identity")
 	f.Add([]byte{}, "br")
 	f.Fuzz(func(t *testing.T, content []byte, coding string) {
-		if got, ok := Unpack(content, coding, 1<<16); ok && len(got) > 1<<16 && coding != "" && coding != "identity" {
+		if got, ok := Unpack(content, coding, 1<<16); ok && len(got) > 1<<16 && coding != "" &&
+			coding != "identity" {
 			t.Errorf("%d bytes", len(got))
 		}
 	})

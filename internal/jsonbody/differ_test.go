@@ -98,7 +98,8 @@ func FuzzDifferences(f *testing.F) {
 			}
 			ignored = append(ignored, p)
 		}
-		if left, _ := Differences([]byte(a), []byte(b), ignored, 1000); len(left) > 0 && len(paths) < 1000 {
+		if left, _ := Differences([]byte(a), []byte(b), ignored, 1000); len(left) > 0 &&
+			len(paths) < 1000 {
 			t.Errorf("%q and %q differ at %q; but for these, at %q", a, b, paths, left)
 		}
 		if same, _ := Differences([]byte(a), []byte(a), nil, 1); len(same) > 0 {

@@ -55,8 +55,10 @@ func TestValuesOfAPath(t *testing.T) {
 
 func TestATextThatParsersReadDifferentlyHoldsNothing(t *testing.T) {
 	for _, text := range []string{
-		``, `{`, `{} {}`, `{"id":1,}`, `{id:1}`, `{"id":1}x`, "\ufeff{\"id\":1}", `{"id":01}`, `{"id":NaN}`,
-		`{"id":1,"id":2}`, `{"id":1,"ID":2}`, `{"id":1,"\u0069d":2}`, `{"id":1,"a":{"b":1,"B":1}}`, `[{"id":1,"id":1}]`,
+		``, `{`, `{} {}`, `{"id":1,}`, `{id:1}`, `{"id":1}x`, "\ufeff{\"id\":1}",
+		`{"id":01}`, `{"id":NaN}`,
+		`{"id":1,"id":2}`, `{"id":1,"ID":2}`, `{"id":1,"\u0069d":2}`, `{"id":1,"a":{"b":1,"B":1}}`,
+		`[{"id":1,"id":1}]`,
 		`{"is":1,"iſ":2}`, `{"k":1,"K":2}`, `{"id":1,"ıd":2}`, `{"id":1,"İd":2}`, `{"ß":1,"ẞ":2}`,
 		"{\"id\":\"\xff\"}", `{"\ud800":1,"\ud801":2}`,
 		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1),
@@ -67,7 +69,8 @@ func TestATextThatParsersReadDifferentlyHoldsNothing(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		`{"id":1}`, `[{"id":1},{"id":2}]`, `{"a":{"id":1},"id":2}`, `{"a":"id","b":"id"}`, `7`, `"x"`, `{"a":["id","id"]}`,
+		`{"id":1}`, `[{"id":1},{"id":2}]`, `{"a":{"id":1},"id":2}`, `{"a":"id","b":"id"}`, `7`,
+		`"x"`, `{"a":["id","id"]}`,
 		`{"a\"b":1,"a":2}`, `{` + manyNames(40) + `"last":1}`,
 		strings.Repeat("[", maxDepth) + strings.Repeat("]", maxDepth),
 	} {
@@ -122,10 +125,13 @@ func TestAPathIsLookedUpOnce(t *testing.T) {
 
 func TestContentTypesOfJSON(t *testing.T) {
 	for contentType, want := range map[string]bool{
-		"application/json": true, "application/json; charset=utf-8": true, "Application/JSON;charset=\"UTF-8\"": true,
-		"application/problem+json": true, "application/vnd.api+json": true,
-		"": false, "text/json": false, "application/json; charset=utf-7": false, "application/json; charset=utf-16": false,
-		"application/x-www-form-urlencoded": false, "application/jsonx": false, "application/json, text/plain": false,
+		"application/json": true, "application/json; charset=utf-8": true,
+		"Application/JSON;charset=\"UTF-8\"": true,
+		"application/problem+json":           true, "application/vnd.api+json": true,
+		"": false, "text/json": false, "application/json; charset=utf-7": false,
+		"application/json; charset=utf-16":  false,
+		"application/x-www-form-urlencoded": false, "application/jsonx": false,
+		"application/json, text/plain":                   false,
 		"application/json; charset=utf-8; charset=utf-7": false, "text/html": false,
 	} {
 		if got := IsJSON(contentType); got != want {
@@ -137,7 +143,9 @@ func TestContentTypesOfJSON(t *testing.T) {
 // FuzzParse: a text that holds something is read by encoding/json, and no two names of an object in
 // it are alike to it.
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{`{"id":1}`, `{"a":[1,{"b":2}]}`, `{"\u0069d":1,"ıd":2}`, `[1e5,-0,"\\\""]`, `{"id":5.0}`} {
+	for _, seed := range []string{
+		`{"id":1}`, `{"a":[1,{"b":2}]}`, `{"\u0069d":1,"ıd":2}`, `[1e5,-0,"\\\""]`, `{"id":5.0}`,
+	} {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -95,11 +95,14 @@ func (s *Secret) agree(ctx context.Context) error {
 		return err
 	}
 	if len(kept) < length {
-		s.log.Error("the key secret in the job store is too short to be one of ours: delete it, or set KEY_SECRET", "key", s.key)
+		s.log.Error(
+			"the key secret in the job store is too short to be one of ours: delete it, or set "+
+				"KEY_SECRET", "key", s.key)
 		return errors.New("keysecret: too short")
 	}
 	if known := s.Value(); known != nil && string(known) != kept {
-		s.log.Warn("the key secret in the job store is another than before: private entries start cold, and earlier jobs cannot be asked for")
+		s.log.Warn("the key secret in the job store is another than before: private entries " +
+			"start cold, and earlier jobs cannot be asked for")
 	}
 	b := []byte(kept)
 	s.value.Store(&b)
@@ -112,7 +115,10 @@ func (s *Secret) Report(context.Context) (name string, value any, degraded []str
 	case s.configured:
 		return "key_secret", "configured", nil
 	case s.Value() == nil:
-		return "key_secret", "unknown", []string{"the key secret is not known: the job store is away, and nothing is cached and no job taken"}
+		return "key_secret", "unknown",
+			[]string{"the key secret is not known: the job store is away, and nothing is cached " +
+				"and no job taken"}
 	}
-	return "key_secret", "kept in the job store: who can read that Redis can test guesses at credentials; set KEY_SECRET", nil
+	return "key_secret",
+		"kept in the job store: who can read that Redis can test guesses at credentials; set KEY_SECRET", nil
 }

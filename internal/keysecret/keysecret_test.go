@@ -25,7 +25,8 @@ func TestMain(m *testing.M) { os.Exit(redisd.Main(m, &shared)) }
 func kept(t *testing.T, r *redisd.Server) (*Secret, *bytes.Buffer) {
 	log := new(bytes.Buffer)
 	names := cachekeys.NewNames(t.Name())
-	return Kept(r.Connect(t, names, nil), names.Secret(), slog.New(slog.NewTextHandler(log, nil))), log
+	return Kept(r.Connect(t, names, nil), names.Secret(), slog.New(slog.NewTextHandler(log, nil))),
+		log
 }
 
 func TestTwoAtOnceMakeOneSecret(t *testing.T) {
@@ -71,7 +72,8 @@ func TestASecretThatWentMissingIsWrittenAgain(t *testing.T) {
 	if err := s.agree(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := shared.For(t).Do("GET", s.key); got != string(before) || !bytes.Equal(s.Value(), before) {
+	if got := shared.For(t).Do("GET", s.key); got != string(before) ||
+		!bytes.Equal(s.Value(), before) {
 		t.Error("the secret that was in memory is not in Redis again")
 	}
 	if log.Len() > 0 {
@@ -152,7 +154,8 @@ func TestReportSaysHowAndNeverWhat(t *testing.T) {
 	} {
 		name, value, degraded := c.secret.Report(t.Context())
 		text, _ := json.Marshal([]any{value, degraded})
-		if name != "key_secret" || !strings.Contains(string(text), c.want) || len(degraded) > 0 != c.degr {
+		if name != "key_secret" || !strings.Contains(string(text), c.want) ||
+			len(degraded) > 0 != c.degr {
 			t.Errorf("%s: %s, want %q", name, text, c.want)
 		}
 		if v := c.secret.Value(); v != nil && bytes.Contains(text, v) {

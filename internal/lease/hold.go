@@ -67,7 +67,8 @@ func (l *Lease) Release(ctx context.Context) {
 // ReleaseIn is Release as a part of a pipeline of the caller's.
 func (l *Lease) ReleaseIn(ctx context.Context, pipe redis.Pipeliner) {
 	if holder, ok := l.end(); ok {
-		renewScript.Eval(ctx, pipe, []string{l.request.Key}, holder, 0) // the text: a pipeline cannot be sent again
+		// the text: a pipeline cannot be sent again
+		renewScript.Eval(ctx, pipe, []string{l.request.Key}, holder, 0)
 	}
 }
 
@@ -88,11 +89,17 @@ func (l *Lease) held() (holder string, ok bool) {
 	return l.holder, l.holds()
 }
 
-func (l *Lease) renew(ctx context.Context, holder string, term time.Duration) (ours bool, err error) {
-	err = l.leases.conn.Do(ctx, nil, "lease", func(ctx context.Context, c redis.UniversalClient) error {
-		answers, err := redisconn.Run(ctx, c, []redisconn.Call{{Script: renewScript, Keys: []string{l.request.Key}, Args: []any{holder, term.Milliseconds()}}})
-		ours = err == nil && answers[0] == int64(1)
-		return err
-	})
+func (l *Lease) renew(ctx context.Context, holder string,
+	term time.Duration) (ours bool, err error) {
+	err = l.leases.conn.Do(ctx, nil, "lease",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			answers, err := redisconn.Run(ctx, c,
+				[]redisconn.Call{
+					{Script: renewScript, Keys: []string{l.request.Key},
+						Args: []any{holder, term.Milliseconds()}},
+				})
+			ours = err == nil && answers[0] == int64(1)
+			return err
+		})
 	return ours, err
 }

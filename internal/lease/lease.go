@@ -75,7 +75,8 @@ const holderSize = 16 // bytes
 // New returns a lease that nobody was asked for yet: Take it, or send its Call.
 func (l *Leases) New(r Request) *Lease {
 	var holder [holderSize]byte
-	_, _ = rand.Read(holder[:]) // never fails; it ends the process where the system has no randomness
+	// never fails; it ends the process where the system has no randomness
+	_, _ = rand.Read(holder[:])
 	return &Lease{leases: l, request: r, arrived: make(chan struct{}), holder: string(holder[:])}
 }
 

@@ -50,7 +50,8 @@ var rules = []struct {
 	holds func(t *testing.T, p place)
 }{
 	{"one of two takes it", oneOfTwoTakesIt},
-	{"a taker learns whether the holders note is its own", aTakerLearnsWhetherTheHoldersNoteIsItsOwn},
+	{"a taker learns whether the holders note is its own",
+		aTakerLearnsWhetherTheHoldersNoteIsItsOwn},
 	{"the note can be the digest of witnesses", theNoteCanBeTheDigestOfWitnesses},
 	{"its holder renews it", itsHolderRenewsIt},
 	{"it runs out and a late renewal is refused", itRunsOutAndALateRenewalIsRefused},
@@ -78,7 +79,9 @@ func TestInCluster(t *testing.T) {
 func onServer(t *testing.T, s *redisd.Server) place {
 	client := s.Client()
 	t.Cleanup(func() { _ = client.Close() })
-	return place{config.Redis{Host: s.Host(), Port: s.Port()}, client, "lease:{" + rand.Text() + "}"}
+	return place{
+		config.Redis{Host: s.Host(), Port: s.Port()}, client, "lease:{" + rand.Text() + "}",
+	}
 }
 
 // process returns the leases of one process.
@@ -86,7 +89,10 @@ func (p place) process(t *testing.T, term time.Duration) *lease.Leases {
 	t.Helper()
 	conn, err := redisconn.New(redisconn.Options{
 		Name: "cache", Redis: p.redis, Names: cachekeys.NewNames("test"),
-		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond, MinRequests: 1000, FailureRatio: 1},
+		Breaker: config.Breaker{
+			MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond,
+			MinRequests: 1000, FailureRatio: 1,
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -140,7 +146,8 @@ func aTakerLearnsWhetherTheHoldersNoteIsItsOwn(t *testing.T, p place) {
 	wantState(t, same, lease.Elsewhere)
 	wantState(t, other, lease.Elsewhere)
 	if !same.SameNote() || other.SameNote() || holder.SameNote() {
-		t.Errorf("same %t, other %t, the holder itself %t", same.SameNote(), other.SameNote(), holder.SameNote())
+		t.Errorf("same %t, other %t, the holder itself %t",
+			same.SameNote(), other.SameNote(), holder.SameNote())
 	}
 }
 
@@ -151,7 +158,8 @@ func theNoteCanBeTheDigestOfWitnesses(t *testing.T, p place) {
 	take := func(witnesses []string, note string) *lease.Lease {
 		t.Helper()
 		l := leases.New(lease.Request{Key: p.key})
-		answers, err := redisconn.Run(t.Context(), p.client, []redisconn.Call{l.Call(witnesses, note)})
+		answers, err := redisconn.Run(t.Context(), p.client,
+			[]redisconn.Call{l.Call(witnesses, note)})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,7 +231,8 @@ func TestKeepRenewsItUntilItIsReleased(t *testing.T) {
 func itRunsOutAndALateRenewalIsRefused(t *testing.T, p place) {
 	a, b := p.process(t, term), p.process(t, term)
 	late := p.take(t, a, "")
-	if err := p.client.PExpire(t.Context(), p.key, time.Millisecond).Err(); err != nil { // its holder was frozen, and does not know
+	// its holder was frozen, and does not know
+	if err := p.client.PExpire(t.Context(), p.key, time.Millisecond).Err(); err != nil {
 		t.Fatal(err)
 	}
 	var next *lease.Lease
@@ -277,7 +286,8 @@ func fencingNumbersGrow(t *testing.T, p place) {
 		last = l.Fence()
 		l.Release(t.Context())
 		if i == 25 { // the counter is lost, as with all else in a Redis that comes back empty
-			proc.Await(t, 10*time.Second, func() error { // so many takings were faster than the clock
+			// so many takings were faster than the clock
+			proc.Await(t, 10*time.Second, func() error {
 				if p.clock(t) <= last {
 					return errors.New("the clock is behind")
 				}
@@ -402,7 +412,8 @@ func TestAHandOverAndAReleaseAtOnceLeaveOneOwner(t *testing.T) {
 		case !moved && leader.State() == lease.Elsewhere && !there:
 			released++
 		default:
-			t.Fatalf("handed over: %t, the leader's state: %d, in Redis: %t", moved, leader.State(), there)
+			t.Fatalf("handed over: %t, the leader's state: %d, in Redis: %t",
+				moved, leader.State(), there)
 		}
 		leader.Release(t.Context())
 	}

@@ -14,7 +14,8 @@ import (
 
 // Take asks Redis for a lease, within b. The State of the returned lease tells the outcome. After
 // an error it is None; if Redis has given the lease all the same, it runs out after its term.
-func (l *Leases) Take(ctx context.Context, b *redisconn.Budget, r Request, note string) (*Lease, error) {
+func (l *Leases) Take(ctx context.Context, b *redisconn.Budget, r Request,
+	note string) (*Lease, error) {
 	taken := l.New(r)
 	return taken, taken.Retry(ctx, b, note)
 }
@@ -22,13 +23,14 @@ func (l *Leases) Take(ctx context.Context, b *redisconn.Budget, r Request, note 
 // Retry asks Redis once more for a lease that was found Elsewhere. One that was handed over to l
 // meanwhile stays.
 func (l *Lease) Retry(ctx context.Context, b *redisconn.Budget, note string) error {
-	return l.leases.conn.Do(ctx, b, "lease", func(ctx context.Context, c redis.UniversalClient) error {
-		answers, err := redisconn.Run(ctx, c, []redisconn.Call{l.Call(nil, note)})
-		if err == nil {
-			l.Answer(answers[0])
-		}
-		return err
-	})
+	return l.leases.conn.Do(ctx, b, "lease",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			answers, err := redisconn.Run(ctx, c, []redisconn.Call{l.Call(nil, note)})
+			if err == nil {
+				l.Answer(answers[0])
+			}
+			return err
+		})
 }
 
 // Call is the script call that takes l, for a pipeline of the caller's, which passes Redis's
@@ -45,7 +47,8 @@ func (l *Lease) Call(witnesses []string, note string) redisconn.Call {
 	}
 	digest := sha1.Sum([]byte(note))
 	return redisconn.Call{Script: takeScript, Keys: append(keys, witnesses...), Args: []any{
-		l.holder, hex.EncodeToString(digest[:]), l.leases.term.Milliseconds(), counted, fenceTTL.Milliseconds(),
+		l.holder, hex.EncodeToString(digest[:]), l.leases.term.Milliseconds(), counted,
+		fenceTTL.Milliseconds(),
 	}}
 }
 

@@ -61,7 +61,8 @@ func TestUsersAtTheSameTimeSeeVersionsInOrderAndTheLimitHolds(t *testing.T) {
 		}
 		watchers.Go(func() {
 			for !done.Load() {
-				if stats := c.Stats(); stats.Bytes > limit || stats.Bytes < int64(stats.Entries)*memory.Overhead {
+				if stats := c.Stats(); stats.Bytes > limit ||
+					stats.Bytes < int64(stats.Entries)*memory.Overhead {
 					t.Errorf("%+v", stats)
 				}
 			}

@@ -85,11 +85,13 @@ func TestLightEntriesThatGoLeaveNothingBehind(t *testing.T) {
 func TestAValueIsFreedAsSoonAsItIsOutOfTheCache(t *testing.T) {
 	type body = [1 << 10]byte
 	for name, remove := range map[string]func(*memory.Cache[*body]){
-		"deleted":    func(c *memory.Cache[*body]) { c.Delete(digest(1)) },
-		"deleted if": func(c *memory.Cache[*body]) { c.DeleteIf(digest(1), func(*body) bool { return true }) },
-		"cleared":    (*memory.Cache[*body]).Clear,
-		"replaced":   func(c *memory.Cache[*body]) { c.Put(digest(1), nil, 0) },
-		"too heavy":  func(c *memory.Cache[*body]) { c.Put(digest(1), nil, 10000) },
+		"deleted": func(c *memory.Cache[*body]) { c.Delete(digest(1)) },
+		"deleted if": func(c *memory.Cache[*body]) {
+			c.DeleteIf(digest(1), func(*body) bool { return true })
+		},
+		"cleared":   (*memory.Cache[*body]).Clear,
+		"replaced":  func(c *memory.Cache[*body]) { c.Put(digest(1), nil, 0) },
+		"too heavy": func(c *memory.Cache[*body]) { c.Put(digest(1), nil, 10000) },
 		"evicted to the ghost": func(c *memory.Cache[*body]) {
 			for i := range 65 { // a few more than fit, so the ghost still remembers the first
 				c.Put(digest(10+i), nil, 0)

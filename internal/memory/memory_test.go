@@ -58,14 +58,16 @@ func shardsOf(limit int) int {
 // The model is a map that forgets nothing: the cache may have less, never anything else.
 func TestWhatGetReturnsIsAlwaysTheLastPutNotDeletedAndTheLimitHolds(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		limit := rapid.SampledFrom([]int{0, 100, 160, 200, 1000, 5000, 20000, 16 << 20, 64 << 20}).Draw(t, "limit")
+		limit := rapid.SampledFrom([]int{0, 100, 160, 200, 1000, 5000, 20000, 16 << 20, 64 << 20}).
+			Draw(t, "limit")
 		share := limit / shardsOf(limit)
 		keys := rapid.SampledFrom([]int{3, 20, 100}).Draw(t, "keys")
 		c := memory.New[int](int64(limit))
 		model := map[int]stored{}
 		version := 0
 		key := rapid.IntRange(0, keys-1)
-		weight := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(0, share/8), rapid.IntRange(0, share+share/8),
+		weight := rapid.OneOf(rapid.IntRange(0, 200), rapid.IntRange(0, share/8),
+			rapid.IntRange(0, share+share/8),
 			rapid.IntRange(max(0, share-memory.Overhead-1), share-min(share, memory.Overhead)+1))
 		get := func(t *rapid.T, i int) bool {
 			got, there := c.Get(digest(i))
@@ -77,7 +79,8 @@ func TestWhatGetReturnsIsAlwaysTheLastPutNotDeletedAndTheLimitHolds(t *testing.T
 		t.Repeat(map[string]func(*rapid.T){
 			"": func(t *rapid.T) {
 				stats := c.Stats()
-				if stats.Bytes > int64(limit) || stats.Limit != int64(limit) || stats.Entries > len(model) {
+				if stats.Bytes > int64(limit) || stats.Limit != int64(limit) ||
+					stats.Entries > len(model) {
 					t.Fatalf("%+v with a limit of %d and %d in the model", stats, limit, len(model))
 				}
 				if stats.Evictions == 0 && stats.Entries != len(model) {
@@ -214,7 +217,9 @@ func TestALimitOfZeroOrLessHoldsNothing(t *testing.T) {
 }
 
 func TestAValueThatTakesFourMiBFitsIntoEveryCacheOfThatLimitOrMore(t *testing.T) {
-	for _, limit := range []int64{4 << 20, 8<<20 - 1, 8 << 20, 11 << 20, 16 << 20, 64 << 20, 1 << 40} {
+	for _, limit := range []int64{
+		4 << 20, 8<<20 - 1, 8 << 20, 11 << 20, 16 << 20, 64 << 20, 1 << 40,
+	} {
 		c := memory.New[string](limit)
 		c.Put(digest(1), "large", 4<<20-memory.Overhead)
 		expect(t, c, 1, "large")

@@ -488,7 +488,8 @@ func TestWhenAWriteExplainsAChange(t *testing.T) {
 	})
 	mux.HandleFunc("POST /other", func(http.ResponseWriter, *http.Request) {})
 	for _, c := range []struct {
-		calm, rounds, every int // requests before the first write; writes; of which change something
+		// requests before the first write; writes; of which change something
+		calm, rounds, every int
 		want                string
 	}{
 		{30, 3, 1, "after POST /other (3)"},
@@ -521,9 +522,12 @@ func TestOddPathsMakeAValidFile(t *testing.T) {
 		_, _ = io.WriteString(w, "{}")
 	}), DefaultBounds)
 	for _, path := range []string{
-		"/", "//", "//a", "/a//b", "/a/", "/a/../b", "/..;/x", "/a%0Ab", "/a%00", "/%2F", "/{x}/{y}",
-		"/{x}", "/a:b", "/:id", "/*", "/a*", "/%E9", "/$metadata", "/a(1)", "/(S(x))/a", "/index.php/a",
-		"/a;b=c", "/A/b", "/a/B", "/null", "/true", "/a-b", "/a_b", "/.", "/a.b.c", "/~", "/-", "/_",
+		"/", "//", "//a", "/a//b", "/a/", "/a/../b", "/..;/x", "/a%0Ab", "/a%00",
+		"/%2F", "/{x}/{y}",
+		"/{x}", "/a:b", "/:id", "/*", "/a*", "/%E9", "/$metadata", "/a(1)",
+		"/(S(x))/a", "/index.php/a",
+		"/a;b=c", "/A/b", "/a/B", "/null", "/true", "/a-b", "/a_b", "/.",
+		"/a.b.c", "/~", "/-", "/_",
 		"/x'y", "/x\"y", "/a/1/b", "/a/b/1", "/a/1/1", "/1/a/1", "/GET", "/a#b", "/a%23b", "/a,b",
 	} {
 		for _, method := range []string{"GET", "PUT", "POST"} {

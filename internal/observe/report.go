@@ -222,7 +222,8 @@ func (t *traffic) unfit(r *read, got outcome, shared bool) string {
 		return "its answer is another each time, by itself: it may hold the time or an id of the " +
 			"request."
 	case len(r.unexplained) > 0:
-		why := fmt.Sprintf("it changed %s with no write that explains it.", times(len(r.unexplained)))
+		why := fmt.Sprintf("it changed %s with no write that explains it.",
+			times(len(r.unexplained)))
 		for i, w := range r.suspects {
 			if i == 0 {
 				why += " It may be by chance that before each came"

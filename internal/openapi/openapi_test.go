@@ -131,13 +131,17 @@ func TestWhoSharesAnAnswer(t *testing.T) {
 func TestWhatIsNotCertainIsASuggestion(t *testing.T) {
 	const inJSON = `"200": {description: d, content: {application/json: {}}}`
 	for operation, why := range map[string]string{
-		`responses: {"200": {description: d, content: {text/html: {}}}}`:                            "not JSON",
-		`responses: {"204": {description: d}}`:                                                      "no answer in JSON",
-		`responses: {"404": {description: d}}`:                                                      "no answer in JSON",
-		`requestBody: {content: {}}, responses: {` + inJSON + `}`:                                   "content",
-		`servers: [{url: /x}], responses: {` + inJSON + `}`:                                         "servers",
-		`responses: {` + inJSON + `, "203": {description: d, content: {text/csv: {}}}}`:             "not JSON",
-		`responses: {` + inJSON + `, "203": {description: d, headers: {Set-Cookie: {schema: {}}}}}`: "cookie",
+		`responses: {"200": {description: d, content: {text/html: {}}}}`: "not JSON",
+		`responses: {"204": {description: d}}`:                           "no answer in JSON",
+		`responses: {"404": {description: d}}`:                           "no answer in JSON",
+		`requestBody: {content: {}}, responses: {` + inJSON +
+			`}`: "content",
+		`servers: [{url: /x}], responses: {` + inJSON +
+			`}`: "servers",
+		`responses: {` + inJSON +
+			`, "203": {description: d, content: {text/csv: {}}}}`: "not JSON",
+		`responses: {` + inJSON +
+			`, "203": {description: d, headers: {Set-Cookie: {schema: {}}}}}`: "cookie",
 	} {
 		operation = "{" + operation + "}"
 		got := proposed(t, head+"  /a:\n    get: "+operation+"\n", "")
@@ -193,7 +197,8 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 		head + "  /a:\n    get: [\n": "api.yaml:6: ",
 		head + "  /a:\n    get:\n      responses: " +
 			"7\n": "api.yaml:6: ",
-		head + "  /a:\n    $ref: 'b.yaml#/x'\n":            `:5: it refers to another document, "b.`,
+		head + "  /a:\n" +
+			"    $ref: 'b.yaml#/x'\n": `:5: it refers to another document, "b.`,
 		head + "  /a:\n    $ref: 'http://127.0.0.1:1/x'\n": ":5: it refers to another document",
 		head + "  /a:\n    $ref: '/etc/passwd'\n":          ":5: it refers to another document",
 		head + "  /a:\n    get:\n      parameters: [{$ref: " +

@@ -39,14 +39,16 @@ func TestAdministrationWantsTheToken(t *testing.T) {
 				if status != c.status {
 					t.Errorf("%v: %d %s", r, status, body)
 				}
-				if status == http.StatusUnauthorized && h.Get("WWW-Authenticate") != `Bearer realm="sidecar"` {
+				if status == http.StatusUnauthorized &&
+					h.Get("WWW-Authenticate") != `Bearer realm="sidecar"` {
 					t.Errorf("%v: WWW-Authenticate: %q", r, h.Get("WWW-Authenticate"))
 				}
 				if strings.Contains(body, token) {
 					t.Errorf("%v answers the token: %s", r, body)
 				}
 			}
-			if want := c.status == http.StatusUnauthorized; (a.failures == len(administration)) != want {
+			if want := c.status == http.StatusUnauthorized; (a.failures == len(administration)) !=
+				want {
 				t.Errorf("%d failures are counted", a.failures)
 			}
 		})
@@ -63,11 +65,14 @@ func TestWithoutATokenNobodyAdministers(t *testing.T) {
 		"unreadable": {"", errors.New("open /run/secrets/admin: no such file"), "cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := serve(t, shared, func(o *Options) { o.AdminToken = func() (string, error) { return c.token, c.err } })
+			a := serve(t, shared, func(o *Options) {
+				o.AdminToken = func() (string, error) { return c.token, c.err }
+			})
 			for _, r := range administration {
 				for _, authorization := range []string{"Bearer ", "Bearer " + token, ""} {
 					status, _, body := a.ask(r[0], r[1], `{"all": true}`, authorization)
-					if status != http.StatusForbidden || !strings.Contains(body, c.says) || strings.Contains(body, "/run") {
+					if status != http.StatusForbidden || !strings.Contains(body, c.says) ||
+						strings.Contains(body, "/run") {
 						t.Errorf("%v: %d %s", r, status, body)
 					}
 				}
@@ -81,12 +86,16 @@ func TestWithoutATokenNobodyAdministers(t *testing.T) {
 
 func TestARotatedTokenCountsAtOnce(t *testing.T) {
 	now := "the first token"
-	a := serve(t, shared, func(o *Options) { o.AdminToken = func() (string, error) { return now, nil } })
-	if status, _, _ := a.ask("GET", "/admin/policies", "", "Bearer the first token"); status != http.StatusOK {
+	a := serve(t, shared, func(o *Options) {
+		o.AdminToken = func() (string, error) { return now, nil }
+	})
+	if status, _, _ := a.ask("GET", "/admin/policies", "",
+		"Bearer the first token"); status != http.StatusOK {
 		t.Errorf("the first: %d", status)
 	}
 	now = "the second token"
-	if status, _, _ := a.ask("GET", "/admin/policies", "", "Bearer the first token"); status != http.StatusUnauthorized {
+	if status, _, _ := a.ask("GET", "/admin/policies", "",
+		"Bearer the first token"); status != http.StatusUnauthorized {
 		t.Errorf("the first, later: %d", status)
 	}
 }
@@ -95,7 +104,8 @@ func TestPoliciesAreShownAndReadAgain(t *testing.T) {
 	fault := error(nil)
 	a := serve(t, shared, func(o *Options) { o.Reload = func() error { return fault } })
 	for _, r := range administration[1:3] {
-		if status, _, body := a.ask(r[0], r[1], ""); status != http.StatusOK || !strings.Contains(body, "GET /items/{id}") {
+		if status, _, body := a.ask(r[0], r[1], ""); status != http.StatusOK ||
+			!strings.Contains(body, "GET /items/{id}") {
 			t.Errorf("%v: %d %s", r, status, body)
 		}
 	}
@@ -114,8 +124,10 @@ func TestPurgeDeletesTheTokensOfWhatItNames(t *testing.T) {
 		{"a tag", `{"tags": ["item:1"]}`, []cachekeys.Tag{cachekeys.Named("item:1")}},
 		{"a family", `{"tags": ["item:*"]}`, []cachekeys.Tag{cachekeys.Family("item:")}},
 		{"a path", `{"urls": ["/items/1?page=2"]}`, []cachekeys.Tag{cachekeys.OwnURI("/items/1")}},
-		{"a URL", `{"urls": ["https://api.example/items/1"]}`, []cachekeys.Tag{cachekeys.OwnURI("/items/1")}},
-		{"both", `{"tags": ["item:1"], "urls": ["/a"]}`, []cachekeys.Tag{cachekeys.Named("item:1"), cachekeys.OwnURI("/a")}},
+		{"a URL", `{"urls": ["https://api.example/items/1"]}`,
+			[]cachekeys.Tag{cachekeys.OwnURI("/items/1")}},
+		{"both", `{"tags": ["item:1"], "urls": ["/a"]}`,
+			[]cachekeys.Tag{cachekeys.Named("item:1"), cachekeys.OwnURI("/a")}},
 		{"everything", `{"all": true}`, []cachekeys.Tag{cachekeys.All}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -126,7 +138,8 @@ func TestPurgeDeletesTheTokensOfWhatItNames(t *testing.T) {
 				a.redis.Do("SET", a.names.Token(tag.Digest()), "token")
 			}
 			status, _, body := a.ask("POST", "/admin/purge", c.body)
-			if got := decode[map[string]int](t, body); status != http.StatusOK || got["purged"] != len(c.drops) ||
+			if got := decode[map[string]int](t, body); status != http.StatusOK ||
+				got["purged"] != len(c.drops) ||
 				got["carried"] != len(c.drops) {
 				t.Fatalf("%d %s", status, body)
 			}
@@ -163,7 +176,9 @@ func TestAPurgeThatIsNotUnderstoodPurgesNothing(t *testing.T) {
 		`{"tags": ["` + strings.Repeat("x", 1<<20) + `"]}`: "too large",
 	} {
 		status, _, answer := a.ask("POST", "/admin/purge", body)
-		if detail := decode[struct{ Detail string }](t, answer).Detail; status != http.StatusBadRequest || !strings.Contains(detail, says) {
+		if detail := decode[struct {
+			Detail string
+		}](t, answer).Detail; status != http.StatusBadRequest || !strings.Contains(detail, says) {
 			t.Errorf("%.60s: %d %.200s, want %q", body, status, detail, says)
 		}
 	}
@@ -177,7 +192,8 @@ func TestAPurgeThatRedisDoesNotTakeIsNotDone(t *testing.T) {
 	a := serve(t, redis, nil)
 	redis.Kill()
 	status, _, body := a.ask("POST", "/admin/purge", `{"all": true}`)
-	if status != http.StatusServiceUnavailable || !strings.Contains(body, "did not take the purge") {
+	if status != http.StatusServiceUnavailable ||
+		!strings.Contains(body, "did not take the purge") {
 		t.Errorf("%d %s", status, body)
 	}
 }

@@ -26,7 +26,8 @@ func (o Options) explain(w http.ResponseWriter, r *http.Request) {
 		body, err = io.ReadAll(asked.Body)
 	}
 	if _, long := errors.AsType[*http.MaxBytesError](err); long {
-		problem.Write(w, http.StatusRequestEntityTooLarge, "A request to explain has at most 2 MiB.")
+		problem.Write(w, http.StatusRequestEntityTooLarge,
+			"A request to explain has at most 2 MiB.")
 		return
 	}
 	if err != nil {

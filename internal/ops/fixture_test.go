@@ -73,7 +73,8 @@ func serve(t *testing.T, r *redisd.Server, change func(*Options)) *address {
 }
 
 // ask sends a request as the administrator, or with the Authorization that is given instead.
-func (a *address) ask(method, path, body string, authorization ...string) (status int, h http.Header, content string) {
+func (a *address) ask(method, path, body string,
+	authorization ...string) (status int, h http.Header, content string) {
 	a.t.Helper()
 	r, err := http.NewRequestWithContext(a.t.Context(), method, a.url+path, strings.NewReader(body))
 	if err != nil {

@@ -19,7 +19,8 @@ func (o Options) ready(w http.ResponseWriter, r *http.Request) {
 // redisHealth answers whether Redis takes commands, for those who want to be told.
 func (o Options) redisHealth(w http.ResponseWriter, _ *http.Request) {
 	if err := o.Redis(); err != nil {
-		problem.Write(w, http.StatusServiceUnavailable, "Redis is away: "+err.Error()+". Requests are answered by the backend.")
+		problem.Write(w, http.StatusServiceUnavailable,
+			"Redis is away: "+err.Error()+". Requests are answered by the backend.")
 		return
 	}
 	writeJSON(w, http.StatusOK, map[string]string{"status": "healthy"})

@@ -19,9 +19,11 @@ func TestHealthIsAskedWithoutAToken(t *testing.T) {
 		{"alive", "/healthz", away, away, http.StatusOK, `"ok"`},
 		{"ready", "/readyz", nil, nil, http.StatusOK, `"ready"`},
 		{"ready without Redis", "/readyz", nil, away, http.StatusOK, `"ready"`},
-		{"not ready", "/readyz", away, nil, http.StatusServiceUnavailable, "Not ready: connection refused."},
+		{"not ready", "/readyz", away, nil, http.StatusServiceUnavailable,
+			"Not ready: connection refused."},
 		{"Redis answers", "/healthz/redis", away, nil, http.StatusOK, `"healthy"`},
-		{"Redis is away", "/healthz/redis", nil, away, http.StatusServiceUnavailable, "Redis is away: connection refused."},
+		{"Redis is away", "/healthz/redis", nil, away, http.StatusServiceUnavailable,
+			"Redis is away: connection refused."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := serve(t, shared, func(o *Options) {
@@ -50,11 +52,14 @@ func (p part) Report(context.Context) (string, any, []string) { return p.name, p
 
 func TestStatusPutsTheReportsTogether(t *testing.T) {
 	a := serve(t, shared, func(o *Options) {
-		o.Reporters = []Reporter{part{name: "one", value: 1}, part{name: "two", value: []string{"x"}}}
+		o.Reporters = []Reporter{
+			part{name: "one", value: 1}, part{name: "two", value: []string{"x"}},
+		}
 	})
 	status, h, body := a.ask("GET", "/status", "", "")
 	got := decode[map[string]any](t, body)
-	if status != http.StatusOK || got["status"] != "healthy" || got["one"] != 1.0 || got["reasons"] != nil {
+	if status != http.StatusOK || got["status"] != "healthy" || got["one"] != 1.0 ||
+		got["reasons"] != nil {
 		t.Errorf("%d %s", status, body)
 	}
 	if h.Get("Cache-Control") != "no-store" || h.Get("Content-Type") != "application/json" {
@@ -65,7 +70,8 @@ func TestStatusPutsTheReportsTogether(t *testing.T) {
 func TestStatusIsDegradedForEachReason(t *testing.T) {
 	a := serve(t, shared, func(o *Options) {
 		o.Reporters = []Reporter{
-			part{name: "redis", degraded: []string{"Redis is away", "and slow"}}, part{name: "jobs"},
+			part{name: "redis", degraded: []string{"Redis is away", "and slow"}},
+			part{name: "jobs"},
 			part{name: "queues", degraded: []string{"full"}},
 		}
 	})
@@ -74,7 +80,8 @@ func TestStatusIsDegradedForEachReason(t *testing.T) {
 		Status  string
 		Reasons []string
 	}](t, body)
-	if got.Status != "degraded" || strings.Join(got.Reasons, ", ") != "Redis is away, and slow, full" {
+	if got.Status != "degraded" ||
+		strings.Join(got.Reasons, ", ") != "Redis is away, and slow, full" {
 		t.Errorf("%s", body)
 	}
 }
@@ -89,7 +96,9 @@ func (slow) Report(ctx context.Context) (string, any, []string) {
 
 func TestStatusAnswersWhileAPartHangs(t *testing.T) {
 	t.Parallel()
-	a := serve(t, shared, func(o *Options) { o.Reporters = []Reporter{slow{}, part{name: "after", value: "it"}} })
+	a := serve(t, shared, func(o *Options) {
+		o.Reporters = []Reporter{slow{}, part{name: "after", value: "it"}}
+	})
 	_, _, body := a.ask("GET", "/status", "", "")
 	if got := decode[map[string]any](t, body); got["status"] != "degraded" || got["after"] != "it" {
 		t.Errorf("%s", body)

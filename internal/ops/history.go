@@ -101,7 +101,8 @@ type point struct {
 func between(a, b sum) point {
 	p := point{
 		At: b.at.UnixMilli(), Span: b.at.Sub(a.at).Seconds(),
-		Hits: b.hits - a.hits, Misses: b.misses - a.misses, Other: b.other - a.other, Failed: b.failed - a.failed,
+		Hits: b.hits - a.hits, Misses: b.misses - a.misses, Other: b.other - a.other,
+		Failed: b.failed - a.failed,
 	}
 	p.HitMS = mean(b.hitTime.seconds-a.hitTime.seconds, p.Hits)
 	p.MissMS = mean(b.missTime.seconds-a.missTime.seconds, p.Misses)

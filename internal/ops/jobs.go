@@ -39,7 +39,8 @@ func (o Options) listJobs(w http.ResponseWriter, r *http.Request) {
 	if text := q.Get("limit"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 || n > maxPage {
-			problem.Write(w, http.StatusBadRequest, "limit is a number from 1 to "+strconv.Itoa(maxPage)+".")
+			problem.Write(w, http.StatusBadRequest,
+				"limit is a number from 1 to "+strconv.Itoa(maxPage)+".")
 			return
 		}
 		limit = n
@@ -50,7 +51,8 @@ func (o Options) listJobs(w http.ResponseWriter, r *http.Request) {
 		case jobs.Queued, jobs.Running, jobs.Retrying, jobs.Succeeded, jobs.Failed, jobs.Canceled:
 			statuses = append(statuses, status)
 		default:
-			problem.Write(w, http.StatusBadRequest, "status is queued, running, retrying, succeeded, failed or canceled.")
+			problem.Write(w, http.StatusBadRequest,
+				"status is queued, running, retrying, succeeded, failed or canceled.")
 			return
 		}
 	}
@@ -73,7 +75,8 @@ func (o Options) listJobs(w http.ResponseWriter, r *http.Request) {
 }
 
 // withJob calls do with the job that the path names, or answers that it is not there.
-func (o Options) withJob(do func(http.ResponseWriter, context.Context, jobs.Record)) http.HandlerFunc {
+func (o Options) withJob(do func(http.ResponseWriter, context.Context,
+	jobs.Record)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), statusTimeout)
 		defer cancel()
@@ -119,8 +122,11 @@ func (o Options) retryJob(w http.ResponseWriter, ctx context.Context, r jobs.Rec
 	case waited:
 		writeJSON(w, http.StatusOK, r.Info())
 	case r.Status.Final():
-		problem.Write(w, http.StatusConflict, "The job is "+string(r.Status)+", and its request is erased: the client has to send it again.")
+		problem.Write(w, http.StatusConflict,
+			"The job is "+string(r.Status)+
+				", and its request is erased: the client has to send it again.")
 	default:
-		problem.Write(w, http.StatusConflict, "The job does not wait for another attempt: it is "+string(r.Status)+".")
+		problem.Write(w, http.StatusConflict,
+			"The job does not wait for another attempt: it is "+string(r.Status)+".")
 	}
 }

@@ -28,15 +28,21 @@ func withJobs(t *testing.T) (*address, func(body string) (id string)) {
 	t.Helper()
 	names := cachekeys.NewNames(t.Name())
 	q, err := jobs.New(jobs.Options{
-		Redis: shared.Connect(t, names, nil), Names: names, Prefix: t.Name(), Queues: map[string]int{"default": 1},
+		Redis: shared.Connect(t, names, nil), Names: names, Prefix: t.Name(),
+		Queues: map[string]int{"default": 1},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	submit := func(body string) string {
 		r := q.Submit(t.Context(), nil, jobs.Submission{
-			Route: "craft", Owner: "alice", Request: &jobs.Request{Method: "POST", Target: "/secret-path", Proto: "HTTP/1.1", Body: []byte(body)},
-			Job: &policy.JobPlan{Queue: "default", Retention: time.Hour, Timeout: time.Second, MaxBody: 1 << 10},
+			Route: "craft", Owner: "alice",
+			Request: &jobs.Request{
+				Method: "POST", Target: "/secret-path", Proto: "HTTP/1.1", Body: []byte(body),
+			},
+			Job: &policy.JobPlan{
+				Queue: "default", Retention: time.Hour, Timeout: time.Second, MaxBody: 1 << 10,
+			},
 		})
 		if r.Outcome != jobs.Accepted {
 			t.Fatalf("%+v", r)
@@ -53,7 +59,8 @@ func TestJobsAreListedByPagesWithoutWhatTheyHold(t *testing.T) {
 		ids[submit("a secret")] = true
 	}
 	canceled := submit("another")
-	if status, _, body := a.ask("DELETE", "/admin/jobs/"+canceled, ""); status != 200 || !strings.Contains(body, `"canceled"`) {
+	if status, _, body := a.ask("DELETE", "/admin/jobs/"+canceled, ""); status != 200 ||
+		!strings.Contains(body, `"canceled"`) {
 		t.Errorf("%d %s", status, body)
 	}
 	seen, cursor := map[string]bool{}, ""
@@ -100,19 +107,22 @@ func TestAJobIsShownRunAndCanceled(t *testing.T) {
 		{"no such job", "GET", "AAAAAAAAAAAAAAAAAAAAAA", 404, "no such job"},
 		{"no id", "DELETE", "nonsense", 404, "no such job"},
 	} {
-		if status, _, body := a.ask(c.method, "/admin/jobs/"+c.path, ""); status != c.want || !strings.Contains(body, c.says) {
+		if status, _, body := a.ask(c.method, "/admin/jobs/"+c.path, ""); status != c.want ||
+			!strings.Contains(body, c.says) {
 			t.Errorf("%s: %d %s", c.what, status, body)
 		}
 	}
 	a.redis.Do("LREM", key+"pending", 0, id)
 	a.redis.Do("ZADD", key+"retry", time.Now().Add(time.Hour).Unix(), id)
-	if status, _, body := a.ask("POST", "/admin/jobs/"+id+"/retry", ""); status != 200 || a.redis.Do("LLEN", key+"pending") != int64(1) {
+	if status, _, body := a.ask("POST", "/admin/jobs/"+id+"/retry", ""); status != 200 ||
+		a.redis.Do("LLEN", key+"pending") != int64(1) {
 		t.Errorf("a job that waits for its next attempt: %d %s", status, body)
 	}
 	if status, _, _ := a.ask("DELETE", "/admin/jobs/"+id, ""); status != 200 {
 		t.Errorf("canceled: %d", status)
 	}
-	if status, _, body := a.ask("POST", "/admin/jobs/"+id+"/retry", ""); status != http.StatusConflict || !strings.Contains(body, "erased") {
+	if status, _, body := a.ask("POST", "/admin/jobs/"+id+"/retry",
+		""); status != http.StatusConflict || !strings.Contains(body, "erased") {
 		t.Errorf("a job that is over: %d %s", status, body)
 	}
 }
@@ -120,7 +130,8 @@ func TestAJobIsShownRunAndCanceled(t *testing.T) {
 func TestAListingThatIsAskedForWronglyIsRefused(t *testing.T) {
 	a, _ := withJobs(t)
 	for _, query := range []string{"limit=0", "limit=501", "limit=x", "status=dead"} {
-		if status, _, body := a.ask("GET", "/admin/jobs?"+query, ""); status != http.StatusBadRequest {
+		if status, _, body := a.ask("GET", "/admin/jobs?"+query,
+			""); status != http.StatusBadRequest {
 			t.Errorf("%s: %d %s", query, status, body)
 		}
 	}

@@ -27,8 +27,10 @@ var (
 
 	document = strings.NewReplacer("/*style*/", pageCSS, "/*script*/", pageJS).Replace(pageHTML)
 
-	contentPolicy = "default-src 'none'; connect-src 'self'; img-src data:; style-src " + hashOf(pageCSS) +
-		"; script-src " + hashOf(pageJS) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
+	contentPolicy = "default-src 'none'; connect-src 'self'; img-src data:; style-src " +
+		hashOf(pageCSS) +
+		"; script-src " + hashOf(pageJS) +
+		"; base-uri 'none'; form-action 'none'; frame-ancestors 'none'" +
 		"; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 

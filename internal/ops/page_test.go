@@ -37,9 +37,11 @@ func watch(t *testing.T) *watched {
 		Ended:     ended, Sample: 20 * time.Millisecond, Refresh: 20 * time.Millisecond,
 	})
 	server := httptest.NewUnstartedServer(Handler(Options{
-		Page: page, AdminToken: func() (string, error) { return token, nil }, Leave: func() {}, Metrics: http.NotFoundHandler(),
+		Page: page, AdminToken: func() (string, error) { return token, nil }, Leave: func() {},
+		Metrics: http.NotFoundHandler(),
 	}))
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 300*time.Millisecond,
+		300*time.Millisecond
 	server.Start()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -74,7 +76,8 @@ func (w *watched) open() (resp *http.Response, next func() (s snapshot, ok bool)
 
 func (w *watched) request(route string, result telemetry.Result, status int, took time.Duration) {
 	now := time.Now()
-	w.metrics.Finished(&telemetry.Outcome{Start: now.Add(-took), Method: "GET", Route: route, Result: result,
+	w.metrics.Finished(&telemetry.Outcome{Start: now.Add(-took), Method: "GET",
+		Route: route, Result: result,
 		Reason: reason.NoRoute, Status: status}, now)
 }
 
@@ -90,7 +93,8 @@ func TestThePageStandsForItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, h := b.String(), resp.Header
-	if resp.StatusCode != http.StatusOK || h.Get("Content-Type") != "text/html; charset=utf-8" || h.Get("Cache-Control") != "no-store" ||
+	if resp.StatusCode != http.StatusOK || h.Get("Content-Type") != "text/html; charset=utf-8" ||
+		h.Get("Cache-Control") != "no-store" ||
 		h.Get("X-Content-Type-Options") != "nosniff" {
 		t.Errorf("%d %v", resp.StatusCode, h)
 	}
@@ -101,10 +105,13 @@ func TestThePageStandsForItself(t *testing.T) {
 			t.Errorf("%d of %s, and the policy is %s", len(inline), tag, policy)
 		}
 	}
-	if !strings.HasPrefix(policy, "default-src 'none'; connect-src 'self';") || strings.Contains(policy, "unsafe") {
+	if !strings.HasPrefix(policy, "default-src 'none'; connect-src 'self';") ||
+		strings.Contains(policy, "unsafe") {
 		t.Error(policy)
 	}
-	for _, outside := range []string{"http://", "https://", `="//`, "url(", "@import", "innerHTML", " style=", " onclick="} {
+	for _, outside := range []string{
+		"http://", "https://", `="//`, "url(", "@import", "innerHTML", " style=", " onclick=",
+	} {
 		if strings.Contains(strings.ReplaceAll(text, "http://www.w3.org/2000/svg", ""), outside) {
 			t.Errorf("the page has %q", outside)
 		}
@@ -118,7 +125,8 @@ func TestWhoWatchesGetsSnapshotsAnewUntilTheEnd(t *testing.T) {
 		t.Fatalf("%d %v", resp.StatusCode, resp.Header)
 	}
 	s, ok := next()
-	if !ok || s.Version != "1.2" || s.Status["status"] != "degraded" || s.Status["backend"] != "it" || s.Spared.Requests != 0 {
+	if !ok || s.Version != "1.2" || s.Status["status"] != "degraded" ||
+		s.Status["backend"] != "it" || s.Spared.Requests != 0 {
 		t.Fatalf("%+v", s)
 	}
 	for range 8 {
@@ -131,20 +139,24 @@ func TestWhoWatchesGetsSnapshotsAnewUntilTheEnd(t *testing.T) {
 	w.metrics.NotStored("slow", reason.SetCookie)
 	w.metrics.Invalidated("write", 3, nil)
 	seen, began := 0, time.Now()
-	for s.Spared.Requests < 9 || len(s.Invalidations) == 0 || len(s.History) == 0 || time.Since(began) < time.Second { // over the limits of the server
+	// over the limits of the server
+	for s.Spared.Requests < 9 || len(s.Invalidations) == 0 || len(s.History) == 0 ||
+		time.Since(began) < time.Second {
 		if s, ok = next(); !ok {
 			t.Fatalf("the stream ended after %d snapshots, %v", seen, time.Since(began))
 		}
 		seen++
 	}
-	if len(s.Slowest) != 2 || s.Slowest[0].Name != "slow" || s.Slowest[0].Failed != 8 || s.Slowest[0].HitMS < 1 || s.Slowest[0].MissMS < 2000 ||
+	if len(s.Slowest) != 2 || s.Slowest[0].Name != "slow" || s.Slowest[0].Failed != 8 ||
+		s.Slowest[0].HitMS < 1 || s.Slowest[0].MissMS < 2000 ||
 		len(s.Least) != 2 || s.Least[0].Name != "slow" || s.Least[1].Misses != 1 {
 		t.Errorf("%+v %+v", s.Slowest, s.Least)
 	}
 	if s.Spared.Seconds < 2.7 || s.Spared.Seconds > 2.9 { // eight times 100 ms, and once 2 s
 		t.Errorf("%+v", s.Spared)
 	}
-	if len(s.Bypasses) != 1 || s.Bypasses[0].Reason != "no-route" || s.Bypasses[0].Says == "" || s.Bypasses[0].Remedy == "" ||
+	if len(s.Bypasses) != 1 || s.Bypasses[0].Reason != "no-route" || s.Bypasses[0].Says == "" ||
+		s.Bypasses[0].Remedy == "" ||
 		len(s.NotStored) != 1 || s.NotStored[0].Reason != "set-cookie" {
 		t.Errorf("%+v %+v", s.Bypasses, s.NotStored)
 	}
@@ -167,7 +179,8 @@ func TestTheWatchersAreBounded(t *testing.T) {
 		}
 		open = append(open, resp)
 	}
-	if resp, _ := w.open(); resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" {
+	if resp, _ := w.open(); resp.StatusCode != http.StatusServiceUnavailable ||
+		resp.Header.Get("Retry-After") == "" {
 		t.Errorf("one more: %d", resp.StatusCode)
 	}
 	open[0].Body.Close()
@@ -212,7 +225,8 @@ func TestAPageFromElsewhereChangesNothing(t *testing.T) {
 		}
 		resp.Body.Close()
 		if resp.StatusCode != c.status {
-			t.Errorf("%s %s from %q %q: %d, want %d", c.method, c.path, c.site, c.origin, resp.StatusCode, c.status)
+			t.Errorf("%s %s from %q %q: %d, want %d",
+				c.method, c.path, c.site, c.origin, resp.StatusCode, c.status)
 		}
 	}
 }
@@ -223,18 +237,22 @@ func TestTheHistoryIsOfTheLastMinutes(t *testing.T) {
 	var h history
 	for i := range 2 * maxPoints {
 		for range i % 3 {
-			m.Finished(&telemetry.Outcome{Start: now, Method: "GET", Route: "a", Result: telemetry.ResultHit, Status: 200}, now.Add(10*time.Millisecond))
+			m.Finished(&telemetry.Outcome{
+				Start: now, Method: "GET", Route: "a", Result: telemetry.ResultHit, Status: 200,
+			}, now.Add(10*time.Millisecond))
 		}
 		now = now.Add(5 * time.Second)
 		h.add(now, m.Totals())
 	}
 	points := h.points()
-	if len(points) != maxPoints || points[maxPoints-1].At != now.UnixMilli() || points[0].Span != 5 {
+	if len(points) != maxPoints || points[maxPoints-1].At != now.UnixMilli() ||
+		points[0].Span != 5 {
 		t.Fatalf("%d points, the last %+v", len(points), points[len(points)-1])
 	}
 	for i, p := range points {
 		n := uint64((i + maxPoints) % 3)
-		if p.Hits != n || p.Misses != 0 || p.MissMS != unknown || n > 0 && math.Abs(p.HitMS-10) > 0.001 || n == 0 && p.HitMS != unknown {
+		if p.Hits != n || p.Misses != 0 || p.MissMS != unknown ||
+			n > 0 && math.Abs(p.HitMS-10) > 0.001 || n == 0 && p.HitMS != unknown {
 			t.Errorf("point %d is %+v", i, p)
 		}
 	}
@@ -243,7 +261,8 @@ func TestTheHistoryIsOfTheLastMinutes(t *testing.T) {
 func TestAQuantileIsThatOfItsTime(t *testing.T) {
 	buckets := func(counts ...uint64) (d durations) {
 		for i, n := range counts {
-			d.buckets = append(d.buckets, telemetry.Bucket{Most: []float64{0.01, 0.1, 1}[i], Count: n})
+			d.buckets = append(d.buckets,
+				telemetry.Bucket{Most: []float64{0.01, 0.1, 1}[i], Count: n})
 		}
 		return d
 	}

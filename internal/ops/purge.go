@@ -39,8 +39,9 @@ func (o Options) purge(w http.ResponseWriter, r *http.Request) {
 	}
 	carried, err := o.Purger.Purge(r.Context(), tags)
 	if err != nil {
-		problem.Write(w, http.StatusServiceUnavailable, "Redis did not take the purge. This sidecar reads"+
-			" nothing from Redis until it does; others may serve the purged entries until then.")
+		problem.Write(w, http.StatusServiceUnavailable,
+			"Redis did not take the purge. This sidecar reads"+
+				" nothing from Redis until it does; others may serve the purged entries until then.")
 		return
 	}
 	answer := map[string]int{"purged": len(tags)}

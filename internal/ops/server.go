@@ -24,17 +24,18 @@ type Reporter interface {
 
 // Options of the ops handler.
 type Options struct {
-	Ready      func(ctx context.Context) error // nil error: ready to take traffic
-	Redis      func() error                    // nil error: Redis answers
-	Reporters  []Reporter
-	Page       *Page // nil: there is none
-	Purger     Purger
-	Queue      Queue
-	Explain    Explainer
-	Policies   func() any             // those in force, for /admin/policies
-	Reload     func() error           // read the policies again
-	Leave      func()                 // send clients elsewhere, and serve on
-	AdminToken func() (string, error) // "": /admin/ answers 403; read anew for every request, so that a rotated token counts
+	Ready     func(ctx context.Context) error // nil error: ready to take traffic
+	Redis     func() error                    // nil error: Redis answers
+	Reporters []Reporter
+	Page      *Page // nil: there is none
+	Purger    Purger
+	Queue     Queue
+	Explain   Explainer
+	Policies  func() any   // those in force, for /admin/policies
+	Reload    func() error // read the policies again
+	Leave     func()       // send clients elsewhere, and serve on
+	// "": /admin/ answers 403; read anew for every request, so that a rotated token counts
+	AdminToken func() (string, error)
 	Metrics    http.Handler
 	AuthFailed func() // called for each admin request without the token; nil: nobody counts
 	Log        *slog.Logger
@@ -64,7 +65,8 @@ func Handler(o Options) http.Handler {
 		mux.HandleFunc("GET /ui/events", o.Page.events)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		problem.Write(w, http.StatusNotFound, "The ops address has /, /healthz, /healthz/redis, /readyz, /status, /metrics and /admin/.")
+		problem.Write(w, http.StatusNotFound,
+			"The ops address has /, /healthz, /healthz/redis, /readyz, /status, /metrics and /admin/.")
 	})
 	return sameOrigin(mux)
 }
@@ -90,17 +92,20 @@ func (o Options) admin(next http.HandlerFunc) http.Handler {
 			problem.Write(w, http.StatusForbidden, "ADMIN_TOKEN cannot be read; the log says why.")
 			return
 		case token == "":
-			problem.Write(w, http.StatusForbidden, "ADMIN_TOKEN is not set, so nobody may administer this sidecar.")
+			problem.Write(w, http.StatusForbidden,
+				"ADMIN_TOKEN is not set, so nobody may administer this sidecar.")
 			return
 		}
 		scheme, given, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 		want, got := sha256.Sum256([]byte(token)), sha256.Sum256([]byte(given))
-		if !strings.EqualFold(scheme, "Bearer") || subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+		if !strings.EqualFold(scheme, "Bearer") ||
+			subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
 			if o.AuthFailed != nil {
 				o.AuthFailed()
 			}
 			w.Header().Set("WWW-Authenticate", `Bearer realm="sidecar"`)
-			problem.Write(w, http.StatusUnauthorized, "This wants Authorization: Bearer with the ADMIN_TOKEN.")
+			problem.Write(w, http.StatusUnauthorized,
+				"This wants Authorization: Bearer with the ADMIN_TOKEN.")
 			return
 		}
 		next(w, r)

@@ -63,13 +63,16 @@ const maxRows = 8
 func (p *Page) snapshotOf(now time.Time, totals telemetry.Totals, status map[string]any) snapshot {
 	routes, saved := routesOf(totals)
 	s := snapshot{
-		Version: p.source.Version, At: now.UTC(), Status: status, Window: windowOf(p.history.since(), sumOf(now, totals)),
+		Version: p.source.Version, At: now.UTC(), Status: status,
+		Window:  windowOf(p.history.since(), sumOf(now, totals)),
 		History: p.history.points(), Spared: saved,
 		Bypasses: whysOf(totals.Bypasses), NotStored: whysOf(totals.NotStored),
 		Invalidations: append([]telemetry.Invalidation{}, p.source.Invalidations()...),
 	}
 	s.Slowest = best(routes, func(r route) float64 { return r.MissMS })
-	s.Least = best(routes, func(r route) float64 { return float64(r.Misses) / float64(r.Hits+r.Misses) })
+	s.Least = best(routes, func(r route) float64 {
+		return float64(r.Misses) / float64(r.Hits+r.Misses)
+	})
 	return s
 }
 
@@ -85,8 +88,10 @@ func windowOf(since, now sum) window {
 // routesOf are the routes of which something was looked up.
 func routesOf(totals telemetry.Totals) (routes []route, saved spared) {
 	for _, t := range totals.Routes {
-		hit, stale, miss := t.Results[telemetry.ResultHit], t.Results[telemetry.ResultStale], t.Results[telemetry.ResultMiss]
-		r := route{Name: t.Name, Hits: hit.Count + stale.Count, Misses: miss.Count, Failed: t.Failed}
+		hit, stale, miss := t.Results[telemetry.ResultHit], t.Results[telemetry.ResultStale],
+			t.Results[telemetry.ResultMiss]
+		r := route{Name: t.Name, Hits: hit.Count +
+			stale.Count, Misses: miss.Count, Failed: t.Failed}
 		if r.Hits+r.Misses == 0 {
 			continue
 		}

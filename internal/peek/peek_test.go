@@ -25,7 +25,8 @@ func TestABodyReadsAsIfNobodyHadLooked(t *testing.T) {
 		err   error // after in
 		whole bool
 	}{
-		{"empty", "", nil, true}, {"as long as may be", "1234", nil, true}, {"longer", "12345", nil, false},
+		{"empty", "", nil, true}, {"as long as may be", "1234", nil, true},
+		{"longer", "12345", nil, false},
 		{"much longer", strings.Repeat("x", 10_000), nil, false},
 		{"cut off", "12", broken, false}, {"cut off behind the limit", "1234567", broken, false},
 	} {
@@ -35,7 +36,8 @@ func TestABodyReadsAsIfNobodyHadLooked(t *testing.T) {
 				in.Reader = io.MultiReader(in.Reader, iotest.ErrReader(tt.err))
 			}
 			content, whole, again, _ := peek.Body(in, 4)
-			if whole != tt.whole || !strings.HasPrefix(tt.in, string(content)) || len(content) > 5 || whole && string(content) != tt.in {
+			if whole != tt.whole || !strings.HasPrefix(tt.in, string(content)) ||
+				len(content) > 5 || whole && string(content) != tt.in {
 				t.Errorf("%q, whole %v", content, whole)
 			}
 			if got, err := io.ReadAll(again); string(got) != tt.in || err != tt.err {

@@ -50,7 +50,8 @@ func (h Held) Release() {
 // Body reads body up to its end, or until it is longer than limit or has to be let go. The result
 // has to be released when its content is not needed any more.
 func (r *Room) Body(body io.ReadCloser, limit int64) Held {
-	h := &hold{room: r, body: body, limit: limit, ready: make(chan struct{}), ended: make(chan struct{})}
+	h := &hold{room: r, body: body, limit: limit, ready: make(chan struct{}),
+		ended: make(chan struct{})}
 	r.mu.Lock()
 	r.awaited = append(r.awaited, h)
 	r.mu.Unlock()

@@ -29,7 +29,8 @@ func TestProblem(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			for name, want := range map[string]string{
-				"Content-Type": "application/problem+json", "Cache-Control": "no-store", "Cache-Status": "sidecar; fwd=bypass", "Etag": "",
+				"Content-Type": "application/problem+json", "Cache-Control": "no-store",
+				"Cache-Status": "sidecar; fwd=bypass", "Etag": "",
 			} {
 				if got := resp.Header.Get(name); got != want {
 					t.Errorf("%s is %q, want %q", name, got, want)
@@ -49,7 +50,8 @@ func TestProblem(t *testing.T) {
 			if err := json.Unmarshal(body, &got); err != nil {
 				t.Fatal(err)
 			}
-			if got["title"] != "Not Found" || got["status"] != 404.0 || got["detail"] != `No "job" here.` || len(got) != 3 {
+			if got["title"] != "Not Found" || got["status"] != 404.0 ||
+				got["detail"] != `No "job" here.` || len(got) != 3 {
 				t.Errorf("the document is %v", got)
 			}
 		})

@@ -39,7 +39,8 @@ func WriteReference(w io.Writer) error {
 	out := &writer{to: w}
 	out.printf("%s", head)
 	for _, g := range groups {
-		out.printf("\n## %s\n\n%s\n\n| reason | means | remedy |\n|---|---|---|\n", g.Title, g.Where)
+		out.printf("\n## %s\n\n%s\n\n| reason | means | remedy |\n|---|---|---|\n",
+			g.Title, g.Where)
 		for _, m := range g.Meanings {
 			remedy := m.Remedy
 			if remedy == "" {
@@ -57,7 +58,8 @@ Why a request went past the cache, why a response was not stored, why a POST did
 one closed list of words. The same words are
 
 - the ` + "`detail`" + ` of ` + "`Cache-Status`" + ` with ` + "`CACHE_STATUS=full`" + `,
-- the label ` + "`reason`" + ` of ` + "`sidecar_bypasses_total`" + ` and ` + "`sidecar_refused_responses_total`" + `,
+- the label ` + "`reason`" + ` of ` + "`sidecar_bypasses_total`" + ` and ` +
+	"`sidecar_refused_responses_total`" + `,
 - ` + "`reason`, `not_stored` and `detail`" + ` in the access log,
 - what ` + "`sidecar explain`" + ` says of a request.
 

@@ -16,35 +16,37 @@ const (
 
 // Why a request bypassed the cache.
 const (
-	NoRoute             Reason = "no-route"              // no cached route matches
-	Method              Reason = "method"                // neither a read nor a known write
-	RequestBody         Reason = "request-body"          // a GET with one counts as a write
-	MethodOverride      Reason = "method-override"       // a GET with one counts as a write
-	UndeclaredCaller    Reason = "undeclared-credential" // not in caller.credentials
-	UnclearCredential   Reason = "unclear-credential"    // servers read it in different ways
-	TokenInvalid        Reason = "token-invalid"         // a JWT that fails verification
-	TokenAmbiguous      Reason = "token-ambiguous"       // two tokens that name different callers
-	KeySecretUnknown    Reason = "key-secret-unknown"    // no HMAC key for caller digests yet
-	TemplateUnfilled    Reason = "template-unfilled"     // of a tag or a partition
-	QueryNotListed      Reason = "query-not-listed"      // a parameter outside the route's query list
-	Upgrade             Reason = "upgrade"               // a protocol switch
-	RequestNoStore      Reason = "request-no-store"      // RFC 9111 §5.2.1.5
-	RequestNoCache      Reason = "request-no-cache"      // RFC 9111 §5.2.1.4
-	RequestMaxAge       Reason = "request-max-age"       // RFC 9111 §5.2.1.1
-	RequestMinFresh     Reason = "request-min-fresh"     // RFC 9111 §5.2.1.3
-	OnlyIfCached        Reason = "only-if-cached"        // RFC 9111 §5.2.1.7
-	Range               Reason = "range"                 // of a representation that is not stored
-	Precondition        Reason = "precondition"          // If-Match, If-Unmodified-Since
-	ConnectionOption    Reason = "connection-option"     // it removes a field that may select
-	OtherTarget         Reason = "other-target"          // a field names one, such as X-Original-URL
-	FieldName           Reason = "field-name"            // a name that servers take for another
-	FieldCount          Reason = "field-count"           // more fields than all servers read
-	BadTarget           Reason = "bad-target"            // cannot be parsed for certain
-	Loop                Reason = "loop"                  // it has come through this sidecar before
-	BreakerOpen         Reason = "breaker-open"          // Redis fails, the breaker is open
-	RedisTimeout        Reason = "redis-timeout"         // the request's Redis budget is spent
-	RedisError          Reason = "redis-error"           // Redis answered an error
-	InvalidationPending Reason = "invalidation-pending"  // not yet confirmed by Redis
+	NoRoute           Reason = "no-route"              // no cached route matches
+	Method            Reason = "method"                // neither a read nor a known write
+	RequestBody       Reason = "request-body"          // a GET with one counts as a write
+	MethodOverride    Reason = "method-override"       // a GET with one counts as a write
+	UndeclaredCaller  Reason = "undeclared-credential" // not in caller.credentials
+	UnclearCredential Reason = "unclear-credential"    // servers read it in different ways
+	TokenInvalid      Reason = "token-invalid"         // a JWT that fails verification
+	TokenAmbiguous    Reason = "token-ambiguous"       // two tokens that name different callers
+	KeySecretUnknown  Reason = "key-secret-unknown"    // no HMAC key for caller digests yet
+	TemplateUnfilled  Reason = "template-unfilled"     // of a tag or a partition
+	// a parameter outside the route's query list
+	QueryNotListed   Reason = "query-not-listed"
+	Upgrade          Reason = "upgrade"           // a protocol switch
+	RequestNoStore   Reason = "request-no-store"  // RFC 9111 §5.2.1.5
+	RequestNoCache   Reason = "request-no-cache"  // RFC 9111 §5.2.1.4
+	RequestMaxAge    Reason = "request-max-age"   // RFC 9111 §5.2.1.1
+	RequestMinFresh  Reason = "request-min-fresh" // RFC 9111 §5.2.1.3
+	OnlyIfCached     Reason = "only-if-cached"    // RFC 9111 §5.2.1.7
+	Range            Reason = "range"             // of a representation that is not stored
+	Precondition     Reason = "precondition"      // If-Match, If-Unmodified-Since
+	ConnectionOption Reason = "connection-option" // it removes a field that may select
+	// a field names one, such as X-Original-URL
+	OtherTarget         Reason = "other-target"
+	FieldName           Reason = "field-name"           // a name that servers take for another
+	FieldCount          Reason = "field-count"          // more fields than all servers read
+	BadTarget           Reason = "bad-target"           // cannot be parsed for certain
+	Loop                Reason = "loop"                 // it has come through this sidecar before
+	BreakerOpen         Reason = "breaker-open"         // Redis fails, the breaker is open
+	RedisTimeout        Reason = "redis-timeout"        // the request's Redis budget is spent
+	RedisError          Reason = "redis-error"          // Redis answered an error
+	InvalidationPending Reason = "invalidation-pending" // not yet confirmed by Redis
 )
 
 // Why a stale response was served after the backend had been asked.
@@ -66,33 +68,35 @@ const (
 
 // Why a response was not stored.
 const (
-	StatusNotStorable Reason = "status"             // no lifetime for this status
-	FieldError        Reason = "field-error"        // an error that may be about a field in no key
-	FreshSuccess      Reason = "fresh-success"      // an error, or a part, in the place of a fresh one
-	ResponseNoStore   Reason = "no-store"           // RFC 9111 §5.2.2.5
-	ResponsePrivate   Reason = "private"            // §5.2.2.7 in a shared cache
-	ResponseNoCache   Reason = "response-no-cache"  // §5.2.2.4, without a validator
-	Authorized        Reason = "authorization"      // §3.5
-	NoLifetime        Reason = "no-lifetime"        // neither the response nor the policy gives one
-	VaryAny           Reason = "vary-any"           // Vary: *
-	SetCookie         Reason = "set-cookie"         // the policy refuses responses that set cookies
-	RepeatsCookie     Reason = "repeats-cookie"     // it has the value of a cookie that is in no key
-	BodyCoded         Reason = "body-coded"         // it may: its coding cannot be undone
-	TooLarge          Reason = "too-large"          // longer than max_body
-	Incomplete        Reason = "incomplete"         // the body ended early
-	PartialContent    Reason = "partial-content"    // 206
-	Trailers          Reason = "trailers"           // trailer fields are not stored
-	TagsUnfilled      Reason = "tags-unfilled"      // a response tag could not be filled
-	NamesLearned      Reason = "names-learned"      // its tags were new: stored without a body
-	TagClosed         Reason = "tag-closed"         // a write to one of its tags is under way
-	RedisChanged      Reason = "redis-changed"      // connected to another Redis meanwhile
-	AgeExceedsLife    Reason = "expired-on-arrival" // already stale when it came
-	StoreFailed       Reason = "store-failed"       // Redis did not store it
-	StoreBusy         Reason = "store-busy"         // too many stores under way
-	BadFraming        Reason = "bad-framing"        // its framing is ambiguous
-	BadDirectives     Reason = "bad-cache-control"  // of either side, that cannot be parsed
-	Streamed          Reason = "streamed"           // an event stream, or Incremental (RFC 10036)
-	MustUnderstand    Reason = "must-understand"    // §5.2.2.3 with a status unknown to this cache
+	StatusNotStorable Reason = "status"      // no lifetime for this status
+	FieldError        Reason = "field-error" // an error that may be about a field in no key
+	// an error, or a part, in the place of a fresh one
+	FreshSuccess    Reason = "fresh-success"
+	ResponseNoStore Reason = "no-store"          // RFC 9111 §5.2.2.5
+	ResponsePrivate Reason = "private"           // §5.2.2.7 in a shared cache
+	ResponseNoCache Reason = "response-no-cache" // §5.2.2.4, without a validator
+	Authorized      Reason = "authorization"     // §3.5
+	NoLifetime      Reason = "no-lifetime"       // neither the response nor the policy gives one
+	VaryAny         Reason = "vary-any"          // Vary: *
+	SetCookie       Reason = "set-cookie"        // the policy refuses responses that set cookies
+	// it has the value of a cookie that is in no key
+	RepeatsCookie  Reason = "repeats-cookie"
+	BodyCoded      Reason = "body-coded"         // it may: its coding cannot be undone
+	TooLarge       Reason = "too-large"          // longer than max_body
+	Incomplete     Reason = "incomplete"         // the body ended early
+	PartialContent Reason = "partial-content"    // 206
+	Trailers       Reason = "trailers"           // trailer fields are not stored
+	TagsUnfilled   Reason = "tags-unfilled"      // a response tag could not be filled
+	NamesLearned   Reason = "names-learned"      // its tags were new: stored without a body
+	TagClosed      Reason = "tag-closed"         // a write to one of its tags is under way
+	RedisChanged   Reason = "redis-changed"      // connected to another Redis meanwhile
+	AgeExceedsLife Reason = "expired-on-arrival" // already stale when it came
+	StoreFailed    Reason = "store-failed"       // Redis did not store it
+	StoreBusy      Reason = "store-busy"         // too many stores under way
+	BadFraming     Reason = "bad-framing"        // its framing is ambiguous
+	BadDirectives  Reason = "bad-cache-control"  // of either side, that cannot be parsed
+	Streamed       Reason = "streamed"           // an event stream, or Incremental (RFC 10036)
+	MustUnderstand Reason = "must-understand"    // §5.2.2.3 with a status unknown to this cache
 )
 
 // Why a write was refused where consistency is strict.

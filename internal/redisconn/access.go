@@ -92,7 +92,8 @@ func (k *keeper) refused(err error) (again bool) {
 // rotates reports whether anything of the access is in a file.
 func (k *keeper) rotates() bool {
 	r := k.redis
-	return r.Password.IsFile() || r.URL.IsFile() || r.SentinelPassword.IsFile() || r.CAFile+r.CertFile != ""
+	return r.Password.IsFile() || r.URL.IsFile() || r.SentinelPassword.IsFile() ||
+		r.CAFile+r.CertFile != ""
 }
 
 // read reads the newest access. Errors name the variable, and never repeat a secret.
@@ -117,7 +118,8 @@ func (k *keeper) read() (*access, error) {
 			return nil, err
 		}
 	}
-	if a.sentinelPassword, err = secret(r.Variable("SENTINEL_PASSWORD"), r.SentinelPassword); err != nil {
+	if a.sentinelPassword, err = secret(r.Variable("SENTINEL_PASSWORD"),
+		r.SentinelPassword); err != nil {
 		return nil, err
 	}
 	sum := sha256.New()
@@ -180,11 +182,14 @@ func (k *keeper) readTLS() (*tls.Config, [sha256.Size]byte, error) {
 
 func newTLS(r config.Redis, ca, cert, key []byte) (*tls.Config, error) {
 	// The watch dials again and again: a session that is resumed costs less.
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(64)}
+	c := &tls.Config{
+		MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(64),
+	}
 	if r.CAFile != "" {
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, fmt.Errorf("%s: %s has no certificate in PEM: it has to begin with -----BEGIN CERTIFICATE-----",
+			return nil, fmt.Errorf(
+				"%s: %s has no certificate in PEM: it has to begin with -----BEGIN CERTIFICATE-----",
 				r.Variable("TLS_CA_FILE"), r.CAFile)
 		}
 	}
@@ -192,7 +197,8 @@ func newTLS(r config.Redis, ca, cert, key []byte) (*tls.Config, error) {
 		pair, err := tls.X509KeyPair(cert, key)
 		if err != nil {
 			return nil, fmt.Errorf("%s and %s are no pair of certificate and key in PEM: %s",
-				r.Variable("TLS_CERT_FILE"), r.Variable("TLS_KEY_FILE"), strings.TrimPrefix(err.Error(), "tls: "))
+				r.Variable("TLS_CERT_FILE"), r.Variable("TLS_KEY_FILE"),
+				strings.TrimPrefix(err.Error(), "tls: "))
 		}
 		c.Certificates = []tls.Certificate{pair}
 	}
@@ -227,11 +233,13 @@ func parseURL(r config.Redis) (*redis.Options, error) {
 	// An unescaped # ends the URL, and without // there is no host: a part of the password would be
 	// dialled and logged, or another server be taken.
 	if err != nil || strings.Contains(text, "#") || !strings.Contains(text, "://") {
-		return nil, errors.New(variable + " is no URL like redis://user:password@host:6379/0 or rediss://…," +
+		return nil, errors.New(variable +
+			" is no URL like redis://user:password@host:6379/0 or rediss://…," +
 			" in which all but letters, digits and -._~ of user and password is written as %XX")
 	}
 	if o.TLSConfig != nil && o.TLSConfig.InsecureSkipVerify {
-		return nil, errors.New(variable + ": skip_verify is not supported: name the CA of the server in " +
+		return nil, errors.New(variable +
+			": skip_verify is not supported: name the CA of the server in " +
 			r.Variable("TLS_CA_FILE"))
 	}
 	return o, nil

@@ -25,7 +25,8 @@ func TestTLSWithAPrivateCAAndAClientCertificate(t *testing.T) {
 		"variables": server.Redis(),
 		"rediss": func() config.Redis {
 			r := server.Redis()
-			r.URL, r.Host, r.Port, r.TLS = config.NewSecret("rediss://:geheim@"+server.Addr()), "", "", false
+			r.URL, r.Host, r.Port, r.TLS = config.NewSecret("rediss://:geheim@"+server.Addr()), "",
+				"", false
 			r.Password = config.Secret{}
 			return r
 		}(),
@@ -47,7 +48,8 @@ func TestAFaultOfAccessIsNamedAndRecovers(t *testing.T) {
 	plain := redisd.Start(t, redisd.Password("geheim"))
 	files := func(t *testing.T, r config.Redis) (config.Redis, func(name, file string)) {
 		dir := t.TempDir()
-		r.CAFile, r.CertFile, r.KeyFile = filepath.Join(dir, "ca"), filepath.Join(dir, "cert"), filepath.Join(dir, "key")
+		r.CAFile, r.CertFile, r.KeyFile = filepath.Join(dir, "ca"), filepath.Join(dir, "cert"),
+			filepath.Join(dir, "key")
 		put := func(name, file string) {
 			content, err := os.ReadFile(file)
 			if err == nil {
@@ -66,14 +68,18 @@ func TestAFaultOfAccessIsNamedAndRecovers(t *testing.T) {
 		name, want string
 		fault      func(put func(name, file string))
 	}{
-		{"a CA that is no PEM", "REDIS_TLS_CA_FILE", func(put func(string, string)) { put("ca", "access_test.go") }},
-		{"another CA", "REDIS_TLS_CA_FILE", func(put func(string, string)) { put("ca", redisd.NewCA(t).Host().CA) }},
-		{"a key of another certificate", "REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE", func(put func(string, string)) { put("key", ca.Host().Key) }},
-		{"a client certificate of another CA", "REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE", func(put func(string, string)) {
-			other := redisd.NewCA(t).Host()
-			put("cert", other.Cert)
-			put("key", other.Key)
-		}},
+		{"a CA that is no PEM", "REDIS_TLS_CA_FILE",
+			func(put func(string, string)) { put("ca", "access_test.go") }},
+		{"another CA", "REDIS_TLS_CA_FILE",
+			func(put func(string, string)) { put("ca", redisd.NewCA(t).Host().CA) }},
+		{"a key of another certificate", "REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE",
+			func(put func(string, string)) { put("key", ca.Host().Key) }},
+		{"a client certificate of another CA", "REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE",
+			func(put func(string, string)) {
+				other := redisd.NewCA(t).Host()
+				put("cert", other.Cert)
+				put("key", other.Key)
+			}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -91,15 +97,30 @@ func TestAFaultOfAccessIsNamedAndRecovers(t *testing.T) {
 		name, want string
 		redis      config.Redis
 	}{
-		{"TLS on a plain port", "unset REDIS_TLS", func() config.Redis { r := plain.Redis(); r.TLS = true; return r }()},
-		{"plain on a port of TLS", "REDIS_TLS=true", func() config.Redis { r := secure.Redis(); r.TLS = false; return r }()},
-		{"a wrong password", "REDIS_PASSWORD", func() config.Redis { r := plain.Redis(); r.Password = config.NewSecret("x"); return r }()},
-		{"no password", "set REDIS_PASSWORD", func() config.Redis { r := plain.Redis(); r.Password = config.Secret{}; return r }()},
-		{"a name that is not in the certificate", "REDIS_TLS_SERVER_NAME", func() config.Redis { r := secure.Redis(); r.ServerName = "redis.example"; return r }()},
+		{"TLS on a plain port", "unset REDIS_TLS",
+			func() config.Redis { r := plain.Redis(); r.TLS = true; return r }()},
+		{"plain on a port of TLS", "REDIS_TLS=true",
+			func() config.Redis { r := secure.Redis(); r.TLS = false; return r }()},
+		{"a wrong password", "REDIS_PASSWORD", func() config.Redis {
+			r := plain.Redis()
+			r.Password = config.NewSecret("x")
+			return r
+		}()},
+		{"no password", "set REDIS_PASSWORD",
+			func() config.Redis { r := plain.Redis(); r.Password = config.Secret{}; return r }()},
+		{"a name that is not in the certificate", "REDIS_TLS_SERVER_NAME",
+			func() config.Redis {
+				r := secure.Redis()
+				r.ServerName = "redis.example"
+				return r
+			}()},
 		{"a closed port", "refused", config.Redis{Host: "127.0.0.1", Port: "1"}},
-		{"no file of the password", "REDIS_PASSWORD_FILE: open /nowhere", load(t, "REDIS_HOST=127.0.0.1", "REDIS_PASSWORD_FILE=/nowhere").Redis},
-		{"an empty file of the password", "REDIS_PASSWORD_FILE: the file is empty", load(t, "REDIS_HOST=127.0.0.1", "REDIS_PASSWORD_FILE=/dev/null").Redis},
-		{"no such database", "REDIS_DB", func() config.Redis { r := plain.Redis(); r.DB = 99; return r }()},
+		{"no file of the password", "REDIS_PASSWORD_FILE: open /nowhere",
+			load(t, "REDIS_HOST=127.0.0.1", "REDIS_PASSWORD_FILE=/nowhere").Redis},
+		{"an empty file of the password", "REDIS_PASSWORD_FILE: the file is empty",
+			load(t, "REDIS_HOST=127.0.0.1", "REDIS_PASSWORD_FILE=/dev/null").Redis},
+		{"no such database", "REDIS_DB",
+			func() config.Redis { r := plain.Redis(); r.DB = 99; return r }()},
 		{"no Cluster", "REDIS_HOST", config.Redis{Cluster: config.Hosts(redisd.Start(t).Addr())}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -157,7 +178,8 @@ func greeting(t *testing.T, r config.Redis) *redisconn.Conn {
 func greetingTo(t *testing.T, r config.Redis, log *slog.Logger) *redisconn.Conn {
 	t.Helper()
 	c, err := redisconn.New(redisconn.Options{
-		Name: "cache", Redis: r, Breaker: patient, Names: testNames, Greet: redisconn.Primary{}, Log: log,
+		Name: "cache", Redis: r, Breaker: patient, Names: testNames,
+		Greet: redisconn.Primary{}, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -187,16 +209,23 @@ func TestAFaultOfSentinelsIsNamed(t *testing.T) {
 		name, want string
 		change     func(*config.Redis)
 	}{
-		{"an unknown primary", "REDIS_SENTINEL_MASTER=other", func(r *config.Redis) { r.Master = "other" }},
-		{"a wrong password of the Sentinels", "REDIS_SENTINEL_PASSWORD", func(r *config.Redis) { r.SentinelPassword = config.NewSecret("x") }},
-		{"no password of the Sentinels", "set REDIS_SENTINEL_PASSWORD", func(r *config.Redis) { r.SentinelPassword = config.Secret{} }},
-		{"a wrong password of the primary", "check REDIS_USERNAME and REDIS_PASSWORD", func(r *config.Redis) { r.Password = config.NewSecret("x") }},
-		{"no Sentinel there", "refused", func(r *config.Redis) { r.Sentinels = "127.0.0.1:1,127.0.0.1:2" }},
+		{"an unknown primary", "REDIS_SENTINEL_MASTER=other",
+			func(r *config.Redis) { r.Master = "other" }},
+		{"a wrong password of the Sentinels", "REDIS_SENTINEL_PASSWORD",
+			func(r *config.Redis) { r.SentinelPassword = config.NewSecret("x") }},
+		{"no password of the Sentinels", "set REDIS_SENTINEL_PASSWORD",
+			func(r *config.Redis) { r.SentinelPassword = config.Secret{} }},
+		{"a wrong password of the primary", "check REDIS_USERNAME and REDIS_PASSWORD",
+			func(r *config.Redis) { r.Password = config.NewSecret("x") }},
+		{"no Sentinel there", "refused",
+			func(r *config.Redis) { r.Sentinels = "127.0.0.1:1,127.0.0.1:2" }},
 		{"a Redis in the place of a Sentinel", "sentinel ", func(r *config.Redis) {
 			r.Sentinels = config.Hosts(s.Primary.Addr())
 			r.SentinelPassword = r.Password
 		}},
-		{"one of three there", "", func(r *config.Redis) { r.Sentinels = "127.0.0.1:1,127.0.0.1:2," + config.Hosts(s.Watchers[0].Addr()) }},
+		{"one of three there", "", func(r *config.Redis) {
+			r.Sentinels = "127.0.0.1:1,127.0.0.1:2," + config.Hosts(s.Watchers[0].Addr())
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

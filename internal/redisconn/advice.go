@@ -15,10 +15,12 @@ import (
 // routes.
 func Advice(cache, jobs *Conn, withJobs bool) []string {
 	var lines []string
-	shared := withJobs && (cache.redis == jobs.redis || sameServer(cache.facts.Load(), jobs.facts.Load()))
+	shared := withJobs &&
+		(cache.redis == jobs.redis || sameServer(cache.facts.Load(), jobs.facts.Load()))
 	if shared {
-		lines = append(lines, "cache and jobs share one Redis: what makes room for one may take it from the other. "+
-			"Give jobs their own with JOBS_REDIS_HOST (or …_URL, …_SENTINEL_HOSTS, …_CLUSTER_HOSTS).")
+		lines = append(lines,
+			"cache and jobs share one Redis: what makes room for one may take it from the other. "+
+				"Give jobs their own with JOBS_REDIS_HOST (or …_URL, …_SENTINEL_HOSTS, …_CLUSTER_HOSTS).")
 	} else {
 		lines = append(lines, each(cache, "cache", cacheSettings)...)
 		lines = append(lines, exposed("cache", cache)...)
@@ -54,14 +56,16 @@ func each(c *Conn, role string, settings func(server) []string) []string {
 
 // cacheSettings is the advice about a server for the cache alone.
 func cacheSettings(s server) []string {
-	evicts := strings.Contains(s.policy, "lru") || strings.Contains(s.policy, "lfu") || s.policy == "volatile-ttl"
+	evicts := strings.Contains(s.policy, "lru") || strings.Contains(s.policy, "lfu") ||
+		s.policy == "volatile-ttl"
 	switch {
 	case s.maxMemory == 0:
 		return []string{"maxmemory is not set: Redis takes memory until the system ends it. " +
 			"Set maxmemory, and maxmemory-policy allkeys-lfu."}
 	case s.policy != "" && !evicts:
-		return []string{fmt.Sprintf("maxmemory-policy is %s: when Redis is full, nothing new is stored, or anything goes. "+
-			"Set allkeys-lfu, or any LRU or LFU.", s.policy)}
+		return []string{fmt.Sprintf(
+			"maxmemory-policy is %s: when Redis is full, nothing new is stored, or anything goes. "+
+				"Set allkeys-lfu, or any LRU or LFU.", s.policy)}
 	}
 	return nil
 }
@@ -69,11 +73,14 @@ func cacheSettings(s server) []string {
 // jobSettings is the advice about a server for jobs, or for both.
 func jobSettings(s server) (lines []string) {
 	if s.policy != "" && s.policy != "noeviction" {
-		lines = append(lines, fmt.Sprintf("maxmemory-policy is %s: Redis may throw accepted jobs away. "+
-			"Set it to noeviction, or give jobs a Redis of their own with JOBS_REDIS_HOST.", s.policy))
+		lines = append(lines,
+			fmt.Sprintf("maxmemory-policy is %s: Redis may throw accepted jobs away. "+
+				"Set it to noeviction, or give jobs a Redis of their own with JOBS_REDIS_HOST.",
+				s.policy))
 	}
 	if s.aof == "0" {
-		lines = append(lines, "appendonly is no: accepted jobs are lost when Redis ends. Set appendonly yes.")
+		lines = append(lines,
+			"appendonly is no: accepted jobs are lost when Redis ends. Set appendonly yes.")
 	}
 	return lines
 }
@@ -84,13 +91,15 @@ func general(s server, cluster bool) (lines []string) {
 	if cluster {
 		oldest, why = [2]int{7, 0}, "routes with memory need its sharded pub/sub"
 	}
-	if v, ok := majorMinor(s.version); ok && (v[0] < oldest[0] || v[0] == oldest[0] && v[1] < oldest[1]) {
+	if v, ok := majorMinor(s.version); ok &&
+		(v[0] < oldest[0] || v[0] == oldest[0] && v[1] < oldest[1]) {
 		lines = append(lines, fmt.Sprintf("Redis is of version %s: take %d.%d or later, since %s.",
 			s.version, oldest[0], oldest[1], why))
 	}
 	if len(s.slow) > 0 {
-		lines = append(lines, fmt.Sprintf("the slow log has commands on our keys (%s): look at SLOWLOG GET, "+
-			"and at the CPU and the neighbours of that Redis.", strings.Join(s.slow, ", ")))
+		lines = append(lines,
+			fmt.Sprintf("the slow log has commands on our keys (%s): look at SLOWLOG GET, "+
+				"and at the CPU and the neighbours of that Redis.", strings.Join(s.slow, ", ")))
 	}
 	return lines
 }
@@ -121,12 +130,14 @@ func exposed(role string, c *Conn) (lines []string) {
 		return nil // which is a fault, and told
 	}
 	if a.password == "" && (a.tls == nil || len(a.tls.Certificates) == 0) {
-		lines = append(lines, fmt.Sprintf("%s: it is used without a password: set one there, and %s.",
-			role, r.Variable("PASSWORD")))
+		lines = append(lines,
+			fmt.Sprintf("%s: it is used without a password: set one there, and %s.",
+				role, r.Variable("PASSWORD")))
 	}
 	if a.tls == nil && !loopback(r) {
-		lines = append(lines, fmt.Sprintf("%s: passwords and responses cross the network in the clear: "+
-			"set %s=true, and TLS there.", role, r.Variable("TLS")))
+		lines = append(lines,
+			fmt.Sprintf("%s: passwords and responses cross the network in the clear: "+
+				"set %s=true, and TLS there.", role, r.Variable("TLS")))
 	}
 	return lines
 }

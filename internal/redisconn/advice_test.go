@@ -18,7 +18,8 @@ func awaitAdvice(t *testing.T, cache, jobs *redisconn.Conn, want ...string) {
 	t.Helper()
 	proc.Await(t, 10*time.Second, func() error {
 		got := redisconn.Advice(cache, jobs, true)
-		same := slices.EqualFunc(got, want, func(line, begin string) bool { return strings.HasPrefix(line, begin) })
+		same := slices.EqualFunc(got, want,
+			func(line, begin string) bool { return strings.HasPrefix(line, begin) })
 		if !same {
 			return fmt.Errorf("%s", strings.Join(got, "\n"))
 		}
@@ -29,7 +30,9 @@ func awaitAdvice(t *testing.T, cache, jobs *redisconn.Conn, want ...string) {
 func TestAdviceNamesTheSettingAndTheRemedyForEachRole(t *testing.T) {
 	t.Parallel()
 	connect := func(r config.Redis, name string) *redisconn.Conn {
-		c, err := redisconn.New(redisconn.Options{Name: name, Redis: r, Breaker: patient, Names: testNames})
+		c, err := redisconn.New(redisconn.Options{
+			Name: name, Redis: r, Breaker: patient, Names: testNames,
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,14 +58,20 @@ func TestAdviceNamesTheSettingAndTheRemedyForEachRole(t *testing.T) {
 		"job store: appendonly is no",
 		"job store: it is used without a password",
 	)
-	refusing := redisd.Start(t, good, redisd.Config("maxmemory 100mb", "maxmemory-policy noeviction", "appendonly yes"))
-	awaitAdvice(t, connect(refusing.Redis(), "cache"), connect(jobs.Redis(), "jobs"), "cache: maxmemory-policy is noeviction")
+	refusing := redisd.Start(t, good,
+		redisd.Config("maxmemory 100mb", "maxmemory-policy noeviction", "appendonly yes"))
+	awaitAdvice(t, connect(refusing.Redis(), "cache"), connect(jobs.Redis(), "jobs"),
+		"cache: maxmemory-policy is noeviction")
 
 	// One server under two names.
 	other := refusing.Redis()
 	other.Host = "localhost"
-	awaitAdvice(t, connect(refusing.Redis(), "cache"), connect(other, "jobs"), "cache and jobs share one Redis")
+	awaitAdvice(t, connect(refusing.Redis(), "cache"), connect(other, "jobs"),
+		"cache and jobs share one Redis")
 
-	away := connect(config.Redis{Host: "redis.example", Port: "6379", Password: config.NewSecret("p")}, "cache")
-	awaitAdvice(t, away, connect(jobs.Redis(), "jobs"), "cache: passwords and responses cross the network in the clear: set REDIS_TLS=true")
+	away := connect(config.Redis{
+		Host: "redis.example", Port: "6379", Password: config.NewSecret("p"),
+	}, "cache")
+	awaitAdvice(t, away, connect(jobs.Redis(), "jobs"),
+		"cache: passwords and responses cross the network in the clear: set REDIS_TLS=true")
 }

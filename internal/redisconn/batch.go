@@ -196,7 +196,8 @@ func (b *batcher) close() {
 // Read reads keys of one server at once, like Do with an MGET. Calls that are made at the same time
 // share commands. It asks after it was called: no answer is older. An absent key, and one that is
 // no string, is nil; a string may be shared with other callers.
-func (c *Conn) Read(ctx context.Context, b *Budget, op string, keys []string) (values []any, err error) {
+func (c *Conn) Read(ctx context.Context, b *Budget, op string,
+	keys []string) (values []any, err error) {
 	err = c.Do(ctx, b, op, func(ctx context.Context, _ redis.UniversalClient) (err error) {
 		values, err = c.reads.mget(ctx, keys)
 		return err

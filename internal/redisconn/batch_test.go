@@ -83,8 +83,10 @@ func TestReadsThatAreMadeTogetherShareCommands(t *testing.T) {
 	for i := range readers {
 		asking.Go(func() {
 			own, value := "own"+strconv.Itoa(i), "value of "+strconv.Itoa(i)
-			values, err := c.Read(t.Context(), c.Budget(ample), "lookup", []string{"common", "list", own, "absent"})
-			if got, want := fmt.Sprint(values), fmt.Sprint([]any{"of all", nil, value, nil}); err != nil || got != want {
+			values, err := c.Read(t.Context(), c.Budget(ample), "lookup",
+				[]string{"common", "list", own, "absent"})
+			if got, want := fmt.Sprint(values),
+				fmt.Sprint([]any{"of all", nil, value, nil}); err != nil || got != want {
 				t.Errorf("%s, %v; want %s", got, err, want)
 			}
 		})
@@ -109,7 +111,8 @@ func TestAReadThatNobodyIsBesideIsACommandOfItsOwn(t *testing.T) {
 	c := open(t, at(server), patient)
 	before := server.Calls()["mget"]
 	for range 10 {
-		if _, err := c.Read(t.Context(), c.Budget(ample), "lookup", []string{"a", "b"}); err != nil {
+		if _, err := c.Read(t.Context(), c.Budget(ample), "lookup",
+			[]string{"a", "b"}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -133,7 +136,8 @@ func TestAReadIsSentAfterItWasAskedFor(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				values, err := c.Read(t.Context(), c.Budget(ample), "lookup", []string{"other", "counter"})
+				values, err := c.Read(t.Context(), c.Budget(ample), "lookup",
+					[]string{"other", "counter"})
 				if err != nil {
 					t.Error(err)
 					return
@@ -182,7 +186,8 @@ func TestOneWhoLeavesABatchHoldsUpNobody(t *testing.T) {
 	left.all.Wait()
 	staying.all.Wait()
 	for i, err := range staying.errs {
-		if err != nil && !errors.Is(err, redisconn.ErrAway) || err == nil && staying.values[i][0] != "value" {
+		if err != nil && !errors.Is(err, redisconn.ErrAway) ||
+			err == nil && staying.values[i][0] != "value" {
 			t.Errorf("one who stayed: %v, %v", staying.values[i], err)
 		}
 	}

@@ -17,7 +17,8 @@ func newBreaker(o Options, changed func(State)) *gobreaker.CircuitBreaker[struct
 		Interval:    s.Interval,
 		Timeout:     s.Timeout,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return c.Requests >= s.MinRequests && float64(c.TotalFailures) >= s.FailureRatio*float64(c.Requests)
+			return c.Requests >= s.MinRequests &&
+				float64(c.TotalFailures) >= s.FailureRatio*float64(c.Requests)
 		},
 		IsSuccessful: func(err error) bool { return err == nil || !isFailure(err) },
 		IsExcluded:   func(err error) bool { return errors.Is(err, errLeft) },

@@ -69,7 +69,8 @@ type Options struct {
 type Greeter interface {
 	// Greet is called for each new connection before its first use; on an error the connection is
 	// not used. server is the server's identity, "" if it does not tell.
-	Greet(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) (server string, err error)
+	Greet(ctx context.Context, conn redis.Cmdable,
+		at func(addr string) *redis.Client) (server string, err error)
 	// Moved is called when another server answers than before. Until it returns nil no other
 	// connection to that server is used.
 	Moved(ctx context.Context, conn redis.Cmdable, at func(addr string) *redis.Client) error
@@ -95,8 +96,9 @@ func New(o Options) (*Conn, error) {
 		o.Observe = func(string, time.Duration, bool) {}
 	}
 	c := &Conn{
-		name: o.Name, redis: o.Redis, label: o.Label, prefix: o.Names.Prefix(), keeper: &keeper{redis: o.Redis},
-		open: newConnections(), trials: o.Breaker.MaxRequests,
+		name: o.Name, redis: o.Redis, label: o.Label, prefix: o.Names.Prefix(),
+		keeper: &keeper{redis: o.Redis},
+		open:   newConnections(), trials: o.Breaker.MaxRequests,
 		probe: newProbe(o.Names.Probe()), observe: o.Observe, log: o.Log,
 	}
 	if o.Redis.Cluster != "" {
@@ -129,7 +131,8 @@ func (c *Conn) Client() redis.UniversalClient { return c.client }
 // deadline is the bound. It gives ErrAway without calling f while the breaker is open, ErrBudget
 // where nothing is left, and else f's error. redis.Nil is no error. That the caller left (ctx was
 // cancelled) does not count against Redis.
-func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Context, redis.UniversalClient) error) error {
+func (c *Conn) Do(ctx context.Context, b *Budget, op string,
+	f func(context.Context, redis.UniversalClient) error) error {
 	if c.breaker.State() != gobreaker.StateClosed {
 		return ErrAway // half-open too: trials are the probe's
 	}
@@ -151,7 +154,8 @@ func (c *Conn) Do(ctx context.Context, b *Budget, op string, f func(context.Cont
 
 // proved calls f on a server that has said in time who it is. It waits for a late word before f and
 // after it: a busy machine is late, and a demoted server never gives one.
-func (c *Conn) proved(ctx context.Context, f func(context.Context, redis.UniversalClient) error) error {
+func (c *Conn) proved(ctx context.Context,
+	f func(context.Context, redis.UniversalClient) error) error {
 	if !c.watch.awaitTrust(ctx) {
 		return ErrUnproved
 	}

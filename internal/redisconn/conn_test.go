@@ -29,11 +29,16 @@ const budget = 100 * time.Millisecond
 const bound = 2 * time.Second
 
 // patient is a breaker that opens soon and is tried soon.
-var patient = config.Breaker{MaxRequests: 2, Interval: time.Minute, Timeout: 100 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6}
+var patient = config.Breaker{
+	MaxRequests: 2, Interval: time.Minute, Timeout: 100 * time.Millisecond, MinRequests: 3,
+	FailureRatio: 0.6,
+}
 
 func open(t *testing.T, r config.Redis, b config.Breaker) *redisconn.Conn {
 	t.Helper()
-	c, err := redisconn.New(redisconn.Options{Name: "cache", Redis: r, Breaker: b, Names: cachekeys.NewNames("test")})
+	c, err := redisconn.New(redisconn.Options{
+		Name: "cache", Redis: r, Breaker: b, Names: cachekeys.NewNames("test"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +65,9 @@ func at(s *redisd.Server) config.Redis { return config.Redis{Host: s.Host(), Por
 
 // set writes a key, as any request would.
 func set(ctx context.Context, c *redisconn.Conn, b *redisconn.Budget) error {
-	return c.Do(ctx, b, "set", func(ctx context.Context, r redis.UniversalClient) error { return r.Set(ctx, "k", "v", 0).Err() })
+	return c.Do(ctx, b, "set", func(ctx context.Context, r redis.UniversalClient) error {
+		return r.Set(ctx, "k", "v", 0).Err()
+	})
 }
 
 func awaitHealthy(t *testing.T, c *redisconn.Conn) {
@@ -75,10 +82,15 @@ func TestWhateverFailsTheBudgetHoldsTheBreakerOpensAndTheProbeClosesIt(t *testin
 	}{
 		{"killed", (*redisd.Server).Kill, (*redisd.Server).Restart},
 		{"frozen", (*redisd.Server).Freeze, (*redisd.Server).Thaw},
-		{"paused", func(s *redisd.Server) { s.Do("CLIENT", "PAUSE", "3000", "ALL") }, func(*redisd.Server) {}},
-		{"READONLY", func(s *redisd.Server) { s.Do("REPLICAOF", "127.0.0.1", "1") }, func(s *redisd.Server) { s.Do("REPLICAOF", "NO", "ONE") }},
-		{"OOM", func(s *redisd.Server) { s.Do("CONFIG", "SET", "maxmemory", "1") }, func(s *redisd.Server) { s.Do("CONFIG", "SET", "maxmemory", "0") }},
-		{"NOPERM", func(s *redisd.Server) { s.Do("ACL", "SETUSER", "default", "-@all", "+acl", "+ping") }, func(s *redisd.Server) { s.Do("ACL", "SETUSER", "default", "+@all") }},
+		{"paused", func(s *redisd.Server) { s.Do("CLIENT", "PAUSE", "3000", "ALL") },
+			func(*redisd.Server) {}},
+		{"READONLY", func(s *redisd.Server) { s.Do("REPLICAOF", "127.0.0.1", "1") },
+			func(s *redisd.Server) { s.Do("REPLICAOF", "NO", "ONE") }},
+		{"OOM", func(s *redisd.Server) { s.Do("CONFIG", "SET", "maxmemory", "1") },
+			func(s *redisd.Server) { s.Do("CONFIG", "SET", "maxmemory", "0") }},
+		{"NOPERM", func(s *redisd.Server) {
+			s.Do("ACL", "SETUSER", "default", "-@all", "+acl", "+ping")
+		}, func(s *redisd.Server) { s.Do("ACL", "SETUSER", "default", "+@all") }},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			server := redisd.Start(t)
@@ -104,7 +116,11 @@ func TestWhateverFailsTheBudgetHoldsTheBreakerOpensAndTheProbeClosesIt(t *testin
 				t.Errorf("open after %d failures", failures)
 			}
 			called := false
-			if err := c.Do(t.Context(), nil, "x", func(context.Context, redis.UniversalClient) error { called = true; return nil }); called || !errors.Is(err, redisconn.ErrAway) {
+			if err := c.Do(t.Context(), nil, "x",
+				func(context.Context, redis.UniversalClient) error {
+					called = true
+					return nil
+				}); called || !errors.Is(err, redisconn.ErrAway) {
 				t.Errorf("while open: called %t, %v", called, err)
 			}
 			probing(t, c)
@@ -160,7 +176,8 @@ func TestAnAddressThatSwallowsEverythingCostsTheBudgetAndNoMore(t *testing.T) {
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	c := open(t, config.Redis{Host: "127.0.0.1", Port: port}, patient)
 	start := time.Now()
-	if err := set(t.Context(), c, c.Budget(budget)); err == nil || redisconn.Reason(err) != reason.RedisTimeout {
+	if err := set(t.Context(), c, c.Budget(budget)); err == nil ||
+		redisconn.Reason(err) != reason.RedisTimeout {
 		t.Errorf("%v: %q", err, redisconn.Reason(err))
 	}
 	if took := time.Since(start); took > bound {
@@ -194,13 +211,20 @@ func TestWhatIsNobodysFailureDoesNotOpenTheBreaker(t *testing.T) {
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	for range 20 {
-		_ = c.Do(t.Context(), nil, "nil", func(ctx context.Context, r redis.UniversalClient) error { return r.Get(ctx, "nothing").Err() })
-		_ = c.Do(t.Context(), nil, "odd", func(ctx context.Context, r redis.UniversalClient) error { return r.Do(ctx, "NOSUCHCOMMAND").Err() })
+		_ = c.Do(t.Context(), nil, "nil", func(ctx context.Context, r redis.UniversalClient) error {
+			return r.Get(ctx, "nothing").Err()
+		})
+		_ = c.Do(t.Context(), nil, "odd", func(ctx context.Context, r redis.UniversalClient) error {
+			return r.Do(ctx, "NOSUCHCOMMAND").Err()
+		})
 		if err := set(left, c, nil); err == nil {
 			t.Fatal("who left got an answer")
 		}
 	}
-	if err := c.Do(t.Context(), nil, "nil", func(ctx context.Context, r redis.UniversalClient) error { return r.Get(ctx, "nothing").Err() }); err != nil {
+	if err := c.Do(t.Context(), nil, "nil",
+		func(ctx context.Context, r redis.UniversalClient) error {
+			return r.Get(ctx, "nothing").Err()
+		}); err != nil {
 		t.Errorf("redis.Nil is an error: %v", err)
 	}
 	if c.State() != redisconn.Closed {
@@ -218,7 +242,9 @@ func TestARotatedPasswordNeedsNoRestart(t *testing.T) {
 		}
 	}
 	write("wrong")
-	cfg, err := config.Load([]string{"REDIS_HOST=" + server.Host(), "REDIS_PORT=" + server.Port(), "REDIS_PASSWORD_FILE=" + file}, nil)
+	cfg, err := config.Load([]string{
+		"REDIS_HOST=" + server.Host(), "REDIS_PORT=" + server.Port(), "REDIS_PASSWORD_FILE=" + file,
+	}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +271,9 @@ func TestAURLNamesTheSameAsTheSingleVariables(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, bad := range []string{"nonsense", "http://a"} {
-		if _, err := redisconn.New(redisconn.Options{Redis: config.Redis{URL: config.NewSecret(bad + ":secret")}, Breaker: patient}); err == nil {
+		if _, err := redisconn.New(redisconn.Options{
+			Redis: config.Redis{URL: config.NewSecret(bad + ":secret")}, Breaker: patient,
+		}); err == nil {
 			t.Errorf("%q is taken", bad)
 		}
 	}
@@ -253,16 +281,22 @@ func TestAURLNamesTheSameAsTheSingleVariables(t *testing.T) {
 
 func TestAMalformedREDISURLDoesNotShowItsPassword(t *testing.T) {
 	for _, url := range []string{
-		"redis://:SECRET@", "redis://user:SEC/RET@host:6379/0", "redis://user:SEC?RET@host:6379", "redis://user:6379#SECRET@host:6379",
-		"redis://user:SEC RET@host", "redis://user:SEC%RET@host", "redis://user:SECRET@host:port", "redis://user:SECRET@host:6379/zero",
-		"redis://user:SECRET@host/0?SECRET=1", "user:SECRET@host:6379", "rediss://user:SECRET@host", "redis:user:SECRET@host",
+		"redis://:SECRET@", "redis://user:SEC/RET@host:6379/0", "redis://user:SEC?RET@host:6379",
+		"redis://user:6379#SECRET@host:6379",
+		"redis://user:SEC RET@host", "redis://user:SEC%RET@host", "redis://user:SECRET@host:port",
+		"redis://user:SECRET@host:6379/zero",
+		"redis://user:SECRET@host/0?SECRET=1", "user:SECRET@host:6379", "rediss://user:SECRET@host",
+		"redis:user:SECRET@host",
 		"redis://user:SECRET@[::1", "\x00redis://:SECRET@host",
 	} {
-		_, err := redisconn.New(redisconn.Options{Redis: config.Redis{URL: config.NewSecret(url)}, Breaker: patient})
+		_, err := redisconn.New(redisconn.Options{
+			Redis: config.Redis{URL: config.NewSecret(url)}, Breaker: patient,
+		})
 		if (url == "redis://:SECRET@" || url == "rediss://user:SECRET@host") && err == nil {
 			continue // a password, and the default host or port
 		}
-		if err == nil || strings.Contains(err.Error(), "SEC") || strings.Contains(err.Error(), "RET") || !strings.Contains(err.Error(), "REDIS_URL") {
+		if err == nil || strings.Contains(err.Error(), "SEC") ||
+			strings.Contains(err.Error(), "RET") || !strings.Contains(err.Error(), "REDIS_URL") {
 			t.Errorf("%q: %v", url, err)
 		}
 	}
@@ -284,7 +318,8 @@ func TestWhatAnErrorMeans(t *testing.T) {
 		{read, reason.RedisError, true},
 		{fmt.Errorf("wrapped: %w", read), reason.RedisError, true},
 	} {
-		if why, uncertain := redisconn.Reason(c.err), redisconn.Uncertain(c.err); why != c.why || uncertain != c.uncertain {
+		if why, uncertain := redisconn.Reason(c.err), redisconn.Uncertain(c.err); why != c.why ||
+			uncertain != c.uncertain {
 			t.Errorf("%v: %q, uncertain %t", c.err, why, uncertain)
 		}
 	}

@@ -180,7 +180,8 @@ func (c *Conn) fresh(addr string, a *access) *redis.Client {
 // that forbids or does not know that is used all the same.
 func (c *Conn) introduce(ctx context.Context, conn *redis.Conn) error {
 	if c.label != "" {
-		if err := conn.ClientSetName(ctx, c.label).Err(); err != nil && (!isReply(err) || isAccess(err)) {
+		if err := conn.ClientSetName(ctx, c.label).Err(); err != nil &&
+			(!isReply(err) || isAccess(err)) {
 			return err
 		}
 	}

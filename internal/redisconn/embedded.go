@@ -73,7 +73,8 @@ func (e *Embedded) bound(limit int) {
 	db, total := e.server.DB(0), 0
 	var entries []string
 	for _, key := range db.Keys() {
-		if !slices.ContainsFunc(e.drops, func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
+		if !slices.ContainsFunc(e.drops,
+			func(prefix string) bool { return strings.HasPrefix(key, prefix) }) {
 			continue
 		}
 		entries = append(entries, key)

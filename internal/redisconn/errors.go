@@ -38,7 +38,8 @@ func outcome(caller context.Context, err error) error {
 
 // away are the beginnings of error replies that say that this Redis cannot serve any command.
 var away = []string{
-	"READONLY", "LOADING", "OOM", "NOAUTH", "WRONGPASS", "NOPERM", "MASTERDOWN", "CLUSTERDOWN", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN",
+	"READONLY", "LOADING", "OOM", "NOAUTH", "WRONGPASS", "NOPERM", "MASTERDOWN", "CLUSTERDOWN",
+	"MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN",
 	"UNBLOCKED", "ERR max number of clients", "ERR AUTH", "ERR invalid password",
 }
 
@@ -63,7 +64,9 @@ func isReply(err error) bool {
 
 // letIn are the beginnings of error replies to a connection that has to authenticate, or did so
 // with a wrong or expired password.
-var letIn = []string{"NOAUTH", "WRONGPASS", "ERR AUTH", "ERR invalid password", "ERR invalid username-password"}
+var letIn = []string{
+	"NOAUTH", "WRONGPASS", "ERR AUTH", "ERR invalid password", "ERR invalid username-password",
+}
 
 // isAccess reports whether a server did not let us in: it refused a password or a certificate, or
 // we refused its certificate.
@@ -105,7 +108,8 @@ func isTimeout(err error) bool {
 // nothing was sent or Redis itself refused it. A redirection says nothing: the library leaves it on
 // commands that were redirected and sent, and whose connection broke then.
 func Uncertain(err error) bool {
-	if err == nil || errors.Is(err, ErrAway) || errors.Is(err, ErrBudget) || errors.Is(err, ErrUnproved) {
+	if err == nil || errors.Is(err, ErrAway) || errors.Is(err, ErrBudget) ||
+		errors.Is(err, ErrUnproved) {
 		return false
 	}
 	if _, ok := errors.AsType[dialError](err); ok {
@@ -114,7 +118,8 @@ func Uncertain(err error) bool {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 		return false
 	}
-	return !isReply(err) || strings.HasPrefix(err.Error(), "MOVED ") || strings.HasPrefix(err.Error(), "ASK ")
+	return !isReply(err) || strings.HasPrefix(err.Error(), "MOVED ") ||
+		strings.HasPrefix(err.Error(), "ASK ")
 }
 
 // Reason is why a request went past the cache after this error.

@@ -59,22 +59,23 @@ func (c *Conn) look(ctx context.Context) {
 // ask asks all servers.
 func (c *Conn) ask(ctx context.Context) (*facts, error) {
 	found := new(facts)
-	err := c.Do(ctx, nil, "settings", func(ctx context.Context, client redis.UniversalClient) error {
-		cluster, ok := client.(*redis.ClusterClient)
-		if !ok {
-			s, err := c.settings(ctx, client)
-			found.servers = append(found.servers, s)
-			return err
-		}
-		var mu sync.Mutex
-		return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
-			s, err := c.settings(ctx, node)
-			mu.Lock()
-			defer mu.Unlock()
-			found.servers = append(found.servers, s)
-			return err
+	err := c.Do(ctx, nil, "settings",
+		func(ctx context.Context, client redis.UniversalClient) error {
+			cluster, ok := client.(*redis.ClusterClient)
+			if !ok {
+				s, err := c.settings(ctx, client)
+				found.servers = append(found.servers, s)
+				return err
+			}
+			var mu sync.Mutex
+			return cluster.ForEachMaster(ctx, func(ctx context.Context, node *redis.Client) error {
+				s, err := c.settings(ctx, node)
+				mu.Lock()
+				defer mu.Unlock()
+				found.servers = append(found.servers, s)
+				return err
+			})
 		})
-	})
 	return found, err
 }
 
@@ -112,7 +113,8 @@ func (c *Conn) ours(e redis.SlowLog) string {
 		return ""
 	}
 	for _, arg := range e.Args[1:] {
-		if strings.HasPrefix(arg, c.prefix) || c.name == "jobs" && strings.HasPrefix(arg, "asynq:") {
+		if strings.HasPrefix(arg, c.prefix) ||
+			c.name == "jobs" && strings.HasPrefix(arg, "asynq:") {
 			return strings.ToUpper(e.Args[0])
 		}
 	}

@@ -68,7 +68,8 @@ func (f *lastFault) get() string {
 // failed notes and logs why Redis cannot be used, once for each reason.
 func (c *Conn) failed(ctx context.Context, err error) {
 	switch {
-	case err == nil, ctx.Err() != nil, errors.Is(err, ErrAway), errors.Is(err, ErrUnproved), errors.Is(err, errOutdated):
+	case err == nil, ctx.Err() != nil, errors.Is(err, ErrAway), errors.Is(err, ErrUnproved),
+		errors.Is(err, errOutdated):
 		return // they have another reason, which is told
 	}
 	// A dial may go on when its caller's time is over.
@@ -100,17 +101,21 @@ func explain(r config.Redis, err error) string {
 func explainTLS(r config.Redis, err error) string {
 	failed, handshake := errors.AsType[*tlsError](err)
 	if strings.Contains(err.Error(), alert) {
-		return fmt.Sprintf("certificate refused: the server does not take ours: check %s and %s (%v)",
+		return fmt.Sprintf(
+			"certificate refused: the server does not take ours: check %s and %s (%v)",
 			r.Variable("TLS_CERT_FILE"), r.Variable("TLS_KEY_FILE"), err)
 	}
 	if !handshake {
 		return ""
 	}
-	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
-		return fmt.Sprintf("certificate expired, or not valid yet: renew it on the server (%v)", failed)
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok &&
+		invalid.Reason == x509.Expired {
+		return fmt.Sprintf("certificate expired, or not valid yet: renew it on the server (%v)",
+			failed)
 	}
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
-		return fmt.Sprintf("certificate of an unknown CA: name the PEM file of the server's CA in %s (%v)",
+		return fmt.Sprintf(
+			"certificate of an unknown CA: name the PEM file of the server's CA in %s (%v)",
 			r.Variable("TLS_CA_FILE"), failed)
 	}
 	if _, ok := errors.AsType[x509.HostnameError](err); ok {
@@ -122,7 +127,9 @@ func explainTLS(r config.Redis, err error) string {
 			failed.addr, r.Variable("TLS"), r.Variable("URL"))
 	}
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || isTimeout(err) {
-		return fmt.Sprintf("no answer to TLS at %s: if it is a plain port, name that of TLS, or unset %s (or write redis:// in %s)",
+		return fmt.Sprintf(
+			"no answer to TLS at %s: if it is a plain port, name that of TLS, or unset %s (or "+
+				"write redis:// in %s)",
 			failed.addr, r.Variable("TLS"), r.Variable("URL"))
 	}
 	return ""
@@ -140,9 +147,12 @@ func explainReply(r config.Redis, err error, user, password string) string {
 		{"NOAUTH", "no password: it wants one: set " + password},
 		{"WRONGPASS", "wrong password or user: check " + user + " and " + password},
 		{"invalid password", "wrong password: check " + password},
-		{"without any password configured", "no password is set on the server: unset " + password + ", or set it there"},
-		{"No such master", "no such primary: the Sentinels do not know " + r.Variable("SENTINEL_MASTER") + "=" + r.Master},
-		{"SELECT is not allowed in cluster mode", "it is a Cluster, with one database: set " + r.Variable("CLUSTER_HOSTS")},
+		{"without any password configured",
+			"no password is set on the server: unset " + password + ", or set it there"},
+		{"No such master", "no such primary: the Sentinels do not know " +
+			r.Variable("SENTINEL_MASTER") + "=" + r.Master},
+		{"SELECT is not allowed in cluster mode",
+			"it is a Cluster, with one database: set " + r.Variable("CLUSTER_HOSTS")},
 		{"MOVED ", "it is a node of a Cluster: name it by " + r.Variable("CLUSTER_HOSTS")},
 		{"cluster support disabled", "it is no Cluster: name it by " + r.Variable("HOST")},
 		{"DB index is out of range", "there is no such database: change " + r.Variable("DB")},
@@ -167,7 +177,8 @@ func explainNetwork(r config.Redis, err error) string {
 	case isTimeout(err):
 		return "no answer in time"
 	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
-		return fmt.Sprintf("it closes the connection: if it is a port of TLS, set %s=true (%v)", r.Variable("TLS"), err)
+		return fmt.Sprintf("it closes the connection: if it is a port of TLS, set %s=true (%v)",
+			r.Variable("TLS"), err)
 	}
 	return fmt.Sprintf("it cannot be reached (%v)", err)
 }

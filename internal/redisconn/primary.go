@@ -15,7 +15,8 @@ type Primary struct{}
 var ErrReplica = errors.New("READONLY this Redis is a replica: name the primary")
 
 // Greet implements Greeter.
-func (Primary) Greet(ctx context.Context, conn redis.Cmdable, _ func(addr string) *redis.Client) (string, error) {
+func (Primary) Greet(ctx context.Context, conn redis.Cmdable,
+	_ func(addr string) *redis.Client) (string, error) {
 	id, role, err := WhoIs(ctx, conn)
 	if err == nil && role != "" && role != "master" {
 		err = ErrReplica

@@ -50,8 +50,10 @@ func (c *Conn) renew(ctx context.Context) bool {
 		err = c.try(ctx, newest)
 	}
 	if err != nil {
-		if text := explain(c.redis, err); inUse != nil && ctx.Err() == nil && c.unrenewed.set(text, time.Now()) {
-			c.log.Warn("a new password or certificate cannot be used; the old one is", "redis", c.name, "why", text)
+		if text := explain(c.redis, err); inUse != nil && ctx.Err() == nil &&
+			c.unrenewed.set(text, time.Now()) {
+			c.log.Warn("a new password or certificate cannot be used; the old one is", "redis",
+				c.name, "why", text)
 		}
 		return false
 	}
@@ -59,7 +61,8 @@ func (c *Conn) renew(ctx context.Context) bool {
 	c.keeper.admitted(newest)
 	c.open.retire(newest)
 	if inUse != nil {
-		c.log.Info("a new password or certificate is in use: connections of the old one are let go", "redis", c.name)
+		c.log.Info("a new password or certificate is in use: connections of the old one are let go",
+			"redis", c.name)
 	}
 	return true
 }

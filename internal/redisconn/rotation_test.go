@@ -48,9 +48,11 @@ func (d *secretDir) swap(files map[string]string) {
 	version := fmt.Sprint("..", d.n)
 	err := os.Mkdir(d.path(version), 0o700)
 	for name, content := range files {
-		err = errors.Join(err, os.WriteFile(filepath.Join(d.path(version), name), []byte(content), 0o600))
+		err = errors.Join(err,
+			os.WriteFile(filepath.Join(d.path(version), name), []byte(content), 0o600))
 	}
-	err = errors.Join(err, os.Symlink(version, d.path("..new")), os.Rename(d.path("..new"), d.path("..data")))
+	err = errors.Join(err, os.Symlink(version, d.path("..new")),
+		os.Rename(d.path("..new"), d.path("..data")))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -101,7 +103,8 @@ func clientsOf(t *testing.T, s *redisd.Server, want func(line string) bool) (n i
 func labelled(t *testing.T, r config.Redis) *redisconn.Conn {
 	t.Helper()
 	c, err := redisconn.New(redisconn.Options{
-		Name: "cache", Label: "game:pod:cache", Redis: r, Breaker: patient, Names: testNames, Greet: redisconn.Primary{},
+		Name: "cache", Label: "game:pod:cache", Redis: r, Breaker: patient, Names: testNames,
+		Greet: redisconn.Primary{},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -116,8 +119,9 @@ func TestAPasswordIsRotatedUnderTrafficWithoutAnError(t *testing.T) {
 	t.Parallel()
 	server := redisd.Start(t, redisd.Config("user game on >first ~* &* +@all"))
 	files := newSecretDir(t, map[string]string{"password": "first"})
-	c := labelled(t, load(t, "REDIS_HOST="+server.Host(), "REDIS_PORT="+server.Port(), "REDIS_USERNAME=game",
-		"REDIS_PASSWORD_FILE="+files.path("password")).Redis)
+	c := labelled(t,
+		load(t, "REDIS_HOST="+server.Host(), "REDIS_PORT="+server.Port(), "REDIS_USERNAME=game",
+			"REDIS_PASSWORD_FILE="+files.path("password")).Redis)
 	sub := c.Client().Subscribe(t.Context(), "channel") // as of the pushes, and asynq's
 	defer sub.Close()
 	proc.Await(t, 10*time.Second, func() error { return sub.Ping(t.Context()) })
@@ -152,8 +156,9 @@ func TestAPasswordThatChangesOnTheServerFirstIsTakenFromItsFile(t *testing.T) {
 	t.Parallel()
 	server := redisd.Start(t, redisd.Config("user game on >first ~* &* +@all"))
 	files := newSecretDir(t, map[string]string{"password": "first"})
-	c := labelled(t, load(t, "REDIS_HOST="+server.Host(), "REDIS_PORT="+server.Port(), "REDIS_USERNAME=game",
-		"REDIS_PASSWORD_FILE="+files.path("password")).Redis)
+	c := labelled(t,
+		load(t, "REDIS_HOST="+server.Host(), "REDIS_PORT="+server.Port(), "REDIS_USERNAME=game",
+			"REDIS_PASSWORD_FILE="+files.path("password")).Redis)
 	server.Do("ACL", "SETUSER", "game", ">second", "<first")
 	server.Do("CLIENT", "KILL", "USER", "game")
 	awaitFault(t, c, "REDIS_PASSWORD")
@@ -166,11 +171,15 @@ func TestCertificatesAreRotatedUnderTrafficWithoutAnError(t *testing.T) {
 	ca := redisd.NewCA(t)
 	server := redisd.Start(t, redisd.TLS(ca.Host()))
 	version := func(f *redisd.Files) map[string]string {
-		return map[string]string{"ca": content(t, f.CA), "cert": content(t, f.Cert), "key": content(t, f.Key)}
+		return map[string]string{
+			"ca": content(t, f.CA), "cert": content(t, f.Cert), "key": content(t, f.Key),
+		}
 	}
 	files := newSecretDir(t, version(ca.Host()))
-	c := labelled(t, load(t, "REDIS_HOST="+server.Host(), "REDIS_PORT="+server.Port(), "REDIS_TLS=true",
-		"REDIS_TLS_CA_FILE="+files.path("ca"), "REDIS_TLS_CERT_FILE="+files.path("cert"), "REDIS_TLS_KEY_FILE="+files.path("key")).Redis)
+	c := labelled(t,
+		load(t, "REDIS_HOST="+server.Host(), "REDIS_PORT="+server.Port(), "REDIS_TLS=true",
+			"REDIS_TLS_CA_FILE="+files.path("ca"), "REDIS_TLS_CERT_FILE="+files.path("cert"),
+			"REDIS_TLS_KEY_FILE="+files.path("key")).Redis)
 	old := map[string]bool{}
 	stop := use(t, c)
 	clientsOf(t, server, func(line string) bool { old[idOf(line)] = true; return true })
@@ -191,7 +200,8 @@ func TestCertificatesAreRotatedUnderTrafficWithoutAnError(t *testing.T) {
 		return nil
 	})
 	if errs := stop(); len(errs) > 0 || len(old) == 0 {
-		t.Errorf("%d errors, the first: %v; %d old connections", len(errs), errs[:min(1, len(errs))], len(old))
+		t.Errorf("%d errors, the first: %v; %d old connections",
+			len(errs), errs[:min(1, len(errs))], len(old))
 	}
 }
 
@@ -221,13 +231,14 @@ func TestThePoolIsWhatWasConfigured(t *testing.T) {
 	for range 30 {
 		users.Go(func() {
 			for range 20 {
-				err := c.Do(t.Context(), nil, "test", func(ctx context.Context, r redis.UniversalClient) error {
-					p := r.Pipeline()
-					p.Set(ctx, "k", "v", 0)
-					p.Get(ctx, "k")
-					_, err := p.Exec(ctx)
-					return errors.Join(err, r.Get(ctx, "k").Err())
-				})
+				err := c.Do(t.Context(), nil, "test",
+					func(ctx context.Context, r redis.UniversalClient) error {
+						p := r.Pipeline()
+						p.Set(ctx, "k", "v", 0)
+						p.Get(ctx, "k")
+						_, err := p.Exec(ctx)
+						return errors.Join(err, r.Get(ctx, "k").Err())
+					})
 				if err != nil {
 					t.Error(err)
 				}

@@ -39,7 +39,8 @@ func Run(ctx context.Context, c redis.UniversalClient, calls []Call) ([]any, err
 
 // pipeline sends the calls with the numbers of which, and returns the numbers of those whose script
 // the server does not know.
-func pipeline(ctx context.Context, c redis.UniversalClient, which []int, answers []any, send func(redis.Pipeliner, int) *redis.Cmd) (unknown []int, err error) {
+func pipeline(ctx context.Context, c redis.UniversalClient, which []int, answers []any,
+	send func(redis.Pipeliner, int) *redis.Cmd) (unknown []int, err error) {
 	commands := make([]*redis.Cmd, len(which))
 	p := c.Pipeline()
 	for n, i := range which {

@@ -28,10 +28,12 @@ func TestAScriptThatNeverReachedItsServerHasFailed(t *testing.T) {
 	t.Cleanup(func() { _ = c.Close() })
 	script := redis.NewScript(`return redis.call('SET', KEYS[1], 'v')`)
 	run := func() error {
-		return c.Do(t.Context(), nil, "x", func(ctx context.Context, r redis.UniversalClient) error {
-			_, err := redisconn.Run(ctx, r, []redisconn.Call{{Script: script, Keys: []string{"k"}}})
-			return err
-		})
+		return c.Do(t.Context(), nil, "x",
+			func(ctx context.Context, r redis.UniversalClient) error {
+				_, err := redisconn.Run(ctx, r,
+					[]redisconn.Call{{Script: script, Keys: []string{"k"}}})
+				return err
+			})
 	}
 	if err := run(); err != nil {
 		t.Fatal(err)

@@ -137,7 +137,8 @@ func (s *sentinels) begin() bool {
 }
 
 // newest collects opinions until enough have come.
-func (s *sentinels) newest(ctx context.Context, opinions <-chan opinion, prompt map[int]bool) (opinion, error) {
+func (s *sentinels) newest(ctx context.Context, opinions <-chan opinion,
+	prompt map[int]bool) (opinion, error) {
 	newest, wanted, answered := opinion{epoch: -1}, len(s.clients)/2+1, 0
 	var failed error
 	for range s.clients {

@@ -21,7 +21,8 @@ import (
 // runID greets a server by the id of its process.
 type runID struct{ moved chan string }
 
-func (g runID) Greet(ctx context.Context, conn redis.Cmdable, _ func(string) *redis.Client) (string, error) {
+func (g runID) Greet(ctx context.Context, conn redis.Cmdable,
+	_ func(string) *redis.Client) (string, error) {
 	info, err := conn.InfoMap(ctx, "server").Result()
 	if err != nil {
 		return "", err
@@ -44,8 +45,12 @@ func watched(t *testing.T, p *faultproxy.Proxy) (*redisconn.Conn, runID) {
 	g := runID{moved: make(chan string, 10)}
 	host, port, _ := net.SplitHostPort(p.Addr())
 	c, err := redisconn.New(redisconn.Options{
-		Name: "cache", Redis: config.Redis{Host: host, Port: port}, Names: cachekeys.NewNames("test"), Greet: g,
-		Breaker: config.Breaker{MaxRequests: 1, Interval: time.Minute, Timeout: time.Minute, MinRequests: 1e6, FailureRatio: 1},
+		Name: "cache", Redis: config.Redis{Host: host, Port: port},
+		Names: cachekeys.NewNames("test"), Greet: g,
+		Breaker: config.Breaker{
+			MaxRequests: 1, Interval: time.Minute, Timeout: time.Minute,
+			MinRequests: 1e6, FailureRatio: 1,
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +81,9 @@ func TestConnectionsAreUsedNoLongerThanTheirAddressLeadsToAServer(t *testing.T) 
 		t.Fatal(err)
 	}
 	defer hangs.Close()
-	for name, elsewhere := range map[string]string{"nobody": "127.0.0.1:1", "a server that does not answer": hangs.Addr().String()} {
+	for name, elsewhere := range map[string]string{
+		"nobody": "127.0.0.1:1", "a server that does not answer": hangs.Addr().String(),
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := redisd.Start(t)
@@ -119,7 +126,8 @@ func TestAREADONLYReplyDropsAllConnections(t *testing.T) {
 	first, second := redisd.Start(t), redisd.Start(t)
 	p := faultproxy.Start(t, first.Addr())
 	host, port, _ := net.SplitHostPort(p.Addr())
-	c := open(t, config.Redis{Host: host, Port: port}, patient) // nobody watches: as of the job store
+	// nobody watches: as of the job store
+	c := open(t, config.Redis{Host: host, Port: port}, patient)
 	useTwo(t, c)
 	p.Divert(second.Addr())
 	first.Do("REPLICAOF", second.Host(), second.Port())
@@ -138,13 +146,14 @@ func useTwo(t *testing.T, c *redisconn.Conn) {
 	both.Add(2)
 	for range 2 {
 		done.Go(func() {
-			err := c.Do(t.Context(), nil, "test", func(ctx context.Context, r redis.UniversalClient) error {
-				return r.Watch(ctx, func(tx *redis.Tx) error { // holds its connection meanwhile
-					both.Done()
-					both.Wait()
-					return nil
-				}, "k")
-			})
+			err := c.Do(t.Context(), nil, "test",
+				func(ctx context.Context, r redis.UniversalClient) error {
+					return r.Watch(ctx, func(tx *redis.Tx) error { // holds its connection meanwhile
+						both.Done()
+						both.Wait()
+						return nil
+					}, "k")
+				})
 			if err != nil {
 				t.Error(err)
 			}
@@ -156,7 +165,8 @@ func useTwo(t *testing.T, c *redisconn.Conn) {
 func TestNothingIsSentBeforeTheFirstProof(t *testing.T) {
 	t.Parallel()
 	c, err := redisconn.New(redisconn.Options{
-		Name: "cache", Redis: config.Redis{Host: "127.0.0.1", Port: "1"}, Names: cachekeys.NewNames("test"), Breaker: patient, Greet: runID{},
+		Name: "cache", Redis: config.Redis{Host: "127.0.0.1", Port: "1"},
+		Names: cachekeys.NewNames("test"), Breaker: patient, Greet: runID{},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -164,7 +174,8 @@ func TestNothingIsSentBeforeTheFirstProof(t *testing.T) {
 	t.Cleanup(func() { _ = c.Close() })
 	probing(t, c)
 	proc.Await(t, 20*time.Second, func() error {
-		if err := set(t.Context(), c, nil); !errors.Is(err, redisconn.ErrUnproved) && !errors.Is(err, redisconn.ErrAway) {
+		if err := set(t.Context(), c, nil); !errors.Is(err, redisconn.ErrUnproved) &&
+			!errors.Is(err, redisconn.ErrAway) {
 			return err
 		}
 		return nil
@@ -191,7 +202,8 @@ func TestAServerThatComesBackInItsPlaceIsEmptiedAndWaitedForToo(t *testing.T) {
 	if got := noticed("the second server"); got != other {
 		t.Fatalf("%s was emptied, not %s", got, other)
 	}
-	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(2 * time.Second); time.Now().
+		Before(end); time.Sleep(time.Millisecond) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		err := set(ctx, c, nil)
 		if cancel(); errors.Is(err, redisconn.ErrUnproved) {

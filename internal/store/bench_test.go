@@ -32,7 +32,8 @@ func BenchmarkLookup(b *testing.B) {
 	}
 	defer conn.Close()
 	s := store.New(store.Options{
-		Conn: conn, Keyspace: coherence.New(coherence.Options{Conn: conn, Names: names}), Names: names,
+		Conn: conn, Keyspace: coherence.New(coherence.Options{Conn: conn, Names: names}),
+		Names:  names,
 		Secret: func() []byte { return secret }, Memory: 64 << 20,
 	})
 	defer s.Close(b.Context())
@@ -42,7 +43,8 @@ func BenchmarkLookup(b *testing.B) {
 		for i := range surrogates {
 			surrogates[i] = cachekeys.Surrogate("game.example", fmt.Sprint("character-", i))
 		}
-		fill, err := s.Begin(b.Context(), nil, store.Opening{Query: q, Names: surrogates, Guards: guards})
+		fill, err := s.Begin(b.Context(), nil,
+			store.Opening{Query: q, Names: surrogates, Guards: guards})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -47,7 +47,8 @@ type remnant struct {
 // none is empty. Of a body in chunks it reads the first chunk that is needed and sees that the
 // others are there, in one round trip on b. An error, which is ErrBodyLost or Redis's, means that
 // it cannot be sent; nothing is held then.
-func (s *Store) Open(ctx context.Context, b *redisconn.Budget, e *entry.Entry, parts ...Span) (*Body, error) {
+func (s *Store) Open(ctx context.Context, b *redisconn.Budget, e *entry.Entry,
+	parts ...Span) (*Body, error) {
 	body := &Body{store: s, entry: e, ahead: parts}
 	if e.Chunks == nil {
 		return body, nil
@@ -159,10 +160,11 @@ func (b *Body) fetch(ctx context.Context, nth int) error {
 	ctx, cancel := context.WithTimeout(ctx, b.store.timeout)
 	defer cancel()
 	var got *redis.StringCmd
-	err := b.store.conn.Do(ctx, nil, "chunk", func(ctx context.Context, c redis.UniversalClient) error {
-		got = c.Get(ctx, b.store.names.Chunk(b.entry.Chunks.ID.String(), nth))
-		return got.Err()
-	})
+	err := b.store.conn.Do(ctx, nil, "chunk",
+		func(ctx context.Context, c redis.UniversalClient) error {
+			got = c.Get(ctx, b.store.names.Chunk(b.entry.Chunks.ID.String(), nth))
+			return got.Err()
+		})
 	if err != nil {
 		return err
 	}

@@ -78,7 +78,8 @@ func (w *world) read(q store.Query, parts ...store.Span) ([]byte, error) {
 
 func (w *world) wantChunks(q store.Query, body []byte) {
 	w.t.Helper()
-	if got, err := w.read(q, store.Span{End: int64(len(body))}); err != nil || !bytes.Equal(got, body) {
+	if got, err := w.read(q, store.Span{End: int64(len(body))}); err != nil ||
+		!bytes.Equal(got, body) {
 		w.t.Errorf("read %d bytes, %v; want %d", len(got), err, len(body))
 	}
 }
@@ -118,13 +119,17 @@ func TestPartsOfABodyInChunks(t *testing.T) {
 				continue
 			}
 			for _, q := range []store.Query{q, inRecord} {
-				if got, err := w.read(q, store.Span{First: first, End: end}); err != nil || !bytes.Equal(got, body[first:end]) {
+				if got, err := w.read(q, store.Span{First: first, End: end}); err != nil ||
+					!bytes.Equal(got, body[first:end]) {
 					t.Errorf("from %d up to %d: %d bytes, %v", first, end, len(got), err)
 				}
 			}
 		}
 	}
-	parts := []store.Span{{First: 2 * each, End: 2*each + 3}, {First: 0, End: 2}, {First: each - 1, End: each + 1}, {First: size - 1, End: size}}
+	parts := []store.Span{
+		{First: 2 * each, End: 2*each + 3}, {First: 0, End: 2}, {First: each - 1, End: each + 1},
+		{First: size - 1, End: size},
+	}
 	var want []byte
 	for _, p := range parts {
 		want = append(want, body[p.First:p.End]...)
@@ -179,7 +184,9 @@ func TestAChunkThatIsGoneOrDamagedIsNoticed(t *testing.T) {
 	w := newWorld(t)
 	q, body := query("/large", nil), content(4*each, 1)
 	e, _ := w.spilled(q, body, each)
-	key := func(nth int) string { return cachekeys.NewNames("test").Chunk(e.Chunks.ID.String(), nth) }
+	key := func(nth int) string {
+		return cachekeys.NewNames("test").Chunk(e.Chunks.ID.String(), nth)
+	}
 	redis, all := w.raw(), store.Span{End: 4 * each}
 	set := func(nth int, value string) {
 		if err := redis.Set(t.Context(), key(nth), value, time.Minute).Err(); err != nil {
@@ -193,14 +200,18 @@ func TestAChunkThatIsGoneOrDamagedIsNoticed(t *testing.T) {
 			t.Errorf("without chunk %d: %d bytes, %v", nth, len(got), err)
 		}
 		other := store.Span{First: int64(nth+1) % 4 * each, End: int64(nth+1)%4*each + 1}
-		if got, err := w.read(q, other); err != nil || !bytes.Equal(got, body[other.First:other.End]) {
+		if got, err := w.read(q, other); err != nil ||
+			!bytes.Equal(got, body[other.First:other.End]) {
 			t.Errorf("a part that is not in chunk %d: %d bytes, %v", nth, len(got), err)
 		}
 		for what, damaged := range map[string]string{
-			"cut": value[:len(value)-1], "longer": value + "x", "changed": value[:1000] + "change" + value[1006:], "another": redis.Get(t.Context(), key((nth+1)%4)).Val(), "empty": "",
+			"cut": value[:len(value)-1], "longer": value + "x",
+			"changed": value[:1000] + "change" + value[1006:],
+			"another": redis.Get(t.Context(), key((nth+1)%4)).Val(), "empty": "",
 		} {
 			set(nth, damaged)
-			if got, err := w.read(q, all); len(got) != nth*each || !errors.Is(err, store.ErrBodyLost) {
+			if got, err := w.read(q, all); len(got) != nth*each ||
+				!errors.Is(err, store.ErrBodyLost) {
 				t.Errorf("chunk %d %s: %d bytes, %v", nth, what, len(got), err)
 			}
 		}
@@ -242,7 +253,8 @@ func TestChunksLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 	ttls := func(e *entry.Entry) (least, most time.Duration) {
 		least = 100 * hour
 		for nth := range e.Chunks.Count() {
-			ttl := w.raw().PTTL(t.Context(), cachekeys.NewNames("test").Chunk(e.Chunks.ID.String(), nth)).Val()
+			ttl := w.raw().PTTL(t.Context(),
+				cachekeys.NewNames("test").Chunk(e.Chunks.ID.String(), nth)).Val()
 			least, most = min(least, ttl), max(most, ttl)
 		}
 		return least, most
@@ -265,7 +277,8 @@ func TestChunksLiveAsLongAsTheirRecordAndThoseThatAreReplacedGo(t *testing.T) {
 
 	second, _ := w.spilled(q, content(2*each, 2), 1)
 	if least, most := ttls(first); least < time.Minute || most > 5*time.Minute {
-		t.Errorf("replaced, they live %v to %v: too short for who reads them, or too long", least, most)
+		t.Errorf("replaced, they live %v to %v: too short for who reads them, or too long",
+			least, most)
 	}
 	if least, _ := ttls(second); least < hour-time.Minute {
 		t.Errorf("those that replace them live %v", least)
@@ -292,7 +305,8 @@ func TestABodyInChunksIsNotHeldInMemory(t *testing.T) {
 func TestReadersOfOneChunkHoldItOnce(t *testing.T) {
 	w := newWorld(t)
 	for name, body := range map[string][]byte{
-		"compressed": bytes.Repeat([]byte("to be compressed "), 2*each/16), "not compressed": content(2*each, 1),
+		"compressed":     bytes.Repeat([]byte("to be compressed "), 2*each/16),
+		"not compressed": content(2*each, 1),
 	} {
 		q := query("/"+name, nil)
 		w.spilled(q, body, 1)
@@ -307,7 +321,8 @@ func TestReadersOfOneChunkHoldItOnce(t *testing.T) {
 		before, open := heap(), []*store.Body{}
 		found := w.lookup(q)
 		for range readers {
-			b, err := w.Open(t.Context(), w.conn.Budget(5*time.Second), found.Entry, store.Span{End: int64(len(body))})
+			b, err := w.Open(t.Context(), w.conn.Budget(5*time.Second), found.Entry,
+				store.Span{End: int64(len(body))})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -318,7 +333,8 @@ func TestReadersOfOneChunkHoldItOnce(t *testing.T) {
 		}
 		for _, b := range open { // the next bytes of one do not overwrite those that another holds
 			var got bytes.Buffer
-			if err := b.WriteRange(t.Context(), &got, 0, int64(len(body))); err != nil || !bytes.Equal(got.Bytes(), body) {
+			if err := b.WriteRange(t.Context(), &got, 0, int64(len(body))); err != nil ||
+				!bytes.Equal(got.Bytes(), body) {
 				t.Errorf("%s: %d bytes, %v", name, got.Len(), err)
 			}
 		}
@@ -329,7 +345,8 @@ func TestOfOneKeyOneBodyIsStoredInChunksAndOfAllABoundedNumber(t *testing.T) {
 	w := newWorld(t)
 	var under []*store.ChunkWriter
 	begin := func(i int) *store.ChunkWriter {
-		return w.begin(query(fmt.Sprintf("/large/%d", i), nil)).NewChunkWriter(answer(""), []byte("x"), time.Second)
+		return w.begin(query(fmt.Sprintf("/large/%d", i), nil)).NewChunkWriter(answer(""),
+			[]byte("x"), time.Second)
 	}
 	for i := range 16 {
 		spill := begin(i)
@@ -410,13 +427,15 @@ func TestChunksInACluster(t *testing.T) {
 			}
 			w.wantChunks(q, body)
 		}
-		if got, err := w.read(q, store.Span{First: each - 1, End: each + 1}, store.Span{First: 0, End: 1}); err != nil || len(got) != 3 {
+		if got, err := w.read(q, store.Span{First: each - 1, End: each + 1},
+			store.Span{First: 0, End: 1}); err != nil || len(got) != 3 {
 			t.Errorf("parts: %x, %v", got, err)
 		}
 	}
 	e := w.lookup(query("/large/0", nil)).Entry
 	cluster.Client(t).Del(t.Context(), cachekeys.NewNames("test").Chunk(e.Chunks.ID.String(), 3))
-	if _, err := w.read(query("/large/0", nil), store.Span{End: e.Size()}); !errors.Is(err, store.ErrBodyLost) {
+	if _, err := w.read(query("/large/0", nil),
+		store.Span{End: e.Size()}); !errors.Is(err, store.ErrBodyLost) {
 		t.Errorf("without a chunk: %v", err)
 	}
 }

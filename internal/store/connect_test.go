@@ -26,10 +26,13 @@ func connect(t *testing.T, server *redisd.Server) *redisconn.Conn {
 func connectTo(t *testing.T, r config.Redis) *redisconn.Conn {
 	t.Helper()
 	conn, err := redisconn.New(redisconn.Options{
-		Name:    "cache",
-		Redis:   r,
-		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
-		Names:   cachekeys.NewNames("test"),
+		Name:  "cache",
+		Redis: r,
+		Breaker: config.Breaker{
+			MaxRequests: 1, Interval: 10 * time.Second, Timeout: 100 * time.Millisecond,
+			MinRequests: 3, FailureRatio: 0.6,
+		},
+		Names: cachekeys.NewNames("test"),
 	})
 	if err != nil {
 		t.Fatal(err)

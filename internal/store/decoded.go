@@ -68,7 +68,8 @@ func (s *Store) kept(variant cachekeys.Digest) *decoded {
 
 // keepDecoded keeps an entry with the record that it was decoded from.
 func (s *Store) keepDecoded(variant cachekeys.Digest, d *decoded) {
-	if s.decoded == nil || len(d.record) >= maxDecoded || d.entry.Size() >= maxDecoded || d.entry.Chunks != nil {
+	if s.decoded == nil || len(d.record) >= maxDecoded || d.entry.Size() >= maxDecoded ||
+		d.entry.Chunks != nil {
 		return
 	}
 	tags := 200 * len(d.asked.keys) // keys, digests, marks and names

@@ -13,7 +13,8 @@ func TestARecordThatComesAgainIsNotDecodedAgain(t *testing.T) {
 	w, q := newWorld(t), query("/characters/42", nil)
 	put := func(record string) {
 		t.Helper()
-		if err := w.raw().Set(t.Context(), names.Entry(q.Primary), record, time.Minute).Err(); err != nil {
+		if err := w.raw().Set(t.Context(), names.Entry(q.Primary), record,
+			time.Minute).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -45,7 +46,8 @@ func TestARecordThatComesAgainIsNotDecodedAgain(t *testing.T) {
 func TestLongEntriesAreDecodedEachTime(t *testing.T) {
 	w, q := newWorld(t), query("/characters/42", nil)
 	w.keep(w.begin(q), answer(strings.Repeat("one ", 16<<10)), noNames)
-	if first, second := w.lookup(q), w.lookup(q); first.Entry == nil || first.Entry == second.Entry {
+	if first, second := w.lookup(q), w.lookup(q); first.Entry == nil ||
+		first.Entry == second.Entry {
 		t.Errorf("a long entry is kept: %v", first.Why)
 	}
 }

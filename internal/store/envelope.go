@@ -47,7 +47,8 @@ func decodeEnvelope(b []byte, key string) (envelope, error) {
 	var r envelope
 	var err error
 	length, width := binary.Uvarint(b)
-	if width <= 0 || length != uint64(len(key)) || len(b)-width < len(key) || string(b[width:width+len(key)]) != key {
+	if width <= 0 || length != uint64(len(key)) || len(b)-width < len(key) ||
+		string(b[width:width+len(key)]) != key {
 		return r, errEnvelope
 	}
 	b = b[width+len(key):]

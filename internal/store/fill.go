@@ -65,8 +65,9 @@ func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, want Opening) (*
 		shared: want.Shared && shareable && s.collapseWait > 0,
 	}
 	opening := coherence.Opening{
-		Rules: q.Rules, Carried: q.Carried, Known: want.Names, Guards: want.Guards, Unseen: want.Unseen,
-		TTL: tokenTTL + q.TTL,
+		Rules: q.Rules, Carried: q.Carried, Known: want.Names, Guards: want.Guards,
+		Unseen: want.Unseen,
+		TTL:    tokenTTL + q.TTL,
 	}
 	if f.shared {
 		f.lease = s.leases.New(lease.Request{Key: s.names.Lease(f.key)})

@@ -70,7 +70,8 @@ func (h *hints) find(primary cachekeys.Digest) hint {
 
 // expected is by which fields the answers under a key are told apart, and whether they are likely
 // to be shareable, as far as is known: of the key itself, or else of its route.
-func (h *hints) expected(route string, primary cachekeys.Digest, now time.Time) (vary []string, shareable bool) {
+func (h *hints) expected(route string, primary cachekeys.Digest,
+	now time.Time) (vary []string, shareable bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	own, of := h.find(primary), h.routes[route]
@@ -128,10 +129,12 @@ func (h *hints) putRoute(route string, of routeHint) {
 func (h *hints) set(primary cachekeys.Digest, got hint) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if old := h.find(primary); old.unshareable.After(got.unshareable) && time.Now().Before(old.unshareable) {
+	if old := h.find(primary); old.unshareable.After(got.unshareable) &&
+		time.Now().Before(old.unshareable) {
 		got.unshareable = old.unshareable
 	}
-	if len(got.vary) == 0 && len(got.names) == 0 && got.unshareable.IsZero() && got.search.String() == "" {
+	if len(got.vary) == 0 && len(got.names) == 0 && got.unshareable.IsZero() &&
+		got.search.String() == "" {
 		delete(h.young, primary)
 		delete(h.old, primary)
 		return

@@ -25,7 +25,8 @@ func TestHintsAreBoundedByWhatTheyHold(t *testing.T) {
 		got := hint{vary: []string{"Accept"}}
 		if i%4 == 0 {
 			for n := range 128 {
-				got.names = append(got.names, cachekeys.Named("character:"+strconv.FormatUint(i, 10)+":"+strconv.Itoa(n)))
+				got.names = append(got.names,
+					cachekeys.Named("character:"+strconv.FormatUint(i, 10)+":"+strconv.Itoa(n)))
 			}
 		}
 		h.set(key, got)

@@ -55,7 +55,8 @@ func (f *Fill) Keep(e *entry.Entry, retain time.Duration, names Names, done func
 	})
 }
 
-func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration, read Names) reason.Reason {
+func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration,
+	read Names) reason.Reason {
 	lifetime := e.Fresh(time.Now()) + retain
 	if !e.Until.IsZero() {
 		lifetime = min(lifetime, time.Until(e.Until))
@@ -129,7 +130,8 @@ func (s *Store) write(
 		at := s.names.Entry(key)
 		pipe.Set(ctx, at, rec.encode(at), ttl)
 		if len(e.Vary) > 0 {
-			s.setIndex(ctx, pipe, placed.Primary, entry.Index{Vary: e.Vary, Variants: variants}, ttl)
+			s.setIndex(ctx, pipe, placed.Primary,
+				entry.Index{Vary: e.Vary, Variants: variants}, ttl)
 		}
 		s.writeSearch(ctx, pipe, f.query, placed, ttl)
 		f.lease.ReleaseIn(ctx, pipe)
@@ -140,7 +142,8 @@ func (s *Store) write(
 }
 
 // setIndex writes an index under a primary key.
-func (s *Store) setIndex(ctx context.Context, pipe redis.Pipeliner, primary cachekeys.Digest, x entry.Index, ttl time.Duration) {
+func (s *Store) setIndex(ctx context.Context, pipe redis.Pipeliner, primary cachekeys.Digest,
+	x entry.Index, ttl time.Duration) {
 	at := s.names.Entry(primary)
 	pipe.Set(ctx, at, envelope{stamp: coherence.Stamp{}, payload: x.Encode(nil)}.encode(at), ttl)
 }

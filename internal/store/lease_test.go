@@ -47,7 +47,8 @@ func TestALeaseIsRenewedByItsOwnerHoweverItGotIt(t *testing.T) {
 			t.Parallel()
 			w, q := newWorld(t), query("/characters/42", nil)
 			own(w, q)
-			for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(50 * time.Millisecond) {
+			for began := time.Now(); time.Since(began) < 3*time.Second; time.Sleep(
+				50 * time.Millisecond) {
 				if !w.leased(q) { // a time that passes is what is tried
 					t.Fatalf("it is lost after %v", time.Since(began))
 				}
@@ -135,7 +136,9 @@ func TestAnAnswerThatIsNotStoredGivesTheLeaseBack(t *testing.T) {
 		entry func(f *store.Fill) reason.Reason
 	}{
 		{"stale", func(f *store.Fill) reason.Reason { return w.keep(f, stale, noNames) }},
-		{"beyond the caller's token", func(f *store.Fill) reason.Reason { return w.keep(f, ended, noNames) }},
+		{"beyond the caller's token", func(f *store.Fill) reason.Reason {
+			return w.keep(f, ended, noNames)
+		}},
 	} {
 		fill := w.join(q)
 		w.persist(names.Lease(q.Primary)) // it does not run out

@@ -164,7 +164,9 @@ func (l *lookup) run() (Found, error) {
 	switch {
 	case err != nil || found.Entry == nil:
 	case l.store.keyspace.Generation() != generation:
-		return Found{Why: reason.Invalidated, Names: found.Names, Key: found.Key, Dead: found.Entry}, nil
+		return Found{
+			Why: reason.Invalidated, Names: found.Names, Key: found.Key, Dead: found.Entry,
+		}, nil
 	default:
 		l.store.toMemory(l.query, l.variant(), began, found.Entry, stamp)
 	}
@@ -186,7 +188,8 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 		l.record = "" // of another key
 		if rec, err = l.readEntry(l.variant()); err != nil || rec == nil {
 			l.remember(rec)
-			return Found{Why: reason.VaryMiss, Names: l.hint.names, Variants: index.Variants}, nil, err
+			return Found{Why: reason.VaryMiss, Names: l.hint.names, Variants: index.Variants}, nil,
+				err
 		}
 	}
 	l.remember(rec)
@@ -247,7 +250,8 @@ func (l *lookup) otherVariants() (Found, coherence.Stamp, error) {
 
 // Variant reads one of Found.Variants, alive or not: the backend has just confirmed it. nil if it
 // is there no more. q is the query that found it.
-func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, q Query, v entry.Variant) *entry.Entry {
+func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, q Query,
+	v entry.Variant) *entry.Entry {
 	l := lookup{store: s, ctx: ctx, budget: b}
 	rec, err := l.readEntry(v.Key)
 	if err != nil || rec == nil {

@@ -37,7 +37,8 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 		return nil
 	}
 	now := time.Now()
-	if now.Sub(h.began.at) >= q.Memory || h.entry.Fresh(now) <= 0 || !s.keyspace.Stands(h.began.position, h.stamp) {
+	if now.Sub(h.began.at) >= q.Memory || h.entry.Fresh(now) <= 0 ||
+		!s.keyspace.Stands(h.began.position, h.stamp) {
 		return nil
 	}
 	return h
@@ -45,8 +46,10 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 
 // toMemory holds e, which must not be changed any more, while it is fresh: a stale entry is looked
 // up in Redis, where another process may have validated it. A body in chunks is not held.
-func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *entry.Entry, stamp coherence.Stamp) {
-	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 || !s.keyspace.Stands(began.position, stamp) {
+func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *entry.Entry,
+	stamp coherence.Stamp) {
+	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 ||
+		!s.keyspace.Stands(began.position, stamp) {
 		return
 	}
 	s.memory.Put(variant, &held{began, stamp, e}, weight(e, stamp))
@@ -58,7 +61,8 @@ func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *ent
 func weight(e *entry.Entry, stamp coherence.Stamp) int64 {
 	const structs, line, mark = 620, 40, 2 * 32
 	head := e.Head()
-	return int64(structs + 3*len(head) + line*bytes.Count(head, []byte{'\n'}) + cap(e.Body) + mark*cap(stamp))
+	return int64(structs + 3*len(head) + line*bytes.Count(head, []byte{'\n'}) +
+		cap(e.Body) + mark*cap(stamp))
 }
 
 // Memory are the statistics of the memory tier; zero if there is none.

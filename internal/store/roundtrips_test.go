@@ -20,7 +20,9 @@ type counter struct{ trips atomic.Int64 }
 
 // DialHook implements redis.Hook.
 func (*counter) DialHook(next redis.DialHook) redis.DialHook {
-	return func(ctx context.Context, network, addr string) (net.Conn, error) { return next(ctx, network, addr) }
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		return next(ctx, network, addr)
+	}
 }
 
 // ProcessHook implements redis.Hook.
@@ -61,7 +63,8 @@ func TestAMissTakesTwoRoundTripsBeforeTheBackendAndThreeInCluster(t *testing.T) 
 			q := query("/characters/42", nil)
 			var n counter
 			c.w.conn.Client().AddHook(&n)
-			if found := c.w.Lookup(t.Context(), c.w.conn.Budget(5*time.Second), q); found.Entry != nil || found.Bypass != "" {
+			if found := c.w.Lookup(t.Context(), c.w.conn.Budget(5*time.Second),
+				q); found.Entry != nil || found.Bypass != "" {
 				t.Fatalf("found %v, %q", found.Entry, found.Bypass)
 			}
 			if got := n.trips.Swap(0); got != 1 {
@@ -71,7 +74,8 @@ func TestAMissTakesTwoRoundTripsBeforeTheBackendAndThreeInCluster(t *testing.T) 
 			if got := n.trips.Load(); got != c.opening {
 				t.Errorf("an opening with a lease takes %d round trips, want %d", got, c.opening)
 			}
-			if stored, err := c.w.conn.Client().Exists(t.Context(), names.Lease(q.Primary)).Result(); err != nil || stored != 1 {
+			if stored, err := c.w.conn.Client().Exists(t.Context(),
+				names.Lease(q.Primary)).Result(); err != nil || stored != 1 {
 				t.Errorf("the lease was not taken: %d, %v", stored, err)
 			}
 			fill.End()

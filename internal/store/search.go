@@ -93,12 +93,14 @@ func (q Query) placed(e *entry.Entry) Query {
 
 // writeSearch writes and remembers the No-Vary-Search of a response, beside the response; or
 // forgets it, where the response has none.
-func (s *Store) writeSearch(ctx context.Context, pipe redis.Pipeliner, asked, placed Query, ttl time.Duration) {
+func (s *Store) writeSearch(ctx context.Context, pipe redis.Pipeliner, asked, placed Query,
+	ttl time.Duration) {
 	switch {
 	case placed.Search == nil:
 	case placed.Primary != placed.exact:
 		s.rememberSearch(placed, placed.search)
-		s.setIndex(ctx, pipe, placed.Search.Bare(), entry.Index{Search: placed.search.String()}, ttl)
+		s.setIndex(ctx, pipe, placed.Search.Bare(),
+			entry.Index{Search: placed.search.String()}, ttl)
 	case asked.Primary != asked.exact:
 		bare := placed.Search.Bare()
 		s.hints.set(bare, hint{})

@@ -120,7 +120,8 @@ func TestALeaderThatEndsWithoutAResultPassesLeadAndLeaseOn(t *testing.T) {
 		t.Fatal("the first one alone is to lead")
 	}
 	first.End()
-	if _, e := second.Wait(t.Context(), nil); e != store.ToFetch || !second.Leads() || third.Leads() {
+	if _, e := second.Wait(t.Context(), nil); e != store.ToFetch ||
+		!second.Leads() || third.Leads() {
 		t.Fatal("the second one alone is to lead now")
 	}
 	if !w.leased(q) {
@@ -128,7 +129,8 @@ func TestALeaderThatEndsWithoutAResultPassesLeadAndLeaseOn(t *testing.T) {
 	}
 	first.Keep(answer("late"), 0, noNames, nil) // what was given up is never kept: done would panic
 	second.Complete(store.Result{Entry: answer("one")})
-	if r, e := third.Wait(t.Context(), nil); e != store.Answered || r.Entry == nil || string(r.Entry.Body) != "one" {
+	if r, e := third.Wait(t.Context(), nil); e != store.Answered || r.Entry == nil ||
+		string(r.Entry.Body) != "one" {
 		t.Errorf("the third one got %v, event %d", r, e)
 	}
 	second.End()

@@ -47,7 +47,8 @@ func (s *sharing) share(e *entry.Entry) (free bool) {
 	if len(s.known) >= maxShared {
 		s.forget()
 	}
-	s.known[hash] = weak.Make(e) // the latest, which is likely to last the longest; e changes no more
+	// the latest, which is likely to last the longest; e changes no more
+	s.known[hash] = weak.Make(e)
 	return free
 }
 

@@ -13,13 +13,17 @@ import (
 
 func TestLongBodiesThatAreTheSameAreHeldOnce(t *testing.T) {
 	s := newSharing()
-	body := func(c byte, n int) *entry.Entry { return &entry.Entry{Status: 200, Body: bytes.Repeat([]byte{c}, n)} }
+	body := func(c byte, n int) *entry.Entry {
+		return &entry.Entry{Status: 200, Body: bytes.Repeat([]byte{c}, n)}
+	}
 	shared := func(a, b *entry.Entry) bool { return &a.Body[0] == &b.Body[0] }
-	first, second, other, shorter := body('a', minShared), body('a', minShared), body('b', minShared), body('a', minShared+1)
+	first, second, other, shorter := body('a', minShared), body('a', minShared),
+		body('b', minShared), body('a', minShared+1)
 	for _, e := range []*entry.Entry{first, second, other, shorter} {
 		s.share(e)
 	}
-	if !shared(first, second) || shared(first, other) || shared(first, shorter) || other.Body[0] != 'b' {
+	if !shared(first, second) || shared(first, other) || shared(first, shorter) ||
+		other.Body[0] != 'b' {
 		t.Error("bodies are mixed up, or held twice")
 	}
 	first = nil
@@ -44,7 +48,8 @@ func TestWhoSharesABodyHoldsNoRecord(t *testing.T) {
 			t.Fatal(err)
 		}
 		e.Body = make([]byte, minShared)
-		_, _ = rand.NewChaCha8([32]byte{}).Read(e.Body) // is not compressed: the entry is a view of its record
+		// is not compressed: the entry is a view of its record
+		_, _ = rand.NewChaCha8([32]byte{}).Read(e.Body)
 		record := e.Encode(nil)
 		e, err = entry.Decode(record, minShared)
 		if err != nil {
@@ -57,7 +62,8 @@ func TestWhoSharesABodyHoldsNoRecord(t *testing.T) {
 	second, secondRecord := decoded()
 	runtime.GC()
 	if firstRecord.Value() == nil || secondRecord.Value() != nil || len(second.Values("A")) != 1 {
-		t.Errorf("the first holds its record: %t, the second holds one: %t", firstRecord.Value() != nil, secondRecord.Value() != nil)
+		t.Errorf("the first holds its record: %t, the second holds one: %t",
+			firstRecord.Value() != nil, secondRecord.Value() != nil)
 	}
 	runtime.KeepAlive(first)
 	runtime.KeepAlive(second)

@@ -72,8 +72,10 @@ func New(o Options) *Store {
 	}
 	s := &Store{
 		conn: o.Conn, keyspace: o.Keyspace, names: o.Names, secret: o.Secret,
-		hints: newHints(), bodies: newSharing(), pending: newPending(), leases: lease.New(lease.Options{Conn: o.Conn}),
-		chunkWriters: newChunkWriters(), timeout: o.StoreTimeout, collapseWait: o.CollapseWait, log: o.Log,
+		hints: newHints(), bodies: newSharing(), pending: newPending(),
+		leases:       lease.New(lease.Options{Conn: o.Conn}),
+		chunkWriters: newChunkWriters(), timeout: o.StoreTimeout,
+		collapseWait: o.CollapseWait, log: o.Log,
 		slots: make(chan struct{}, o.MaxStores), decoded: newDecoded(o.Memory),
 	}
 	if o.Memory > 0 {

@@ -62,7 +62,10 @@ func on(t *testing.T, server *redisd.Server, conn *redisconn.Conn,
 
 func query(path string, fields http.Header) store.Query {
 	key := cachekeys.Key{Scope: "shared", Authority: "game.example", Path: path}
-	return store.Query{Primary: key.Digest(secret), Carried: []cachekeys.Tag{tag, family}, Fields: httpfield.Header(fields)}
+	return store.Query{
+		Primary: key.Digest(secret), Carried: []cachekeys.Tag{tag, family},
+		Fields: httpfield.Header(fields),
+	}
 }
 
 func answer(body string, vary ...string) *entry.Entry {
@@ -117,7 +120,8 @@ func (w *world) invalidate(tags ...cachekeys.Tag) {
 	for _, t := range tags {
 		under = append(under, t.Guards(nil)...)
 	}
-	if err := w.keyspace.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags, under, 0); err != nil {
+	if err := w.keyspace.Invalidate(w.t.Context(), nil, cachekeys.Tag{}, tags,
+		under, 0); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -137,7 +141,8 @@ func (w *world) wantNothing(q store.Query, why reason.Reason) store.Found {
 	w.t.Helper()
 	found := w.lookup(q)
 	if found.Entry != nil || found.Why != why || found.Bypass != "" {
-		w.t.Errorf("found %v, why %q, bypass %q; want nothing, for %q", found.Entry, found.Why, found.Bypass, why)
+		w.t.Errorf("found %v, why %q, bypass %q; want nothing, for %q",
+			found.Entry, found.Why, found.Bypass, why)
 	}
 	return found
 }
@@ -203,24 +208,26 @@ func TestNamesOfTheAnswer(t *testing.T) {
 		w.wantNothing(q, reason.Invalidated)
 		another(t, w.redis).wantNothing(q, reason.Invalidated)
 	})
-	t.Run("that are written meanwhile are remembered without the body, and the next fill is kept", func(t *testing.T) {
-		w := newWorld(t)
-		fill := w.begin(q)
-		w.invalidate(tag)
-		if why := w.keep(fill, answer("old"), named(tag)); why != reason.NamesLearned {
-			t.Fatalf("kept for %q, want %q", why, reason.NamesLearned)
-		}
-		found := w.wantNothing(q, reason.Miss)
-		if len(found.Names) != 1 || found.Names[0] != tag {
-			t.Fatalf("the names are %v, want %v", found.Names, tag)
-		}
-		fill = w.begin(q, found.Names...)
-		w.invalidate(cachekeys.Named("character:43")) // changes the guard, but none of the names
-		if why := w.keep(fill, answer("new"), named(tag)); why != "" {
-			t.Fatalf("not stored: %s", why)
-		}
-		w.wantBody(q, "new")
-	})
+	t.Run("that are written meanwhile are remembered without the body, and the next fill is kept",
+		func(t *testing.T) {
+			w := newWorld(t)
+			fill := w.begin(q)
+			w.invalidate(tag)
+			if why := w.keep(fill, answer("old"), named(tag)); why != reason.NamesLearned {
+				t.Fatalf("kept for %q, want %q", why, reason.NamesLearned)
+			}
+			found := w.wantNothing(q, reason.Miss)
+			if len(found.Names) != 1 || found.Names[0] != tag {
+				t.Fatalf("the names are %v, want %v", found.Names, tag)
+			}
+			fill = w.begin(q, found.Names...)
+			// changes the guard, but none of the names
+			w.invalidate(cachekeys.Named("character:43"))
+			if why := w.keep(fill, answer("new"), named(tag)); why != "" {
+				t.Fatalf("not stored: %s", why)
+			}
+			w.wantBody(q, "new")
+		})
 	t.Run("that cannot be read keep the answer out", func(t *testing.T) {
 		w := newWorld(t)
 		unreadable := func() ([]cachekeys.Tag, reason.Reason) { return nil, reason.TagsUnfilled }
@@ -252,11 +259,13 @@ func TestWhileAnInvalidationIsPendingNothingIsRead(t *testing.T) {
 	w.keep(w.begin(q), answer("old"), noNames)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := w.keyspace.Invalidate(ctx, nil, cachekeys.Tag{}, []cachekeys.Tag{tag}, nil, 0); err == nil {
+	if err := w.keyspace.Invalidate(ctx, nil, cachekeys.Tag{}, []cachekeys.Tag{tag},
+		nil, 0); err == nil {
 		t.Fatal("a cancelled invalidation succeeded")
 	}
 	if found := w.lookup(q); found.Entry != nil || found.Bypass != reason.InvalidationPending {
-		t.Errorf("found %v, bypass %q; want nothing, for %q", found.Entry, found.Bypass, reason.InvalidationPending)
+		t.Errorf("found %v, bypass %q; want nothing, for %q",
+			found.Entry, found.Bypass, reason.InvalidationPending)
 	}
 }
 
@@ -268,7 +277,8 @@ func TestAnEntryHasALifetimeInRedis(t *testing.T) {
 	w.keep(w.begin(q), e, noNames)
 	ttl := w.raw().PTTL(t.Context(), cachekeys.NewNames("test").Entry(q.Primary)).Val()
 	if ttl <= 0 || ttl > 10*time.Minute {
-		t.Errorf("the entry lives %v in Redis, want what is left of its freshness: at most 10m", ttl)
+		t.Errorf("the entry lives %v in Redis, want what is left of its freshness: at most 10m",
+			ttl)
 	}
 	for _, key := range w.raw().Keys(t.Context(), "*").Val() {
 		if w.raw().PTTL(t.Context(), key).Val() < 0 {
@@ -295,7 +305,8 @@ func TestAnEntryStaysBeyondItsLifetimeAndNeverBeyondItsEnd(t *testing.T) {
 			e.Until = time.Now().Add(tt.until)
 		}
 		outcome := make(chan reason.Reason, 1)
-		w.begin(query("/characters/42", nil)).Keep(e, tt.retain, noNames, func(why reason.Reason) { outcome <- why })
+		w.begin(query("/characters/42", nil)).Keep(e, tt.retain, noNames,
+			func(why reason.Reason) { outcome <- why })
 		if why := <-outcome; why != "" {
 			t.Fatalf("%s: not stored: %s", tt.rule, why)
 		}
@@ -337,7 +348,8 @@ func TestARecordUnderAnotherKeyIsNoAnswer(t *testing.T) {
 	record := w.raw().Get(t.Context(), names.Entry(a.Primary)).Val()
 	put(names.Entry(b.Primary), record)
 	w.wantNothing(b, reason.Miss)
-	put(names.Entry(b.Primary), strings.Replace(record, names.Entry(a.Primary), names.Entry(b.Primary), 1))
+	put(names.Entry(b.Primary),
+		strings.Replace(record, names.Entry(a.Primary), names.Entry(b.Primary), 1))
 	w.wantBody(b, "one") // so nothing else keeps it from being one
 }
 
@@ -345,7 +357,10 @@ func TestAFullStoreDropsAndDoesNotWait(t *testing.T) {
 	w := newWorld(t)
 	release := make(chan struct{})
 	defer close(release)
-	blocked := func() ([]cachekeys.Tag, reason.Reason) { <-release; return nil, reason.TagsUnfilled }
+	blocked := func() ([]cachekeys.Tag, reason.Reason) {
+		<-release
+		return nil, reason.TagsUnfilled
+	}
 	q := query("/characters/42", nil)
 	busy := 0
 	for range 100 {

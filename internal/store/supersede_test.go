@@ -34,11 +34,16 @@ func TestAnErrorIsNotWrittenOverASuccessThatWasStoredMeanwhile(t *testing.T) {
 		{"a success", answer("success"), failed(), nil, false, reason.FreshSuccess},
 		{"an error", failed(), failed(), nil, false, ""},
 		{"a success that a write has made old", answer("success"), failed(), nil, true, ""},
-		{"a variant", answer("success", "Accept-Language"), failed("Accept-Language"), english, false, reason.FreshSuccess},
-		{"another variant", answer("success", "Accept-Language"), failed("Accept-Language"), http.Header{"Accept-Language": {"de"}}, false, ""},
-		{"variants, by an error for all", answer("success", "Accept-Language"), failed(), http.Header{"Accept-Language": {"de"}}, false, reason.FreshSuccess},
-		{"variants that a write has made old, by an error for all", answer("success", "Accept-Language"), failed(), english, true, ""},
-		{"a success for all, by a variant", answer("success"), failed("Accept-Language"), english, false, reason.FreshSuccess},
+		{"a variant", answer("success", "Accept-Language"), failed("Accept-Language"), english,
+			false, reason.FreshSuccess},
+		{"another variant", answer("success", "Accept-Language"), failed("Accept-Language"),
+			http.Header{"Accept-Language": {"de"}}, false, ""},
+		{"variants, by an error for all", answer("success", "Accept-Language"), failed(),
+			http.Header{"Accept-Language": {"de"}}, false, reason.FreshSuccess},
+		{"variants that a write has made old, by an error for all",
+			answer("success", "Accept-Language"), failed(), english, true, ""},
+		{"a success for all, by a variant", answer("success"), failed("Accept-Language"), english,
+			false, reason.FreshSuccess},
 	} {
 		late := w.begin(query("/"+c.name, c.fields))
 		if c.held != nil {

@@ -41,7 +41,8 @@ func NewAccessLog(log *slog.Logger, mode AccessMode, secrets string) *AccessLog 
 }
 
 // Level is the level of a finished request's line. ok is false if it has none.
-func (a *AccessLog) Level(ctx context.Context, o *Outcome, now time.Time) (level slog.Level, ok bool) {
+func (a *AccessLog) Level(ctx context.Context, o *Outcome,
+	now time.Time) (level slog.Level, ok bool) {
 	err := cause(o.Err)
 	failed := err != nil && !errors.Is(err, context.Canceled) // else the client left
 	switch {
@@ -76,7 +77,8 @@ type Client struct {
 }
 
 // Write logs a finished request at the level that Level gave.
-func (a *AccessLog) Write(ctx context.Context, level slog.Level, o *Outcome, c Client, now time.Time) {
+func (a *AccessLog) Write(ctx context.Context, level slog.Level, o *Outcome,
+	c Client, now time.Time) {
 	err := cause(o.Err)
 	_, method := methodLabel(o.Method)
 	_, result := resultLabel(o.Result)
@@ -93,7 +95,8 @@ func (a *AccessLog) Write(ctx context.Context, level slog.Level, o *Outcome, c C
 		slog.Int64("bytes_out", o.BytesOut),
 	)
 	for _, text := range []struct{ name, value string }{
-		{"client", c.Address}, {"host", c.Host}, {"request_id", c.RequestID}, {"trace_id", traceID(c.Trace)},
+		{"client", c.Address}, {"host", c.Host}, {"request_id", c.RequestID},
+		{"trace_id", traceID(c.Trace)},
 	} {
 		if text.value != "" {
 			attrs = append(attrs, slog.String(text.name, bounded(text.value, maxText)))

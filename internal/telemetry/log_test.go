@@ -51,7 +51,8 @@ func TestLogFormat(t *testing.T) {
 			}
 		})
 	}
-	if _, err := NewLogger(file, slog.LevelInfo, "xml"); err == nil || !strings.Contains(err.Error(), "xml") {
+	if _, err := NewLogger(file, slog.LevelInfo, "xml"); err == nil ||
+		!strings.Contains(err.Error(), "xml") {
 		t.Errorf("an unknown format: %v", err)
 	}
 }
@@ -100,12 +101,16 @@ func logged(t *testing.T, level slog.Level, mode AccessMode, o Outcome, c Client
 
 func TestAccessLine(t *testing.T) {
 	got := written(t, slog.LevelDebug, Outcome{
-		Method: "GET", Route: "character", Result: ResultMiss, Reason: reason.Miss, NotStored: reason.SetCookie, Detail: reason.RedisTimeout,
-		Stored: true, Collapsed: true, Status: 200, BytesIn: 1, BytesOut: 2, Redis: 250 * time.Microsecond, Err: errors.New("broken"),
+		Method: "GET", Route: "character", Result: ResultMiss, Reason: reason.Miss,
+		NotStored: reason.SetCookie, Detail: reason.RedisTimeout,
+		Stored: true, Collapsed: true, Status: 200, BytesIn: 1, BytesOut: 2,
+		Redis: 250 * time.Microsecond, Err: errors.New("broken"),
 	}, "/api/v1/characters/1")
 	want := map[string]any{
-		"level": "WARN", "msg": "request", "method": "GET", "path": "/api/v1/characters/1", "route": "character", "status": 200.0, "result": "miss",
-		"reason": "uri-miss", "not_stored": "set-cookie", "detail": "redis-timeout", "stored": true, "collapsed": true,
+		"level": "WARN", "msg": "request", "method": "GET", "path": "/api/v1/characters/1",
+		"route": "character", "status": 200.0, "result": "miss",
+		"reason": "uri-miss", "not_stored": "set-cookie", "detail": "redis-timeout", "stored": true,
+		"collapsed":   true,
 		"duration_ms": 1.5, "redis_ms": 0.25, "bytes_in": 1.0, "bytes_out": 2.0, "error": "broken",
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -113,7 +118,8 @@ func TestAccessLine(t *testing.T) {
 	}
 	got = written(t, slog.LevelDebug, Outcome{}, "/")
 	want = map[string]any{
-		"level": "INFO", "msg": "request", "method": "other", "path": "/", "route": "none", "status": 0.0, "result": "refused",
+		"level": "INFO", "msg": "request", "method": "other", "path": "/", "route": "none",
+		"status": 0.0, "result": "refused",
 		"duration_ms": 1.5, "redis_ms": 0.0, "bytes_in": 0.0, "bytes_out": 0.0,
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
@@ -137,7 +143,8 @@ func TestWhichRequestsAreLogged(t *testing.T) {
 		{"but can be seen", slog.LevelDebug, left, "DEBUG"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := written(t, tt.level, Outcome{Err: tt.err, Result: ResultMiss}, "/")["level"]; got != tt.want {
+			if got := written(t, tt.level, Outcome{Err: tt.err, Result: ResultMiss},
+				"/")["level"]; got != tt.want {
 				t.Errorf("got %v; want %v", got, tt.want)
 			}
 		})
@@ -153,19 +160,22 @@ func TestTheModesOfTheAccessLog(t *testing.T) {
 		want any // the level at LOG_LEVEL info
 	}{
 		{"off has no line", off, Outcome{Result: ResultMiss, Status: 500}, nil},
-		{"off has none of a failure", off, Outcome{Result: ResultMiss, Err: errors.New("refused")}, nil},
+		{"off has none of a failure", off,
+			Outcome{Result: ResultMiss, Err: errors.New("refused")}, nil},
 		{"a success is no error", errorsOnly, Outcome{Result: ResultHit, Status: 200}, nil},
 		{"nor is a 4xx of the API", errorsOnly, Outcome{Result: ResultBypass, Status: 404}, nil},
 		{"a 5xx is", errorsOnly, Outcome{Result: ResultMiss, Status: 500}, "INFO"},
 		{"a refusal is", errorsOnly, Outcome{Result: ResultRefused, Status: 400}, "INFO"},
 		{"so is one without a result", errorsOnly, Outcome{Status: 508}, "INFO"},
 		{"a denied route is", errorsOnly, Outcome{Result: ResultDeny, Status: 404}, "INFO"},
-		{"a failure of the backend warns", errorsOnly, Outcome{Result: ResultMiss, Status: 502, Err: errors.New("refused")}, "WARN"},
+		{"a failure of the backend warns", errorsOnly,
+			Outcome{Result: ResultMiss, Status: 502, Err: errors.New("refused")}, "WARN"},
 		{"all has all", all, Outcome{Result: ResultHit, Status: 200}, "INFO"},
 		{"and warns as well", all, Outcome{Result: ResultMiss, Err: errors.New("refused")}, "WARN"},
 	} {
 		t.Run(tt.rule, func(t *testing.T) {
-			if got := logged(t, slog.LevelInfo, tt.mode, tt.out, Client{Path: "/"})["level"]; got != tt.want {
+			if got := logged(t, slog.LevelInfo, tt.mode, tt.out,
+				Client{Path: "/"})["level"]; got != tt.want {
 				t.Errorf("got %v; want %v", got, tt.want)
 			}
 		})
@@ -175,7 +185,8 @@ func TestTheModesOfTheAccessLog(t *testing.T) {
 	if level, _ := access.Level(t.Context(), &o, start.Add(time.Second)); level != slog.LevelDebug {
 		t.Errorf("a second is too long: %v", level)
 	}
-	if level, _ := access.Level(t.Context(), &o, start.Add(time.Second+1)); level != slog.LevelInfo {
+	if level, _ := access.Level(t.Context(), &o,
+		start.Add(time.Second+1)); level != slog.LevelInfo {
 		t.Errorf("more than a second is not: %v", level)
 	}
 }
@@ -195,18 +206,25 @@ func TestAShareOfTheRequestsIsLogged(t *testing.T) {
 
 func TestTheAccessLogSaysWhoAsked(t *testing.T) {
 	const trace = "4bf92f3577b34da6a3ce929d0e0e4736"
-	got := logged(t, slog.LevelInfo, AccessMode{Share: 1}, Outcome{Result: ResultBypass, Reason: reason.TemplateUnfilled, Unfilled: "c:{query.a}"},
-		Client{Address: "192.0.2.1", Host: strings.Repeat("h", 200), Path: "/a", RequestID: "r-1", Trace: "00-" + trace + "-00f067aa0ba902b7-01"})
+	got := logged(t, slog.LevelInfo, AccessMode{Share: 1},
+		Outcome{Result: ResultBypass, Reason: reason.TemplateUnfilled, Unfilled: "c:{query.a}"},
+		Client{Address: "192.0.2.1", Host: strings.Repeat("h", 200), Path: "/a", RequestID: "r-1",
+			Trace: "00-" + trace + "-00f067aa0ba902b7-01"})
 	for name, want := range map[string]any{
-		"client": "192.0.2.1", "host": strings.Repeat("h", maxText) + "…", "request_id": "r-1", "trace_id": trace,
-		"reason": "template-unfilled", "template": "c:{query.a}",
+		"client": "192.0.2.1", "host": strings.Repeat("h", maxText) + "…", "request_id": "r-1",
+		"trace_id": trace,
+		"reason":   "template-unfilled", "template": "c:{query.a}",
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
 	}
-	for _, odd := range []string{"", "a", "00-" + trace, "00-" + strings.Repeat("0", 32) + "-1-01", "00-" + strings.ToUpper(trace) + "-1-01"} {
-		if line := logged(t, slog.LevelInfo, AccessMode{Share: 1}, Outcome{Result: ResultHit}, Client{Trace: odd}); line["trace_id"] != nil || line["client"] != nil {
+	for _, odd := range []string{
+		"", "a", "00-" + trace, "00-" + strings.Repeat("0", 32) + "-1-01",
+		"00-" + strings.ToUpper(trace) + "-1-01",
+	} {
+		if line := logged(t, slog.LevelInfo, AccessMode{Share: 1}, Outcome{Result: ResultHit},
+			Client{Trace: odd}); line["trace_id"] != nil || line["client"] != nil {
 			t.Errorf("%q: %v", odd, line)
 		}
 	}
@@ -226,7 +244,9 @@ func TestNoSecretReachesTheLog(t *testing.T) {
 			t.Errorf("%s was logged as %v; want %s", path, got, want)
 		}
 	}
-	failed := &url.Error{Op: "Get", URL: "http://user:secret@host/?token=secret", Err: errors.New("refused")}
+	failed := &url.Error{
+		Op: "Get", URL: "http://user:secret@host/?token=secret", Err: errors.New("refused"),
+	}
 	got := written(t, slog.LevelDebug, Outcome{Err: fmt.Errorf("backend: %w", failed)}, "/")
 	if got["error"] != "refused" {
 		t.Errorf("got %v", got)
@@ -238,8 +258,10 @@ func TestNoLineCostsNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	access, o := NewAccessLog(log, AccessMode{}, "/_jobs"), &Outcome{Method: http.MethodGet, Result: ResultHit}
-	if n := testing.AllocsPerRun(100, func() { access.Level(context.Background(), o, o.Start) }); n != 0 {
+	access, o := NewAccessLog(log, AccessMode{}, "/_jobs"),
+		&Outcome{Method: http.MethodGet, Result: ResultHit}
+	if n := testing.AllocsPerRun(100,
+		func() { access.Level(context.Background(), o, o.Start) }); n != 0 {
 		t.Errorf("%v allocations for a line that is not written", n)
 	}
 }

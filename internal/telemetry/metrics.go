@@ -74,7 +74,8 @@ func New(registry prometheus.Registerer) *Metrics {
 			"Time from the acceptance of a job to its first attempt by a worker.", jobBuckets),
 			[]string{"job_type"}),
 		jobAttempt: f.NewHistogramVec(histogram("sidecar_job_attempt_duration_seconds",
-			"Time of an attempt, by class of status, or failed, unsent, cut-off, canceled.", jobBuckets),
+			"Time of an attempt, by class of status, or failed, unsent, cut-off, canceled.",
+			jobBuckets),
 			[]string{"job_type", "result"}),
 
 		requests: counter("sidecar_requests_total", "Requests, by class of status.", "route",
@@ -206,7 +207,9 @@ func (m *Metrics) Invalidated(route string, tags int, err error) {
 	}
 	m.invalidations.WithLabelValues(label(route), result).Inc()
 	m.invalidatedTags.WithLabelValues(label(route)).Add(float64(tags))
-	m.recent.add(Invalidation{At: time.Now(), Route: label(route), Tags: tags, Deferred: err != nil})
+	m.recent.add(Invalidation{
+		At: time.Now(), Route: label(route), Tags: tags, Deferred: err != nil,
+	})
 }
 
 // JobQueued counts an accepted job. jobType is the name of a route or schedule, queue one of the

@@ -44,11 +44,17 @@ func exercised(t *testing.T) recorder {
 	registry := recorder{prometheus.NewRegistry(), map[string]bool{}}
 	m := New(registry)
 	start := time.Unix(1000, 0)
-	m.Finished(&Outcome{Start: start, Method: "GET", Route: "character", Result: ResultHit, Status: 200, BytesOut: 5}, start.Add(time.Millisecond))
-	m.Finished(&Outcome{Start: start, Method: "GET", Route: "character", Result: ResultMiss, Status: 200}, start.Add(time.Second))
+	m.Finished(&Outcome{
+		Start: start, Method: "GET", Route: "character", Result: ResultHit,
+		Status: 200, BytesOut: 5,
+	}, start.Add(time.Millisecond))
+	m.Finished(&Outcome{
+		Start: start, Method: "GET", Route: "character", Result: ResultMiss, Status: 200,
+	}, start.Add(time.Second))
 	m.Stored("character")
 	m.NotStored("character", reason.SetCookie)
-	m.Finished(&Outcome{Start: start, Method: "GET", Result: ResultBypass, Reason: reason.NoRoute}, start)
+	m.Finished(&Outcome{Start: start, Method: "GET", Result: ResultBypass, Reason: reason.NoRoute},
+		start)
 	m.Verified("character", VerifiedMatch)
 	m.Invalidated("character", 3, nil)
 	m.JobQueued("npc_generation", "default")
@@ -65,9 +71,13 @@ func exercised(t *testing.T) recorder {
 	r.Breaker(BreakerClosed)
 	r.Operation("lookup", time.Millisecond, false)
 	r.Pool(func() PoolStats {
-		return PoolStats{Hits: 1, Misses: 2, Timeouts: 3, Stale: 4, Connections: 5, Idle: 6, Limit: 7, Open: 8}
+		return PoolStats{
+			Hits: 1, Misses: 2, Timeouts: 3, Stale: 4, Connections: 5, Idle: 6, Limit: 7, Open: 8,
+		}
 	})
-	m.Queues(func() []QueueStats { return []QueueStats{{Queue: "default", Pending: 2, Oldest: time.Minute}} })
+	m.Queues(func() []QueueStats {
+		return []QueueStats{{Queue: "default", Pending: 2, Oldest: time.Minute}}
+	})
 	return registry
 }
 
@@ -85,7 +95,8 @@ func TestMetricNames(t *testing.T) {
 			labels = append(labels, l.GetName())
 		}
 		slices.Sort(labels)
-		fmt.Fprintf(&got, "%s %s{%s}\n", strings.ToLower(f.GetType().String()), f.GetName(), strings.Join(labels, ","))
+		fmt.Fprintf(&got, "%s %s{%s}\n",
+			strings.ToLower(f.GetType().String()), f.GetName(), strings.Join(labels, ","))
 		if f.GetHelp() == "" {
 			t.Errorf("%s has no help", f.GetName())
 		}
@@ -132,10 +143,12 @@ func value(t *testing.T, registry prometheus.Gatherer, name, labels string) floa
 			for _, l := range series.GetLabel() {
 				has[l.GetName()+"="+l.GetValue()] = true
 			}
-			if slices.ContainsFunc(strings.Split(labels, ","), func(l string) bool { return !has[l] }) {
+			if slices.ContainsFunc(strings.Split(labels, ","),
+				func(l string) bool { return !has[l] }) {
 				continue
 			}
-			sum += series.GetCounter().GetValue() + series.GetGauge().GetValue() + float64(series.GetHistogram().GetSampleCount())
+			sum += series.GetCounter().GetValue() + series.GetGauge().GetValue() +
+				float64(series.GetHistogram().GetSampleCount())
 		}
 	}
 	return sum
@@ -147,8 +160,10 @@ func TestBypassesAreCountedByRouteAndReason(t *testing.T) {
 		out    Outcome
 		labels string // "" if it is not counted
 	}{
-		{"no route", Outcome{Result: ResultBypass, Reason: reason.NoRoute}, "route=none,reason=no-route"},
-		{"a cached route", Outcome{Route: "character", Result: ResultBypass, Reason: reason.TokenInvalid},
+		{"no route", Outcome{Result: ResultBypass, Reason: reason.NoRoute},
+			"route=none,reason=no-route"},
+		{"a cached route",
+			Outcome{Route: "character", Result: ResultBypass, Reason: reason.TokenInvalid},
 			"route=character,reason=token-invalid"},
 		{"a GET that counts as a write", Outcome{Route: "character", Result: ResultWrite,
 			Reason: reason.RequestBody}, "route=character,reason=request-body"},
@@ -180,7 +195,8 @@ func TestResultsCountAsHitsOrMisses(t *testing.T) {
 		hits, misses float64
 	}{
 		{ResultHit, 1, 0}, {ResultStale, 1, 0}, {ResultMiss, 0, 1},
-		{ResultBypass, 0, 0}, {ResultWrite, 0, 0}, {ResultJob, 0, 0}, {ResultDeny, 0, 0}, {ResultRefused, 0, 0},
+		{ResultBypass, 0, 0}, {ResultWrite, 0, 0}, {ResultJob, 0, 0}, {ResultDeny, 0, 0},
+		{ResultRefused, 0, 0},
 	} {
 		t.Run(string(tt.result), func(t *testing.T) {
 			registry := prometheus.NewRegistry()
@@ -188,13 +204,16 @@ func TestResultsCountAsHitsOrMisses(t *testing.T) {
 			for range 2 { // the second finds its series made
 				m.Finished(&Outcome{Route: "character", Result: tt.result}, time.Time{})
 			}
-			if got := value(t, registry, "cache_hits_total", "cache_name=character"); got != 2*tt.hits {
+			if got := value(t, registry, "cache_hits_total",
+				"cache_name=character"); got != 2*tt.hits {
 				t.Errorf("%v hits", got)
 			}
-			if got := value(t, registry, "cache_misses_total", "cache_name=character"); got != 2*tt.misses {
+			if got := value(t, registry, "cache_misses_total",
+				"cache_name=character"); got != 2*tt.misses {
 				t.Errorf("%v misses", got)
 			}
-			if got := value(t, registry, "sidecar_request_duration_seconds", "route=character,result="+string(tt.result)); got != 2 {
+			if got := value(t, registry, "sidecar_request_duration_seconds",
+				"route=character,result="+string(tt.result)); got != 2 {
 				t.Errorf("%v durations", got)
 			}
 		})
@@ -202,7 +221,10 @@ func TestResultsCountAsHitsOrMisses(t *testing.T) {
 }
 
 func TestEveryResultHasASlotOfItsOwn(t *testing.T) {
-	all := []Result{ResultHit, ResultMiss, ResultStale, ResultBypass, ResultWrite, ResultJob, ResultDeny, ResultRefused}
+	all := []Result{
+		ResultHit, ResultMiss, ResultStale, ResultBypass, ResultWrite, ResultJob,
+		ResultDeny, ResultRefused,
+	}
 	seen := map[int]bool{}
 	for _, r := range all {
 		i, text := resultLabel(r)
@@ -220,16 +242,22 @@ func TestLabelsTakeNoValueThatAClientChooses(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := New(registry)
 	for i := range 1000 {
-		m.Finished(&Outcome{Method: fmt.Sprintf("HOSTILE-%d", i), Result: Result(fmt.Sprint(i)), Status: i}, time.Time{})
+		m.Finished(&Outcome{
+			Method: fmt.Sprintf("HOSTILE-%d", i), Result: Result(fmt.Sprint(i)), Status: i,
+		}, time.Time{})
 	}
-	n, err := testutil.GatherAndCount(registry, "sidecar_requests_total", "sidecar_request_duration_seconds", "sidecar_request_bytes_total")
+	n, err := testutil.GatherAndCount(registry, "sidecar_requests_total",
+		"sidecar_request_duration_seconds", "sidecar_request_bytes_total")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n > statuses+1+1 {
 		t.Errorf("%d series", n)
 	}
-	for labels, want := range map[string]float64{"method=other": 1000, "route=none": 1000, "status=none": 100, "status=2xx": 100, "status=5xx": 500} {
+	for labels, want := range map[string]float64{
+		"method=other": 1000, "route=none": 1000, "status=none": 100, "status=2xx": 100,
+		"status=5xx": 500,
+	} {
 		if got := value(t, registry, "sidecar_requests_total", labels); got != want {
 			t.Errorf("%s: %v; want %v", labels, got, want)
 		}
@@ -238,7 +266,9 @@ func TestLabelsTakeNoValueThatAClientChooses(t *testing.T) {
 
 func TestMethodsAreKnownByTheirExactName(t *testing.T) { // RFC 9110 §9.1: case-sensitive
 	seen := map[int]bool{}
-	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"} {
+	for _, method := range []string{
+		"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+	} {
 		i, text := methodLabel(method)
 		if seen[i] || i == 0 || i >= methods || text != method {
 			t.Errorf("%s: slot %d, label %q", method, i, text)
@@ -254,7 +284,10 @@ func TestNumbersOfARequest(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := New(registry)
 	start := time.Unix(1000, 0)
-	m.Finished(&Outcome{Start: start, Method: "PUT", Route: "r", Result: ResultWrite, Status: 201, BytesIn: 7, BytesOut: 11}, start.Add(-time.Hour))
+	m.Finished(&Outcome{
+		Start: start, Method: "PUT", Route: "r", Result: ResultWrite, Status: 201,
+		BytesIn: 7, BytesOut: 11,
+	}, start.Add(-time.Hour))
 	m.Invalidated("r", 3, nil)
 	m.Invalidated("r", 2, errors.New("away"))
 	m.Invalidated("", 1, nil)
@@ -285,7 +318,10 @@ func TestAlarmsStartAtZero(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	m := New(registry)
 	m.Redis("cache")
-	for name, want := range map[string]int{"sidecar_auth_failures_total": 3, "sidecar_policy_reloads_total": 2, "sidecar_breaker_trips_total": 1} {
+	for name, want := range map[string]int{
+		"sidecar_auth_failures_total": 3, "sidecar_policy_reloads_total": 2,
+		"sidecar_breaker_trips_total": 1,
+	} {
 		if n, err := testutil.GatherAndCount(registry, name); err != nil || n != want {
 			t.Errorf("%s has %d series, %v; want %d", name, n, err, want)
 		}
@@ -356,18 +392,28 @@ func TestPoolsAndQueuesAreReadWhenAsked(t *testing.T) {
 	if n, err := testutil.GatherAndCount(registry, "sidecar_queue_depth"); err != nil || n != 0 {
 		t.Errorf("%d series of unknown queues, %v", n, err)
 	}
-	pool = PoolStats{Hits: 1, Misses: 2, Timeouts: 3, Stale: 4, Connections: 5, Idle: 6, Limit: 7, Open: 8}
-	queues = []QueueStats{{Queue: "critical", Pending: 1, Active: 2, Scheduled: 3, Retry: 4, Archived: 5, Oldest: time.Minute}, {Queue: "low"}}
+	pool = PoolStats{
+		Hits: 1, Misses: 2, Timeouts: 3, Stale: 4, Connections: 5, Idle: 6, Limit: 7, Open: 8,
+	}
+	queues = []QueueStats{
+		{Queue: "critical", Pending: 1, Active: 2, Scheduled: 3, Retry: 4, Archived: 5,
+			Oldest: time.Minute}, {Queue: "low"},
+	}
 	for _, tt := range []struct {
 		name, labels string
 		want         float64
 	}{
-		{poolHits, "redis=cache", 1}, {poolMisses, "redis=cache", 2}, {poolTimeouts, "redis=cache", 3},
-		{poolStale, "redis=cache", 4}, {poolConnections, "redis=cache", 5}, {poolIdle, "redis=cache", 6}, {poolIdle, "redis=jobs", 100},
+		{poolHits, "redis=cache", 1}, {poolMisses, "redis=cache", 2},
+		{poolTimeouts, "redis=cache", 3},
+		{poolStale, "redis=cache", 4}, {poolConnections, "redis=cache", 5},
+		{poolIdle, "redis=cache", 6}, {poolIdle, "redis=jobs", 100},
 		{poolLimit, "redis=cache", 7}, {openSockets, "redis=cache", 8},
-		{queueDepth, "queue=critical,state=pending", 1}, {queueDepth, "queue=critical,state=active", 2},
-		{queueDepth, "queue=critical,state=scheduled", 3}, {queueDepth, "queue=critical,state=retry", 4},
-		{queueDepth, "queue=critical,state=archived", 5}, {queueOldest, "queue=critical", 60}, {queueOldest, "queue=low", 0},
+		{queueDepth, "queue=critical,state=pending", 1},
+		{queueDepth, "queue=critical,state=active", 2},
+		{queueDepth, "queue=critical,state=scheduled", 3},
+		{queueDepth, "queue=critical,state=retry", 4},
+		{queueDepth, "queue=critical,state=archived", 5}, {queueOldest, "queue=critical", 60},
+		{queueOldest, "queue=low", 0},
 	} {
 		if got := value(t, registry, tt.name, tt.labels); got != tt.want {
 			t.Errorf("%s{%s} is %v; want %v", tt.name, tt.labels, got, tt.want)
@@ -383,13 +429,18 @@ func TestManyRequestsAtOnce(t *testing.T) {
 	for range 8 {
 		requests.Go(func() {
 			for i := range 100 {
-				m.Finished(&Outcome{Method: "GET", Route: fmt.Sprint(i % 5), Result: ResultHit, Status: 200}, time.Time{})
+				m.Finished(&Outcome{
+					Method: "GET", Route: fmt.Sprint(i % 5), Result: ResultHit, Status: 200,
+				}, time.Time{})
 				r.Operation("lookup", time.Millisecond, false)
 			}
 		})
 	}
 	requests.Wait()
-	for _, name := range []string{"cache_hits_total", "sidecar_requests_total", "sidecar_request_duration_seconds", "sidecar_redis_operation_duration_seconds"} {
+	for _, name := range []string{
+		"cache_hits_total", "sidecar_requests_total", "sidecar_request_duration_seconds",
+		"sidecar_redis_operation_duration_seconds",
+	} {
 		if got := value(t, registry, name, ""); got != 800 {
 			t.Errorf("%s is %v; want 800", name, got)
 		}
@@ -414,7 +465,8 @@ func TestMetricsOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		`cache_hits_total{cache_name="character"} 1`, "go_goroutines ", "process_resident_memory_bytes ",
+		`cache_hits_total{cache_name="character"} 1`, "go_goroutines ",
+		"process_resident_memory_bytes ",
 		`sidecar_request_duration_seconds_bucket{result="hit",route="character",le="0.0005"} `,
 	} {
 		if !strings.Contains(string(body), want) {
@@ -426,7 +478,10 @@ func TestMetricsOverHTTP(t *testing.T) {
 func BenchmarkFinished(b *testing.B) {
 	m := New(prometheus.NewRegistry())
 	start := time.Now()
-	o := &Outcome{Start: start, Method: "GET", Route: "character", Result: ResultHit, Status: 200, BytesOut: 2000}
+	o := &Outcome{
+		Start: start, Method: "GET", Route: "character", Result: ResultHit,
+		Status: 200, BytesOut: 2000,
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		m.Finished(o, start.Add(time.Millisecond))

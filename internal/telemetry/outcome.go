@@ -39,9 +39,10 @@ type Result string
 
 // The results. The zero value counts as ResultRefused.
 const (
-	ResultHit     Result = "hit"     // answered from the store
-	ResultMiss    Result = "miss"    // a cached route, answered by the backend
-	ResultStale   Result = "stale"   // stale, from the store; with a Reason, after the backend was asked
+	ResultHit  Result = "hit"  // answered from the store
+	ResultMiss Result = "miss" // a cached route, answered by the backend
+	// stale, from the store; with a Reason, after the backend was asked
+	ResultStale   Result = "stale"
 	ResultBypass  Result = "bypass"  // sent past the cache
 	ResultWrite   Result = "write"   // a request that may change something
 	ResultJob     Result = "job"     // accepted as a job, or a request about one

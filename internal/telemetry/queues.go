@@ -32,7 +32,8 @@ func (c *slotCollector) Describe(to chan<- *prometheus.Desc) { to <- c.waiting }
 // Collect implements prometheus.Collector.
 func (c *slotCollector) Collect(to chan<- prometheus.Metric) {
 	for route, n := range c.read() {
-		to <- prometheus.MustNewConstMetric(c.waiting, prometheus.GaugeValue, float64(n), label(route))
+		to <- prometheus.MustNewConstMetric(c.waiting, prometheus.GaugeValue,
+			float64(n), label(route))
 	}
 }
 

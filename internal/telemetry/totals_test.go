@@ -15,16 +15,25 @@ func TestTotalsAreThoseOfTheMetrics(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for i := range 3 {
 		took := time.Duration(i+1) * 10 * time.Millisecond
-		m.Finished(&Outcome{Start: start, Method: "GET", Route: "b", Result: ResultHit, Status: 200}, start.Add(took))
+		m.Finished(&Outcome{
+			Start: start, Method: "GET", Route: "b", Result: ResultHit, Status: 200,
+		}, start.Add(took))
 	}
-	m.Finished(&Outcome{Start: start, Method: "GET", Route: "b", Result: ResultMiss, Status: 503}, start.Add(time.Second))
+	m.Finished(&Outcome{Start: start, Method: "GET", Route: "b", Result: ResultMiss, Status: 503},
+		start.Add(time.Second))
 	for range 2 {
-		m.Finished(&Outcome{Start: start, Method: "GET", Result: ResultBypass, Reason: reason.NoRoute, Status: 200}, start)
+		m.Finished(&Outcome{
+			Start: start, Method: "GET", Result: ResultBypass, Reason: reason.NoRoute, Status: 200,
+		}, start)
 	}
-	m.Finished(&Outcome{Start: start, Method: "GET", Route: "b", Result: ResultBypass, Reason: reason.RequestNoStore, Status: 200}, start)
+	m.Finished(&Outcome{
+		Start: start, Method: "GET", Route: "b", Result: ResultBypass,
+		Reason: reason.RequestNoStore, Status: 200,
+	}, start)
 	m.NotStored("b", reason.SetCookie)
 	got := m.Totals()
-	if len(got.Routes) != 2 || got.Routes[0].Name != "b" || got.Routes[1].Name != "none" || got.Routes[0].Failed != 1 {
+	if len(got.Routes) != 2 || got.Routes[0].Name != "b" || got.Routes[1].Name != "none" ||
+		got.Routes[0].Failed != 1 {
 		t.Fatalf("%+v", got)
 	}
 	hits := got.Routes[0].Results[ResultHit]
@@ -45,7 +54,8 @@ func TestTotalsAreThoseOfTheMetrics(t *testing.T) {
 	if got.Routes[0].Results[ResultMiss].Count != 1 || len(hits.Buckets) < 10 {
 		t.Errorf("%+v", got.Routes[0])
 	}
-	if b := got.Bypasses; len(b) != 2 || b[0] != (ReasonTotal{"no-route", 2}) || b[1] != (ReasonTotal{"request-no-store", 1}) {
+	if b := got.Bypasses; len(b) != 2 || b[0] != (ReasonTotal{"no-route", 2}) ||
+		b[1] != (ReasonTotal{"request-no-store", 1}) {
 		t.Errorf("%+v", b)
 	}
 	if n := got.NotStored; len(n) != 1 || n[0] != (ReasonTotal{"set-cookie", 1}) {

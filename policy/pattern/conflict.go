@@ -7,7 +7,8 @@ import (
 
 // covers reports whether p matches every request that q matches.
 func (p *Pattern) covers(q *Pattern) bool {
-	return (p.method == "" || p.method == q.method || p.method == http.MethodGet && q.method == http.MethodHead) &&
+	return (p.method == "" || p.method == q.method ||
+		p.method == http.MethodGet && q.method == http.MethodHead) &&
 		coversPath(p.segments, q.segments)
 }
 
@@ -31,7 +32,8 @@ func coversPath(p, q []segment) bool {
 // meets reports whether some request is matched by both.
 func (p *Pattern) meets(q *Pattern) bool {
 	method := p.method == "" || q.method == "" || p.method == q.method ||
-		p.method == http.MethodGet && q.method == http.MethodHead || p.method == http.MethodHead && q.method == http.MethodGet
+		p.method == http.MethodGet && q.method == http.MethodHead ||
+		p.method == http.MethodHead && q.method == http.MethodGet
 	return method && meetsPath(p.segments, q.segments)
 }
 
@@ -44,7 +46,8 @@ func meetsPath(p, q []segment) bool {
 			return true
 		case p[i].kind == literal && q[i].kind == literal && p[i].text != q[i].text:
 			return false
-		case p[i].kind != q[i].kind && (p[i].kind == literal && p[i].text == "" || q[i].kind == literal && q[i].text == ""):
+		case p[i].kind != q[i].kind &&
+			(p[i].kind == literal && p[i].text == "" || q[i].kind == literal && q[i].text == ""):
 			return false
 		}
 	}
@@ -79,5 +82,6 @@ func replacing(p *Pattern, open, fixed segment) string {
 	if open.kind == rest {
 		name = "{" + open.text + "...}"
 	}
-	return fmt.Sprintf("a literal in the place of %s in %q parts them, like %q", name, p, fixed.text)
+	return fmt.Sprintf("a literal in the place of %s in %q parts them, like %q",
+		name, p, fixed.text)
 }

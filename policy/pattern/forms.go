@@ -97,7 +97,8 @@ func isPlain(p string) bool {
 			return false
 		case isLetterOrDigit(c), strings.IndexByte("-_~:@,+!$&'()*=", c) >= 0:
 		case c == '.': // a dot within a segment that is not the last
-			if i > last || i == 0 || p[i-1] == '/' || p[i-1] == '.' || p[i+1] == '/' || isScript(p[i:]) {
+			if i > last || i == 0 || p[i-1] == '/' || p[i-1] == '.' ||
+				p[i+1] == '/' || isScript(p[i:]) {
 				return false
 			}
 		default:

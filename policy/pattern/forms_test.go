@@ -8,27 +8,28 @@ import (
 
 func TestFormsOfAPath(t *testing.T) {
 	for path, want := range map[string][]string{
-		"/a/b":                    nil,
-		"/a/b-c_d~e:f@g":          nil,
-		"/v1.2/a":                 nil,
-		"/":                       nil,
-		"/a/":                     {"/a"},
-		"/a//":                    {"/a", "/a/"},
-		"/c/5.json":               {"/c/5"},
-		"/INTERNAL/x":             nil, // compared without regard to case where it is matched
-		"/internal;a=b/x":         {"/internal/x"},
-		"/a/..;/internal/x":       {"/a/../internal/x", "/internal/x"},
-		"/%2569nternal/x":         {"/%69nternal/x", "/internal/x"},
-		"/\\internal/x":           {"//internal/x", "/internal/x"},
-		"/internal%00/x":          {"/internal", "/internal/x"},
-		"/internal./x":            {"/internal/x"},
-		"/internal%20/x":          {"/internal/x"},
-		"/ internal/x":            {"/internal/x"},
-		"/assets/..\\users\\me":   {"/assets/../users/me", "/users/me"},
-		"//evil/internal/x":       {"/evil/internal/x", "/internal/x"},
-		"//evil:80/internal/x":    {"/internal/x"},
-		"/\\evil\\internal/x":     {"/internal/x"},
-		"///evil/internal/x":      {"/evil/internal/x", "/internal/x"}, // new URL of Node takes evil for a host
+		"/a/b":                  nil,
+		"/a/b-c_d~e:f@g":        nil,
+		"/v1.2/a":               nil,
+		"/":                     nil,
+		"/a/":                   {"/a"},
+		"/a//":                  {"/a", "/a/"},
+		"/c/5.json":             {"/c/5"},
+		"/INTERNAL/x":           nil, // compared without regard to case where it is matched
+		"/internal;a=b/x":       {"/internal/x"},
+		"/a/..;/internal/x":     {"/a/../internal/x", "/internal/x"},
+		"/%2569nternal/x":       {"/%69nternal/x", "/internal/x"},
+		"/\\internal/x":         {"//internal/x", "/internal/x"},
+		"/internal%00/x":        {"/internal", "/internal/x"},
+		"/internal./x":          {"/internal/x"},
+		"/internal%20/x":        {"/internal/x"},
+		"/ internal/x":          {"/internal/x"},
+		"/assets/..\\users\\me": {"/assets/../users/me", "/users/me"},
+		"//evil/internal/x":     {"/evil/internal/x", "/internal/x"},
+		"//evil:80/internal/x":  {"/internal/x"},
+		"/\\evil\\internal/x":   {"/internal/x"},
+		// new URL of Node takes evil for a host
+		"///evil/internal/x":      {"/evil/internal/x", "/internal/x"},
 		"/index.php/internal/x":   {"/internal/x"},
 		"/a/App.PHP/internal/x":   {"/internal/x"},
 		"/(S(abc))/internal/x":    {"/internal/x"}, // a session of ASP.NET
@@ -76,7 +77,8 @@ const maxWork = 512 << 10
 func hostile(length int) map[string]string {
 	out := map[string]string{}
 	for _, unit := range []string{
-		"/", "%2F", "%2f..", "/..", "/.", ";", "/;", "\\", "/\\", "%25", "%2525", "%5c", "/a;b", "/.;", "%00", "/a%00", ".", "a.",
+		"/", "%2F", "%2f..", "/..", "/.", ";", "/;", "\\", "/\\", "%25", "%2525", "%5c", "/a;b",
+		"/.;", "%00", "/a%00", ".", "a.",
 		"/A", "/ß", "%c0%af", "%u002f", "//", "/a//b/../", " /", "/%252e%252e;\\", "%", "*", "/a.b",
 	} {
 		out[unit] = ("/x" + strings.Repeat(unit, length/len(unit)+1))[:length]
@@ -89,7 +91,8 @@ func TestTheWorkOnAPathIsBounded(t *testing.T) {
 		for unit, path := range hostile(length) {
 			f := FormsOf(path)
 			if f.Work > maxWork || len(f.list) > maxForms || f.text > maxText+len(path) {
-				t.Errorf("%d bytes of %q: %d bytes visited, %d forms of %d bytes, overflow %t", length, unit, f.Work, len(f.list), f.text, f.Overflow)
+				t.Errorf("%d bytes of %q: %d bytes visited, %d forms of %d bytes, overflow %t",
+					length, unit, f.Work, len(f.list), f.text, f.Overflow)
 			}
 		}
 	}
@@ -104,7 +107,8 @@ func TestAnOrdinaryLongPathHasItsForms(t *testing.T) {
 
 func TestCanonicalPaths(t *testing.T) {
 	for want, paths := range map[string][]string{
-		"/c/5": {"/c/5", "/C/5", "/c/5/", "/c//5", "/x/../c/5", "/c;a=b/5", "/%63/5", "/%2563/5", "\\c\\5", "/c/5%20", "/c./5", "/c/5%00"},
+		"/c/5": {"/c/5", "/C/5", "/c/5/", "/c//5", "/x/../c/5", "/c;a=b/5", "/%63/5", "/%2563/5",
+			"\\c\\5", "/c/5%20", "/c./5", "/c/5%00"},
 		"/a":   {"/a", "/a/", "//a", "/../a", "/%61", "/A"},
 		"/a/b": {"/a//b", "/a/./b", "/a%2Fb"},
 		"/b":   {"/a/../b", "/a%2F..%2Fb"},

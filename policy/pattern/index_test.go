@@ -45,7 +45,8 @@ func drawSource(t *rapid.T) string {
 	for i := range rapid.IntRange(0, 3).Draw(t, "segments") {
 		wildcard := fmt.Sprintf("{x%d}", i)
 		source += "/" + rapid.SampledFrom([]string{
-			"a", "A", "%61", "b", "a%2Fb", "%25", "%C3%9F", "%FF", "%C4%B0", "%E2%84%AA", "k", "b;v=1", "$metadata",
+			"a", "A", "%61", "b", "a%2Fb", "%25", "%C3%9F", "%FF", "%C4%B0", "%E2%84%AA", "k",
+			"b;v=1", "$metadata",
 			wildcard, wildcard,
 		}).Draw(t, "segment")
 	}
@@ -76,13 +77,18 @@ func TestTheIndexFindsWhatALookAtEachPatternFinds(t *testing.T) {
 			path := ""
 			for range rapid.IntRange(0, 4).Draw(t, "depth") {
 				path += "/" + rapid.SampledFrom([]string{
-					"a", "A", "%61", "%41", "b", "B", "c", "a%2Fb", "A%2fB", "%25", "%", "%zz", "%C3%9F", "ß", "SS", "%FF", "%FE", "\xff",
-					"%C4%B0", "i%CC%87", "%E2%84%AA", "k", "K", "b;v=1", "b;V=1", "$metadata", "%24METADATA", "{x0}", "",
+					"a", "A", "%61", "%41", "b", "B", "c", "a%2Fb", "A%2fB", "%25", "%", "%zz",
+					"%C3%9F", "ß", "SS", "%FF", "%FE", "\xff",
+					"%C4%B0", "i%CC%87", "%E2%84%AA", "k", "K", "b;v=1", "b;V=1", "$metadata",
+					"%24METADATA", "{x0}", "",
 				}).Draw(t, "part")
 			}
-			method := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT", AnyMethod}).Draw(t, "request")
+			method := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT", AnyMethod}).Draw(t,
+				"request")
 			s := m.split(path)
-			for _, how := range []how{exactly, caseless, {empty: true}, {folded: true, empty: true}} {
+			for _, how := range []how{
+				exactly, caseless, {empty: true}, {folded: true, empty: true},
+			} {
 				var got, all []Match[int]
 				if found, ok := m.first(method, s, how); ok {
 					got = append(got, found)

@@ -12,21 +12,25 @@ import (
 func literalFault(part, text string) error {
 	switch {
 	case text == "." || text == "..":
-		return fmt.Errorf("%q is a dot segment, which servers resolve: write the path that it leads to", part)
+		return fmt.Errorf(
+			"%q is a dot segment, which servers resolve: write the path that it leads to", part)
 	case strings.TrimSpace(text) != text:
 		return fmt.Errorf("%q has a blank at its ends, which servers cut off: write %q", part,
 			"/"+url.PathEscape(strings.TrimSpace(text)))
 	case hasControl(text):
 		return fmt.Errorf("%q has a control character, which no path has: take it out", part)
 	case strings.Contains(text, `\`):
-		return fmt.Errorf("%q has a backslash: a pattern is no regular expression, and servers read it as '/'. "+
-			"A wildcard is like {id}", part)
+		return fmt.Errorf(
+			"%q has a backslash: a pattern is no regular expression, and servers read it as '/'. "+
+				"A wildcard is like {id}", part)
 	}
 	if i := strings.IndexAny(part, `[]^|<>"`+"`"); i >= 0 {
-		return fmt.Errorf("%q: a pattern is no regular expression. A wildcard is like {id}; where %q is meant, write %s",
+		return fmt.Errorf(
+			"%q: a pattern is no regular expression. A wildcard is like {id}; where %q is meant, write %s",
 			part, part[i:i+1], url.PathEscape(part[i:i+1]))
 	}
-	if part[0] == '(' && strings.Contains(part, ")") || part == ".+" || strings.HasPrefix(part, "%7B") {
+	if part[0] == '(' && strings.Contains(part, ")") || part == ".+" ||
+		strings.HasPrefix(part, "%7B") {
 		return fmt.Errorf("%q would match itself alone: a wildcard is like {id}", part)
 	}
 	return nil
@@ -63,7 +67,8 @@ func (p *Pattern) example() string {
 
 // wellKnown are segments with '$' that APIs have (OData 4.01 part 2).
 var wellKnown = []string{
-	"$metadata", "$batch", "$count", "$value", "$ref", "$all", "$entity", "$crossjoin", "$query", "$each", "$root", "$it",
+	"$metadata", "$batch", "$count", "$value", "$ref", "$all", "$entity", "$crossjoin", "$query",
+	"$each", "$root", "$it",
 }
 
 // Suspect is a literal segment that reads like a wildcard of another syntax, or that servers read

@@ -34,7 +34,8 @@ func (m *Matcher[T]) Add(p *Pattern, target T) {
 	}
 	m.root.add(added, 0)
 	m.depth = max(m.depth, len(p.segments))
-	m.folded = m.folded || slices.ContainsFunc(p.segments, func(s segment) bool { return s.folded != s.text })
+	m.folded = m.folded ||
+		slices.ContainsFunc(p.segments, func(s segment) bool { return s.folded != s.text })
 }
 
 // Conflict returns the pattern with which p conflicts, and its target. p is nil if there is none.

@@ -18,7 +18,8 @@ func Parse(s string) (*Pattern, error) {
 	p := &Pattern{source: s}
 	path := s
 	if strings.TrimSpace(s) != s {
-		return nil, fmt.Errorf("a blank at its ends matches nothing: it is %q", strings.TrimSpace(s))
+		return nil, fmt.Errorf("a blank at its ends matches nothing: it is %q",
+			strings.TrimSpace(s))
 	}
 	if i := strings.IndexAny(s, " \t"); i >= 0 {
 		method := s[:i]
@@ -30,15 +31,20 @@ func Parse(s string) (*Pattern, error) {
 	}
 	if !strings.HasPrefix(path, "/") {
 		if strings.Contains(path, "/") {
-			return nil, errors.New("a pattern has no host here: it is like GET /api/characters/{id}")
+			return nil, errors.New(
+				"a pattern has no host here: it is like GET /api/characters/{id}")
 		}
-		return nil, errors.New("a pattern has a path that begins with '/': it is like GET /api/characters/{id}")
+		return nil, errors.New(
+			"a pattern has a path that begins with '/': it is like GET /api/characters/{id}")
 	}
 	if i := strings.Index(path, "(?"); i >= 0 {
-		return nil, errors.New("a pattern is no regular expression: a wildcard is like {id}, and matches one whole segment")
+		return nil, errors.New(
+			"a pattern is no regular expression: a wildcard is like {id}, and matches one whole segment")
 	}
-	if i := strings.IndexAny(path, "?#"); i >= 0 && strings.Count(path[:i], "{") == strings.Count(path[:i], "}") {
-		return nil, fmt.Errorf("a path ends before %q: match %q, and use {query.…} in tags", path[i:i+1], path[:i])
+	if i := strings.IndexAny(path, "?#"); i >= 0 &&
+		strings.Count(path[:i], "{") == strings.Count(path[:i], "}") {
+		return nil, fmt.Errorf("a path ends before %q: match %q, and use {query.…} in tags",
+			path[i:i+1], path[:i])
 	}
 	seen := map[string]bool{}
 	parts := strings.Split(path[1:], "/")
@@ -71,12 +77,14 @@ func methodFault(method, path string) error {
 	if slices.Contains(known, upper) {
 		return fmt.Errorf("methods are written in capitals: %s %s", upper, path)
 	}
-	several := strings.FieldsFunc(upper, func(r rune) bool { return strings.ContainsRune("|,;+/", r) })
+	several := strings.FieldsFunc(upper,
+		func(r rune) bool { return strings.ContainsRune("|,;+/", r) })
 	if len(several) > 1 {
 		for i, m := range several {
 			several[i] = fmt.Sprintf("%q", m+" "+path)
 		}
-		return fmt.Errorf("a pattern has one method: make a list of it, [%s]", strings.Join(several, ", "))
+		return fmt.Errorf("a pattern has one method: make a list of it, [%s]",
+			strings.Join(several, ", "))
 	}
 	if near := nearest.To(upper, known); near != "" && httpfield.IsToken(method) {
 		return fmt.Errorf("%q is no method: did you mean %s %s?", method, near, path)
@@ -89,9 +97,11 @@ func parseSegment(part string, last bool) (segment, error) {
 	case part == "" && last:
 		return segment{kind: rest}, nil // a trailing slash: everything below
 	case part == "":
-		return segment{}, errors.New("'//' in a pattern never matches what a client means: take one slash out")
+		return segment{},
+			errors.New("'//' in a pattern never matches what a client means: take one slash out")
 	case part == "..." && last:
-		return segment{}, errors.New(`"..." would match itself alone: a wildcard for all that follows is like {rest...}`)
+		return segment{},
+			errors.New(`"..." would match itself alone: a wildcard for all that follows is like {rest...}`)
 	case part == "." || part == "..":
 		return segment{}, fmt.Errorf("%q in a pattern never matches what a client means", part)
 	case part == "{$}" && last:
@@ -102,7 +112,8 @@ func parseSegment(part string, last bool) (segment, error) {
 	name, open := strings.CutPrefix(part, "{")
 	if !open {
 		if right := otherSyntax(part, last); right != "" {
-			return segment{}, fmt.Errorf("%q would match itself alone: a wildcard is like %s", part, right)
+			return segment{},
+				fmt.Errorf("%q would match itself alone: a wildcard is like %s", part, right)
 		}
 		if strings.ContainsAny(part, "{}") {
 			return segment{}, fmt.Errorf("%q: a wildcard is a whole segment, like /{id}/", part)
@@ -123,9 +134,11 @@ func parseSegment(part string, last bool) (segment, error) {
 	name, multi := strings.CutSuffix(name, "...")
 	switch {
 	case isIdentifier(leading(name)) && strings.IndexAny(name, ":?*+=<(") == len(leading(name)):
-		return segment{}, fmt.Errorf("%q: a wildcard has a name and nothing else, like {%s}", part, leading(name))
+		return segment{},
+			fmt.Errorf("%q: a wildcard has a name and nothing else, like {%s}", part, leading(name))
 	case !isIdentifier(name):
-		return segment{}, fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_'", part)
+		return segment{},
+			fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_'", part)
 	case multi && !last:
 		return segment{}, fmt.Errorf("%q may only stand at the end", part)
 	case multi:
@@ -145,7 +158,9 @@ func otherSyntax(part string, last bool) string {
 	if name == "" {
 		name = "id"
 	}
-	bracketed := func(open, end string) bool { return strings.HasPrefix(part, open) && strings.HasSuffix(part, end) }
+	bracketed := func(open, end string) bool {
+		return strings.HasPrefix(part, open) && strings.HasSuffix(part, end)
+	}
 	switch {
 	case strings.Contains(part, "*"):
 		return rest
@@ -162,7 +177,9 @@ func otherSyntax(part string, last bool) string {
 
 // leading is the name at the beginning of s.
 func leading(s string) string {
-	end := strings.IndexFunc(s, func(r rune) bool { return r > 0x7f || r != '_' && !isLetterOrDigit(byte(r)) })
+	end := strings.IndexFunc(s, func(r rune) bool {
+		return r > 0x7f || r != '_' && !isLetterOrDigit(byte(r))
+	})
 	if end < 0 {
 		end = len(s)
 	}
@@ -172,7 +189,8 @@ func leading(s string) string {
 func isIdentifier(s string) bool {
 	for i := range len(s) {
 		c := s[i]
-		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (i == 0 || c < '0' || c > '9') {
+		if c != '_' && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') &&
+			(i == 0 || c < '0' || c > '9') {
 			return false
 		}
 	}

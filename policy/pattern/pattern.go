@@ -72,7 +72,8 @@ const AnyMethod = "*"
 
 // hasMethod reports whether the pattern is for requests of the method.
 func (p *Pattern) hasMethod(method string) bool {
-	return p.method == "" || p.method == method || method == AnyMethod || p.method == http.MethodGet && method == http.MethodHead
+	return p.method == "" || p.method == method || method == AnyMethod ||
+		p.method == http.MethodGet && method == http.MethodHead
 }
 
 // matches compares a path with the pattern.

@@ -17,8 +17,11 @@ import (
 func drawPattern(t *rapid.T) string {
 	source := rapid.SampledFrom([]string{"", "GET ", "GET ", "POST ", "HEAD "}).Draw(t, "method")
 	for i := range rapid.IntRange(0, 3).Draw(t, "segments") {
-		wildcard := "{" + rapid.SampledFrom([]string{"x", "y"}).Draw(t, "wildcard") + strconv.Itoa(i) + "}"
-		source += "/" + rapid.SampledFrom([]string{"a", "b", "%61", "a%2Fb", wildcard, wildcard}).Draw(t, "segment")
+		wildcard := "{" + rapid.SampledFrom([]string{"x", "y"}).Draw(t, "wildcard") +
+			strconv.Itoa(i) + "}"
+		source += "/" +
+			rapid.SampledFrom([]string{"a", "b", "%61", "a%2Fb", wildcard, wildcard}).Draw(t,
+				"segment")
 	}
 	end := rapid.SampledFrom([]string{"", "", "/", "/{$}", "/{rest...}"}).Draw(t, "end")
 	if end == "" && (source == "" || source[len(source)-1] == ' ') {
@@ -76,7 +79,8 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 			})
 			other, _ := m.Conflict(p)
 			if taken == (other != nil) {
-				t.Fatalf("%q: ServeMux takes it: %t, here it conflicts with %v: %t", source, taken, other, other != nil)
+				t.Fatalf("%q: ServeMux takes it: %t, here it conflicts with %v: %t",
+					source, taken, other, other != nil)
 			}
 			if taken {
 				m.Add(p, source)
@@ -89,7 +93,8 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 			clear(values)
 			answer := httptest.NewRecorder()
 			mux.ServeHTTP(answer, httptest.NewRequest(method, path, nil))
-			if answer.Code == http.StatusMovedPermanently || answer.Code == http.StatusTemporaryRedirect {
+			if answer.Code == http.StatusMovedPermanently ||
+				answer.Code == http.StatusTemporaryRedirect {
 				// ServeMux adds a slash and has the client ask again, where the sidecar asks the
 				// backend
 				continue
@@ -100,7 +105,8 @@ func TestPatternsConflictAndMatchAsInServeMux(t *testing.T) {
 				got = found.Target
 			}
 			if got != chosen || !maps.Equal(found.Values, values) {
-				t.Fatalf("%s %s: found %q with %v, ServeMux chooses %q with %v", method, path, got, found.Values, chosen, values)
+				t.Fatalf("%s %s: found %q with %v, ServeMux chooses %q with %v",
+					method, path, got, found.Values, chosen, values)
 			}
 		}
 	})
@@ -152,7 +158,8 @@ func TestAPatternBindsWhatItsWildcardsStandFor(t *testing.T) {
 	} {
 		got, ok := bind(mustPattern(t, c.pattern), c.path, how{empty: c.empty})
 		if ok != (c.want != nil) || ok && !maps.Equal(got, c.want) {
-			t.Errorf("%s binds %s (empty %t) to %v, %t; want %v", c.pattern, c.path, c.empty, got, ok, c.want)
+			t.Errorf("%s binds %s (empty %t) to %v, %t; want %v",
+				c.pattern, c.path, c.empty, got, ok, c.want)
 		}
 	}
 }

@@ -14,7 +14,8 @@ var (
 	// respelling keeps the resource: a server that does it shows the resource under the other
 	// spelling.
 	respelling = []rewrite{
-		decoded, slashed, withoutParameters, withoutOddities, mergedSlashes, withoutSessions, withoutDots,
+		decoded, slashed, withoutParameters, withoutOddities, mergedSlashes,
+		withoutSessions, withoutDots,
 	}
 	// shortening may lead to another resource.
 	shortening = []rewrite{withoutAuthority, cutAtNUL}
@@ -41,7 +42,8 @@ const maxExtension = 32
 // negotiate by it. Some of them take any text for a format.
 func withoutExtension(p string) string {
 	dot := strings.LastIndexByte(p, '.')
-	if dot < 1 || p[dot-1] == '/' || p[dot-1] == '.' || len(p)-dot-1 > maxExtension || dot == len(p)-1 {
+	if dot < 1 || p[dot-1] == '/' || p[dot-1] == '.' ||
+		len(p)-dot-1 > maxExtension || dot == len(p)-1 {
 		return p
 	}
 	for i := dot + 1; i < len(p); i++ {
@@ -77,7 +79,8 @@ func isLetterOrDigit(c byte) bool {
 // decoded takes one layer of percent-encoding off, in the forms %2F and %u002F. Some servers then
 // read ASCII in two bytes (0xC0 0xAF is '/'). An escape that is malformed stays.
 func decoded(p string) string {
-	if !strings.Contains(p, "%") && strings.IndexByte(p, 0xc0) < 0 && strings.IndexByte(p, 0xc1) < 0 {
+	if !strings.Contains(p, "%") && strings.IndexByte(p, 0xc0) < 0 &&
+		strings.IndexByte(p, 0xc1) < 0 {
 		return p
 	}
 	b := make([]byte, 0, len(p))
@@ -99,8 +102,10 @@ func unescape(s string) (c rune, n int) {
 	if len(s) >= 3 && s[0] == '%' && isHex(s[1]) && isHex(s[2]) {
 		return rune(hex(s[1])<<4 | hex(s[2])), 3
 	}
-	if len(s) >= 6 && s[0] == '%' && (s[1] == 'u' || s[1] == 'U') && isHex(s[2]) && isHex(s[3]) && isHex(s[4]) && isHex(s[5]) {
-		return wide | rune(hex(s[2]))<<12 | rune(hex(s[3]))<<8 | rune(hex(s[4]))<<4 | rune(hex(s[5])), 6
+	if len(s) >= 6 && s[0] == '%' && (s[1] == 'u' || s[1] == 'U') && isHex(s[2]) && isHex(s[3]) &&
+		isHex(s[4]) && isHex(s[5]) {
+		return wide | rune(hex(s[2]))<<12 | rune(hex(s[3]))<<8 | rune(hex(s[4]))<<4 |
+			rune(hex(s[5])), 6
 	}
 	return 0, 0
 }

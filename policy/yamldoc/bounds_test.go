@@ -32,7 +32,8 @@ func TestADocumentBeyondTheBoundsIsAFaultBeforeItIsParsed(t *testing.T) {
 		{"values", "a: [" + strings.Repeat("b,", maxNodes+1) + "]", "values"},
 		{"lines", strings.Repeat("\n", maxNodes+1), "values"},
 		{"aliases", "a: &x [1]\nb: [" + strings.Repeat("*x, ", maxAliases+1) + "]", "aliases"},
-		{"aliases in lines", "a: &x [1]\nb:\n" + strings.Repeat("  - *x\n", maxAliases+1), "aliases"},
+		{"aliases in lines", "a: &x [1]\nb:\n" + strings.Repeat("  - *x\n", maxAliases+1),
+			"aliases"},
 		{"length", strings.Repeat("#", MaxSize+1), "longer"},
 	} {
 		r := NewReader("f", []byte(c.content))
@@ -50,8 +51,9 @@ func TestAnOrdinaryDocumentIsWithinTheBounds(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, content := range map[string]string{
-		"the example":           string(example),
-		"brackets in texts":     "a:\n" + strings.Repeat("  - \"{x\"\n", 500) + strings.Repeat("  - '[x'\n", 500) + strings.Repeat("  # [x\n", 500),
+		"the example": string(example),
+		"brackets in texts": "a:\n" + strings.Repeat("  - \"{x\"\n", 500) +
+			strings.Repeat("  - '[x'\n", 500) + strings.Repeat("  # [x\n", 500),
 		"stars in texts":        "a: [" + strings.Repeat("csrf*, \"*\", ", 500) + "]",
 		"many lines of a level": "a:\n" + strings.Repeat("  - b: {c: [d]}\n    e: f\n", 5000),
 		"a long list in a flow": "a: [\n" + strings.Repeat("    b,\n  c,\n", 500) + "]\n",
@@ -64,7 +66,8 @@ func TestAnOrdinaryDocumentIsWithinTheBounds(t *testing.T) {
 
 // An alias of a list with aliases is read each time, so the values that are read are counted too.
 func TestWhatIsReadBehindAliasesIsBounded(t *testing.T) {
-	content := "a: &a [" + strings.Repeat("x,", 30_000) + "]\nb: [" + strings.Repeat("*a, ", 90) + "]\n"
+	content := "a: &a [" + strings.Repeat("x,", 30_000) + "]\nb: [" +
+		strings.Repeat("*a, ", 90) + "]\n"
 	r := NewReader("f", []byte(content))
 	read := 0
 	r.Mapping(r.Root(), "it", Field{"a", func(Node) {}}, Field{"b", func(n Node) {
@@ -85,7 +88,8 @@ func TestOnlyTheFirstFaultsAreTold(t *testing.T) {
 	r := NewReader("f", []byte(b.String()))
 	r.Mapping(r.Root(), "it")
 	list := r.Findings().List
-	if len(list) != maxFindings+1 || !strings.Contains(list[maxFindings].Msg, "more") && !strings.Contains(list[maxFindings-1].Msg, "more") {
+	if len(list) != maxFindings+1 || !strings.Contains(list[maxFindings].Msg, "more") &&
+		!strings.Contains(list[maxFindings-1].Msg, "more") {
 		t.Errorf("%d findings, the last is %v", len(list), list[len(list)-1])
 	}
 }
@@ -107,7 +111,10 @@ func TestManySmellsAreNoFault(t *testing.T) {
 
 // FuzzReader: any content is a document within the bounds, or a fault with a place.
 func FuzzReader(f *testing.F) {
-	for _, s := range []string{"a: [b, {c: d}]", "- - - x", "&a [*a]", "'", "\"\\", "#", "? a\n: b", "|\n  [", "a: !!str 5"} {
+	for _, s := range []string{
+		"a: [b, {c: d}]", "- - - x", "&a [*a]", "'", "\"\\", "#", "? a\n: b",
+		"|\n  [", "a: !!str 5",
+	} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {

@@ -101,7 +101,8 @@ func (f *Findings) writeText(w io.Writer) error {
 			delete(alike, unquoted(x.Msg))
 			x.Msg += others.String()
 		}
-		if _, err := fmt.Fprintf(w, "%s:%d:%d: %s%s\n", f.File, x.Line, x.Column, mark, x.Msg); err != nil {
+		if _, err := fmt.Fprintf(w, "%s:%d:%d: %s%s\n",
+			f.File, x.Line, x.Column, mark, x.Msg); err != nil {
 			return err
 		}
 		if x.Line < 1 || x.Line > len(lines) {

@@ -39,7 +39,8 @@ func (n Node) Raw() string {
 	if s, ok := n.tree.(*ast.StringNode); ok {
 		return s.Value
 	}
-	if t := n.tree.GetToken(); t != nil && t.Type != token.MappingStartType && t.Type != token.SequenceStartType {
+	if t := n.tree.GetToken(); t != nil && t.Type != token.MappingStartType &&
+		t.Type != token.SequenceStartType {
 		return t.Value
 	}
 	return ""

@@ -143,7 +143,8 @@ func (r *Reader) resolve(n ast.Node) Node {
 	}
 	if r.reads++; r.reads > maxReads {
 		if r.reads == maxReads+1 {
-			r.Fault(Node{n}, "there are more than %d values, with those behind aliases: write fewer", maxReads)
+			r.Fault(Node{n},
+				"there are more than %d values, with those behind aliases: write fewer", maxReads)
 		}
 		return Node{}
 	}
@@ -197,7 +198,8 @@ func (r *Reader) Mapping(n Node, what string, fields ...Field) bool {
 				fields[i].Read(v)
 			}
 		case nearest.To(p.Key, names) != "":
-			r.Fault(p, "%s has no field %q: did you mean %q?", what, p.Key, nearest.To(p.Key, names))
+			r.Fault(p, "%s has no field %q: did you mean %q?",
+				what, p.Key, nearest.To(p.Key, names))
 		default:
 			r.Fault(p, "%s has no field %q: it has %s", what, p.Key, strings.Join(names, ", "))
 		}

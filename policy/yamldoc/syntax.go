@@ -7,7 +7,8 @@ import "strings"
 func syntaxFault(message string, at Place, source []byte) string {
 	const oneColumn = "the fields of one mapping begin in the same column"
 	line := lineOf(source, at.Line)
-	indented := strings.TrimSpace(line) != "" && at.Column == len(line)-len(strings.TrimLeft(line, " "))+1
+	indented := strings.TrimSpace(line) != "" &&
+		at.Column == len(line)-len(strings.TrimLeft(line, " "))+1
 	hasColon := strings.Contains(line[min(at.Column, len(line)):], ": ")
 	has := func(part string) bool { return strings.Contains(message, part) }
 	switch {

@@ -54,7 +54,8 @@ type class struct {
 	refused   int  // per thousand of the writes: refused by the backend
 	unknown   int  // likewise: answered 504 and done later, and as many cut off
 	memory    bool // reads are of the route with memory
-	dated     bool // reads have Last-Modified alone and are validated at every use: there are no hits
+	// reads have Last-Modified alone and are validated at every use: there are no hits
+	dated bool
 	// elsewhere is how long a version may be missing in other sidecars than the one that
 	// acknowledged it: with memory until they hear of it; with available, where begin and end of a
 	// write may both be lost, or the end of one whose answer alone names its changes, until it is
@@ -91,7 +92,9 @@ const (
 const clients = 16
 
 func newHTTP() *http.Client {
-	return &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: registers, DisableCompression: true}}
+	return &http.Client{
+		Transport: &http.Transport{MaxIdleConnsPerHost: registers, DisableCompression: true},
+	}
 }
 
 var rdb = []redisd.Option{redisd.Config("dbfilename dump.rdb")}
@@ -112,26 +115,35 @@ var classes = []class{
 	{name: "rolled out", fault: rolledOut, rounds: 1, strict: true},
 	{name: "writes of every fate", strict: true, refused: 300, unknown: 2},
 	{name: "known by seconds", dated: true, strict: true, writes: 30, registers: 2, puts: true},
-	{name: "known by seconds, connections slow", dated: true, writes: 3, registers: 2, puts: true, fault: connectionsSlow, rounds: 5},
+	{name: "known by seconds, connections slow", dated: true, writes: 3, registers: 2, puts: true,
+		fault: connectionsSlow, rounds: 5},
 	{name: "known by seconds, keys evicted", dated: true, strict: true, fault: evicted, rounds: 10},
 	{name: "available, nothing"},
 	{name: "available, redis flushed", fault: redisFlushed, rounds: 8},
 	{name: "available, keys evicted", fault: evicted, rounds: 10},
 	{name: "available, sidecar frozen", fault: sidecarFrozen, rounds: 3, elsewhere: untilMadeGood},
-	{name: "available, connections cut", fault: connectionsCut, rounds: 5, elsewhere: untilMadeGood},
+	{name: "available, connections cut", fault: connectionsCut, rounds: 5,
+		elsewhere: untilMadeGood},
 	{name: "available, sidecar killed", fault: sidecarKilled, rounds: 2, killed: true},
 	{name: "available, policies swapped", fault: policiesSwapped, rounds: 2},
 	{name: "available, rolled out", fault: rolledOut, rounds: 1},
 	{name: "available, redis killed", fault: redisKilled, rounds: 3, elsewhere: untilMadeGood},
 	{name: "available, redis frozen", fault: redisFrozen, rounds: 3, elsewhere: untilMadeGood},
-	{name: "available, older dump", fault: olderDump, rounds: 3, elsewhere: untilMadeGood, redis: rdb},
-	{name: "available, failover", fault: failover, rounds: 2, elsewhere: untilMadeGood, failsOver: true},
-	{name: "available, connections slow", fault: connectionsSlow, rounds: 3, elsewhere: untilMadeGood},
+	{name: "available, older dump", fault: olderDump, rounds: 3,
+		elsewhere: untilMadeGood, redis: rdb},
+	{name: "available, failover", fault: failover, rounds: 2,
+		elsewhere: untilMadeGood, failsOver: true},
+	{name: "available, connections slow", fault: connectionsSlow, rounds: 3,
+		elsewhere: untilMadeGood},
 	{name: "memory", memory: true, elsewhere: untilHeard},
-	{name: "memory, sidecar frozen", fault: sidecarFrozen, rounds: 4, memory: true, elsewhere: untilHeard},
-	{name: "memory, connections cut", fault: connectionsCut, rounds: 5, memory: true, elsewhere: untilMadeGood},
-	{name: "everything", strict: true, rounds: 12, refused: 200, killed: true, redis: rdb, failsOver: true, fault: oneOf(
-		evicted, failover, redisKilled, redisFrozen, redisFlushed, olderDump, sidecarKilled, sidecarFrozen, connectionsCut, connectionsSlow, policiesSwapped)},
+	{name: "memory, sidecar frozen", fault: sidecarFrozen, rounds: 4, memory: true,
+		elsewhere: untilHeard},
+	{name: "memory, connections cut", fault: connectionsCut, rounds: 5, memory: true,
+		elsewhere: untilMadeGood},
+	{name: "everything", strict: true, rounds: 12, refused: 200, killed: true, redis: rdb,
+		failsOver: true, fault: oneOf(
+			evicted, failover, redisKilled, redisFrozen, redisFlushed, olderDump, sidecarKilled,
+			sidecarFrozen, connectionsCut, connectionsSlow, policiesSwapped)},
 }
 
 // run lets clients and faults loose until ops operations were checked and the fault has had its
@@ -155,7 +167,8 @@ func (c class) run(t *testing.T, ops int) *history {
 	stop := sync.OnceFunc(func() { cancel(); running.Wait() })
 	defer stop()
 	for i := range clients {
-		one := &client{world: w, class: c, history: h, rand: rand.New(rand.NewPCG(*seed, uint64(i))),
+		one := &client{world: w, class: c, history: h,
+			rand: rand.New(rand.NewPCG(*seed, uint64(i))),
 			http: newHTTP()}
 		running.Go(func() { one.run(ctx) })
 	}
@@ -260,15 +273,23 @@ func TestNoReadIsOlderThanAnAcknowledgedWrite(t *testing.T) {
 func TestWithoutAGuardTheCheckerFindsAStaleRead(t *testing.T) {
 	for _, c := range []class{
 		{name: "tokens taken after the fetch", off: `{"TokensAfterFetch": true}`, writes: 30},
-		{name: "guards of learned names ignored", off: `{"IgnoreGuards": true}`, writes: 4, lists: 80},
-		{name: "joined by key alone", off: `{"JoinByKey": true}`, writes: 15, registers: 6, puts: true},
-		{name: "no begin", off: `{"NoBegin": true}`, fault: sidecarKilled, rounds: 4, killed: true, writes: -1},
-		{name: "no dirty list", off: `{"NoDirtyList": true}`, fault: connectionsCut, rounds: 5, elsewhere: untilMadeGood},
-		{name: "all not carried", off: `{"AllNotCarried": true}`, fault: olderDump, rounds: 5, redis: rdb, strict: true, puts: true},
-		{name: "no hello", off: `{"NoHello": true}`, fault: olderDump, rounds: 5, redis: rdb, strict: true, puts: true},
-		{name: "stale confirmed under new tokens", off: `{"StaleUnproved": true}`, dated: true, writes: 3, registers: 2, puts: true,
+		{name: "guards of learned names ignored", off: `{"IgnoreGuards": true}`,
+			writes: 4, lists: 80},
+		{name: "joined by key alone", off: `{"JoinByKey": true}`, writes: 15,
+			registers: 6, puts: true},
+		{name: "no begin", off: `{"NoBegin": true}`, fault: sidecarKilled, rounds: 4,
+			killed: true, writes: -1},
+		{name: "no dirty list", off: `{"NoDirtyList": true}`, fault: connectionsCut, rounds: 5,
+			elsewhere: untilMadeGood},
+		{name: "all not carried", off: `{"AllNotCarried": true}`, fault: olderDump, rounds: 5,
+			redis: rdb, strict: true, puts: true},
+		{name: "no hello", off: `{"NoHello": true}`, fault: olderDump, rounds: 5, redis: rdb,
+			strict: true, puts: true},
+		{name: "stale confirmed under new tokens", off: `{"StaleUnproved": true}`, dated: true,
+			writes: 3, registers: 2, puts: true,
 			fault: connectionsSlow, rounds: 5},
-		{name: "no own echo", off: `{"NoOwnEcho": true}`, fault: sidecarFrozen, rounds: 5, memory: true, elsewhere: untilHeard},
+		{name: "no own echo", off: `{"NoOwnEcho": true}`, fault: sidecarFrozen, rounds: 5,
+			memory: true, elsewhere: untilHeard},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

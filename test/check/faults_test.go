@@ -80,19 +80,24 @@ func (w *world) any(r *rand.Rand) *sidecar { return w.sidecars[r.IntN(len(w.side
 // sidecarKilled kills a sidecar while it has a write to each register under way.
 func sidecarKilled(w *world, r *rand.Rand) {
 	s := r.IntN(len(w.sidecars))
-	one := &client{world: w, class: class{}, history: w.history, rand: rand.New(rand.NewPCG(r.Uint64(), 0)), http: newHTTP()}
+	one := &client{
+		world: w, class: class{}, history: w.history,
+		rand: rand.New(rand.NewPCG(r.Uint64(), 0)), http: newHTTP(),
+	}
 	var writing sync.WaitGroup
 	answered := make(chan struct{}, registers)
 	for register := range registers {
 		version := w.history.issued[register].Add(1)
 		writing.Go(func() {
-			o := op{sidecar: s, register: register, version: version, what: fmt.Sprintf("PUT /w/%d?v=%d", register, version)}
+			o := op{sidecar: s, register: register, version: version,
+				what: fmt.Sprintf("PUT /w/%d?v=%d", register, version)}
 			one.do(w.t.Context(), &o, http.MethodPut, o.what[len("PUT "):], new(answer))
 			w.history.wrote(o)
 			answered <- struct{}{}
 		})
 	}
-	for range 1 + r.IntN(registers/2) { // then some of the others are committed and not yet answered
+	// then some of the others are committed and not yet answered
+	for range 1 + r.IntN(registers/2) {
 		<-answered
 	}
 	w.sidecars[s].Kill()
@@ -167,7 +172,8 @@ func rolledOut(w *world, r *rand.Rand) {
 		if status := s.Wait(30 * time.Second); status != 0 {
 			w.t.Errorf("exit status %d", status)
 		}
-		if err := os.WriteFile(s.policies, []byte(policies(w.strict, w.rolled)), 0o600); err != nil {
+		if err := os.WriteFile(s.policies, []byte(policies(w.strict, w.rolled)),
+			0o600); err != nil {
 			w.t.Fatal(err)
 		}
 		w.start(s)

@@ -28,7 +28,9 @@ type op struct {
 }
 
 func (o op) String() string {
-	return fmt.Sprintf("%10v to %10v  sidecar %d  %-28s %3d v%d  %s", o.start.Round(time.Microsecond), o.end.Round(time.Microsecond), o.sidecar, o.what, o.status, o.version, o.note)
+	return fmt.Sprintf("%10v to %10v  sidecar %d  %-28s %3d v%d  %s",
+		o.start.Round(time.Microsecond), o.end.Round(time.Microsecond), o.sidecar, o.what, o.status,
+		o.version, o.note)
 }
 
 // A floor is the newest version of a register that somebody was told is there, and when.
@@ -49,11 +51,13 @@ type history struct {
 	recent [registers][]op     // the latest, for the report of a violation
 	late   []lost              // writes through sidecars that were killed
 
-	answers, hits, memory          int           // to requests
-	reads, writes, refused, failed int           // reads of registers; one answer may have all of them
-	stale                          []string      // reads that broke the promise
-	worst                          time.Duration // how long after its acknowledgement a version was missing at the most
-	staleReads                     int
+	answers, hits, memory int // to requests
+	// reads of registers; one answer may have all of them
+	reads, writes, refused, failed int
+	stale                          []string // reads that broke the promise
+	// how long after its acknowledgement a version was missing at the most
+	worst      time.Duration
+	staleReads int
 }
 
 // lost is a write whose outcome is unknown, since its sidecar was killed.
@@ -113,7 +117,9 @@ func (h *history) violation(o op, want floor) {
 		return
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "a read returned v%d of register %d, %v after v%d was acknowledged:\n  %v\nwhat was done with the register:\n",
+	fmt.Fprintf(&b,
+		"a read returned v%d of register %d, %v after v%d was acknowledged:\n  %v\n"+
+			"what was done with the register:\n",
 		o.version, o.register, o.start-want.since, want.version, o)
 	for _, r := range h.recent[o.register] {
 		fmt.Fprintf(&b, "  %v\n", r)
@@ -205,7 +211,8 @@ func (c *client) do(ctx context.Context, o *op, method, path string, into any) {
 	defer cancel()
 	o.start = c.history.now()
 	defer func() { o.end = c.history.now() }()
-	req, err := http.NewRequestWithContext(ctx, method, c.world.sidecars[o.sidecar].url+path, http.NoBody)
+	req, err := http.NewRequestWithContext(ctx, method,
+		c.world.sidecars[o.sidecar].url+path, http.NoBody)
 	if err != nil {
 		o.note = err.Error()
 		return
@@ -256,7 +263,8 @@ func (c *client) list(ctx context.Context, sidecar int) {
 	}
 	before := c.history.floors(sidecar)
 	// A new list every now and then: no sidecar knows its tags yet.
-	c.do(ctx, &o, http.MethodGet, fmt.Sprintf("/list?%d", c.history.now()/(100*time.Millisecond)), &got)
+	c.do(ctx, &o, http.MethodGet, fmt.Sprintf("/list?%d", c.history.now()/(100*time.Millisecond)),
+		&got)
 	if o.status != http.StatusOK {
 		return
 	}
@@ -294,8 +302,11 @@ func (c *client) write(ctx context.Context, sidecar, register int, what string) 
 func (h *history) sum() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return fmt.Sprintf("%d reads, %d answers, %d hits (%d from memory), %d writes (%d refused, %d failed), %d stale, at the most %v after the answer",
-		h.reads, h.answers, h.hits, h.memory, h.writes, h.refused, h.failed, h.staleReads, h.worst.Round(time.Millisecond))
+	return fmt.Sprintf(
+		"%d reads, %d answers, %d hits (%d from memory), %d writes (%d refused, %d failed), %d "+
+			"stale, at the most %v after the answer",
+		h.reads, h.answers, h.hits, h.memory, h.writes, h.refused, h.failed, h.staleReads,
+		h.worst.Round(time.Millisecond))
 }
 
 // checked is how many operations were checked.

@@ -31,7 +31,8 @@ type world struct {
 	quiet    atomic.Bool // clients pause between their operations
 	strict   bool
 	off      string // guards that are switched off, as JSON
-	patient  bool   // no write is to be lost for the machine's being busy: nothing that is allowed for that
+	// no write is to be lost for the machine's being busy: nothing that is allowed for that
+	patient bool
 }
 
 type sidecar struct {
@@ -68,14 +69,19 @@ routes:
 
 func newWorld(t *testing.T, c class) *world {
 	t.Helper()
-	w := &world{t: t, strict: c.strict, off: c.off, patient: !c.strict && c.elsewhere == 0, redis: redisd.Start(t, c.redis...)}
+	w := &world{
+		t: t, strict: c.strict, off: c.off, patient: !c.strict && c.elsewhere == 0,
+		redis: redisd.Start(t, c.redis...),
+	}
 	if c.failsOver {
 		w.replica = redisd.Start(t)
 		w.replica.Do("REPLICAOF", w.redis.Host(), w.redis.Port())
 	}
 	backend := proc.Start(t, proc.Cmd{
 		Path: proc.Build(t, "../register"),
-		Args: []string{"-db", filepath.Join(t.TempDir(), "register.db"), "-n", fmt.Sprint(registers)},
+		Args: []string{
+			"-db", filepath.Join(t.TempDir(), "register.db"), "-n", fmt.Sprint(registers),
+		},
 	})
 	w.backend = backend.AwaitLine(30*time.Second, `listening on (http://\S+)`)[1]
 	for i := range 3 {
@@ -109,9 +115,12 @@ func (w *world) start(s *sidecar) {
 	s.Proc = proc.Start(w.t, proc.Cmd{
 		Path: proc.Build(w.t, "../../cmd/sidecar", tags...),
 		Env: append(env,
-			"BACKEND_URL="+w.backend, "REDIS_HOST="+host, "REDIS_PORT="+port, "POLICIES_FILE="+s.policies, "JOBS_CONCURRENCY=0",
-			"LISTEN_ADDR="+s.listen, "OPS_ADDR="+s.ops, "KEY_SECRET=the checker's secret of 32 bytes!", "CACHE_STATUS=full",
-			"BREAKER_TIMEOUT=200ms", "BREAKER_MAX_REQUESTS=1", "LOG_FORMAT=json", "SHUTDOWN_TIMEOUT=5s", "SHUTDOWN_DELAY=0",
+			"BACKEND_URL="+w.backend, "REDIS_HOST="+host, "REDIS_PORT="+port,
+			"POLICIES_FILE="+s.policies, "JOBS_CONCURRENCY=0",
+			"LISTEN_ADDR="+s.listen, "OPS_ADDR="+s.ops,
+			"KEY_SECRET=the checker's secret of 32 bytes!", "CACHE_STATUS=full",
+			"BREAKER_TIMEOUT=200ms", "BREAKER_MAX_REQUESTS=1", "LOG_FORMAT=json",
+			"SHUTDOWN_TIMEOUT=5s", "SHUTDOWN_DELAY=0",
 		),
 	})
 	line := s.AwaitLine(30*time.Second, `"msg":"listening","data":"([^"]+)","ops":"([^"]+)"`)
@@ -140,7 +149,8 @@ func (w *world) awaitCaching(s *sidecar) {
 func (w *world) swap(s *sidecar, other bool) {
 	w.t.Helper()
 	before := s.Count(`policies loaded`)
-	if err := os.WriteFile(s.policies+".new", []byte(policies(w.strict, other)), 0o600); err != nil {
+	if err := os.WriteFile(s.policies+".new", []byte(policies(w.strict, other)),
+		0o600); err != nil {
 		w.t.Fatal(err)
 	}
 	if err := os.Rename(s.policies+".new", s.policies); err != nil {

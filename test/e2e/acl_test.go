@@ -35,7 +35,8 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 			r := redisd.Start(t)
 			r.Do(append([]any{"ACL", "SETUSER", "default"}, c.rules...)...)
 			s := &stack{t: t, redis: r, api: api}
-			s.sidecar, s.url, s.ops = startSidecar(t, api, r.Addr(), policiesFile(t, memoryPolicies), "BREAKER_TIMEOUT=300ms")
+			s.sidecar, s.url, s.ops = startSidecar(t, api, r.Addr(),
+				policiesFile(t, memoryPolicies), "BREAKER_TIMEOUT=300ms")
 			if c.hits {
 				awaitThat(t, "there is a hit", func() bool { return s.get("/items/1").hit() })
 			}
@@ -47,7 +48,8 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 				if !c.memory && containsAll(old.cache(), "detail=memory") {
 					t.Fatalf("answered %q though pushes are not heard", old.cache())
 				}
-				if a := do(t, http.MethodPut, s.url+"/items/1", "x", sameHost); a.status != http.StatusOK {
+				if a := do(t, http.MethodPut, s.url+"/items/1", "x",
+					sameHost); a.status != http.StatusOK {
 					t.Fatalf("PUT: %d %s", a.status, a.body)
 				}
 				if a := s.get("/items/1"); string(a.body) == string(old.body) {
@@ -55,7 +57,8 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 				}
 			}
 			began := time.Now()
-			awaitThat(t, "two seconds have passed", func() bool { // while echoes fail, the breaker counts
+			// while echoes fail, the breaker counts
+			awaitThat(t, "two seconds have passed", func() bool {
 				if a := s.get("/items/1"); c.hits && containsAll(a.cache(), "breaker-open") {
 					t.Fatalf("what memory lacks takes the whole cache away: %q", a.cache())
 				}
@@ -65,7 +68,8 @@ func TestAnACLThatForbidsACommandMakesTheCacheColderAndNeverWrong(t *testing.T) 
 				Reasons []string `json:"reasons"`
 			}
 			awaitThat(t, "/status says why", func() bool {
-				if err := json.Unmarshal(do(t, http.MethodGet, s.ops+"/status", nil).body, &status); err != nil {
+				if err := json.Unmarshal(do(t, http.MethodGet, s.ops+"/status", nil).body,
+					&status); err != nil {
 					t.Fatal(err)
 				}
 				return containsAll(strings.Join(status.Reasons, "; "), c.says)
@@ -81,20 +85,23 @@ func TestTheACLOfTheDocsIsEnough(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile("(?m)^redis-cli ACL SETUSER cache ((?:.*\\\\\n)*.*)$").FindSubmatch(content)
+	m := regexp.MustCompile("(?m)^redis-cli ACL SETUSER cache ((?:.*\\\\\n)*.*)$").
+		FindSubmatch(content)
 	if m == nil {
 		t.Fatal("docs/redis.md says nothing of an ACL")
 	}
 	api, _ := counting(t, "")
 	cache, jobs := redisd.Start(t), redisd.Start(t)
 	rules := []any{"ACL", "SETUSER", "cache", "reset"}
-	for _, rule := range strings.Fields(strings.NewReplacer("PREFIX", "sidecar", "\\\n", " ", "PASSWORD", "secret", "'", "").Replace(string(m[1]))) {
+	for _, rule := range strings.Fields(strings.NewReplacer("PREFIX", "sidecar", "\\\n", " ",
+		"PASSWORD", "secret", "'", "").Replace(string(m[1]))) {
 		rules = append(rules, rule)
 	}
 	cache.Do(rules...)
 	s := &stack{t: t, redis: cache, api: api}
 	s.sidecar, s.url, s.ops = startSidecar(t, api, cache.Addr(), policiesFile(t, memoryPolicies),
-		"REDIS_USERNAME=cache", "REDIS_PASSWORD=secret", "JOBS_REDIS_HOST="+jobs.Host(), "JOBS_REDIS_PORT="+jobs.Port())
+		"REDIS_USERNAME=cache", "REDIS_PASSWORD=secret", "JOBS_REDIS_HOST="+jobs.Host(),
+		"JOBS_REDIS_PORT="+jobs.Port())
 	old := s.awaitMemory("/items/1")
 	do(t, http.MethodPut, s.url+"/items/1", "x", sameHost)
 	if a := s.awaitMemory("/items/1"); string(a.body) == string(old.body) {
@@ -112,22 +119,26 @@ func TestTheACLOfTheDocsIsEnoughForJobs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile("(?m)^redis-cli ACL SETUSER jobs ((?:.*\\\\\n)*.*)$").FindSubmatch(content)
+	m := regexp.MustCompile("(?m)^redis-cli ACL SETUSER jobs ((?:.*\\\\\n)*.*)$").
+		FindSubmatch(content)
 	if m == nil {
 		t.Fatal("docs/redis.md says nothing of an ACL for jobs")
 	}
 	api, _ := counting(t, "")
 	cache, store := redisd.Start(t), redisd.Start(t)
 	rules := []any{"ACL", "SETUSER", "jobs", "reset"}
-	for _, rule := range strings.Fields(strings.NewReplacer("PREFIX", "sidecar", "\\\n", " ", "PASSWORD", "secret", "'", "").Replace(string(m[1]))) {
+	for _, rule := range strings.Fields(strings.NewReplacer("PREFIX", "sidecar", "\\\n", " ",
+		"PASSWORD", "secret", "'", "").Replace(string(m[1]))) {
 		rules = append(rules, rule)
 	}
 	store.Do(rules...)
 	s := &stack{t: t, redis: cache, api: api}
-	policies := policiesFile(t, `{version: 1, routes: [{match: "POST /items/{id}", job: {mode: always, max_running: 1}}],
+	policies := policiesFile(t,
+		`{version: 1, routes: [{match: "POST /items/{id}", job: {mode: always, max_running: 1}}],
   schedules: [{name: tick, cron: "@every 1s", request: {path: /tick, headers: {Authorization: x}}}]}`)
 	s.sidecar, s.url, s.ops = startSidecar(t, api, cache.Addr(), policies,
-		"JOBS_REDIS_USERNAME=jobs", "JOBS_REDIS_PASSWORD=secret", "JOBS_REDIS_HOST="+store.Host(), "JOBS_REDIS_PORT="+store.Port())
+		"JOBS_REDIS_USERNAME=jobs", "JOBS_REDIS_PASSWORD=secret", "JOBS_REDIS_HOST="+store.Host(),
+		"JOBS_REDIS_PORT="+store.Port())
 	awaitThat(t, "a job is accepted", func() bool {
 		return do(t, http.MethodPost, s.url+"/items/1", "x", sameHost).status == http.StatusAccepted
 	})
@@ -135,7 +146,8 @@ func TestTheACLOfTheDocsIsEnoughForJobs(t *testing.T) {
 	if j := s.awaitJob(a, sameHost); j.Status != "succeeded" {
 		t.Errorf("%+v", j)
 	}
-	awaitThat(t, "a schedule has run", func() bool { return store.Do("HGET", "sidecar:js:{tick}", "last") != nil })
+	awaitThat(t, "a schedule has run",
+		func() bool { return store.Do("HGET", "sidecar:js:{tick}", "last") != nil })
 	list := do(t, http.MethodGet, s.ops+"/admin/jobs", nil, "Authorization: Bearer "+adminToken)
 	if list.status != http.StatusOK {
 		t.Errorf("the listing: %d %s", list.status, list.body)

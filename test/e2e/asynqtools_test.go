@@ -50,7 +50,8 @@ func TestAsynqsOwnToolsSeeWhatTheyExpect(t *testing.T) {
 		if k.ID != id || k.Type != "npc_generation" || strings.ContainsAny(k.ID+k.Queue, "{}") {
 			t.Errorf("task ls: %+v", k)
 		}
-		if p := string(k.Payload); strings.Contains(p, "nobody reads") || strings.Contains(p, signatureOf(thorin)) {
+		if p := string(k.Payload); strings.Contains(p, "nobody reads") ||
+			strings.Contains(p, signatureOf(thorin)) {
 			t.Errorf("the payload is %s", p)
 		}
 	}
@@ -59,7 +60,8 @@ func TestAsynqsOwnToolsSeeWhatTheyExpect(t *testing.T) {
 		if err != nil || len(servers) != 1 {
 			return fmt.Errorf("server ls: %+v, %v", servers, err)
 		}
-		if i := servers[0]; i.Concurrency != 1 || i.Queues["critical"] != 6 || len(i.ActiveWorkers) != 1 {
+		if i := servers[0]; i.Concurrency != 1 || i.Queues["critical"] != 6 ||
+			len(i.ActiveWorkers) != 1 {
 			return fmt.Errorf("server ls: %+v", i)
 		}
 		return nil
@@ -73,7 +75,8 @@ func TestAsynqsOwnToolsSeeWhatTheyExpect(t *testing.T) {
 			{"task ls --queue=default --state=pending", waiting + ` +npc_generation `},
 			{"task ls --queue=default --state=active", running + ` +npc_generation `},
 		} {
-			out := run(t, nil, "asynq", append(strings.Fields(c.command), "--uri", s.redis.Addr())...)
+			out := run(t, nil, "asynq",
+				append(strings.Fields(c.command), "--uri", s.redis.Addr())...)
 			if !regexp.MustCompile(c.want).MatchString(out) {
 				t.Errorf("asynq %s: %s", c.command, out)
 			}

@@ -97,22 +97,26 @@ func TestAnAcknowledgedWriteIsSeenByTheNextReadThoughAnOldReadIsStillUnderWay(t 
 
 	for round := range 5 {
 		name := fmt.Sprintf("Thorin %d", round)
-		do(t, http.MethodPatch, character, map[string]string{"name": "Nobody"}, thorin) // nothing is stored
+		// nothing is stored
+		do(t, http.MethodPatch, character, map[string]string{"name": "Nobody"}, thorin)
 		open := g.shut()
 		old := make(chan answer, 1)
 		go func() { old <- do(t, http.MethodGet, character, nil, thorin) }()
 		<-g.held // the API has read the old name
 
-		if a := do(t, http.MethodPatch, character, map[string]string{"name": name}, thorin); a.status != http.StatusOK {
+		if a := do(t, http.MethodPatch, character, map[string]string{"name": name},
+			thorin); a.status != http.StatusOK {
 			t.Fatalf("PATCH: %d %s", a.status, a.body)
 		}
 		open()
-		if a := <-old; a.status != http.StatusOK || a.hit() || strings.Contains(string(a.body), name) {
+		if a := <-old; a.status != http.StatusOK || a.hit() ||
+			strings.Contains(string(a.body), name) {
 			t.Fatalf("the held read: %d %q: %s", a.status, a.cache(), a.body)
 		}
 		fresh := do(t, http.MethodGet, character, nil, thorin)
 		if !strings.Contains(string(fresh.body), name) {
-			t.Fatalf("after the write was acknowledged a read answers %q: %s", fresh.cache(), fresh.body)
+			t.Fatalf("after the write was acknowledged a read answers %q: %s",
+				fresh.cache(), fresh.body)
 		}
 		again := do(t, http.MethodGet, character, nil, thorin)
 		if !again.hit() || !strings.Contains(string(again.body), name) {
@@ -133,7 +137,8 @@ func TestAWriteToSomethingThatOnlyTheAnswerNamesIsSeenThoughTheAnswerIsStillUnde
 	old := make(chan answer, 1)
 	go func() { old <- do(t, http.MethodGet, players, nil, thorin) }()
 	<-g.held
-	if a := do(t, http.MethodPatch, s.url+"/api/v1/characters/c1", map[string]string{"name": "Renamed"}, thorin); a.status != http.StatusOK {
+	if a := do(t, http.MethodPatch, s.url+"/api/v1/characters/c1",
+		map[string]string{"name": "Renamed"}, thorin); a.status != http.StatusOK {
 		t.Fatalf("PATCH: %d %s", a.status, a.body)
 	}
 	open()
@@ -141,7 +146,8 @@ func TestAWriteToSomethingThatOnlyTheAnswerNamesIsSeenThoughTheAnswerIsStillUnde
 		t.Fatalf("the held answer is new: %s", a.body)
 	}
 	for range 3 {
-		if a := do(t, http.MethodGet, players, nil, thorin); !strings.Contains(string(a.body), "Renamed") {
+		if a := do(t, http.MethodGet, players, nil,
+			thorin); !strings.Contains(string(a.body), "Renamed") {
 			t.Fatalf("after the write was acknowledged: %q %s", a.cache(), a.body)
 		}
 	}
@@ -157,19 +163,27 @@ func TestTwoCallersAndTwoRolesNeverSeeEachOthersAnswers(t *testing.T) {
 	for _, name := range []string{"thorin", "lyra", "dm"} {
 		users[name] = login(t, s.url, name)
 	}
-	for _, path := range []string{"/api/v1/users/me", "/api/v1/characters", "/api/v1/sessions", "/api/v1/npcs", "/api/v1/characters/c1"} {
+	for _, path := range []string{
+		"/api/v1/users/me", "/api/v1/characters", "/api/v1/sessions", "/api/v1/npcs",
+		"/api/v1/characters/c1",
+	} {
 		for range 2 { // filled, and then hit
 			for _, name := range []string{"thorin", "lyra", "dm"} {
-				through, direct := do(t, http.MethodGet, s.url+path, nil, users[name]), do(t, http.MethodGet, s.api+path, nil, users[name])
+				through, direct := do(t, http.MethodGet, s.url+path, nil, users[name]),
+					do(t, http.MethodGet, s.api+path, nil, users[name])
 				if through.status != direct.status || string(through.body) != string(direct.body) {
-					t.Errorf("%s of %s answers %q %d %s, the API %d %s", path, name, through.cache(), through.status, through.body, direct.status, direct.body)
+					t.Errorf("%s of %s answers %q %d %s, the API %d %s", path, name,
+						through.cache(), through.status, through.body, direct.status, direct.body)
 				}
 			}
 		}
-		if a := do(t, http.MethodGet, s.url+path, nil); a.status != http.StatusUnauthorized || a.hit() {
+		if a := do(t, http.MethodGet, s.url+path, nil); a.status != http.StatusUnauthorized ||
+			a.hit() {
 			t.Errorf("%s without a token: %d %q", path, a.status, a.cache())
 		}
-		if a := do(t, http.MethodGet, s.url+path, nil, users["thorin"]+"x"); a.status != http.StatusUnauthorized || !strings.Contains(a.cache(), "token-invalid") {
+		if a := do(t, http.MethodGet, s.url+path, nil,
+			users["thorin"]+"x"); a.status != http.StatusUnauthorized ||
+			!strings.Contains(a.cache(), "token-invalid") {
 			t.Errorf("%s with a forged token: %d %q", path, a.status, a.cache())
 		}
 	}
@@ -201,7 +215,8 @@ func readEffects(t *testing.T) (e effects) {
 		case parts[0] == "read":
 			e.reads = append(e.reads, parts[1])
 		case len(parts) >= 3:
-			e.writes = append(e.writes, gameWrite{parts[0], parts[1], parts[2], strings.Join(parts[3:], "")})
+			e.writes = append(e.writes,
+				gameWrite{parts[0], parts[1], parts[2], strings.Join(parts[3:], "")})
 		default:
 			t.Fatalf("effects.txt: %q", line)
 		}
@@ -231,7 +246,8 @@ func TestInADayOfTheGameEveryReadIsFreshAndMostAreHits(t *testing.T) {
 				through := do(t, http.MethodGet, s.url+"/api/v1"+path, nil, users[name])
 				direct := do(t, http.MethodGet, s.api+"/api/v1"+path, nil, users[name])
 				if through.status != direct.status || string(through.body) != string(direct.body) {
-					t.Errorf("after %s, %s reads %s: %q %.200q, but the API says %.200q", after, name, path, through.cache(), through.body, direct.body)
+					t.Errorf("after %s, %s reads %s: %q %.200q, but the API says %.200q",
+						after, name, path, through.cache(), through.body, direct.body)
 				}
 				if gets++; through.hit() {
 					hits++
@@ -242,7 +258,8 @@ func TestInADayOfTheGameEveryReadIsFreshAndMostAreHits(t *testing.T) {
 	compare("the start")
 	compare("the start")
 	for _, w := range e.writes {
-		a := do(t, w.method, s.url+"/api/v1"+w.path, w.body, users[w.who], "Content-Type: application/json")
+		a := do(t, w.method, s.url+"/api/v1"+w.path, w.body, users[w.who],
+			"Content-Type: application/json")
 		if a.status >= 400 {
 			t.Fatalf("%s %s %s: %d %s", w.who, w.method, w.path, a.status, a.body)
 		}
@@ -259,7 +276,9 @@ func TestInADayOfTheGameEveryReadIsFreshAndMostAreHits(t *testing.T) {
 
 func TestAnInvalidationThatMetAFrozenRedisIsMadeGoodBeforeAnythingIsServed(t *testing.T) {
 	t.Parallel()
-	for name, sent := range map[string]bool{"sent, and its outcome unknown": true, "never sent, since the breaker was open": false} {
+	for name, sent := range map[string]bool{
+		"sent, and its outcome unknown": true, "never sent, since the breaker was open": false,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, api := startGame(t)
@@ -272,10 +291,13 @@ func TestAnInvalidationThatMetAFrozenRedisIsMadeGoodBeforeAnythingIsServed(t *te
 			s.redis.Freeze()
 			if !sent {
 				awaitThat(t, "the breaker is open", func() bool {
-					return strings.Contains(do(t, http.MethodGet, character, nil, thorin).cache(), "breaker-open")
+					return strings.Contains(do(t, http.MethodGet, character, nil, thorin).cache(),
+						"breaker-open")
 				})
 			}
-			if a := do(t, http.MethodPatch, character, map[string]string{"name": "Written while frozen"}, thorin); a.status != http.StatusOK {
+			if a := do(t, http.MethodPatch, character,
+				map[string]string{"name": "Written while frozen"},
+				thorin); a.status != http.StatusOK {
 				t.Fatalf("PATCH: %d", a.status)
 			}
 			s.redis.Thaw() // with all its data: the old entry among it
@@ -317,7 +339,8 @@ func TestTwoSidecarsOnOneRedisInvalidateForEachOther(t *testing.T) {
 		name := fmt.Sprintf("Thorin %d", i)
 		do(t, http.MethodPatch, urls[i%2]+path, map[string]string{"name": name}, thorin)
 		for _, u := range []string{urls[(i+1)%2], urls[i%2]} {
-			if a := do(t, http.MethodGet, u+path, nil, thorin); !strings.Contains(string(a.body), name) {
+			if a := do(t, http.MethodGet, u+path, nil,
+				thorin); !strings.Contains(string(a.body), name) {
 				t.Fatalf("write %d is not seen by a sidecar: %q %s", i, a.cache(), a.body)
 			}
 		}
@@ -330,5 +353,6 @@ func TestACacheIsGreetedAlsoBesideAnEmbeddedJobStore(t *testing.T) {
 	t.Parallel()
 	api, _ := counting(t, "")
 	s := startBefore(t, api, policiesFile(t, itemPolicies), "JOBS_REDIS_EMBEDDED=true")
-	awaitThat(t, "the sidecar has met its Redis", func() bool { return s.redis.Do("SCARD", "sidecar:known:{all}") == int64(1) })
+	awaitThat(t, "the sidecar has met its Redis",
+		func() bool { return s.redis.Do("SCARD", "sidecar:known:{all}") == int64(1) })
 }

@@ -75,13 +75,15 @@ func three(t *testing.T, backend, policies string, env ...string) (sidecars []*s
 }
 
 // many sends n requests at once, to the sidecars in turn, and returns the answers.
-func many(t *testing.T, n int, path string, bases []*stack, fields func(i int) []string) (answers []answer, done func() []answer) {
+func many(t *testing.T, n int, path string, bases []*stack,
+	fields func(i int) []string) (answers []answer, done func() []answer) {
 	t.Helper()
 	answers = make([]answer, n)
 	var running sync.WaitGroup
 	for i := range n {
 		running.Go(func() {
-			a, err := try(t.Context(), http.MethodGet, bases[i%len(bases)].url+path, nil, append(fields(i), sameHost)...)
+			a, err := try(t.Context(), http.MethodGet, bases[i%len(bases)].url+path, nil,
+				append(fields(i), sameHost)...)
 			if err != nil {
 				t.Errorf("client %d: %v", i, err)
 			}
@@ -100,14 +102,16 @@ const sameHost = "Host: api.example"
 // waits for another.
 func awaitOpens(t *testing.T, sidecars []*stack, n int) {
 	t.Helper()
-	count := regexp.MustCompile(`sidecar_redis_operation_duration_seconds_count\{op="open",redis="cache"\} (\d+)`)
+	count := regexp.MustCompile(
+		`sidecar_redis_operation_duration_seconds_count\{op="open",redis="cache"\} (\d+)`)
 	awaitThat(t, fmt.Sprintf("%d requests have opened their tokens", n), func() bool {
 		opened := 0
 		for _, s := range sidecars {
 			if s.sidecar.Exited() {
 				continue
 			}
-			if m := count.FindSubmatch(do(t, http.MethodGet, s.ops+"/metrics", nil).body); m != nil {
+			if m := count.FindSubmatch(do(t, http.MethodGet, s.ops+"/metrics",
+				nil).body); m != nil {
 				k, _ := strconv.Atoi(string(m[1]))
 				opened += k
 			}
@@ -213,7 +217,8 @@ func TestWhenAllHaveLeftTheBackendRequestEnds(t *testing.T) {
 	awaitOpens(t, []*stack{s}, 3)
 	leave()
 	clients.Wait()
-	awaitThat(t, "the backend's request is cancelled", func() bool { return b.canceled.Load() == 1 })
+	awaitThat(t, "the backend's request is cancelled",
+		func() bool { return b.canceled.Load() == 1 })
 }
 
 // An answer that may not be shared goes to nobody else; the waiting requests go on side by side.
@@ -240,7 +245,9 @@ func TestAnAnswerThatVariesIsSharedOnlyWithWhomItIsFor(t *testing.T) {
 	t.Parallel()
 	b := hold(t, http.Header{"Vary": {"Accept-Language"}})
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
-	languages := func(i int) []string { return []string{"Accept-Language: " + []string{"de", "en"}[i%2]} }
+	languages := func(i int) []string {
+		return []string{"Accept-Language: " + []string{"de", "en"}[i%2]}
+	}
 	_, done := many(t, 10, "/items/1", []*stack{s}, languages)
 	awaitOpens(t, []*stack{s}, 10)
 	b.release()
@@ -259,7 +266,8 @@ func TestTwoCallersNeverShareAnAnswerThatIsPrivate(t *testing.T) {
 	t.Parallel()
 	b := hold(t, nil)
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
-	_, done := many(t, 10, "/own/1", []*stack{s}, func(i int) []string { return []string{fmt.Sprintf("Authorization: Bearer %d", i%2)} })
+	_, done := many(t, 10, "/own/1", []*stack{s},
+		func(i int) []string { return []string{fmt.Sprintf("Authorization: Bearer %d", i%2)} })
 	awaitOpens(t, []*stack{s}, 10)
 	b.release()
 	of := [2]map[string]bool{{}, {}}
@@ -323,7 +331,9 @@ func TestABodyThatStallsKeepsNobodyElseWaiting(t *testing.T) {
 	sidecars := three(t, b.URL, itemPolicies)
 	first, leave := context.WithCancel(t.Context())
 	var stalled sync.WaitGroup
-	stalled.Go(func() { _, _ = try(first, http.MethodGet, sidecars[0].url+"/items/1", nil, sameHost) })
+	stalled.Go(func() {
+		_, _ = try(first, http.MethodGet, sidecars[0].url+"/items/1", nil, sameHost)
+	})
 	defer stalled.Wait()
 	defer leave()
 	awaitThat(t, "the first one fetches", func() bool { return asked.Load() == 1 })

@@ -21,20 +21,23 @@ func TestASidecarThatWasFrozenAcrossAFailoverServesNothingOld(t *testing.T) {
 	old, promoted := redisd.Start(t), redisd.Start(t)
 	promoted.Do("REPLICAOF", old.Host(), old.Port())
 	awaitThat(t, "the replica follows", func() bool {
-		return strings.Contains(fmt.Sprint(promoted.Do("INFO", "replication")), "master_link_status:up")
+		return strings.Contains(fmt.Sprint(promoted.Do("INFO", "replication")),
+			"master_link_status:up")
 	})
 	var stacks [2]*stack
 	var ways [2]*faultproxy.Proxy
 	for i := range stacks {
 		ways[i] = faultproxy.Start(t, old.Addr())
 		s := &stack{t: t, api: api}
-		s.sidecar, s.url, s.ops = startSidecar(t, api, ways[i].Addr(), policiesFile(t, itemPolicies), "BREAKER_TIMEOUT=300ms")
+		s.sidecar, s.url, s.ops = startSidecar(t, api, ways[i].Addr(),
+			policiesFile(t, itemPolicies), "BREAKER_TIMEOUT=300ms")
 		s.awaitCaching()
 		stacks[i] = s
 	}
 	writer, reader := stacks[0], stacks[1]
 	var before answer
-	awaitThat(t, "there is a hit", func() bool { before = reader.get("/items/1"); return before.hit() })
+	awaitThat(t, "there is a hit",
+		func() bool { before = reader.get("/items/1"); return before.hit() })
 
 	reader.sidecar.Signal(syscall.SIGSTOP)
 	promoted.Do("REPLICAOF", "NO", "ONE")

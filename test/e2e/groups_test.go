@@ -45,10 +45,12 @@ func TestAnAnswerNamesItsGroupsAndAWriteInvalidatesThem(t *testing.T) {
 		fmt.Fprint(w, body)
 	}))
 	t.Cleanup(b.Close)
-	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, tags: [one]}}\n"))
+	s := startBefore(t, b.URL, policiesFile(t,
+		"version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, tags: [one]}}\n"))
 	write := func(groups string) {
 		t.Helper()
-		if a := do(t, http.MethodPost, s.url+"/elsewhere", "x", "X-Groups: "+groups, sameHost); a.status != http.StatusNoContent {
+		if a := do(t, http.MethodPost, s.url+"/elsewhere", "x", "X-Groups: "+groups,
+			sameHost); a.status != http.StatusNoContent {
 			t.Fatalf("POST: %d", a.status)
 		}
 	}
@@ -62,7 +64,8 @@ func TestAnAnswerNamesItsGroupsAndAWriteInvalidatesThem(t *testing.T) {
 		gone   map[string]bool
 	}{
 		{`"two"`, map[string]bool{"/a": true}},
-		{`"one"`, map[string]bool{"/a": true, "/b": true}}, // and not all that the policy tags "one"
+		// and not all that the policy tags "one"
+		{`"one"`, map[string]bool{"/a": true, "/b": true}},
 		{`"three"`, map[string]bool{"/b": true, "/c": true}},
 		{`"nobody"`, map[string]bool{}},
 		{`one`, map[string]bool{}}, // a token is no name of a group

@@ -23,7 +23,9 @@ func TestStoringIsTheSameOverEachBackendProtocol(t *testing.T) {
 			more := make(chan struct{}, 1)
 			handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				n := asked.Add(1)
-				if want := map[string]int{"http": 1, "h2c": 2, "unix": 1}[scheme]; r.ProtoMajor != want {
+				if want := map[string]int{
+					"http": 1, "h2c": 2, "unix": 1,
+				}[scheme]; r.ProtoMajor != want {
 					t.Errorf("it is asked by %s", r.Proto)
 				}
 				w.Header().Set("Cache-Control", "max-age=3600")
@@ -49,7 +51,9 @@ func TestStoringIsTheSameOverEachBackendProtocol(t *testing.T) {
 					fmt.Fprintf(w, "answer %d", n)
 				}
 			})
-			s := startBefore(t, serveBy(t, scheme, handler), policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared}}\n"))
+			s := startBefore(t, serveBy(t, scheme, handler),
+				policiesFile(t,
+					"version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared}}\n"))
 
 			resp, err := http.Get(s.url + "/slow")
 			if err != nil {
@@ -57,14 +61,17 @@ func TestStoringIsTheSameOverEachBackendProtocol(t *testing.T) {
 			}
 			defer resp.Body.Close()
 			first := make([]byte, len("first, "))
-			if _, err := io.ReadFull(resp.Body, first); err != nil { // the backend waits until this has arrived
+			// the backend waits until this has arrived
+			if _, err := io.ReadFull(resp.Body, first); err != nil {
 				t.Fatalf("%q: %v", first, err)
 			}
 			more <- struct{}{}
-			if rest, err := io.ReadAll(resp.Body); string(first)+string(rest) != "first, second" || err != nil {
+			if rest, err := io.ReadAll(resp.Body); string(first)+string(rest) != "first, second" ||
+				err != nil {
 				t.Errorf("%q %q %v", first, rest, err)
 			}
-			if a := do(t, http.MethodGet, s.url+"/slow", nil); !a.hit() || string(a.body) != "first, second" {
+			if a := do(t, http.MethodGet, s.url+"/slow", nil); !a.hit() ||
+				string(a.body) != "first, second" {
 				t.Errorf("read right after it was complete: %q %q", a.cache(), a.body)
 			}
 
@@ -83,7 +90,8 @@ func TestStoringIsTheSameOverEachBackendProtocol(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
-			if body, err := io.ReadAll(resp.Body); string(body) != "body" || err != nil || resp.Trailer.Get("X-Sum") != "42" {
+			if body, err := io.ReadAll(resp.Body); string(body) != "body" || err != nil ||
+				resp.Trailer.Get("X-Sum") != "42" {
 				t.Errorf("with trailers: %q %v %q", body, err, resp.Trailer)
 			}
 			awaitHit(t, s.url+"/plain")

@@ -46,7 +46,10 @@ func TestTheSealingKeyIsRotatedAndNoJobIsLost(t *testing.T) {
 			accepted = append(accepted, a)
 		}
 		stored := s.stored()
-		for what, secret := range map[string]string{"the token": signatureOf(thorin), "a body": "body-in-clear", "the path": "/npc/generate"} {
+		for what, secret := range map[string]string{
+			"the token": signatureOf(thorin), "a body": "body-in-clear",
+			"the path": "/npc/generate",
+		} {
 			if strings.Contains(stored, secret) {
 				t.Errorf("%s can be read in Redis", what)
 			}
@@ -67,7 +70,8 @@ func TestTheSealingKeyIsRotatedAndNoJobIsLost(t *testing.T) {
 		}
 	}
 	proc.Await(t, 20*time.Second, func() error {
-		if a := do(t, http.MethodGet, s.ops+"/status", nil); !strings.Contains(string(a.body), "npc_generation wait for their key") {
+		if a := do(t, http.MethodGet, s.ops+"/status",
+			nil); !strings.Contains(string(a.body), "npc_generation wait for their key") {
 			return fmt.Errorf("/status: %s", a.body)
 		}
 		return nil
@@ -80,7 +84,8 @@ func TestTheSealingKeyIsRotatedAndNoJobIsLost(t *testing.T) {
 	for i, a := range accepted {
 		j := s.awaitJob(a, thorin)
 		result := do(t, http.MethodGet, s.url+j.ResultURL, nil, thorin)
-		if j.Status != "succeeded" || j.Attempts != 1 || !strings.Contains(string(result.body), fmt.Sprintf("body-in-clear-%d", i)) {
+		if j.Status != "succeeded" || j.Attempts != 1 ||
+			!strings.Contains(string(result.body), fmt.Sprintf("body-in-clear-%d", i)) {
 			t.Errorf("%+v: %d %s", j, result.status, result.body)
 		}
 	}
@@ -101,7 +106,8 @@ func TestTheFirstSealingKeyFailsNoJob(t *testing.T) {
 	a := generate(t, s.url, "a smith", thorin)
 	s.sidecar.Signal(syscall.SIGTERM)
 	s.sidecar.Wait(30 * time.Second)
-	s.sidecar, s.url, s.ops = startSidecar(t, api, s.redis.Addr(), shippedPolicies(t), sealedWith("n"))
+	s.sidecar, s.url, s.ops = startSidecar(t, api, s.redis.Addr(),
+		shippedPolicies(t), sealedWith("n"))
 	s.awaitCaching()
 	if j := s.awaitJob(a, thorin); j.Status != "succeeded" {
 		t.Errorf("%+v", j)

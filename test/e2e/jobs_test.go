@@ -55,7 +55,8 @@ const generation = "POST /api/v1/npc/generate"
 
 func generate(t *testing.T, base, prompt, who string, fields ...string) answer {
 	t.Helper()
-	return do(t, http.MethodPost, base+"/api/v1/npc/generate", map[string]string{"prompt": prompt}, append(fields, who)...)
+	return do(t, http.MethodPost, base+"/api/v1/npc/generate", map[string]string{"prompt": prompt},
+		append(fields, who)...)
 }
 
 func TestASlowPOSTBecomesAJobThatOnlyItsCallerSees(t *testing.T) {
@@ -64,7 +65,8 @@ func TestASlowPOSTBecomesAJobThatOnlyItsCallerSees(t *testing.T) {
 	thorin, lyra := login(t, s.url, "thorin"), login(t, s.url, "lyra")
 
 	a := generate(t, s.url, "a smith", thorin)
-	if a.status != http.StatusAccepted || a.fields.Get("Retry-After") == "" || a.fields.Get("Location") == "" {
+	if a.status != http.StatusAccepted || a.fields.Get("Retry-After") == "" ||
+		a.fields.Get("Location") == "" {
 		t.Fatalf("%d %v %s", a.status, a.fields, a.body)
 	}
 	accepted := jobOf(t, a)
@@ -72,21 +74,29 @@ func TestASlowPOSTBecomesAJobThatOnlyItsCallerSees(t *testing.T) {
 		t.Errorf("accepted as %+v", accepted)
 	}
 	done := s.awaitJob(a, thorin)
-	if done.Status != "succeeded" || done.Type != "npc_generation" || done.Queue != "default" || done.Attempts != 1 || done.MaxRetry != 3 {
+	if done.Status != "succeeded" || done.Type != "npc_generation" || done.Queue != "default" ||
+		done.Attempts != 1 || done.MaxRetry != 3 {
 		t.Errorf("the job came out as %+v", done)
 	}
 	result := do(t, http.MethodGet, s.url+done.ResultURL, nil, thorin)
-	if result.status != http.StatusCreated || !strings.Contains(string(result.body), "a smith") || result.fields.Get("Content-Type") != "application/json" {
+	if result.status != http.StatusCreated || !strings.Contains(string(result.body), "a smith") ||
+		result.fields.Get("Content-Type") != "application/json" {
 		t.Errorf("the result is %d %v %s", result.status, result.fields, result.body)
 	}
-	for _, path := range []string{accepted.StatusURL, done.ResultURL, "/_jobs/AAAAAAAAAAAAAAAAAAAAAA", "/_jobs/nonsense", "/_jobs", "/_jobs/"} {
+	for _, path := range []string{
+		accepted.StatusURL, done.ResultURL, "/_jobs/AAAAAAAAAAAAAAAAAAAAAA", "/_jobs/nonsense",
+		"/_jobs", "/_jobs/",
+	} {
 		for name, who := range map[string]string{"another caller": lyra, "nobody": "X-Nothing: 1"} {
-			if got := do(t, http.MethodGet, s.url+path, nil, who); got.status != http.StatusNotFound || got.fields.Get("Content-Type") != "application/problem+json" {
+			if got := do(t, http.MethodGet, s.url+path, nil,
+				who); got.status != http.StatusNotFound ||
+				got.fields.Get("Content-Type") != "application/problem+json" {
 				t.Errorf("%s asks for %s: %d %s", name, path, got.status, got.body)
 			}
 		}
 	}
-	if stored := s.stored(); strings.Contains(stored, `{"prompt":"a smith"}`) || strings.Contains(stored, signatureOf(thorin)) {
+	if stored := s.stored(); strings.Contains(stored, `{"prompt":"a smith"}`) ||
+		strings.Contains(stored, signatureOf(thorin)) {
 		t.Errorf("the request still stands in Redis: %q", stored)
 	}
 }
@@ -121,7 +131,10 @@ func (s *stack) stored() string {
 
 func TestWhatAJobHoldsIsSealedWhereThereIsAKey(t *testing.T) {
 	t.Parallel()
-	for name, key := range map[string]string{"with a key": "JOBS_ENCRYPTION_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "without": "CACHE_STATUS=full"} {
+	for name, key := range map[string]string{
+		"with a key": "JOBS_ENCRYPTION_KEY=MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+		"without":    "CACHE_STATUS=full",
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, api := startGame(t, "NPC_DELAY=1s")
@@ -133,7 +146,8 @@ func TestWhatAJobHoldsIsSealedWhereThereIsAKey(t *testing.T) {
 				t.Errorf("the token can be read in Redis: %t", readable)
 			}
 			done := s.awaitJob(a, thorin)
-			if result := do(t, http.MethodGet, s.url+done.ResultURL, nil, thorin); result.status != http.StatusCreated {
+			if result := do(t, http.MethodGet, s.url+done.ResultURL, nil,
+				thorin); result.status != http.StatusCreated {
 				t.Errorf("the result: %d %s", result.status, result.body)
 			}
 			if strings.Contains(s.stored(), signatureOf(thorin)) {
@@ -154,12 +168,14 @@ func TestAnIdempotencyKeyLeadsToOneJob(t *testing.T) {
 	if jobOf(t, first).JobID != jobOf(t, second).JobID {
 		t.Errorf("two jobs: %s %s", first.body, second.body)
 	}
-	if other := generate(t, s.url, "a baker", lyra, "Idempotency-Key: k1"); jobOf(t, other).JobID == jobOf(t, first).JobID {
+	if other := generate(t, s.url, "a baker", lyra,
+		"Idempotency-Key: k1"); jobOf(t, other).JobID == jobOf(t, first).JobID {
 		t.Error("another caller was given the job")
 	} else {
 		s.awaitJob(other, lyra)
 	}
-	if a := generate(t, s.url, "a thief", thorin, "Idempotency-Key: k1"); a.status != http.StatusUnprocessableEntity {
+	if a := generate(t, s.url, "a thief", thorin,
+		"Idempotency-Key: k1"); a.status != http.StatusUnprocessableEntity {
 		t.Errorf("the same key with another body: %d %s", a.status, a.body)
 	}
 	s.awaitJob(first, thorin)
@@ -176,7 +192,8 @@ func TestAGracefulEndFinishesTheJobThatRuns(t *testing.T) {
 	thorin := login(t, s.url, "thorin")
 	a := generate(t, s.url, "a ghost", thorin)
 	proc.Await(t, 10*time.Second, func() error {
-		if j := jobOf(t, do(t, http.MethodGet, s.url+jobOf(t, a).StatusURL, nil, thorin)); j.Status != "running" {
+		if j := jobOf(t, do(t, http.MethodGet, s.url+jobOf(t, a).StatusURL, nil,
+			thorin)); j.Status != "running" {
 			return fmt.Errorf("still %s", j.Status)
 		}
 		return nil
@@ -211,10 +228,12 @@ func TestAKilledSidecarsJobRunsOnceMoreThoughItsPOSTHadBegunIt(t *testing.T) {
 	}
 	s.sidecar.Kill()
 	// The job's time-out goes by.
-	if due := s.redis.Do("ZADD", "asynq:{default}:scheduled", "XX", "CH", 1, jobOf(t, a).JobID); due != int64(1) {
+	if due := s.redis.Do("ZADD", "asynq:{default}:scheduled", "XX", "CH", 1,
+		jobOf(t, a).JobID); due != int64(1) {
 		t.Fatalf("the task is not scheduled: %v", due)
 	}
-	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(), policiesFile(t, patientPolicies))
+	s.sidecar, s.url, s.ops = startSidecar(t, g.URL, s.redis.Addr(),
+		policiesFile(t, patientPolicies))
 	if j := s.awaitJob(a, thorin); j.Status != "succeeded" || j.Attempts != 2 {
 		t.Errorf("%+v", j)
 	}
@@ -266,7 +285,8 @@ func TestASlowPOSTOfModeAfterIsFollowedByEventsAndCanceled(t *testing.T) {
 		a, _ := try(t.Context(), http.MethodGet, url, nil, thorin, "Accept: text/event-stream")
 		events <- a
 	}()
-	if a := do(t, http.MethodDelete, url, nil, thorin); a.status != http.StatusOK || jobOf(t, a).Status != "canceled" {
+	if a := do(t, http.MethodDelete, url, nil, thorin); a.status != http.StatusOK ||
+		jobOf(t, a).Status != "canceled" {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	if a := <-events; !strings.Contains(string(a.body), `"status":"canceled"`) {
@@ -285,7 +305,8 @@ func TestATokenThatHasExpiredIsTheReasonOfAFailure(t *testing.T) {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	awaitThat(t, "the token expires", func() bool {
-		return do(t, http.MethodGet, api+"/api/v1/users/me", nil, thorin).status == http.StatusUnauthorized
+		return do(t, http.MethodGet, api+"/api/v1/users/me", nil,
+			thorin).status == http.StatusUnauthorized
 	})
 	s.sidecar.Signal(syscall.SIGTERM)
 	s.sidecar.Wait(30 * time.Second)

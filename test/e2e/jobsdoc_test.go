@@ -53,7 +53,8 @@ func TestTheJobsPageDoesWhatItSaysInAShell(t *testing.T) {
 	for _, block := range clientBlocks(t) {
 		switch block[1] {
 		case "sh":
-			script = append(script, strings.ReplaceAll(block[2], "http://127.0.0.1:8080", s.url), "echo")
+			script = append(script, strings.ReplaceAll(block[2], "http://127.0.0.1:8080", s.url),
+				"echo")
 		case "":
 			shown = append(shown, strings.Split(block[2], "\n")...)
 		}
@@ -92,7 +93,9 @@ func TestTheJobsPageDoesWhatItSaysInAPage(t *testing.T) {
 			code += block[2] + "\n"
 		}
 	}
-	for _, path := range []string{"'/api/v1/npc/generate'", "(status_url,", "`${status_url}/result`"} {
+	for _, path := range []string{
+		"'/api/v1/npc/generate'", "(status_url,", "`${status_url}/result`",
+	} {
 		if !strings.Contains(code, path) {
 			t.Errorf("the code does not ask for %s", path)
 		}
@@ -117,8 +120,10 @@ globalThis.fetch = (path, options) => real(new URL(path, process.env.BASE), opti
 		t.Fatal(err)
 	}
 	who := strings.TrimPrefix(login(t, s.url, "thorin"), "Authorization: ")
-	got := strings.Split(strings.TrimSpace(run(t, []string{"BASE=" + s.url, "AUTHORIZATION=" + who}, node, file)), "\n")
-	if len(got) != 3 || !strings.HasPrefix(got[0], "201 ") || !strings.Contains(got[0], "a smith") || got[1] != got[0] {
+	got := strings.Split(strings.TrimSpace(
+		run(t, []string{"BASE=" + s.url, "AUTHORIZATION=" + who}, node, file)), "\n")
+	if len(got) != 3 || !strings.HasPrefix(got[0], "201 ") ||
+		!strings.Contains(got[0], "a smith") || got[1] != got[0] {
 		t.Errorf("%q", got)
 	}
 }

@@ -131,7 +131,8 @@ func opened(t *testing.T, ctx context.Context, url string, fields ...string) *ht
 
 func (s stream) is(t *testing.T, what string, content []byte) {
 	t.Helper()
-	if s.status != http.StatusOK || s.err != nil || s.size != int64(len(content)) || s.sum != sha256.Sum256(content) {
+	if s.status != http.StatusOK || s.err != nil || s.size != int64(len(content)) ||
+		s.sum != sha256.Sum256(content) {
 		t.Fatalf("%s: %d, %d bytes, %v, %q", what, s.status, s.size, s.err, s.cache())
 	}
 }
@@ -183,13 +184,15 @@ func TestALargeBodyIsNeverHeldWholeNeitherWhenItIsStoredNorWhenItIsServed(t *tes
 				if got.hit() != (step != "stored") {
 					t.Fatalf("%s: %q", step, got.cache())
 				}
-				if n := got.fields.Get("Content-Length"); got.hit() && n != strconv.Itoa(len(c.content)) {
+				if n := got.fields.Get("Content-Length"); got.hit() &&
+					n != strconv.Itoa(len(c.content)) {
 					t.Errorf("%s: Content-Length %q", step, n)
 				}
 				grown := s.sidecar.PeakRSS() - before
 				t.Logf("%s: the sidecar has grown by %d KiB", step, grown>>10)
 				if grown > heldBound {
-					t.Errorf("%s: the sidecar has grown by %d bytes for a body of %d", step, grown, len(c.content))
+					t.Errorf("%s: the sidecar has grown by %d bytes for a body of %d",
+						step, grown, len(c.content))
 				}
 			}
 			if n := b.asked.Load(); n != 1 {
@@ -231,7 +234,8 @@ func TestPartsOfALargeBodyReadOnlyTheChunksThatTheyNeed(t *testing.T) {
 		if a.status != c.status || !a.hit() || !bytes.Equal(a.body, content[c.first:c.end]) {
 			t.Errorf("%s: %d, %d bytes, %q", c.what, a.status, len(a.body), a.cache())
 		}
-		if n := a.fields.Get("Content-Length"); c.method == "HEAD" && n != strconv.Itoa(size) || c.status == 206 && n != strconv.Itoa(c.end-c.first) {
+		if n := a.fields.Get("Content-Length"); c.method == "HEAD" && n != strconv.Itoa(size) ||
+			c.status == 206 && n != strconv.Itoa(c.end-c.first) {
 			t.Errorf("%s: Content-Length %q", c.what, n)
 		}
 		reads := 0
@@ -269,7 +273,8 @@ func TestPartsOfALargeBodyReadOnlyTheChunksThatTheyNeed(t *testing.T) {
 func TestWhichBodiesGoIntoChunks(t *testing.T) {
 	t.Parallel()
 	content := noise(4 * mib)
-	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // path: /route/size/chunked
+	// path: /route/size/chunked
+	b := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		parts := strings.Split(r.URL.Path, "/")
 		size, _ := strconv.Atoi(parts[2])
 		if parts[3] == "false" {
@@ -313,7 +318,8 @@ routes:
 					again.is(t, "read again", content[:c.size])
 					return again.hit() == c.stored
 				})
-				awaitThat(t, fmt.Sprintf("%d chunks", c.chunks), func() bool { return len(chunks(t, s.redis)) == c.chunks })
+				awaitThat(t, fmt.Sprintf("%d chunks", c.chunks),
+					func() bool { return len(chunks(t, s.redis)) == c.chunks })
 			})
 		}
 	}
@@ -322,7 +328,8 @@ routes:
 // An answer that names its tags in its body is needed whole.
 func TestABodyThatNamesItsTagsIsHeldWhole(t *testing.T) {
 	t.Parallel()
-	content := append(append([]byte(`{"id": 7, "text": "`), bytes.Repeat([]byte("x"), 2*mib)...), `"}`...)
+	content := append(append([]byte(`{"id": 7, "text": "`), bytes.Repeat([]byte("x"), 2*mib)...),
+		`"}`...)
 	b := startLarge(t, content)
 	b.contentType = "application/json"
 	s := startBefore(t, b.URL, policiesFile(t, `version: 1

@@ -23,7 +23,8 @@ func TestABackendThatDiesInALargeBodyLeavesABrokenTransferAndNothingStored(t *te
 			if got := read(t, s.url+"/large/1"); got.err == nil {
 				t.Errorf("%d bytes that look complete", got.size)
 			}
-			awaitThat(t, "what was stored is deleted", func() bool { return len(chunks(t, s.redis)) == 0 })
+			awaitThat(t, "what was stored is deleted",
+				func() bool { return len(chunks(t, s.redis)) == 0 })
 			b.dieAt.Store(0)
 			got := read(t, s.url+"/large/1")
 			got.is(t, "the next one", content)
@@ -123,7 +124,8 @@ func TestALargeBodyThatHasLostAChunkIsNeverServedAsComplete(t *testing.T) {
 		"lost":    func(key string) { redis.Del(t.Context(), key) },
 		"damaged": func(key string) { redis.SetRange(t.Context(), key, 1000, "damage") },
 		"swapped": func(key string) {
-			redis.Set(t.Context(), key, redis.Get(t.Context(), strings.TrimSuffix(key, "199")+"198").Val(), time.Hour)
+			redis.Set(t.Context(), key,
+				redis.Get(t.Context(), strings.TrimSuffix(key, "199")+"198").Val(), time.Hour)
 		},
 	} {
 		resp := opened(t, t.Context(), url)
@@ -163,10 +165,12 @@ func TestARedisThatFreezesInALargeBodyCostsItsReaderNextToNothing(t *testing.T) 
 	took := time.Since(began)
 	_ = resp.Body.Close()
 	s.redis.Thaw()
-	if got.err != nil || got.size != int64(len(content))-64<<10 || took > 10*time.Second { // 500 ms, and a busy machine
+	// 500 ms, and a busy machine
+	if got.err != nil || got.size != int64(len(content))-64<<10 || took > 10*time.Second {
 		t.Errorf("%d bytes more in %v, %v", got.size, took, got.err)
 	}
-	awaitThat(t, "it is stored once Redis is back", func() bool { return read(t, s.url+"/large/1").hit() })
+	awaitThat(t, "it is stored once Redis is back",
+		func() bool { return read(t, s.url+"/large/1").hit() })
 	read(t, s.url+"/large/1").is(t, "a hit", content)
 }
 

@@ -32,7 +32,9 @@ func counting(t *testing.T, padding string) (url string, reads *atomic.Int64) {
 	return b.URL, reads
 }
 
-func (s *stack) get(path string) answer { return do(s.t, http.MethodGet, s.url+path, nil, sameHost) }
+func (s *stack) get(path string) answer {
+	return do(s.t, http.MethodGet, s.url+path, nil, sameHost)
+}
 
 // awaitMemory reads a path until it is answered from memory.
 func (s *stack) awaitMemory(path string) (a answer) {
@@ -52,7 +54,8 @@ func TestAHitFromMemoryDoesNotTouchRedis(t *testing.T) {
 	s.awaitMemory("/items/1")
 	m := watch(t, s.redis)
 	var seen []string
-	awaitThat(t, "twenty answers in a row are from memory", func() bool { // on a busy machine echoes come late
+	// on a busy machine echoes come late
+	awaitThat(t, "twenty answers in a row are from memory", func() bool {
 		m.names(t, s.redis)
 		for range 20 {
 			if a := s.get("/items/1"); !containsAll(a.cache(), "detail=memory") {
@@ -80,10 +83,12 @@ func TestAWriteIsSeenInMemoryAtOnceWhereItWasTakenAndElsewhereWhenItIsHeardOf(t 
 		}
 		do(t, http.MethodPut, sidecars[0].url+"/items/1", "x", sameHost)
 		if a := sidecars[0].get("/items/1"); slices.Contains(old, string(a.body)) {
-			t.Fatalf("round %d: the sidecar that took the write answers %q with %q", round, a.cache(), a.body)
+			t.Fatalf("round %d: the sidecar that took the write answers %q with %q",
+				round, a.cache(), a.body)
 		}
 		for i, s := range sidecars[1:] {
-			awaitThat(t, fmt.Sprintf("sidecar %d hears of the write", i+1), func() bool { return !slices.Contains(old, string(s.get("/items/1").body)) })
+			awaitThat(t, fmt.Sprintf("sidecar %d hears of the write", i+1),
+				func() bool { return !slices.Contains(old, string(s.get("/items/1").body)) })
 		}
 	}
 }
@@ -125,7 +130,8 @@ func TestMemoryStaysWithinItsBoundAndAScanDoesNotEvictWhatIsHot(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
 	api, _ := counting(t, strings.Repeat("x", 8<<10))
-	s := startBefore(t, api, policiesFile(t, memoryPolicies), fmt.Sprintf("MEMORY_CACHE_SIZE=%d", limit))
+	s := startBefore(t, api, policiesFile(t, memoryPolicies),
+		fmt.Sprintf("MEMORY_CACHE_SIZE=%d", limit))
 	hot := func(i int) string { return fmt.Sprintf("/items/hot%d", i%20) }
 	for i := range 20 {
 		s.awaitMemory(hot(i))

@@ -46,18 +46,23 @@ routes:
 	filled := func(path string) string {
 		t.Helper()
 		var body string
-		awaitThat(t, path+" is a hit", func() bool { a := first.get(path); body = string(a.body); return a.hit() })
+		awaitThat(t, path+" is a hit",
+			func() bool { a := first.get(path); body = string(a.body); return a.hit() })
 		return body
 	}
 	one := filled("/plain/1?page=1&utm=x")
 	for _, s := range sidecars {
-		for _, query := range []string{"page=1", "page=1&utm=y", "utm=z&page=1&trace=7", "trace=1&page=1&utm=x&utm=y"} {
+		for _, query := range []string{
+			"page=1", "page=1&utm=y", "utm=z&page=1&trace=7", "trace=1&page=1&utm=x&utm=y",
+		} {
 			if a := s.get("/plain/1?" + query); !a.hit() || string(a.body) != one {
 				t.Errorf("?%s: %q %q", query, a.cache(), a.body)
 			}
 		}
 	}
-	for _, query := range []string{"page=2", "page=1&other=1", "page=1&UTM=x", "page=1;utm=x", "utm=x"} {
+	for _, query := range []string{
+		"page=2", "page=1&other=1", "page=1&UTM=x", "page=1;utm=x", "utm=x",
+	} {
 		if a := second.get("/plain/1?" + query); a.hit() {
 			t.Errorf("?%s: %q %q", query, a.cache(), a.body)
 		}
@@ -85,7 +90,8 @@ routes:
 	// Two requests that a tag tells apart never share an entry.
 	rule.Store(`params=("trace")`)
 	filled("/tagged/1?trace=1")
-	if a := first.get("/tagged/1?trace=2"); a.hit() || !strings.Contains(string(a.body), "trace=2") {
+	if a := first.get("/tagged/1?trace=2"); a.hit() ||
+		!strings.Contains(string(a.body), "trace=2") {
 		t.Errorf("tagged by the parameter: %q %q", a.cache(), a.body)
 	}
 	rule.Store(`params=("utm")`)
@@ -112,14 +118,18 @@ func TestWhatWasSaidOfQueriesDoesNotHoldForAnAnswerThatDoesNotSayIt(t *testing.T
 		fmt.Fprintf(w, "answer to %s", r.URL.RawQuery)
 	}))
 	t.Cleanup(b.Close)
-	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, stale_if_unreachable: 0s}}\n"))
+	s := startBefore(t, b.URL,
+		policiesFile(t,
+			"version: 1\nroutes:\n"+
+				"  - {match: GET /, cache: {scope: shared, stale_if_unreachable: 0s}}\n"))
 	awaitHit(t, s.url+"/a?x=0")
 	awaitStale(t, s.url+"/a?x=0")
 	said.Store(false)
 	var running sync.WaitGroup
 	for i := range 6 {
 		running.Go(func() {
-			if a := do(t, http.MethodGet, fmt.Sprintf("%s/a?x=%d", s.url, i+1), nil); string(a.body) != fmt.Sprintf("answer to x=%d", i+1) {
+			if a := do(t, http.MethodGet, fmt.Sprintf("%s/a?x=%d", s.url, i+1),
+				nil); string(a.body) != fmt.Sprintf("answer to x=%d", i+1) {
 				t.Errorf("x=%d: %q %q", i+1, a.cache(), a.body)
 			}
 		})

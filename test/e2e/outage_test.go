@@ -44,9 +44,12 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 		{"killed", s.redis.Kill, s.redis.Restart},
 		{"frozen", s.redis.Freeze, s.redis.Thaw},
 		{"slow", func() { s.redis.Do("CLIENT", "PAUSE", "8000", "ALL") }, func() {}},
-		{"READONLY", func() { s.redis.Do("REPLICAOF", "127.0.0.1", "1") }, func() { s.redis.Do("REPLICAOF", "NO", "ONE") }},
-		{"OOM", func() { s.redis.Do("CONFIG", "SET", "maxmemory", "1") }, func() { s.redis.Do("CONFIG", "SET", "maxmemory", "0") }},
-		{"NOPERM", func() { s.redis.Do("ACL", "SETUSER", "default", "-@all", "+acl", "+ping") }, func() { s.redis.Do("ACL", "SETUSER", "default", "+@all") }},
+		{"READONLY", func() { s.redis.Do("REPLICAOF", "127.0.0.1", "1") },
+			func() { s.redis.Do("REPLICAOF", "NO", "ONE") }},
+		{"OOM", func() { s.redis.Do("CONFIG", "SET", "maxmemory", "1") },
+			func() { s.redis.Do("CONFIG", "SET", "maxmemory", "0") }},
+		{"NOPERM", func() { s.redis.Do("ACL", "SETUSER", "default", "-@all", "+acl", "+ping") },
+			func() { s.redis.Do("ACL", "SETUSER", "default", "+@all") }},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			c.t, s.t = t, t
@@ -56,7 +59,8 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 			fault.begin()
 			c.awaitRequests(30)
 			proc.Await(t, 60*time.Second, func() error {
-				if a := do(t, http.MethodGet, s.ops+"/healthz/redis", nil); a.status != http.StatusServiceUnavailable {
+				if a := do(t, http.MethodGet, s.ops+"/healthz/redis",
+					nil); a.status != http.StatusServiceUnavailable {
 					return fmt.Errorf("the sidecar does not know that Redis is away: %d", a.status)
 				}
 				return nil
@@ -177,7 +181,8 @@ func (c *traffic) post(ctx context.Context) {
 		return
 	}
 	prompt := fmt.Sprintf("number %d", c.posts.Add(1))
-	a, ok := c.send(context.Background(), http.MethodPost, "/api/v1/npc/generate", map[string]string{"prompt": prompt}, c.poster)
+	a, ok := c.send(context.Background(), http.MethodPost, "/api/v1/npc/generate",
+		map[string]string{"prompt": prompt}, c.poster)
 	if ok && a.status != http.StatusAccepted && a.status != http.StatusCreated {
 		c.t.Errorf("POST: %d %s", a.status, a.body)
 	}
@@ -193,7 +198,8 @@ func think(ctx context.Context) {
 }
 
 // send sends one request. ok is false if the client had to stop meanwhile.
-func (c *traffic) send(ctx context.Context, method, path string, body any, who string) (a answer, ok bool) {
+func (c *traffic) send(ctx context.Context, method, path string, body any,
+	who string) (a answer, ok bool) {
 	start := time.Now()
 	a, err := try(ctx, method, c.s.url+path, body, who)
 	took := time.Since(start)
@@ -232,9 +238,11 @@ func TestTheSidecarStartsWithoutRedisAndFindsItWhenItComes(t *testing.T) {
 	_, api := startGame(t)
 	probe := startBefore(t, api, shippedPolicies(t)) // for its Redis alone
 	probe.redis.Kill()
-	_, url, ops := startSidecar(t, api, probe.redis.Addr(), shippedPolicies(t), hasty("BREAKER_TIMEOUT=300ms")...)
+	_, url, ops := startSidecar(t, api, probe.redis.Addr(), shippedPolicies(t),
+		hasty("BREAKER_TIMEOUT=300ms")...)
 	thorin := login(t, url, "thorin")
-	if a := do(t, http.MethodGet, url+"/api/v1/characters", nil, thorin); a.status != http.StatusOK || a.hit() {
+	if a := do(t, http.MethodGet, url+"/api/v1/characters", nil,
+		thorin); a.status != http.StatusOK || a.hit() {
 		t.Fatalf("without Redis: %d %q", a.status, a.cache())
 	}
 	proc.Await(t, 20*time.Second, func() error { // it waits for the first word of Redis for a while

@@ -33,7 +33,9 @@ func TestAStoredBodyAnswersRanges(t *testing.T) {
 	t.Cleanup(b.Close)
 	s := startBefore(t, b.URL, policiesFile(t, itemPolicies))
 	url := s.url + "/items/1"
-	if a := do(t, http.MethodGet, url, nil, "Range: bytes=0-1"); a.status != http.StatusPartialContent || !containsAll(a.cache(), "fwd=uri-miss", "stored") {
+	if a := do(t, http.MethodGet, url, nil,
+		"Range: bytes=0-1"); a.status != http.StatusPartialContent ||
+		!containsAll(a.cache(), "fwd=uri-miss", "stored") {
 		t.Errorf("not stored: %d %q", a.status, a.cache())
 	}
 	awaitHit(t, url)
@@ -55,8 +57,11 @@ func TestAStoredBodyAnswersRanges(t *testing.T) {
 		{[]string{"Range: bytes=4-2"}, 200, content, ""},
 	} {
 		a := do(t, http.MethodGet, url, nil, c.fields...)
-		if a.status != c.status || string(a.body) != c.body || a.fields.Get("Content-Range") != c.ranges || !strings.HasPrefix(a.cache(), "sidecar; hit") {
-			t.Errorf("%q: %d %q, Content-Range %q, %q", c.fields, a.status, a.body, a.fields.Get("Content-Range"), a.cache())
+		if a.status != c.status || string(a.body) != c.body ||
+			a.fields.Get("Content-Range") != c.ranges ||
+			!strings.HasPrefix(a.cache(), "sidecar; hit") {
+			t.Errorf("%q: %d %q, Content-Range %q, %q",
+				c.fields, a.status, a.body, a.fields.Get("Content-Range"), a.cache())
 		}
 		if n := a.fields.Get("Content-Length"); c.status != 304 && n != fmt.Sprint(len(c.body)) {
 			t.Errorf("%q: Content-Length %q of %q", c.fields, n, a.body)
@@ -64,7 +69,8 @@ func TestAStoredBodyAnswersRanges(t *testing.T) {
 	}
 	a := do(t, http.MethodGet, url, nil, "Range: bytes=0-1, 5-6, -1")
 	kind, params, err := mime.ParseMediaType(a.fields.Get("Content-Type"))
-	if err != nil || a.status != 206 || kind != "multipart/byteranges" || a.fields.Get("Content-Range") != "" {
+	if err != nil || a.status != 206 || kind != "multipart/byteranges" ||
+		a.fields.Get("Content-Range") != "" {
 		t.Fatalf("several ranges: %d %q %v", a.status, a.fields, err)
 	}
 	parts := multipart.NewReader(strings.NewReader(string(a.body)), params["boundary"])
@@ -74,7 +80,8 @@ func TestAStoredBodyAnswersRanges(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, _ := io.ReadAll(part)
-		if text := part.Header.Get("Content-Range") + ": " + string(got); text != want || part.Header.Get("Content-Type") != "text/plain" {
+		if text := part.Header.Get("Content-Range") + ": " +
+			string(got); text != want || part.Header.Get("Content-Type") != "text/plain" {
 			t.Errorf("a part is %q of %q, want %q", text, part.Header, want)
 		}
 	}
@@ -101,11 +108,14 @@ routes:
   - {name: strip, match: GET /strip, cache: {scope: shared, strip: [sidecar-cache-control]}}
 `))
 	// Stripped, it counts all the same, and no client sees it, from the API or from the store.
-	if a := do(t, http.MethodGet, s.url+"/strip", nil); a.fields.Get("Sidecar-Cache-Control") != "" || !containsAll(a.cache(), "stored") {
+	if a := do(t, http.MethodGet, s.url+"/strip",
+		nil); a.fields.Get("Sidecar-Cache-Control") != "" || !containsAll(a.cache(), "stored") {
 		t.Errorf("from the API: %q", a.fields)
 	}
 	awaitHit(t, s.url+"/strip")
-	if a := do(t, http.MethodGet, s.url+"/strip", nil); a.fields.Get("Sidecar-Cache-Control") != "" || a.fields.Get("Cache-Control") != "no-store" {
+	if a := do(t, http.MethodGet, s.url+"/strip",
+		nil); a.fields.Get("Sidecar-Cache-Control") != "" ||
+		a.fields.Get("Cache-Control") != "no-store" {
 		t.Errorf("from the store: %q", a.fields)
 	}
 	awaitHit(t, s.url+"/obey")
@@ -115,7 +125,9 @@ routes:
 			t.Errorf("%s with no-cache: %q", path, a.cache())
 		}
 	}
-	if a := do(t, http.MethodGet, s.url+"/obey", nil); a.fields.Get("Cache-Control") != "no-store" || a.fields.Get("Sidecar-Cache-Control") == "" {
+	if a := do(t, http.MethodGet, s.url+"/obey",
+		nil); a.fields.Get("Cache-Control") != "no-store" ||
+		a.fields.Get("Sidecar-Cache-Control") == "" {
 		t.Errorf("the fields arrive as %q", a.fields)
 	}
 }

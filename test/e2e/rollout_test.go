@@ -161,7 +161,8 @@ func (b *balancer) http2(atOnce int) {
 	for range atOnce {
 		asking.Go(func() {
 			for !b.left.Load() {
-				resp, err := c.Post("http://"+b.sidecar+"/write", "text/plain", strings.NewReader("content"))
+				resp, err := c.Post("http://"+b.sidecar+"/write", "text/plain",
+					strings.NewReader("content"))
 				if err != nil {
 					b.t.Errorf("by HTTP/2: %v", err)
 					return
@@ -238,7 +239,8 @@ func TestSIGTERMUnderLoadFailsNoRequest(t *testing.T) {
 // SIGTERM.
 func TestLeaveSendsClientsElsewhereBeforeTheAPIEnds(t *testing.T) {
 	t.Parallel()
-	s := startBefore(t, leavingAPI(t, nil), policiesFile(t, leavingPolicies)) // with SHUTDOWN_DELAY=0
+	// with SHUTDOWN_DELAY=0
+	s := startBefore(t, leavingAPI(t, nil), policiesFile(t, leavingPolicies))
 	b := &balancer{t: t, sidecar: strings.TrimPrefix(s.url, "http://")}
 	var running sync.WaitGroup
 	running.Go(func() { b.watch(s.ops) })
@@ -255,7 +257,8 @@ func TestLeaveSendsClientsElsewhereBeforeTheAPIEnds(t *testing.T) {
 		t.Error("connections are ended before")
 	}
 	env := []string{"OPS_ADDR=" + strings.TrimPrefix(s.ops, "http://"), "ADMIN_TOKEN=" + adminToken}
-	if status, output := sidecar(t, env, "leave"); status != 0 || !strings.Contains(output, "leaving") {
+	if status, output := sidecar(t, env, "leave"); status != 0 ||
+		!strings.Contains(output, "leaving") {
 		t.Fatalf("%d %s", status, output)
 	}
 	running.Wait() // all have been told
@@ -379,7 +382,8 @@ func TestHTTP2IsToldByGOAWAY(t *testing.T) {
 			}
 		}
 	}
-	if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+emptySettings); err != nil {
+	if _, err := io.WriteString(conn,
+		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"+emptySettings); err != nil {
 		t.Fatal(err)
 	}
 	if answered(1) {

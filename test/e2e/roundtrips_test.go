@@ -45,8 +45,11 @@ func watch(t *testing.T, r *redisd.Server) *monitor {
 				return
 			}
 			_, command, _ := strings.Cut(line, "] ")
-			if strings.Contains(line, " lua] ") || strings.Contains(command, ":probe") || strings.Contains(command, ":known:") ||
-				strings.HasPrefix(strings.ToLower(command), `"info"`) || strings.HasPrefix(strings.ToLower(command), `"hello"`) || strings.HasPrefix(strings.ToLower(command), `"slowlog"`) {
+			if strings.Contains(line, " lua] ") || strings.Contains(command, ":probe") ||
+				strings.Contains(command, ":known:") ||
+				strings.HasPrefix(strings.ToLower(command), `"info"`) ||
+				strings.HasPrefix(strings.ToLower(command), `"hello"`) ||
+				strings.HasPrefix(strings.ToLower(command), `"slowlog"`) {
 				continue
 			}
 			m.mu.Lock()
@@ -68,7 +71,8 @@ func (m *monitor) names(t *testing.T, r *redisd.Server) (names []string) {
 	awaitThat(t, "the monitor has caught up", func() bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if !slices.ContainsFunc(m.commands, func(c string) bool { return strings.Contains(c, mark) }) {
+		if !slices.ContainsFunc(m.commands,
+			func(c string) bool { return strings.Contains(c, mark) }) {
 			return false
 		}
 		seen, m.commands = m.commands, nil
@@ -76,7 +80,8 @@ func (m *monitor) names(t *testing.T, r *redisd.Server) (names []string) {
 	})
 	for _, c := range seen {
 		name, _, _ := strings.Cut(strings.TrimPrefix(c, `"`), `"`)
-		if name = strings.ToLower(name); !strings.Contains(c, mark) && name != "client" && name != "select" && name != "ping" {
+		if name = strings.ToLower(name); !strings.Contains(c, mark) && name != "client" &&
+			name != "select" && name != "ping" {
 			names = append(names, name)
 		}
 	}

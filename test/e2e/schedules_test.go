@@ -93,7 +93,8 @@ func TestATickHasOneRunThoughItsLeaderIsFrozenEndedOrKilled(t *testing.T) {
 	var sidecars [2]*stack
 	begin := func(i int) {
 		s := &stack{t: t, redis: redis, api: server.URL}
-		s.sidecar, s.url, s.ops = startSidecar(t, server.URL, redis.Addr(), policies, "BACKEND_HEALTH_PATH=/healthz")
+		s.sidecar, s.url, s.ops = startSidecar(t, server.URL, redis.Addr(), policies,
+			"BACKEND_HEALTH_PATH=/healthz")
 		sidecars[i] = s
 	}
 	begin(0)
@@ -189,7 +190,8 @@ func TestTheScheduleOfTheShippedPoliciesRuns(t *testing.T) {
 		}
 		return nil
 	})
-	if log := strings.Join(s.sidecar.Lines(), "\n") + s.stored(); strings.Contains(log, "cleanup-token-for-tests") {
+	if log := strings.Join(s.sidecar.Lines(), "\n") +
+		s.stored(); strings.Contains(log, "cleanup-token-for-tests") {
 		t.Error("the token of the schedule stands in the log or in Redis")
 	}
 }

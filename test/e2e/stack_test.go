@@ -69,22 +69,27 @@ func startGame(t *testing.T, env ...string) (*proc.Proc, string) {
 		Env: append([]string{
 			"GAME_ADDR=127.0.0.1:0", "GAME_DB=" + filepath.Join(t.TempDir(), "game.db"),
 			"JWT_SECRET=" + jwtSecret, "NPC_DELAY=50ms", "RATE_LIMIT=1000000",
-			"CLEANUP_TOKEN=cleanup-token-for-tests", "PASSWORD_COST=4", // else a start hashes for seconds
+			// else a start hashes for seconds
+			"CLEANUP_TOKEN=cleanup-token-for-tests", "PASSWORD_COST=4",
 		}, env...),
 	})
 	return game, game.AwaitLine(60*time.Second, `listening on (http://\S+)`)[1]
 }
 
 // startSidecar starts a sidecar in front of backend with this policies file. redis is host:port.
-func startSidecar(t *testing.T, backend, redis, policies string, env ...string) (p *proc.Proc, url, ops string) {
+func startSidecar(t *testing.T, backend, redis, policies string,
+	env ...string) (p *proc.Proc, url, ops string) {
 	t.Helper()
 	host, port, _ := strings.Cut(redis, ":")
 	p = proc.Start(t, proc.Cmd{
 		Path: proc.Build(t, "../../cmd/sidecar"),
 		Env: append([]string{
-			"BACKEND_URL=" + backend, "REDIS_HOST=" + host, "REDIS_PORT=" + port, "POLICIES_FILE=" + policies,
-			"LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "JWT_SECRET=" + jwtSecret, "ADMIN_TOKEN=" + adminToken,
-			"KEY_SECRET=key-secret-for-tests-of-32-bytes!", "CACHE_STATUS=full", "LOG_LEVEL=debug", "LOG_FORMAT=json",
+			"BACKEND_URL=" + backend, "REDIS_HOST=" + host, "REDIS_PORT=" + port,
+			"POLICIES_FILE=" + policies,
+			"LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0", "JWT_SECRET=" + jwtSecret,
+			"ADMIN_TOKEN=" + adminToken,
+			"KEY_SECRET=key-secret-for-tests-of-32-bytes!", "CACHE_STATUS=full", "LOG_LEVEL=debug",
+			"LOG_FORMAT=json",
 			"REDIS_TIMEOUT=5s", "REDIS_STORE_TIMEOUT=10s", // a busy machine is not tested here
 			"SHUTDOWN_DELAY=0",
 		}, env...),
@@ -200,7 +205,8 @@ var client = &http.Client{
 // login logs a user of the game in, at base, and returns the Authorization field.
 func login(t testing.TB, base, user string) string {
 	t.Helper()
-	a := do(t, http.MethodPost, base+"/api/v1/auth/login", map[string]string{"username": user, "password": user + "-password"})
+	a := do(t, http.MethodPost, base+"/api/v1/auth/login",
+		map[string]string{"username": user, "password": user + "-password"})
 	var envelope struct {
 		Data struct {
 			AccessToken string `json:"access_token"`

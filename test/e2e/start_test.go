@@ -40,7 +40,8 @@ func TestTheStartPageDoesWhatItSays(t *testing.T) {
 	addresses := strings.NewReplacer("127.0.0.1:3000", strings.TrimPrefix(api.URL, "http://"),
 		"127.0.0.1:8080", data, "127.0.0.1:9090", ops)
 	var script, shown []string
-	for _, block := range regexp.MustCompile("(?s)\n```(sh)?\n(.*?)```").FindAllStringSubmatch(string(page), -1) {
+	for _, block := range regexp.MustCompile("(?s)\n```(sh)?\n(.*?)```").
+		FindAllStringSubmatch(string(page), -1) {
 		switch {
 		case block[1] == "sh":
 			script = append(script, addresses.Replace(block[2]))
@@ -56,15 +57,18 @@ func TestTheStartPageDoesWhatItSays(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(proc.Build(t, "../../cmd/sidecar"), filepath.Join(dir, "bin/sidecar")); err != nil {
+	if err := os.Symlink(proc.Build(t, "../../cmd/sidecar"),
+		filepath.Join(dir, "bin/sidecar")); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
-	command := exec.CommandContext(ctx, "sh", "-ec", "trap 'kill $!; wait $!' EXIT\n"+strings.Join(script, "\n"))
+	command := exec.CommandContext(ctx, "sh", "-ec",
+		"trap 'kill $!; wait $!' EXIT\n"+strings.Join(script, "\n"))
 	command.WaitDelay = 10 * time.Second
 	command.Dir = dir
-	command.Env = append(proc.Env(), "LISTEN_ADDR="+data, "OPS_ADDR="+ops, "SHUTDOWN_DELAY=0", "REDIS_TIMEOUT=5s")
+	command.Env = append(proc.Env(), "LISTEN_ADDR="+data, "OPS_ADDR="+ops, "SHUTDOWN_DELAY=0",
+		"REDIS_TIMEOUT=5s")
 	output, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, output)
@@ -77,7 +81,8 @@ func TestTheStartPageDoesWhatItSays(t *testing.T) {
 		}
 		rest = after
 	}
-	if strings.Contains(string(output), "DATA RACE") || !strings.Contains(rest+string(output), `{"name": "axe"}`) {
+	if strings.Contains(string(output), "DATA RACE") ||
+		!strings.Contains(rest+string(output), `{"name": "axe"}`) {
 		t.Errorf("%s", output)
 	}
 }

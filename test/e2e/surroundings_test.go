@@ -52,16 +52,22 @@ func freeAddress(t *testing.T) string {
 }
 
 // inShell starts a sidecar by a shell, which runs setup first, and returns its base URL.
-func inShell(t *testing.T, setup, backend, redis string, env ...string) (p *proc.Proc, url, ops string) {
+func inShell(t *testing.T, setup, backend, redis string,
+	env ...string) (p *proc.Proc, url, ops string) {
 	t.Helper()
 	data, opsAddr := freeAddress(t), freeAddress(t)
 	host, port, _ := strings.Cut(redis, ":")
 	p = proc.Start(t, proc.Cmd{
-		Path: "/bin/sh", Args: []string{"-c", setup + ` "$0" run` + redirected(setup), proc.Build(t, "../../cmd/sidecar")},
+		Path: "/bin/sh", Args: []string{
+			"-c", setup + ` "$0" run` + redirected(setup), proc.Build(t, "../../cmd/sidecar"),
+		},
 		Env: append([]string{
-			"BACKEND_URL=" + backend, "REDIS_HOST=" + host, "REDIS_PORT=" + port, "LISTEN_ADDR=" + data, "OPS_ADDR=" + opsAddr,
-			"POLICIES_FILE=" + policiesFile(t, allCached), "KEY_SECRET=key-secret-for-tests-of-32-bytes!",
-			"CACHE_STATUS=full", "LOG_LEVEL=debug", "LOG_FORMAT=json", "REDIS_TIMEOUT=5s", "SHUTDOWN_DELAY=0",
+			"BACKEND_URL=" + backend, "REDIS_HOST=" + host, "REDIS_PORT=" + port,
+			"LISTEN_ADDR=" + data, "OPS_ADDR=" + opsAddr,
+			"POLICIES_FILE=" + policiesFile(t, allCached),
+			"KEY_SECRET=key-secret-for-tests-of-32-bytes!",
+			"CACHE_STATUS=full", "LOG_LEVEL=debug", "LOG_FORMAT=json", "REDIS_TIMEOUT=5s",
+			"SHUTDOWN_DELAY=0",
 		}, env...),
 	})
 	ops = "http://" + opsAddr
@@ -88,14 +94,17 @@ func TestItStartsBeforeRedisAndTheAPI(t *testing.T) {
 	redis := redisd.Start(t)
 	redis.Kill()
 	address := freeAddress(t)
-	_, url, ops := startSidecar(t, "http://"+address, redis.Addr(), policiesFile(t, allCached), hasty("BREAKER_TIMEOUT=300ms")...)
+	_, url, ops := startSidecar(t, "http://"+address, redis.Addr(), policiesFile(t, allCached),
+		hasty("BREAKER_TIMEOUT=300ms")...)
 	began := time.Now()
 	first := do(t, http.MethodGet, ops+"/readyz", nil)
-	if asked := time.Since(began); asked < time.Second && !strings.Contains(string(first.body), "Redis has not answered") {
+	if asked := time.Since(began); asked < time.Second &&
+		!strings.Contains(string(first.body), "Redis has not answered") {
 		t.Errorf("%v after the start: %d %s", asked, first.status, first.body)
 	}
 	proc.Await(t, 10*time.Second, func() error {
-		if a := do(t, http.MethodGet, ops+"/readyz", nil); !strings.Contains(string(a.body), "refused") {
+		if a := do(t, http.MethodGet, ops+"/readyz",
+			nil); !strings.Contains(string(a.body), "refused") {
 			return fmt.Errorf("it does not wait for the API alone: %d %s", a.status, a.body)
 		}
 		return nil
@@ -108,7 +117,11 @@ func TestItStartsBeforeRedisAndTheAPI(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	api := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "here") })}
+	api := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "here")
+		}),
+	}
 	go func() { _ = api.Serve(l) }()
 	defer api.Close()
 	proc.Await(t, 10*time.Second, func() error {
@@ -134,7 +147,8 @@ func TestReadinessComesAfterTheFirstWordOfRedis(t *testing.T) {
 	_, url, ops := startSidecar(t, api, redis.Addr(), policiesFile(t, allCached))
 	began := time.Now()
 	a := do(t, http.MethodGet, ops+"/readyz", nil)
-	if asked := time.Since(began); asked < time.Second && !strings.Contains(string(a.body), "Redis has not answered") {
+	if asked := time.Since(began); asked < time.Second &&
+		!strings.Contains(string(a.body), "Redis has not answered") {
 		t.Errorf("%v after the start: %d %s", asked, a.status, a.body)
 	}
 	redis.Thaw()
@@ -191,7 +205,8 @@ func TestWithAThousandFilesAcceptedClientsAreServed(t *testing.T) {
 		_, _ = io.WriteString(w, "answer")
 	}))
 	defer slow.Close()
-	p, url, ops := inShell(t, fmt.Sprintf("ulimit -n %d; exec", files), slow.URL, redisd.Start(t).Addr())
+	p, url, ops := inShell(t, fmt.Sprintf("ulimit -n %d; exec", files), slow.URL,
+		redisd.Start(t).Addr())
 	if p.Count(`"msg":"limits".*"files":1000`) != 1 {
 		t.Error("the limit is not logged")
 	}

@@ -43,7 +43,10 @@ func raw(t *testing.T, base, method, request string) *http.Response {
 }
 
 // ours are the fields that the sidecar adds to a request, and those that end with each connection.
-var ours = []string{"via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "connection"}
+var ours = []string{
+	"via", "forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto",
+	"x-real-ip", "connection",
+}
 
 func TestARequestReachesTheBackendAsIfTheSidecarWereNotThere(t *testing.T) {
 	t.Parallel()
@@ -69,13 +72,18 @@ func TestARequestReachesTheBackendAsIfTheSidecarWereNotThere(t *testing.T) {
 		{"GET", "/caf\u00e9", "", ""},
 		{"GET", "/a|b^c", "", ""},
 		{"OPTIONS", "*", "", ""},
-		{"OPTIONS", "/a", "Origin: https://game.example\r\nAccess-Control-Request-Method: PUT\r\n", ""},
+		{"OPTIONS", "/a", "Origin: https://game.example\r\nAccess-Control-Request-Method: PUT\r\n",
+			""},
 		{"HEAD", "/a", "", ""},
 		{"PURGE", "/a", "", ""},
 		{"PROPFIND", "/a", "Depth: 1\r\n", ""},
 		{"M-SEARCH", "/a", "", ""},
-		{"GET", "/a", "X-Many: one\r\nX-Many: two\r\nx-many: three, four\r\nX-Empty:\r\nAccept-Encoding: br;q=0\r\nUser-Agent: odd/1\r\n", ""},
-		{"GET", "/a", "If-None-Match: \"x\"\r\nRange: bytes=0-1\r\nCache-Control: no-cache\r\nCookie: a=1; b=\"2\"\r\n", ""},
+		{"GET", "/a",
+			"X-Many: one\r\nX-Many: two\r\nx-many: three, four\r\nX-Empty:\r\n" +
+				"Accept-Encoding: br;q=0\r\nUser-Agent: odd/1\r\n", ""},
+		{"GET", "/a",
+			"If-None-Match: \"x\"\r\nRange: bytes=0-1\r\nCache-Control: no-cache\r\n" +
+				"Cookie: a=1; b=\"2\"\r\n", ""},
 		{"POST", "/a", "Content-Length: 5\r\nContent-Type: text/x\r\n", "hello"},
 		{"POST", "/a", "Content-Length: 0\r\n", ""},
 		{"PUT", "/a", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"},
@@ -83,7 +91,8 @@ func TestARequestReachesTheBackendAsIfTheSidecarWereNotThere(t *testing.T) {
 		{"DELETE", "/a", "Content-Length: 2\r\n", "{}"},
 		{"GET", "/a", "Content-Length: 2\r\n", "{}"},
 	} {
-		request := c.method + " " + c.target + " HTTP/1.1\r\nHost: game.example\r\n" + c.fields + "\r\n" + c.body
+		request := c.method + " " + c.target + " HTTP/1.1\r\nHost: game.example\r\n" +
+			c.fields + "\r\n" + c.body
 		resp := raw(t, s.url, c.method, request)
 		if resp.StatusCode != http.StatusOK {
 			t.Errorf("%s %s: %d", c.method, c.target, resp.StatusCode)
@@ -106,7 +115,8 @@ func TestARequestReachesTheBackendAsIfTheSidecarWereNotThere(t *testing.T) {
 			t.Errorf("%s %s: the body arrives as %q", c.method, c.target, body)
 		}
 	}
-	if resp := raw(t, s.url, "GET", "GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"); resp.StatusCode != http.StatusBadRequest {
+	if resp := raw(t, s.url, "GET",
+		"GET /%zz HTTP/1.1\r\nHost: a\r\n\r\n"); resp.StatusCode != http.StatusBadRequest {
 		t.Errorf("a bad escape in the path: %d", resp.StatusCode)
 	}
 }
@@ -133,18 +143,24 @@ func TestAnAnswerReachesTheClientAsIfTheSidecarWereNotThere(t *testing.T) {
 	answers := []struct{ method, answer string }{
 		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"},
 		{"GET", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: text/plain\r\n\r\n"},
-		{"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/html\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"},
-		{"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Other\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Other: 2\r\n\r\n"},
-		{"GET", "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nVary: A\r\nVary: B\r\nX-Empty:\r\n\r\nno"},
+		{"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: text/html\r\n\r\n" +
+			"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n"},
+		{"GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Other\r\n\r\n" +
+			"5\r\nhello\r\n0\r\nX-Sum: 1\r\nX-Other: 2\r\n\r\n"},
+		{"GET", "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\n" +
+			"Set-Cookie: b=2\r\nVary: A\r\nVary: B\r\nX-Empty:\r\n\r\nno"},
 		{"GET", "HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n"},
-		{"GET", "HTTP/1.1 299 Odd\r\nContent-Length: 0\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\nServer: odd\r\nAge: 7\r\n\r\n"},
+		{"GET", "HTTP/1.1 299 Odd\r\nContent-Length: 0\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n" +
+			"Server: odd\r\nAge: 7\r\n\r\n"},
 		{"GET", "HTTP/1.1 301 Moved\r\nLocation: /there//%2F?x\r\nContent-Length: 0\r\n\r\n"},
 		{"GET", "HTTP/1.1 204 No Content\r\nX-A: b\r\n\r\n"},
 		{"GET", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\n\r\n"},
-		{"GET", "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\nContent-Length: 2\r\n\r\nab"},
+		{"GET", "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-1/9\r\n" +
+			"Content-Length: 2\r\n\r\nab"},
 		{"GET", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc"},
 		{"HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nETag: \"y\"\r\n\r\n"},
-		{"OPTIONS", "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAllow: GET\r\n\r\n"},
+		{"OPTIONS", "HTTP/1.1 204 No Content\r\nAccess-Control-Allow-Origin: *\r\nAllow: GET\r\n" +
+			"\r\n"},
 		{"POST", "HTTP/1.1 201 Created\r\nLocation: /a/1\r\nContent-Length: 2\r\n\r\n{}"},
 		{"POST", "HTTP/1.1 500 Oops\r\nContent-Length: 4\r\n\r\noops"},
 	}
@@ -155,12 +171,16 @@ func TestAnAnswerReachesTheClientAsIfTheSidecarWereNotThere(t *testing.T) {
 		_, _ = c.WriteString(answers[i].answer)
 	})
 	cached := policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared}}\n")
-	for name, policies := range map[string]string{"passed": policiesFile(t, nothing), "on a cached route": cached} {
+	for name, policies := range map[string]string{
+		"passed": policiesFile(t, nothing), "on a cached route": cached,
+	} {
 		t.Run(name, func(t *testing.T) {
 			s := startBefore(t, o.URL(), policies)
 			for i, c := range answers {
-				request := fmt.Sprintf("%s /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", c.method, i)
-				want, got := readAll(t, raw(t, o.URL(), c.method, request)), readAll(t, raw(t, s.url, c.method, request))
+				request := fmt.Sprintf("%s /%d HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+					c.method, i)
+				want, got := readAll(t, raw(t, o.URL(), c.method, request)),
+					readAll(t, raw(t, s.url, c.method, request))
 				if want != got {
 					t.Errorf("%.60q arrives as\n%s\nwant\n%s", c.answer, got, want)
 				}
@@ -186,7 +206,8 @@ func readAll(t *testing.T, resp *http.Response) string {
 		lines = append(lines, fmt.Sprintf("trailer %s: %q", name, values))
 	}
 	slices.Sort(lines)
-	return fmt.Sprintf("%d length %d chunked %v\n%s\n%q", resp.StatusCode, resp.ContentLength, resp.TransferEncoding, strings.Join(lines, "\n"), body)
+	return fmt.Sprintf("%d length %d chunked %v\n%s\n%q", resp.StatusCode, resp.ContentLength,
+		resp.TransferEncoding, strings.Join(lines, "\n"), body)
 }
 
 func TestWhatABackendBreaksOffNeverLooksComplete(t *testing.T) {
@@ -194,27 +215,33 @@ func TestWhatABackendBreaksOffNeverLooksComplete(t *testing.T) {
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
 		switch r.Target {
 		case "/length":
-			_, _ = c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 10\r\nCache-Control: max-age=60\r\n\r\nhello")
+			_, _ = c.WriteString(
+				"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nCache-Control: max-age=60\r\n\r\nhello")
 		case "/chunked":
-			_, _ = c.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nCache-Control: max-age=60\r\n\r\n5\r\nhello\r\n")
+			_, _ = c.WriteString(
+				"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nCache-Control: max-age=60\r\n" +
+					"\r\n5\r\nhello\r\n")
 		case "/garbage":
 			_, _ = c.WriteString("what?\r\n\r\n")
 		}
 		c.Close()
 	})
-	s := startBefore(t, o.URL(), policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared}}\n"))
+	s := startBefore(t, o.URL(),
+		policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared}}\n"))
 	for _, path := range []string{"/length", "/chunked"} {
 		for range 2 {
 			resp := raw(t, s.url, "GET", "GET "+path+" HTTP/1.1\r\nHost: a\r\n\r\n")
 			body, err := io.ReadAll(resp.Body)
 			if err == nil || strings.HasPrefix(resp.Header.Get("Cache-Status"), "sidecar; hit") {
-				t.Errorf("%s: %d %q arrives as complete, %q", path, resp.StatusCode, body, resp.Header.Get("Cache-Status"))
+				t.Errorf("%s: %d %q arrives as complete, %q",
+					path, resp.StatusCode, body, resp.Header.Get("Cache-Status"))
 			}
 		}
 	}
 	for _, path := range []string{"/garbage", "/nothing"} {
 		a := do(t, http.MethodGet, s.url+path, nil)
-		if a.status != http.StatusBadGateway || a.fields.Get("Content-Type") != "application/problem+json" || a.cache() == "" {
+		if a.status != http.StatusBadGateway ||
+			a.fields.Get("Content-Type") != "application/problem+json" || a.cache() == "" {
 			t.Errorf("%s: %d %v %s", path, a.status, a.fields, a.body)
 		}
 	}
@@ -226,7 +253,9 @@ func TestBytesReachTheClientWhenTheBackendSendsThem(t *testing.T) {
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
 		_, _ = c.WriteString("HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\n\r\n")
 		<-next
-		_, _ = c.WriteString("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+		_, _ = c.WriteString(
+			"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n" +
+				"\r\n")
 		for i := range 3 {
 			<-next
 			_, _ = c.WriteString(fmt.Sprintf("9\r\ndata: %d\n\n\r\n", i))
@@ -256,11 +285,13 @@ func TestBytesReachTheClientWhenTheBackendSendsThem(t *testing.T) {
 		return got.String()
 	}
 	// Each part has to arrive before the next is sent.
-	if early := awaitText("\r\n\r\n"); !strings.HasPrefix(early, "HTTP/1.1 103") || !strings.Contains(early, "Link: </a>; rel=preload") {
+	if early := awaitText("\r\n\r\n"); !strings.HasPrefix(early, "HTTP/1.1 103") ||
+		!strings.Contains(early, "Link: </a>; rel=preload") {
 		t.Errorf("early hints: %q", early)
 	}
 	next <- struct{}{}
-	if head := awaitText("\r\n\r\n"); !strings.HasPrefix(head, "HTTP/1.1 200") || strings.Contains(head, "Link:") {
+	if head := awaitText("\r\n\r\n"); !strings.HasPrefix(head, "HTTP/1.1 200") ||
+		strings.Contains(head, "Link:") {
 		t.Errorf("head: %q", head)
 	}
 	for i := range 3 {
@@ -296,12 +327,22 @@ func TestTheGameThroughTheSidecarIsTheGame(t *testing.T) {
 	s := start(t)
 	thorin := login(t, s.url, "thorin")
 	// Fields that differ from answer to answer.
-	passing := []string{"Date", "X-Request-Id", "Set-Cookie", "Cache-Status", "Age", "X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset", "Ratelimit", "Ratelimit-Policy"}
+	passing := []string{
+		"Date", "X-Request-Id", "Set-Cookie", "Cache-Status", "Age", "X-Ratelimit-Limit",
+		"X-Ratelimit-Remaining", "X-Ratelimit-Reset", "Ratelimit", "Ratelimit-Policy",
+	}
 	e := readEffects(t)
-	paths := append(e.reads, "/nowhere", "/characters/", "/characters//c1", "/characters/c1/../c2", "/tavern/teapot", "/characters/none")
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions, "PROPFIND"} {
+	paths := append(e.reads, "/nowhere", "/characters/", "/characters//c1", "/characters/c1/../c2",
+		"/tavern/teapot", "/characters/none")
+	for _, method := range []string{
+		http.MethodGet, http.MethodHead, http.MethodOptions, "PROPFIND",
+	} {
 		for _, path := range paths {
-			for _, fields := range [][]string{{thorin}, {thorin, "Accept-Encoding: gzip"}, {thorin, "Range: bytes=0-9"}, {thorin, "Origin: https://game.example", "Access-Control-Request-Method: PUT"}, {"X-None: 1"}} {
+			for _, fields := range [][]string{
+				{thorin}, {thorin, "Accept-Encoding: gzip"}, {thorin, "Range: bytes=0-9"},
+				{thorin, "Origin: https://game.example", "Access-Control-Request-Method: PUT"},
+				{"X-None: 1"},
+			} {
 				want := do(t, method, s.api+"/api/v1"+path, nil, fields...)
 				for range 2 {
 					got := do(t, method, s.url+"/api/v1"+path, nil, fields...)
@@ -309,15 +350,22 @@ func TestTheGameThroughTheSidecarIsTheGame(t *testing.T) {
 						want.fields.Del(name)
 						got.fields.Del(name)
 					}
-					if got.status == http.StatusPartialContent && want.status == http.StatusOK && method == http.MethodGet {
+					if got.status == http.StatusPartialContent && want.status == http.StatusOK &&
+						method == http.MethodGet {
 						// A stored body answers a range, which the API itself would not.
-						if string(got.body) != string(want.body[:10]) || got.fields.Get("Content-Range") != fmt.Sprintf("bytes 0-9/%d", len(want.body)) {
-							t.Errorf("%s %s %q: %v %q", method, path, fields[len(fields)-1], got.fields, got.body)
+						if string(got.body) != string(want.body[:10]) ||
+							got.fields.Get("Content-Range") != fmt.Sprintf("bytes 0-9/%d",
+								len(want.body)) {
+							t.Errorf("%s %s %q: %v %q", method, path, fields[len(fields)-1],
+								got.fields, got.body)
 						}
 						continue
 					}
-					if got.status != want.status || string(got.body) != string(want.body) || fmt.Sprint(got.fields) != fmt.Sprint(want.fields) {
-						t.Errorf("%s %s %q: %d %v %.100q\nthe API itself: %d %v %.100q", method, path, fields[len(fields)-1], got.status, got.fields, got.body, want.status, want.fields, want.body)
+					if got.status != want.status || string(got.body) != string(want.body) ||
+						fmt.Sprint(got.fields) != fmt.Sprint(want.fields) {
+						t.Errorf("%s %s %q: %d %v %.100q\nthe API itself: %d %v %.100q", method,
+							path, fields[len(fields)-1], got.status, got.fields, got.body,
+							want.status, want.fields, want.body)
 					}
 				}
 			}
@@ -325,12 +373,16 @@ func TestTheGameThroughTheSidecarIsTheGame(t *testing.T) {
 	}
 	etag := do(t, http.MethodGet, s.url+"/api/v1/characters/c1", nil, thorin).fields.Get("ETag")
 	for range 2 { // from the backend, and from the store
-		if a := do(t, http.MethodGet, s.url+"/api/v1/characters/c1", nil, thorin, "If-None-Match: "+etag); a.status != http.StatusNotModified || len(a.body) != 0 || a.fields.Get("ETag") != etag {
+		if a := do(t, http.MethodGet, s.url+"/api/v1/characters/c1", nil, thorin,
+			"If-None-Match: "+etag); a.status != http.StatusNotModified || len(a.body) != 0 ||
+			a.fields.Get("ETag") != etag {
 			t.Errorf("If-None-Match: %d %v", a.status, a.fields)
 		}
 	}
 	world := do(t, http.MethodGet, s.url+"/api/v1/maps/world/image", nil, thorin)
-	if direct := do(t, http.MethodGet, s.api+"/api/v1/maps/world/image", nil, thorin); world.status != http.StatusOK || !bytes.Equal(world.body, direct.body) || len(world.body) < 20<<20 {
+	if direct := do(t, http.MethodGet, s.api+"/api/v1/maps/world/image", nil,
+		thorin); world.status != http.StatusOK || !bytes.Equal(world.body, direct.body) ||
+		len(world.body) < 20<<20 {
 		t.Errorf("the world's map: %d, %d bytes", world.status, len(world.body))
 	}
 	if rss := s.sidecar.RSS(); rss > 200<<20 {
@@ -355,7 +407,8 @@ func roll(t *testing.T, base string) {
 		t.Fatalf("%v %v", err, resp)
 	}
 	defer ws.CloseNow()
-	if err := ws.Write(t.Context(), websocket.MessageText, []byte(`{"type":"roll","dice":"2d6"}`)); err != nil {
+	if err := ws.Write(t.Context(), websocket.MessageText,
+		[]byte(`{"type":"roll","dice":"2d6"}`)); err != nil {
 		t.Fatal(err)
 	}
 	for {
@@ -391,9 +444,14 @@ func TestHTTP2WithoutTLSIsSpokenToClients(t *testing.T) {
 func TestATargetThatWouldEndItsLineIsRefused(t *testing.T) {
 	t.Parallel()
 	var asked atomic.Int64
-	b := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	b := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+	}))
 	t.Cleanup(b.Close)
-	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: /admin, deny: true}\n  - {match: GET /x, cache: {scope: shared}}\n"))
+	s := startBefore(t, b.URL,
+		policiesFile(t,
+			"version: 1\nroutes:\n  - {match: /admin, deny: true}\n"+
+				"  - {match: GET /x, cache: {scope: shared}}\n"))
 	var protocols http.Protocols
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: &protocols}

@@ -27,28 +27,65 @@ type odd struct {
 const aMinute = "Cache-Control: max-age=60\r\n"
 
 var oddAnswers = []odd{
-	{"of HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\n" + aMinute + "\r\nhello", true, 200, "hello", true, true},
-	{"that ends with the connection", "GET", "HTTP/1.1 200 OK\r\n" + aMinute + "\r\nhello", true, 200, "hello", true, true},
-	{"in a coding that nobody knows", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: foo\r\n" + aMinute + "\r\nhello", true, 200, "hello", true, true},
-	{"in the coding identity", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n" + aMinute + "\r\nhello", true, 200, "hello", false, true},
-	{"in a coding that was not asked for", "GET", "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n" + aMinute + "\r\n0\r\n\r\n", false, 502, "", false, true},
-	{"with two framings", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\n0\r\n\r\n", false, 200, "hello", false, true},
-	{"chunked, of HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\n0\r\n\r\n", false, 200, "hello", false, true},
-	{"with two lengths", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n" + aMinute + "\r\nhello!", false, 502, "", false, true},
-	{"with one length twice", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n" + aMinute + "\r\nhello", false, 200, "hello", true, false},
-	{"with folded lines", "GET", "HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\nCache-Control: public,\r\n\tmax-age=60\r\n\r\nhello", false, 200, "hello", true, false},
-	{"with white space before colons", "GET", "HTTP/1.1 200 OK\r\nContent-Length : 5\r\nCache-Control\t: max-age=60\r\n\r\nhello", false, 200, "hello", true, false},
-	{"with bare LFs", "GET", "HTTP/1.1 200 OK\nContent-Length: 5\nCache-Control: max-age=60\n\nhello", false, 200, "hello", true, false},
-	{"without a reason", "GET", "HTTP/1.1 200\r\nContent-Length: 5\r\n" + aMinute + "\r\nhello", false, 200, "hello", true, false},
-	{"with a bare CR", "GET", "HTTP/1.1 200 OK\r\nX-A: 1\rX-B: 2\r\nContent-Length: 5\r\n" + aMinute + "\r\nhello", false, 502, "", false, true},
-	{"of 204 with a body", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello", false, 204, "", false, true},
-	{"of 304 with a body", "GET", "HTTP/1.1 304 Not Modified\r\nEtag: \"x\"\r\n\r\nhello", false, 304, "", false, true},
-	{"to a HEAD with a body", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, 200, "", false, true},
-	{"with more than its length", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + aMinute + "\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", false, 200, "hello", true, true},
-	{"with too many fields", "GET", "HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: 1\r\n", 1001) + "Content-Length: 5\r\n\r\nhello", false, 502, "", false, true},
-	{"with too much of a field", "GET", "HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 1<<20) + "\r\nContent-Length: 5\r\n\r\nhello", false, 502, "", false, true},
-	{"after too many informational ones", "GET", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 101) + "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, 502, "", false, true},
-	{"after an unasked switch of protocols", "GET", "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", false, 502, "", false, true},
+	{"of HTTP/1.0", "GET", "HTTP/1.0 200 OK\r\n" + aMinute + "\r\nhello", true, 200,
+		"hello", true, true},
+	{"that ends with the connection", "GET", "HTTP/1.1 200 OK\r\n" + aMinute + "\r\nhello", true,
+		200, "hello", true, true},
+	{"in a coding that nobody knows", "GET",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: foo\r\n" + aMinute + "\r\nhello", true, 200,
+		"hello", true, true},
+	{"in the coding identity", "GET",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n" + aMinute +
+			"\r\nhello", true, 200, "hello", false, true},
+	{"in a coding that was not asked for", "GET",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n" + aMinute + "\r\n0\r\n\r\n",
+		false, 502, "", false, true},
+	{"with two framings", "GET",
+		"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n" + aMinute +
+			"\r\n5\r\nhello\r\n0\r\n\r\n", false, 200, "hello", false, true},
+	{"chunked, of HTTP/1.0", "GET",
+		"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute +
+			"\r\n5\r\nhello\r\n0\r\n\r\n", false, 200, "hello", false, true},
+	{"with two lengths", "GET", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n" +
+		aMinute + "\r\nhello!", false, 502, "", false, true},
+	{"with one length twice", "GET",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n" + aMinute + "\r\nhello",
+		false, 200, "hello", true, false},
+	{"with folded lines", "GET",
+		"HTTP/1.1 200 OK\r\nContent-Length:\r\n 5\r\nCache-Control: public,\r\n\tmax-age=60\r\n" +
+			"\r\nhello", false, 200, "hello", true, false},
+	{"with white space before colons", "GET",
+		"HTTP/1.1 200 OK\r\nContent-Length : 5\r\nCache-Control\t: max-age=60\r\n\r\nhello", false,
+		200, "hello", true, false},
+	{"with bare LFs", "GET",
+		"HTTP/1.1 200 OK\nContent-Length: 5\nCache-Control: max-age=60\n\nhello", false, 200,
+		"hello", true, false},
+	{"without a reason", "GET", "HTTP/1.1 200\r\nContent-Length: 5\r\n" + aMinute + "\r\nhello",
+		false, 200, "hello", true, false},
+	{"with a bare CR", "GET", "HTTP/1.1 200 OK\r\nX-A: 1\rX-B: 2\r\nContent-Length: 5\r\n" +
+		aMinute + "\r\nhello", false, 502, "", false, true},
+	{"of 204 with a body", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello",
+		false, 204, "", false, true},
+	{"of 304 with a body", "GET", "HTTP/1.1 304 Not Modified\r\nEtag: \"x\"\r\n\r\nhello", false,
+		304, "", false, true},
+	{"to a HEAD with a body", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false,
+		200, "", false, true},
+	{"with more than its length", "GET",
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + aMinute +
+			"\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", false, 200,
+		"hello", true, true},
+	{"with too many fields", "GET",
+		"HTTP/1.1 200 OK\r\n" + strings.Repeat("X-A: 1\r\n", 1001) +
+			"Content-Length: 5\r\n\r\nhello", false, 502, "", false, true},
+	{"with too much of a field", "GET",
+		"HTTP/1.1 200 OK\r\nX-A: " + strings.Repeat("a", 1<<20) +
+			"\r\nContent-Length: 5\r\n\r\nhello", false, 502, "", false, true},
+	{"after too many informational ones", "GET",
+		strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 101) +
+			"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", false, 502, "", false, true},
+	{"after an unasked switch of protocols", "GET",
+		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", false,
+		502, "", false, true},
 }
 
 func TestOddAnswersAreReadByTheRulesOrNotAtAll(t *testing.T) {
@@ -79,10 +116,13 @@ func TestOddAnswersAreReadByTheRulesOrNotAtAll(t *testing.T) {
 	for _, a := range oddAnswers {
 		t.Run(a.name, func(t *testing.T) {
 			got := final(t, s.url, a.method, target(a))
-			if got.status != a.status || a.status != http.StatusBadGateway && string(got.body) != a.body || got.hit() {
+			if got.status != a.status || a.status != http.StatusBadGateway &&
+				string(got.body) != a.body || got.hit() {
 				t.Errorf("%d %.80q, %s", got.status, got.body, got.cache())
 			}
-			if a.status == http.StatusBadGateway && (got.fields.Get("Content-Type") != "application/problem+json" || got.cache() == "") {
+			if a.status == http.StatusBadGateway &&
+				(got.fields.Get("Content-Type") != "application/problem+json" ||
+					got.cache() == "") {
 				t.Errorf("%v %s", got.fields, got.body)
 			}
 			first := on(target(a))
@@ -93,7 +133,8 @@ func TestOddAnswersAreReadByTheRulesOrNotAtAll(t *testing.T) {
 				t.Errorf("its connection is left: %v", !a.apart)
 			}
 			again := final(t, s.url, a.method, target(a))
-			if again.status != a.status || a.status != http.StatusBadGateway && string(again.body) != a.body || again.hit() != a.stored {
+			if again.status != a.status || a.status != http.StatusBadGateway &&
+				string(again.body) != a.body || again.hit() != a.stored {
 				t.Errorf("again: %d %.80q, %s", again.status, again.body, again.cache())
 			}
 		})
@@ -125,7 +166,8 @@ func TestInformationalFloodEndsForTheClientToo(t *testing.T) {
 	})
 	s := startBefore(t, o.URL(), policiesFile(t, nothing))
 	a := do(t, http.MethodGet, s.url+"/", nil)
-	if a.status != http.StatusBadGateway || a.fields.Get("Link") != "" || a.fields.Get("Content-Type") != "application/problem+json" {
+	if a.status != http.StatusBadGateway || a.fields.Get("Link") != "" ||
+		a.fields.Get("Content-Type") != "application/problem+json" {
 		t.Errorf("%d %v", a.status, a.fields)
 	}
 }
@@ -133,12 +175,17 @@ func TestInformationalFloodEndsForTheClientToo(t *testing.T) {
 func TestWhatEndsEarlyIsNeverStoredAndNeverLooksComplete(t *testing.T) {
 	t.Parallel()
 	answers := map[string]string{
-		"/length":     "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n" + aMinute + "\r\nhello",
-		"/chunk":      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n6\r\nhello",
-		"/last-chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\n",
-		"/trailers":   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\n0\r\nX-A: 1\r\n",
-		"/bad-chunk":  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello\r\nxyz\r\n",
-		"/bad-end":    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute + "\r\n5\r\nhello0\r\n\r\n",
+		"/length": "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n" + aMinute + "\r\nhello",
+		"/chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" +
+			aMinute + "\r\n6\r\nhello",
+		"/last-chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute +
+			"\r\n5\r\nhello\r\n",
+		"/trailers": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute +
+			"\r\n5\r\nhello\r\n0\r\nX-A: 1\r\n",
+		"/bad-chunk": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute +
+			"\r\n5\r\nhello\r\nxyz\r\n",
+		"/bad-end": "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n" + aMinute +
+			"\r\n5\r\nhello0\r\n\r\n",
 	}
 	var mu sync.Mutex
 	var asked []string
@@ -155,10 +202,12 @@ func TestWhatEndsEarlyIsNeverStoredAndNeverLooksComplete(t *testing.T) {
 			resp := raw(t, s.url, "GET", "GET "+path+" HTTP/1.1\r\nHost: a\r\n\r\n")
 			body, err := io.ReadAll(resp.Body)
 			if err == nil {
-				t.Errorf("%s: %d %q arrives as complete, %q", path, resp.StatusCode, body, resp.Header.Get("Cache-Status"))
+				t.Errorf("%s: %d %q arrives as complete, %q",
+					path, resp.StatusCode, body, resp.Header.Get("Cache-Status"))
 			}
 			mu.Lock()
-			if got := len(slices.DeleteFunc(slices.Clone(asked), func(target string) bool { return target != path })); got != n {
+			if got := len(slices.DeleteFunc(slices.Clone(asked),
+				func(target string) bool { return target != path })); got != n {
 				t.Errorf("%s: the backend is asked %d times for %d requests", path, got, n)
 			}
 			mu.Unlock()

@@ -40,7 +40,8 @@ func newDocuments(t *testing.T, fields ...string) *documents {
 func (d *documents) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.asked = append(d.asked, fmt.Sprint(r.Method, " ", r.URL.Path, " ", r.Header.Get("If-None-Match"), r.Header.Get("If-Modified-Since")))
+	d.asked = append(d.asked, fmt.Sprint(r.Method, " ", r.URL.Path, " ",
+		r.Header.Get("If-None-Match"), r.Header.Get("If-Modified-Since")))
 	switch {
 	case d.fail < 0:
 		panic(http.ErrAbortHandler)
@@ -122,7 +123,9 @@ func TestWhatAWriteMadeOldIsAskedAbout(t *testing.T) {
 	do(t, http.MethodPut, s.url+"/tagged/1", "x", sameHost)
 	d.set(func() { d.version["/tagged/1"]-- }) // it changed something else
 	a := do(t, http.MethodGet, url, nil)
-	if string(a.body) != `/tagged/1 is "1"` || !containsAll(a.cache(), "fwd=miss", "fwd-status=304", "stored") || a.fields.Get("Age") != "" {
+	if string(a.body) != `/tagged/1 is "1"` ||
+		!containsAll(a.cache(), "fwd=miss", "fwd-status=304", "stored") ||
+		a.fields.Get("Age") != "" {
 		t.Errorf("after a write that changed nothing: %q %q", a.body, a.fields)
 	}
 	if got, want := d.new(), `PUT /tagged/1 , GET /tagged/1 "1"`; got != want {
@@ -157,8 +160,10 @@ func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
 	policies := policiesFile(t, documentPolicies)
 	var slow atomic.Pointer[string]
 	s, other := &stack{t: t, redis: r}, &stack{t: t, redis: r}
-	s.sidecar, s.url, s.ops = startSidecar(t, b.URL, slowed(t, r.Addr(), &slow, 2*time.Second), policies, "REDIS_TIMEOUT=10s")
-	other.sidecar, other.url, other.ops = startSidecar(t, b.URL, r.Addr(), policies, "REDIS_TIMEOUT=10s")
+	s.sidecar, s.url, s.ops = startSidecar(t, b.URL, slowed(t, r.Addr(), &slow, 2*time.Second),
+		policies, "REDIS_TIMEOUT=10s")
+	other.sidecar, other.url, other.ops = startSidecar(t, b.URL, r.Addr(), policies,
+		"REDIS_TIMEOUT=10s")
 	s.awaitCaching()
 	other.awaitCaching()
 	awaitThat(t, "there is a hit", func() bool { return s.get("/error/1").hit() })
@@ -175,7 +180,8 @@ func TestAWriteBetweenLookUpAndFillIsNoticed(t *testing.T) {
 	answered := make(chan answer, 1)
 	go func() { answered <- s.get("/error/1") }()
 	awaitThat(t, "it is looked up", func() bool { return slices.Contains(m.names(t, r), "mget") })
-	if a := do(t, http.MethodPut, other.url+"/error/1", "x", sameHost); a.status != http.StatusOK || len(answered) > 0 {
+	if a := do(t, http.MethodPut, other.url+"/error/1", "x", sameHost); a.status != http.StatusOK ||
+		len(answered) > 0 {
 		t.Fatalf("the write came too late: %d", a.status)
 	}
 	<-answered // it began before the write was acknowledged: it may be of either version
@@ -193,11 +199,13 @@ func TestTheBackendPicksAStoredVariant(t *testing.T) {
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	url := s.url + "/plain/1"
 	for _, lang := range []string{"en", "de"} {
-		awaitThat(t, lang+" is a hit", func() bool { return do(t, http.MethodGet, url, nil, "Accept-Language: "+lang).hit() })
+		awaitThat(t, lang+" is a hit",
+			func() bool { return do(t, http.MethodGet, url, nil, "Accept-Language: "+lang).hit() })
 	}
 	d.new()
 	a := do(t, http.MethodGet, url, nil, "Accept-Language: de-at")
-	if string(a.body) != `/plain/1 is "de0"` || !containsAll(a.cache(), "fwd=vary-miss", "fwd-status=304") {
+	if string(a.body) != `/plain/1 is "de0"` ||
+		!containsAll(a.cache(), "fwd=vary-miss", "fwd-status=304") {
 		t.Errorf("%q %q", a.body, a.cache())
 	}
 	if got, want := d.new(), `GET /plain/1 "de0", "en0"`; got != want {
@@ -209,7 +217,8 @@ func TestTheBackendPicksAStoredVariant(t *testing.T) {
 			return a.hit() && strings.Contains(string(a.body), tag)
 		})
 	}
-	if a := do(t, http.MethodGet, url, nil, "Accept-Language: fr"); string(a.body) != `/plain/1 is "fr0"` {
+	if a := do(t, http.MethodGet, url, nil,
+		"Accept-Language: fr"); string(a.body) != `/plain/1 is "fr0"` {
 		t.Errorf("what none of them is: %q", a.body)
 	}
 }
@@ -219,7 +228,8 @@ func TestTheBackendPicksAStoredVariant(t *testing.T) {
 func awaitStale(t *testing.T, url string, fields ...string) {
 	t.Helper()
 	awaitThat(t, url+" is stale", func() bool {
-		a := do(t, http.MethodGet, url, nil, append(fields, "Cache-Control: only-if-cached, min-fresh=0")...)
+		a := do(t, http.MethodGet, url, nil,
+			append(fields, "Cache-Control: only-if-cached, min-fresh=0")...)
 		return a.status == http.StatusGatewayTimeout
 	})
 }
@@ -234,10 +244,13 @@ func TestStaleAnswersAreServedWhileTheyAreRefreshedAndNeverAfterAWrite(t *testin
 	d.new()
 	d.set(func() { d.version["/behind/1"]++ }) // past the sidecar
 	a := do(t, http.MethodGet, url, nil)
-	if string(a.body) != `/behind/1 is "0"` || !containsAll(a.cache(), "hit", "ttl=-") || a.fields.Get("Age") == "" {
+	if string(a.body) != `/behind/1 is "0"` || !containsAll(a.cache(), "hit", "ttl=-") ||
+		a.fields.Get("Age") == "" {
 		t.Errorf("%q %q", a.body, a.fields)
 	}
-	awaitThat(t, "it is refreshed", func() bool { return strings.Contains(string(do(t, http.MethodGet, url, nil).body), `"1"`) })
+	awaitThat(t, "it is refreshed", func() bool {
+		return strings.Contains(string(do(t, http.MethodGet, url, nil).body), `"1"`)
+	})
 	if got, want := d.new(), `GET /behind/1 "0"`; got != want {
 		t.Errorf("the backend was asked %q, want once %q", got, want)
 	}
@@ -263,18 +276,22 @@ func TestStaleAnswersStandInForABackendThatFailsAndNeverAfterAWrite(t *testing.T
 		detail string
 	}{{500, "detail=backend-error"}, {503, "fwd-status=503"}, {-1, "detail=backend-unreachable"}} {
 		d.set(func() { d.fail = fail.status })
-		if a := do(t, http.MethodGet, s.url+"/error/1", nil); a.status != 200 || string(a.body) != `/error/1 is "0"` || !containsAll(a.cache(), "fwd=stale", fail.detail) {
+		if a := do(t, http.MethodGet, s.url+"/error/1", nil); a.status != 200 ||
+			string(a.body) != `/error/1 is "0"` ||
+			!containsAll(a.cache(), "fwd=stale", fail.detail) {
 			t.Errorf("%d: %d %q %q", fail.status, a.status, a.body, a.cache())
 		}
 		if a := do(t, http.MethodGet, s.url+"/error/2", nil); a.status < 500 {
 			t.Errorf("%d, after the write: %d %q %q", fail.status, a.status, a.body, a.cache())
 		}
-		if a := do(t, http.MethodGet, s.url+"/error/1", nil, "Cache-Control: no-cache"); a.status < 500 {
+		if a := do(t, http.MethodGet, s.url+"/error/1", nil,
+			"Cache-Control: no-cache"); a.status < 500 {
 			t.Errorf("%d, where nothing stale is wanted: %d %q", fail.status, a.status, a.body)
 		}
 	}
 	d.set(func() { d.fail = 0 })
-	if a := do(t, http.MethodGet, s.url+"/error/1", nil); a.status != 200 || !containsAll(a.cache(), "fwd-status=304") {
+	if a := do(t, http.MethodGet, s.url+"/error/1", nil); a.status != 200 ||
+		!containsAll(a.cache(), "fwd-status=304") {
 		t.Errorf("afterwards: %d %q", a.status, a.cache())
 	}
 }
@@ -286,11 +303,13 @@ func TestStaleAnswersEndWithTheirCaller(t *testing.T) {
 	d := newDocuments(t)
 	s := startBefore(t, d.URL, policiesFile(t, documentPolicies))
 	url, who := s.url+"/private/1", "Authorization: Bearer opaque"
-	awaitThat(t, "there is a hit", func() bool { return do(t, http.MethodGet, url, nil, who).hit() })
+	awaitThat(t, "there is a hit",
+		func() bool { return do(t, http.MethodGet, url, nil, who).hit() })
 	began := time.Now()
 	awaitStale(t, url, who)
 	d.set(func() { d.fail = 503 })
-	if a := do(t, http.MethodGet, url, nil, who); a.status != 200 && time.Since(began) < 2*time.Second {
+	if a := do(t, http.MethodGet, url, nil, who); a.status != 200 &&
+		time.Since(began) < 2*time.Second {
 		t.Fatalf("%d %q", a.status, a.cache())
 	}
 	awaitThat(t, "max_age is over", func() bool {
@@ -313,7 +332,8 @@ func TestAHeadBringsWhatIsStoredUpToDateOrDropsIt(t *testing.T) {
 	for i, whole := range []bool{true, false} { // as a 200, and as a 304
 		news := fmt.Sprint("news ", i)
 		d.set(func() { d.whole = whole; d.fields.Set("X-News", news) })
-		if a := do(t, http.MethodHead, url, nil, "Cache-Control: no-cache"); a.status != 200 || a.fields.Get("X-News") != news || a.fields.Get("Content-Length") != "15" {
+		if a := do(t, http.MethodHead, url, nil, "Cache-Control: no-cache"); a.status != 200 ||
+			a.fields.Get("X-News") != news || a.fields.Get("Content-Length") != "15" {
 			t.Fatalf("HEAD: %d %q", a.status, a.fields)
 		}
 		awaitThat(t, "the stored answer has the new field", func() bool {
@@ -322,7 +342,8 @@ func TestAHeadBringsWhatIsStoredUpToDateOrDropsIt(t *testing.T) {
 		})
 	}
 	d.set(func() { d.version["/plain/1"]++ })
-	if a := do(t, http.MethodHead, url, nil, "Cache-Control: no-cache"); a.fields.Get("Etag") != `"1"` {
+	if a := do(t, http.MethodHead, url, nil,
+		"Cache-Control: no-cache"); a.fields.Get("Etag") != `"1"` {
 		t.Fatalf("HEAD of what has changed: %q", a.fields)
 	}
 	if a := do(t, http.MethodGet, url, nil); a.hit() || string(a.body) != `/plain/1 is "1"` {
@@ -348,7 +369,9 @@ func TestPartsAreStoredAndPutTogether(t *testing.T) {
 		a := do(t, http.MethodGet, s.url+path, nil, "Range: bytes="+ranges)
 		from, to := 0, 0
 		_, _ = fmt.Sscanf(ranges, "%d-%d", &from, &to)
-		if a.status != 206 || string(a.body) != content[from:to+1] || a.fields.Get("Content-Range") != fmt.Sprintf("bytes %s/100", ranges) || a.hit() != stored {
+		if a.status != 206 || string(a.body) != content[from:to+1] ||
+			a.fields.Get("Content-Range") != fmt.Sprintf("bytes %s/100", ranges) ||
+			a.hit() != stored {
 			t.Errorf("%s of %s: %d %q %q", ranges, path, a.status, a.fields, a.body)
 		}
 		return a
@@ -361,22 +384,26 @@ func TestPartsAreStoredAndPutTogether(t *testing.T) {
 	part("/plain/1", "0-29", false) // overlaps
 	part("/plain/1", "0-59", true)
 	before := asked.Load()
-	if a := do(t, http.MethodGet, s.url+"/plain/1", nil, "Range: bytes=10-19", `If-Range: "v0"`); a.status != 206 || !a.hit() {
+	if a := do(t, http.MethodGet, s.url+"/plain/1", nil, "Range: bytes=10-19",
+		`If-Range: "v0"`); a.status != 206 || !a.hit() {
 		t.Errorf("If-Range: %d %q", a.status, a.cache())
 	}
-	if a := do(t, http.MethodGet, s.url+"/plain/1", nil, "Range: bytes=10-19", `If-None-Match: "v0"`); a.status != 304 || !a.hit() {
+	if a := do(t, http.MethodGet, s.url+"/plain/1", nil, "Range: bytes=10-19",
+		`If-None-Match: "v0"`); a.status != 304 || !a.hit() {
 		t.Errorf("If-None-Match: %d %q", a.status, a.cache())
 	}
 	if n := asked.Load(); n != before {
 		t.Errorf("the backend was asked %d times", n-before)
 	}
 	part("/plain/1", "60-99", false) // and now it is the whole
-	if a := do(t, http.MethodGet, s.url+"/plain/1", nil); !a.hit() || a.status != 200 || string(a.body) != content || a.fields.Get("Content-Range") != "" {
+	if a := do(t, http.MethodGet, s.url+"/plain/1", nil); !a.hit() || a.status != 200 ||
+		string(a.body) != content || a.fields.Get("Content-Range") != "" {
 		t.Errorf("the whole: %d %q %q", a.status, a.fields, a.body)
 	}
 
 	part("/plain/2", "0-9", false)
-	if a := do(t, http.MethodGet, s.url+"/plain/2", nil); a.hit() || a.status != 200 || string(a.body) != content {
+	if a := do(t, http.MethodGet, s.url+"/plain/2", nil); a.hit() || a.status != 200 ||
+		string(a.body) != content {
 		t.Errorf("the whole, of which a part is stored: %d %q", a.status, a.cache())
 	}
 	part("/plain/2", "90-99", true)
@@ -403,20 +430,26 @@ func TestAPartThatIsConfirmedStaysAPartAndALongOneIsNotStored(t *testing.T) {
 		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader(content))
 	}))
 	t.Cleanup(b.Close)
-	s := startBefore(t, b.URL, policiesFile(t, "version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, max_body: 64MiB}}\n"))
+	s := startBefore(t, b.URL, policiesFile(t,
+		"version: 1\nroutes:\n  - {match: GET /, cache: {scope: shared, max_body: 64MiB}}\n"))
 	get := func(path, ranges string) answer {
 		t.Helper()
 		return do(t, http.MethodGet, s.url+path, nil, "Range: bytes="+ranges)
 	}
 	get("/part", "0-9")
-	awaitThat(t, "the part is confirmed", func() bool { return containsAll(get("/part", "2-4").cache(), "fwd-status=304") })
+	awaitThat(t, "the part is confirmed",
+		func() bool { return containsAll(get("/part", "2-4").cache(), "fwd-status=304") })
 	if a := get("/part", "5-9"); !a.hit() || a.status != 206 || string(a.body) != "56789" {
 		t.Errorf("within it: %d %q %q", a.status, a.cache(), a.body)
 	}
-	if a := get("/part", "-5"); a.hit() || a.status != 206 || string(a.body) != "56789" || a.fields.Get("Content-Range") != fmt.Sprintf("bytes %d-%d/%d", len(content)-5, len(content)-1, len(content)) {
-		t.Errorf("the end of the whole: %d %q %q %q", a.status, a.cache(), a.fields.Get("Content-Range"), a.body)
+	if a := get("/part", "-5"); a.hit() || a.status != 206 || string(a.body) != "56789" ||
+		a.fields.Get("Content-Range") != fmt.Sprintf("bytes %d-%d/%d",
+			len(content)-5, len(content)-1, len(content)) {
+		t.Errorf("the end of the whole: %d %q %q %q",
+			a.status, a.cache(), a.fields.Get("Content-Range"), a.body)
 	}
-	if a := get("/long", "1-"); a.status != 206 || len(a.body) != len(content)-1 || !containsAll(a.cache(), "detail=too-large") {
+	if a := get("/long", "1-"); a.status != 206 || len(a.body) != len(content)-1 ||
+		!containsAll(a.cache(), "detail=too-large") {
 		t.Errorf("a long part: %d, %d bytes, %q", a.status, len(a.body), a.cache())
 	}
 }

@@ -51,7 +51,8 @@ routes:
 `
 
 func listFile(t *testing.T, consistency, settle string) string {
-	return policiesFile(t, strings.NewReplacer("CONSISTENCY", consistency, "SETTLE", settle).Replace(listPolicies))
+	return policiesFile(t,
+		strings.NewReplacer("CONSISTENCY", consistency, "SETTLE", settle).Replace(listPolicies))
 }
 
 func awaitHit(t *testing.T, url string) {
@@ -72,7 +73,8 @@ func TestWritesThatAreRefusedKeepNothingOutOfTheCache(t *testing.T) {
 			t.Fatalf("after a refused write: %q", a.cache())
 		}
 	}
-	if a := do(t, http.MethodPost, s.url+"/list", "mine", "Authorization: yes"); a.status != http.StatusNoContent || writes.Load() != 51 {
+	if a := do(t, http.MethodPost, s.url+"/list", "mine",
+		"Authorization: yes"); a.status != http.StatusNoContent || writes.Load() != 51 {
 		t.Fatalf("POST: %d after %d writes", a.status, writes.Load())
 	}
 	if a := do(t, http.MethodGet, s.url+"/list", nil); a.hit() {
@@ -83,9 +85,12 @@ func TestWritesThatAreRefusedKeepNothingOutOfTheCache(t *testing.T) {
 func TestAStrictWriteIsNotSentWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
 	api, writes := refusing(t)
-	for consistency, want := range map[string]int{"strict": http.StatusServiceUnavailable, "available": http.StatusNoContent} {
+	for consistency, want := range map[string]int{
+		"strict": http.StatusServiceUnavailable, "available": http.StatusNoContent,
+	} {
 		t.Run(consistency, func(t *testing.T) {
-			s := startBefore(t, api, listFile(t, consistency, "0s"), hasty("BREAKER_TIMEOUT=300ms")...)
+			s := startBefore(t, api, listFile(t, consistency, "0s"),
+				hasty("BREAKER_TIMEOUT=300ms")...)
 			awaitHit(t, s.url+"/list")
 			before := writes.Load()
 			s.redis.Freeze()
@@ -96,13 +101,16 @@ func TestAStrictWriteIsNotSentWhileRedisIsAway(t *testing.T) {
 			if sent := writes.Load() > before; sent != (consistency == "available") {
 				t.Errorf("the backend got it: %t", sent)
 			}
-			if consistency == "strict" && (!containsAll(a.cache(), "write-not-announced") || a.fields.Get("Content-Type") != "application/problem+json") {
+			if consistency == "strict" &&
+				(!containsAll(a.cache(), "write-not-announced") ||
+					a.fields.Get("Content-Type") != "application/problem+json") {
 				t.Errorf("the refusal says %q, %q", a.cache(), a.fields)
 			}
 			s.redis.Thaw()
 			s.awaitCaching()
 			awaitThat(t, "writes are taken again", func() bool {
-				return do(t, http.MethodPost, s.url+"/list", "mine", "Authorization: yes").status == http.StatusNoContent
+				return do(t, http.MethodPost, s.url+"/list", "mine",
+					"Authorization: yes").status == http.StatusNoContent
 			})
 			awaitHit(t, s.url+"/list")
 		})
@@ -117,7 +125,8 @@ func TestForTheSettleTimeNothingIsStored(t *testing.T) {
 	do(t, http.MethodPost, s.url+"/list", "mine", "Authorization: yes")
 	answered := time.Now()
 	a := do(t, http.MethodGet, s.url+"/list", nil)
-	if time.Since(answered) < 900*time.Millisecond && (a.hit() || !containsAll(a.cache(), "detail=tag-closed")) {
+	if time.Since(answered) < 900*time.Millisecond &&
+		(a.hit() || !containsAll(a.cache(), "detail=tag-closed")) {
 		t.Errorf("right after the write: %q", a.cache())
 	}
 	awaitHit(t, s.url+"/list")
@@ -137,7 +146,8 @@ func TestASlowBodyKeepsNothingOutOfTheCache(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	fmt.Fprintf(conn, "POST /list HTTP/1.1\r\nHost: a\r\nAuthorization: yes\r\nContent-Length: 4\r\n\r\nmi")
+	fmt.Fprintf(conn,
+		"POST /list HTTP/1.1\r\nHost: a\r\nAuthorization: yes\r\nContent-Length: 4\r\n\r\nmi")
 	for range 20 {
 		if a := do(t, http.MethodGet, s.url+"/list", nil); !a.hit() {
 			t.Fatalf("while a body is awaited: %q", a.cache())
@@ -145,7 +155,8 @@ func TestASlowBodyKeepsNothingOutOfTheCache(t *testing.T) {
 	}
 	fmt.Fprint(conn, "ne")
 	awaitThat(t, "the write is done", func() bool { return writes.Load() == 1 })
-	awaitThat(t, "it invalidated", func() bool { return !do(t, http.MethodGet, s.url+"/list", nil).hit() })
+	awaitThat(t, "it invalidated",
+		func() bool { return !do(t, http.MethodGet, s.url+"/list", nil).hit() })
 }
 
 // A body that is too long to be inspected may take its time: it closes nothing either.
@@ -160,13 +171,17 @@ func TestAnUploadMayBeSlowAndKeepsNothingOutOfTheCache(t *testing.T) {
 	}
 	defer conn.Close()
 	body := bytes.Repeat([]byte("x"), 4096)
-	fmt.Fprintf(conn, "POST /list HTTP/1.1\r\nHost: a\r\nAuthorization: yes\r\nContent-Length: %d\r\n\r\n%s", 2*len(body), body)
-	for began := time.Now(); time.Since(began) < 12*time.Second; time.Sleep(200 * time.Millisecond) {
+	fmt.Fprintf(conn,
+		"POST /list HTTP/1.1\r\nHost: a\r\nAuthorization: yes\r\nContent-Length: %d\r\n\r\n%s",
+		2*len(body), body)
+	for began := time.Now(); time.Since(began) < 12*time.Second; time.Sleep(
+		200 * time.Millisecond) {
 		if a := do(t, http.MethodGet, s.url+"/list", nil); !a.hit() {
 			t.Fatalf("while an upload comes: %q", a.cache())
 		}
 	}
 	_, _ = conn.Write(body)
 	awaitThat(t, "the write is done", func() bool { return writes.Load() == 1 })
-	awaitThat(t, "it invalidated", func() bool { return !do(t, http.MethodGet, s.url+"/list", nil).hit() })
+	awaitThat(t, "it invalidated",
+		func() bool { return !do(t, http.MethodGet, s.url+"/list", nil).hit() })
 }

@@ -21,7 +21,8 @@ func TestLibrariesWriteToOurLogWithoutContent(t *testing.T) {
 	p, _ := start(t, "http://"+at, "REDIS_EMBEDDED=false", "REDIS_URL=redis://user:geheim@"+at,
 		"LOG_LEVEL=debug")
 	about := p.AwaitLine(30*time.Second, `"library":"go-redis","about":"([^"]*)"`)[1]
-	if !strings.HasPrefix(about, "redis: connection pool: failed to dial") || strings.Contains(about, at) {
+	if !strings.HasPrefix(about, "redis: connection pool: failed to dial") ||
+		strings.Contains(about, at) {
 		t.Errorf("about: %q", about)
 	}
 	for _, line := range p.Lines() {

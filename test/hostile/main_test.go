@@ -23,7 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-const cached = "version: 1\nroutes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h, max_body: 16MiB}}]\n"
+const cached = "version: 1\n" +
+	"routes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h, max_body: 16MiB}}]\n"
 
 // start starts a sidecar before backend, with a Redis of its own process, and returns the address
 // of its data plane.
@@ -34,7 +35,8 @@ func start(t *testing.T, backend string, env ...string) (p *proc.Proc, address s
 		t.Fatal(err)
 	}
 	p = proc.Start(t, proc.Cmd{Path: proc.Build(t, "../../cmd/sidecar"), Env: append([]string{
-		"BACKEND_URL=" + backend, "REDIS_EMBEDDED=true", "POLICIES_FILE=" + policies, "LISTEN_ADDR=127.0.0.1:0",
+		"BACKEND_URL=" + backend, "REDIS_EMBEDDED=true", "POLICIES_FILE=" + policies,
+		"LISTEN_ADDR=127.0.0.1:0",
 		"OPS_ADDR=127.0.0.1:0", "LOG_LEVEL=debug", "LOG_FORMAT=json", "REDIS_TIMEOUT=5s",
 		"SHUTDOWN_DELAY=0",
 	}, env...)})

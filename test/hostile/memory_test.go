@@ -29,9 +29,11 @@ func before(t *testing.T, size int) (p *proc.Proc, address string) {
 	}))
 	t.Cleanup(api.Close)
 	r := redisd.Start(t)
-	p, address = start(t, api.URL, "REDIS_EMBEDDED=false", "REDIS_URL=redis://"+r.Addr(), "MEMORY_CACHE_SIZE=0", "GOGC=20")
+	p, address = start(t, api.URL, "REDIS_EMBEDDED=false", "REDIS_URL=redis://"+r.Addr(),
+		"MEMORY_CACHE_SIZE=0", "GOGC=20")
 	proc.Await(t, 60*time.Second, func() error {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/c/1", nil)
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet,
+			"http://"+address+"/c/1", nil)
 		if err != nil {
 			return err
 		}
@@ -105,9 +107,11 @@ func ask2(t *testing.T, address string, paths []string) *client {
 		return string(binary.BigEndian.AppendUint32(head, stream)) + payload
 	}
 	const endStream, endHeaders = 1, 4
-	text := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(frameSettings, 0, 0, "\x00\x04\x00\x00\x00\x00")
+	text := "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" +
+		frame(frameSettings, 0, 0, "\x00\x04\x00\x00\x00\x00")
 	for i, path := range paths {
-		text += frame(frameHeaders, endStream|endHeaders, uint32(1+2*i), "\x82\x86\x04"+string(rune(len(path)))+path+"\x01\x01a")
+		text += frame(frameHeaders, endStream|endHeaders, uint32(1+2*i),
+			"\x82\x86\x04"+string(rune(len(path)))+path+"\x01\x01a")
 	}
 	if _, err := io.WriteString(c, text); err != nil {
 		t.Fatal(err)
@@ -137,13 +141,16 @@ func awaitFrames(t *testing.T, c *client, kind byte, n int) {
 func TestStreamsWithClosedWindowsHoldLittleAndNotForGood(t *testing.T) {
 	const each = 240
 	for name, c := range map[string]struct {
-		size   int
-		path   string
-		most   int64 // MiB that they cost
-		resets int   // of each connection's streams, soon: the others have 30 s, since they hold little
+		size int
+		path string
+		most int64 // MiB that they cost
+		// of each connection's streams, soon: the others have 30 s, since they hold little
+		resets int
 	}{
-		"hits, whole": {1 << 20, "/c/1", 250, each - 32}, "hits, in chunks": {6 << 20, "/c/1", 250, 0},
-		"misses, whole": {1 << 20, "/c/x%d", 500, 0}, "misses, in chunks": {6 << 20, "/c/x%d", 500, 0},
+		"hits, whole":       {1 << 20, "/c/1", 250, each - 32},
+		"hits, in chunks":   {6 << 20, "/c/1", 250, 0},
+		"misses, whole":     {1 << 20, "/c/x%d", 500, 0},
+		"misses, in chunks": {6 << 20, "/c/x%d", 500, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -32,7 +32,8 @@ func TestNobodyIsGivenWhatWasLeftOfAnothersAnswer(t *testing.T) {
 	for range 8 {
 		running.Go(func() {
 			for i := range 60 {
-				request, err := http.NewRequestWithContext(t.Context(), []string{"POST", "PUT", "GET", "DELETE"}[i%4],
+				request, err := http.NewRequestWithContext(t.Context(),
+					[]string{"POST", "PUT", "GET", "DELETE"}[i%4],
 					"http://"+address+"/x", strings.NewReader(strings.Repeat("x", i%2)))
 				if err != nil {
 					t.Error(err)
@@ -72,7 +73,8 @@ func TestNobodyIsGivenWhatWasLeftOfAnothersAnswer(t *testing.T) {
 func TestNoneOfThousandsIsGivenWhatComesBehindAnAnswer(t *testing.T) {
 	for _, after := range []time.Duration{0, 100 * time.Microsecond, time.Millisecond} {
 		if given, failed := surplus(t, 1504, after); given+failed > 0 {
-			t.Errorf("after %v: %d of 1504 got the answer of another, %d failed", after, given, failed)
+			t.Errorf("after %v: %d of 1504 got the answer of another, %d failed",
+				after, given, failed)
 		}
 	}
 }
@@ -95,7 +97,8 @@ func surplus(t *testing.T, requests int, after time.Duration) (given, failed int
 		running.Go(func() {
 			c := dial(t, address)
 			for range requests / 8 {
-				_, _ = io.WriteString(c, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
+				_, _ = io.WriteString(c,
+					"POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx")
 				resp, err := http.ReadResponse(c.read, nil)
 				if err != nil {
 					broken.Add(1)
@@ -123,7 +126,8 @@ func TestABackendThatLeadsBackIsALoop(t *testing.T) {
 			var address atomic.Pointer[string]
 			o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
 				round.Add(1)
-				head := strings.Replace(string(r.Head), "\r\n\r\n", "\r\nConnection: close\r\n\r\n", 1)
+				head := strings.Replace(string(r.Head), "\r\n\r\n",
+					"\r\nConnection: close\r\n\r\n", 1)
 				_, _ = c.WriteString(exchange(t, *address.Load(), head))
 				_ = c.Close()
 			})
@@ -131,7 +135,8 @@ func TestABackendThatLeadsBackIsALoop(t *testing.T) {
 			address.Store(&at)
 			for _, target := range []string{"/c/1", "/x"} {
 				round.Store(0)
-				answer := exchange(t, at, "GET "+target+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+				answer := exchange(t, at, "GET "+target+
+					" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 				if status(answer) != "HTTP/1.1 508 Loop Detected" || round.Load() != 1 {
 					t.Errorf("%s: %q after %d rounds", target, answer, round.Load())
 				}
@@ -143,19 +148,24 @@ func TestABackendThatLeadsBackIsALoop(t *testing.T) {
 func TestAHeadThatTwoReadersReadInTwoWaysIsRefused(t *testing.T) {
 	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		_, _ = c.WriteString(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(r.Target), r.Target))
+		_, _ = c.WriteString(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s",
+			len(r.Target), r.Target))
 	})
 	_, address := start(t, o.URL())
 	for name, tt := range map[string]struct{ request, want string }{
-		"obs-fold":  {"GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n 2\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		"obs-fold": {"GET / HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n 2\r\n\r\n",
+			"HTTP/1.1 400 Bad Request"},
 		"a bare LF": {"GET / HTTP/1.1\r\nHost: a\nX-A: 1\r\n\r\n", "HTTP/1.1 400 Bad Request"},
 		"two framings": {
-			"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+			"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n" +
+				"\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
 			"HTTP/1.1 200 OK",
 		},
-		"Transfer-Encoding in HTTP/1.0": {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "HTTP/1.1 400 Bad Request"},
+		"Transfer-Encoding in HTTP/1.0": {"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n" +
+			"0\r\n\r\n", "HTTP/1.1 400 Bad Request"},
 	} {
-		if answer := exchange(t, address, tt.request); status(answer) != tt.want || strings.Contains(answer, "smuggled") {
+		if answer := exchange(t, address, tt.request); status(answer) != tt.want ||
+			strings.Contains(answer, "smuggled") {
 			t.Errorf("%s: %q", name, answer)
 		}
 	}

@@ -169,7 +169,10 @@ func readRequest(from *bufio.Reader) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{Head: append(head, raw...), Method: method, Target: target, Proto: proto, Fields: fields, Body: strings.NewReader("")}
+	r := &Request{
+		Head: append(head, raw...), Method: method, Target: target, Proto: proto, Fields: fields,
+		Body: strings.NewReader(""),
+	}
 	if r.Values("Transfer-Encoding") != nil {
 		r.Body = &chunks{Reader: httputil.NewChunkedReader(from), from: from, request: r}
 	} else if length := r.Values("Content-Length"); length != nil {

@@ -58,12 +58,17 @@ func TestRequestsAreSeenAsTheyAreOnTheWire(t *testing.T) {
 	c := dial(t, o)
 	send(t, c, plain+length+"abc"+chunked+"2\r\nab\r\n1\r\nc\r\n0\r\nT: 1\r\n\r\n")
 	for _, want := range []seen{
-		{head: plain, method: "gEt", target: "//a/%2f?b=%zz", fields: []origin.Field{{"hOST", "x"}, {"B", "2"}, {"a", "1"}, {"b", ""}}},
-		{head: length, method: "PUT", target: "/", fields: []origin.Field{{"Content-Length", "3"}}, body: "abc"},
-		{head: chunked, method: "PUT", target: "/", fields: []origin.Field{{"Transfer-Encoding", "chunked"}}, body: "abc", trailers: []origin.Field{{"T", "1"}}},
+		{head: plain, method: "gEt", target: "//a/%2f?b=%zz",
+			fields: []origin.Field{{"hOST", "x"}, {"B", "2"}, {"a", "1"}, {"b", ""}}},
+		{head: length, method: "PUT", target: "/",
+			fields: []origin.Field{{"Content-Length", "3"}}, body: "abc"},
+		{head: chunked, method: "PUT", target: "/",
+			fields: []origin.Field{{"Transfer-Encoding", "chunked"}}, body: "abc",
+			trailers: []origin.Field{{"T", "1"}}},
 	} {
 		s := <-got
-		if s.head != want.head || s.method != want.method || s.target != want.target || s.body != want.body ||
+		if s.head != want.head || s.method != want.method || s.target != want.target ||
+			s.body != want.body ||
 			!slices.Equal(s.fields, want.fields) || !slices.Equal(s.trailers, want.trailers) {
 			t.Errorf("got %+v, want %+v", s, want)
 		}

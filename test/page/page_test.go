@@ -84,8 +84,10 @@ func start(t *testing.T) *sidecar {
 		t.Fatal(err)
 	}
 	p := proc.Start(t, proc.Cmd{Path: proc.Build(t, "../../cmd/sidecar"), Env: append(proc.Env(),
-		"BACKEND_URL="+api.URL, "REDIS_EMBEDDED=true", "POLICIES_FILE="+file, "LISTEN_ADDR=127.0.0.1:0",
-		"OPS_ADDR=127.0.0.1:0", "ADMIN_TOKEN="+token, "KEY_SECRET=a secret of this test that is long enough",
+		"BACKEND_URL="+api.URL, "REDIS_EMBEDDED=true", "POLICIES_FILE="+file,
+		"LISTEN_ADDR=127.0.0.1:0",
+		"OPS_ADDR=127.0.0.1:0", "ADMIN_TOKEN="+token,
+		"KEY_SECRET=a secret of this test that is long enough",
 		"LOG_FORMAT=json", "REDIS_TIMEOUT=2s")})
 	m := p.AwaitLine(time.Minute, `"data":"([^"]+)","ops":"([^"]+)"`)
 	s := &sidecar{Proc: p, data: "http://" + m[1], ops: "http://" + m[2], api: api}
@@ -124,7 +126,10 @@ func (s *sidecar) use(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range [][2]string{{"PUT", "/items/1"}, {"GET", "/cookie"}, {"GET", "/elsewhere"}, {"POST", "/generate"}, {"POST", "/generate"}} {
+	for _, r := range [][2]string{
+		{"PUT", "/items/1"}, {"GET", "/cookie"}, {"GET", "/elsewhere"}, {"POST", "/generate"},
+		{"POST", "/generate"},
+	} {
 		if _, err := s.send(r[0], r[1]); err != nil {
 			t.Fatal(err)
 		}
@@ -141,7 +146,8 @@ type browser struct {
 
 func open(t *testing.T) *browser {
 	t.Helper()
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("hide-scrollbars", true))
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox,
+		chromedp.Flag("hide-scrollbars", true))
 	if path, err := exec.LookPath("chromium"); err == nil {
 		options = append(options, chromedp.ExecPath(path))
 	}
@@ -199,7 +205,8 @@ func (b *browser) eval(expression string) (v any) {
 func (b *browser) await(expression string) {
 	b.t.Helper()
 	var got any
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); time.Now().
+		Before(end); time.Sleep(50 * time.Millisecond) {
 		if got = b.eval(expression); got == true {
 			return
 		}
@@ -239,7 +246,8 @@ func (b *browser) shoot(name string) {
 
 func (b *browser) signIn() {
 	b.t.Helper()
-	b.do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent(token), chromedp.KeyEvent(kb.Enter))
+	b.do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent(token),
+		chromedp.KeyEvent(kb.Enter))
 	b.await(`!document.getElementById("administration").hidden && document.querySelectorAll("#policies-table tbody tr").length === 4`)
 }
 
@@ -266,7 +274,8 @@ func fetchAxe(t *testing.T) string {
 	if len(files) != 1 {
 		t.Fatalf("npm pack left %q", files)
 	}
-	text, err := exec.CommandContext(t.Context(), "tar", "-xzOf", files[0], "package/axe.min.js").Output()
+	text, err := exec.CommandContext(t.Context(), "tar", "-xzOf", files[0],
+		"package/axe.min.js").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +286,8 @@ func fetchAxe(t *testing.T) string {
 func (b *browser) audit(axe, what string) {
 	b.t.Helper()
 	b.eval(axe + "; true")
-	found, err := json.Marshal(b.eval(`axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.map((v) =>
+	found, err := json.Marshal(
+		b.eval(`axe.run(document, {resultTypes: ["violations"]}).then((r) => r.violations.map((v) =>
 		v.id + ": " + v.help + ": " + v.nodes.map((n) => n.html + " " + n.failureSummary).join("; ")))`))
 	if err != nil {
 		b.t.Fatal(err)
@@ -414,7 +424,8 @@ func TestAWrongTokenShowsNothing(t *testing.T) {
 	s := start(t)
 	b := open(t)
 	b.look(s.ops, "light", 1280)
-	b.do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent("another"), chromedp.KeyEvent(kb.Enter))
+	b.do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent("another"),
+		chromedp.KeyEvent(kb.Enter))
 	b.await(`document.getElementById("said").textContent.includes("ADMIN_TOKEN")`)
 	if b.eval(`document.getElementById("administration").hidden`) != true {
 		t.Error("it is shown")

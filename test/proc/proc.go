@@ -56,7 +56,8 @@ const exitTime = "100"
 // Start starts a process, which is ended when the test ends.
 func Start(t testing.TB, c Cmd) *Proc {
 	t.Helper()
-	p := &Proc{t: t, cmd: exec.Command(c.Path, c.Args...), exited: make(chan struct{}), more: make(chan struct{})}
+	p := &Proc{t: t, cmd: exec.Command(c.Path, c.Args...), exited: make(chan struct{}),
+		more: make(chan struct{})}
 	p.cmd.Env = append(Env(), c.Env...)
 	p.cmd.Dir = c.Dir
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -87,7 +88,8 @@ func Start(t testing.TB, c Cmd) *Proc {
 // Env is the part of the environment that every process gets.
 func Env() []string {
 	return []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "GORACE=atexit_sleep_ms=" + exitTime,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"),
+		"GORACE=atexit_sleep_ms=" + exitTime,
 	}
 }
 
@@ -237,7 +239,8 @@ func (p *Proc) PeakRSS() int64 {
 // ResetPeak makes PeakRSS begin anew.
 func (p *Proc) ResetPeak() {
 	p.t.Helper()
-	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid), []byte("5"), 0); err != nil {
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", p.cmd.Process.Pid),
+		[]byte("5"), 0); err != nil {
 		p.t.Fatal(err)
 	}
 }

@@ -44,7 +44,9 @@ func StartCluster(t testing.TB, opts ...Option) *Cluster {
 
 func (c *Cluster) node(opts []Option) *Server {
 	c.t.Helper()
-	return Start(c.t, append(opts, Config("cluster-enabled yes", "cluster-node-timeout 2000", "cluster-config-file nodes.conf"))...)
+	return Start(c.t,
+		append(opts, Config("cluster-enabled yes", "cluster-node-timeout 2000",
+			"cluster-config-file nodes.conf"))...)
 }
 
 func (c *Cluster) await(done func() bool) {
@@ -65,7 +67,8 @@ func (c *Cluster) AddReplica(n int, opts ...Option) *Server {
 	c.await(c.whole)
 	replica.Do("CLUSTER", "REPLICATE", c.Nodes[n].Do("CLUSTER", "MYID"))
 	c.await(func() bool {
-		return strings.Contains(fmt.Sprint(replica.Do("INFO", "replication")), "master_link_status:up")
+		return strings.Contains(fmt.Sprint(replica.Do("INFO", "replication")),
+			"master_link_status:up")
 	})
 	return replica
 }
@@ -90,7 +93,8 @@ func (c *Cluster) Move(slot int64, from, to int) {
 		if len(keys) == 0 {
 			break
 		}
-		source.Do(append([]any{"MIGRATE", target.Host(), target.Port(), "", 0, 5000, "KEYS"}, keys...)...)
+		source.Do(append([]any{"MIGRATE", target.Host(), target.Port(), "", 0, 5000, "KEYS"},
+			keys...)...)
 	}
 	for _, node := range []*Server{target, source, c.Nodes[3-from-to]} {
 		node.Do("CLUSTER", "SETSLOT", slot, "NODE", target.Do("CLUSTER", "MYID"))
@@ -108,7 +112,9 @@ func (c *Cluster) Owner(key string) (node int, slot int64) {
 func (c *Cluster) whole() bool {
 	for _, node := range slices.Concat(c.Nodes, c.replicas) {
 		info := fmt.Sprint(node.Do("CLUSTER", "INFO"))
-		if !strings.Contains(info, "cluster_state:ok") || !strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", len(c.Nodes)+len(c.replicas))) {
+		if !strings.Contains(info, "cluster_state:ok") ||
+			!strings.Contains(info,
+				fmt.Sprintf("cluster_known_nodes:%d", len(c.Nodes)+len(c.replicas))) {
 			return false
 		}
 	}

@@ -76,7 +76,8 @@ func start(dir string, opts []Option) (*Server, error) {
 		o(s)
 	}
 	if _, err := exec.LookPath("redis-server"); err != nil {
-		return s, errors.New("redis-server is missing: install Debian's redis-server, or run make test")
+		return s, errors.New(
+			"redis-server is missing: install Debian's redis-server, or run make test")
 	}
 	var err error
 	for range 5 { // the port may be taken between the look and the start
@@ -101,7 +102,8 @@ func freePort() (port int, err error) {
 	for range 100 {
 		port = firstPort + rand.IntN(lastPort-firstPort)
 		var l net.Listener
-		if l, err = net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+		if l, err = net.Listen("tcp",
+			net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
 			return port, l.Close()
 		}
 	}
@@ -138,7 +140,8 @@ func (s *Server) configure(conf string) error {
 		"bind 127.0.0.1", "dir " + s.dir, "logfile " + filepath.Join(s.dir, "redis.log"),
 	}
 	if s.sentinel {
-		if written, _ := os.ReadFile(conf); strings.Contains(string(written), "port "+s.Port()+"\n") {
+		if written, _ := os.ReadFile(conf); strings.Contains(string(written),
+			"port "+s.Port()+"\n") {
 			return nil
 		}
 	} else {
@@ -148,7 +151,8 @@ func (s *Server) configure(conf string) error {
 		lines = append(lines, "port "+s.Port())
 	} else {
 		lines = append(lines, "port 0", "tls-port "+s.Port(), "tls-cert-file "+s.tls.Cert,
-			"tls-key-file "+s.tls.Key, "tls-ca-cert-file "+s.tls.CA, "tls-replication yes", "tls-cluster yes")
+			"tls-key-file "+s.tls.Key, "tls-ca-cert-file "+s.tls.CA, "tls-replication yes",
+			"tls-cluster yes")
 	}
 	lines = append(lines, s.config...)
 	if s.password != "" {
@@ -158,7 +162,8 @@ func (s *Server) configure(conf string) error {
 }
 
 func (s *Server) await() error {
-	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(startTimeout); time.Now().
+		Before(deadline); time.Sleep(5 * time.Millisecond) {
 		select {
 		case <-s.exited:
 			return errors.New("redis-server ended")
@@ -186,7 +191,9 @@ func (s *Server) answers() bool {
 	}
 	reply := make([]byte, 64)
 	n, err := conn.Read(reply)
-	return err == nil && (strings.HasPrefix(string(reply[:n]), "+PONG") || strings.HasPrefix(string(reply[:n]), "-NOAUTH"))
+	return err == nil &&
+		(strings.HasPrefix(string(reply[:n]), "+PONG") ||
+			strings.HasPrefix(string(reply[:n]), "-NOAUTH"))
 }
 
 // Addr is host:port. It stays the same over restarts.

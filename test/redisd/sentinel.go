@@ -39,7 +39,8 @@ func StartSentinels(t *testing.T, password string, tls *Files) *Sentinels {
 			"sentinel failover-timeout " + Master + " 5000",
 		}
 		if password != "" {
-			lines = append(lines, "sentinel auth-pass "+Master+" "+password, "sentinel sentinel-pass "+s.password)
+			lines = append(lines, "sentinel auth-pass "+Master+" "+password,
+				"sentinel sentinel-pass "+s.password)
 		}
 		s.Watchers = append(s.Watchers, Start(t, Config(lines...), func(w *Server) {
 			w.tls, w.sentinel, w.password = tls, true, s.password
@@ -47,7 +48,8 @@ func StartSentinels(t *testing.T, password string, tls *Files) *Sentinels {
 	}
 	s.await(func() bool { return s.see(s.Watchers[0], "num-slaves 1", "num-other-sentinels 2") })
 	s.await(func() bool {
-		return strings.Contains(fmt.Sprint(s.Replica.Do("INFO", "replication")), "master_link_status:up")
+		return strings.Contains(fmt.Sprint(s.Replica.Do("INFO", "replication")),
+			"master_link_status:up")
 	})
 	return s
 }
@@ -82,7 +84,8 @@ func (s *Sentinels) await(done func() bool) {
 	s.t.Helper()
 	for deadline := time.Now().Add(startTimeout); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			s.t.Fatalf("the sentinels do not come that far: %v\n%s", s.Watchers[0].Do("SENTINEL", "MASTER", Master), s.Watchers[0].Log())
+			s.t.Fatalf("the sentinels do not come that far: %v\n%s",
+				s.Watchers[0].Do("SENTINEL", "MASTER", Master), s.Watchers[0].Log())
 		}
 	}
 }

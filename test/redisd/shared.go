@@ -64,10 +64,12 @@ func (s *Server) Redis() config.Redis {
 
 // Connect returns a connection as the sidecar makes it. observe is told of each operation; nil:
 // nobody is. The connection is closed when the test ends.
-func (s *Server) Connect(t testing.TB, names cachekeys.Names, observe func(op string)) *redisconn.Conn {
+func (s *Server) Connect(t testing.TB, names cachekeys.Names,
+	observe func(op string)) *redisconn.Conn {
 	t.Helper()
 	o := redisconn.Options{Name: "test", Redis: s.Redis(), Names: names, Breaker: config.Breaker{
-		MaxRequests: 1, Interval: time.Minute, Timeout: 50 * time.Millisecond, MinRequests: 1000, FailureRatio: 1,
+		MaxRequests: 1, Interval: time.Minute, Timeout: 50 * time.Millisecond,
+		MinRequests: 1000, FailureRatio: 1,
 	}}
 	if observe != nil {
 		o.Observe = func(op string, _ time.Duration, _ bool) { observe(op) }

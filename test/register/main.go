@@ -57,12 +57,14 @@ func main() {
 }
 
 func run(file string, n int, delay time.Duration) error {
-	db, err := sql.Open("sqlite", "file:"+file+"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
+	db, err := sql.Open("sqlite", "file:"+file+
+		"?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=journal_mode(WAL)&_pragma=synchronous(OFF)")
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	if _, err := db.Exec("CREATE TABLE register (id TEXT PRIMARY KEY, v INTEGER NOT NULL, at INTEGER NOT NULL)"); err != nil {
+	if _, err := db.Exec(
+		"CREATE TABLE register (id TEXT PRIMARY KEY, v INTEGER NOT NULL, at INTEGER NOT NULL)"); err != nil {
 		return err
 	}
 	for i := range n {
@@ -196,7 +198,8 @@ func (s *server) write(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) set(id string, v int64) error {
-	_, err := s.db.Exec("UPDATE register SET v = max(v, ?), at = ? WHERE id = ?", v, time.Now().Unix(), id)
+	_, err := s.db.Exec("UPDATE register SET v = max(v, ?), at = ? WHERE id = ?", v,
+		time.Now().Unix(), id)
 	return err
 }
 

@@ -32,12 +32,16 @@ type reply struct {
 	trailer []string
 	before  string // sent first, as it is
 	ends    ending
-	asked   []string // fields of the request that gets this reply: "Name: value", or "Name:" for one that must not be there
+	// fields of the request that gets this reply: "Name: value", or "Name:" for one that must not
+	// be there
+	asked []string
 }
 
 func answers(status int, fields ...string) reply { return reply{status: status, fields: fields} }
 func ok(fields ...string) reply                  { return answers(http.StatusOK, fields...) }
-func notModified(fields ...string) reply         { return answers(http.StatusNotModified, fields...) }
+func notModified(fields ...string) reply {
+	return answers(http.StatusNotModified, fields...)
+}
 
 // hangUp is an origin that closes the connection instead of answering.
 func hangUp(where ending) reply {
@@ -48,7 +52,10 @@ func (r reply) to(fields ...string) reply {
 	r.asked = append(slices.Clone(r.asked), fields...)
 	return r
 }
-func (r reply) body(content string) reply        { r.content, r.empty = content, content == ""; return r }
+func (r reply) body(content string) reply {
+	r.content, r.empty = content, content == ""
+	return r
+}
 func (r reply) inChunks(trailer ...string) reply { r.chunked, r.trailer = true, trailer; return r }
 func (r reply) untilClose() reply                { r.close = true; return r }
 func (r reply) hint(raw string) reply            { r.before = raw; return r }
@@ -56,7 +63,8 @@ func (r reply) ending(where ending) reply        { r.ends = where; return r }
 
 // toPlain says that the request has no condition.
 func (r reply) toPlain() reply {
-	return r.to("If-None-Match:", "If-Modified-Since:", "If-Match:", "If-Unmodified-Since:", "If-Range:")
+	return r.to("If-None-Match:", "If-Modified-Since:", "If-Match:",
+		"If-Unmodified-Since:", "If-Range:")
 }
 
 // bodyless reports whether an answer of this status ends with its head.
@@ -76,7 +84,9 @@ func (c *trial) serve(conn *origin.Conn, q *origin.Request) {
 	c.asked++
 	r := answers(599, "Cache-Control: no-store", "X-Unscripted: 1")
 	if len(c.script) == 0 {
-		c.seen = append(c.seen, fmt.Sprintf("step %d: the origin was asked %s %s and should not have been, with %q", c.step, q.Method, q.Target, q.Fields))
+		c.seen = append(c.seen,
+			fmt.Sprintf("step %d: the origin was asked %s %s and should not have been, with %q",
+				c.step, q.Method, q.Target, q.Fields))
 	} else {
 		r = c.script[0]
 		if r.ends == whole {
@@ -84,7 +94,8 @@ func (c *trial) serve(conn *origin.Conn, q *origin.Request) {
 		}
 		for _, want := range r.asked {
 			if fault := c.lacks(q.Values, want); fault != "" {
-				c.seen = append(c.seen, fmt.Sprintf("step %d: the origin's request has %s", c.step, fault))
+				c.seen = append(c.seen,
+					fmt.Sprintf("step %d: the origin's request has %s", c.step, fault))
 			}
 		}
 	}

@@ -55,10 +55,14 @@ type route struct {
 
 // The routes of rfcPolicies.
 var (
-	shared  = route{prefix: "/shared"}                                                    // the shared cache of RFC 9111, with no word of the policy's own
-	private = route{prefix: "/private", fields: []string{"Authorization: Bearer reader"}} // the private one
-	anyone  = route{prefix: "/private"}                                                   // the private route without credentials
-	lasting = route{prefix: "/lasting"}                                                   // a lifetime from the policy where the answer states none
+	// the shared cache of RFC 9111, with no word of the policy's own
+	shared = route{prefix: "/shared"}
+	// the private one
+	private = route{prefix: "/private", fields: []string{"Authorization: Bearer reader"}}
+	// the private route without credentials
+	anyone = route{prefix: "/private"}
+	// a lifetime from the policy where the answer states none
+	lasting = route{prefix: "/lasting"}
 )
 
 const rfcPolicies = `version: 1
@@ -90,7 +94,8 @@ type theme struct {
 // themes are those that one sidecar keeps with rfcPolicies.
 var themes = []theme{
 	{"what is stored is what RFC 9111 §3 allows", whatIsStored},
-	{"what a request with credentials brought is shared only where it says so", whatCredentialsBrought},
+	{"what a request with credentials brought is shared only where it says so",
+		whatCredentialsBrought},
 	{"the fields of a stored answer are those that it came with", storedFields},
 	{"a body is stored whole or not at all", storedBodies},
 	{"what was fetched is there for the next request", fills},
@@ -137,13 +142,17 @@ func TheCachingRFCsAreKept(t *testing.T, start Start, rows Rows) {
 // against them.
 func prepare(t *testing.T, start Start, policies string, promises []promise) []*trial {
 	t.Helper()
-	trials, names, places := make([]*trial, len(promises)), map[string]bool{}, make(chan struct{}, atOnce)
+	trials, names, places := make([]*trial, len(promises)), map[string]bool{},
+		make(chan struct{}, atOnce)
 	for i, p := range promises {
 		if names[p.name] {
 			t.Fatalf("two cases are named %q", p.name)
 		}
 		names[p.name] = true
-		trials[i] = &trial{promise: p, path: fmt.Sprintf("%s/%d", p.on.prefix, i), places: places, bodies: map[int]source{}}
+		trials[i] = &trial{
+			promise: p, path: fmt.Sprintf("%s/%d", p.on.prefix, i), places: places,
+			bodies: map[int]source{},
+		}
 	}
 	o := origin.Start(t, func(conn *origin.Conn, q *origin.Request) {
 		path, _, _ := strings.Cut(q.Target, "?")

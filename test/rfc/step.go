@@ -69,8 +69,11 @@ func (s step) soon() step { s.tries = true; return s }
 // thenAtOnce says that the fetched answer has to be there for a request that follows at once.
 func (s step) thenAtOnce() step { s.hasty = true; return s }
 
-func (s step) is(status int) step             { s.status = status; return s }
-func (s step) with(fields ...string) step     { s.gets = append(slices.Clone(s.gets), fields...); return s }
+func (s step) is(status int) step { s.status = status; return s }
+func (s step) with(fields ...string) step {
+	s.gets = append(slices.Clone(s.gets), fields...)
+	return s
+}
 func (s step) saying(parts ...string) step    { s.says = parts; return s }
 func (s step) bodyOf(n int) step              { s.from = n; return s }
 func (s step) content(bodies ...string) step  { s.oneOf = bodies; return s }

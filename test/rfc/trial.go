@@ -53,7 +53,8 @@ func (c *trial) fill(text string) string {
 		n, _ := strconv.Atoi(parts[2])
 		return at.Add(time.Duration(n) * time.Second).UTC().Format(http.TimeFormat)
 	})
-	return strings.NewReplacer("{base}", c.base, "{host}", strings.TrimPrefix(c.base, "http://"), "{path}", c.path).Replace(text)
+	return strings.NewReplacer("{base}", c.base, "{host}", strings.TrimPrefix(c.base, "http://"),
+		"{path}", c.path).Replace(text)
 }
 
 // asksFor reports whether the target belongs to the run under way. A refresh of an earlier run may
@@ -234,7 +235,9 @@ func (c *trial) take(ctx context.Context, n int, s step) (faults []string) {
 	}
 	if s.behind {
 		close(open)
-	} else if len(faults) == 0 && !s.hasty && (strings.Contains(got.cache(), "stored") || strings.Contains(got.cache(), "fwd-status=304")) {
+	} else if len(faults) == 0 && !s.hasty &&
+		(strings.Contains(got.cache(), "stored") ||
+			strings.Contains(got.cache(), "fwd-status=304")) {
 		c.awaitFill(ctx, s)
 	}
 	return append(faults, c.requests(ctx, n, s)...)
@@ -246,15 +249,18 @@ const fillTime = 300 * time.Millisecond
 // awaitFill waits until the answer of step s is stored, if it is fresh: until a request that must
 // not be forwarded is answered. That it should be there at once is a case of its own.
 func (c *trial) awaitFill(ctx context.Context, s step) {
-	if s.method != http.MethodGet || s.body != "" || len(s.replies) == 0 || c.left() > 0 || s.from > 0 || s.status >= 500 {
+	if s.method != http.MethodGet || s.body != "" || len(s.replies) == 0 || c.left() > 0 ||
+		s.from > 0 || s.status >= 500 {
 		return
 	}
 	s.fields = slices.DeleteFunc(slices.Clone(s.fields), func(f string) bool {
 		name, _, _ := strings.Cut(f, ":")
-		return slices.Contains([]string{"Cache-Control", "Pragma", "Range"}, name) || strings.HasPrefix(name, "If-")
+		return slices.Contains([]string{"Cache-Control", "Pragma", "Range"}, name) ||
+			strings.HasPrefix(name, "If-")
 	})
 	s.fields = append(s.fields, "Cache-Control: only-if-cached")
-	for deadline := time.Now().Add(fillTime); time.Now().Before(deadline) && ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(fillTime); time.Now().Before(deadline) &&
+		ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 		if got, err := c.ask(ctx, s); err != nil || got.status != http.StatusGatewayTimeout {
 			return
 		}
@@ -287,7 +293,8 @@ func (c *trial) requests(ctx context.Context, n int, s step) (faults []string) {
 		r, scripted := s.last()
 		broken := scripted && r.ends != whole
 		if left > 0 && !s.optional && (!broken || asked == 0) {
-			faults = append(faults, fmt.Sprintf("step %d: the origin was asked %d times, want %d", n, asked, len(s.replies)))
+			faults = append(faults, fmt.Sprintf("step %d: the origin was asked %d times, want %d",
+				n, asked, len(s.replies)))
 		}
 		return faults
 	}
@@ -297,7 +304,8 @@ func (c *trial) requests(ctx context.Context, n int, s step) (faults []string) {
 // get from the store.
 func (c *trial) check(n int, s step, got received) (faults []string) {
 	wrong := func(format string, args ...any) {
-		faults = append(faults, fmt.Sprintf("step %d: %s %s: ", n, s.method, c.path+s.suffix)+fmt.Sprintf(format, args...))
+		faults = append(faults, fmt.Sprintf("step %d: %s %s: ", n, s.method, c.path+s.suffix)+
+			fmt.Sprintf(format, args...))
 	}
 	c.mu.Lock()
 	asked := c.asked > 0 && !s.behind
@@ -314,22 +322,27 @@ func (c *trial) check(n int, s step, got received) (faults []string) {
 		}
 	}
 	checkCache(s, got, asked, wrong)
-	if r, ok := s.last(); ok && asked && s.method == http.MethodGet && r.ends == whole && r.status != http.StatusNotModified {
+	if r, ok := s.last(); ok && asked && s.method == http.MethodGet && r.ends == whole &&
+		r.status != http.StatusNotModified {
 		c.bodies[n] = source{r.status, r.bytes(n)}
 	}
 	return faults
 }
 
 // checkContent compares status and body with the expected ones.
-func (c *trial) checkContent(s step, got received, asked bool, served source, wrong func(string, ...any)) {
-	if got.status != served.status && (served.status != gatewayError || got.status < 502 || got.status > 504) {
+func (c *trial) checkContent(s step, got received, asked bool, served source,
+	wrong func(string, ...any)) {
+	if got.status != served.status &&
+		(served.status != gatewayError || got.status < 502 || got.status > 504) {
 		wrong("%d %q %q, want %d", got.status, got.body, got.cache(), served.status)
 	}
 	if (got.early != nil) != s.broken {
 		wrong("the body ends with %v", got.early)
 	}
 	r, scripted := s.last()
-	made := s.status >= 500 && s.oneOf == nil && s.from == 0 && (!asked || scripted && r.ends != whole) // by the sidecar
+	// by the sidecar
+	made := s.status >= 500 && s.oneOf == nil && s.from == 0 &&
+		(!asked || scripted && r.ends != whole)
 	if s.method == http.MethodHead || bodyless(got.status) || s.broken || made {
 		return
 	}
@@ -353,7 +366,8 @@ func checkCache(s step, got received, asked bool, wrong func(string, ...any)) {
 	hit := strings.HasPrefix(last, "sidecar; hit")
 	r, scripted := s.last()
 	answered := asked && scripted && r.ends == whole && r.status < 500
-	if hit && answered || !hit && !asked && got.status < 500 && !strings.Contains(last, "collapsed") {
+	if hit && answered || !hit && !asked && got.status < 500 &&
+		!strings.Contains(last, "collapsed") {
 		wrong("Cache-Status is %q, and the origin was asked: %t", last, asked)
 	}
 	age, err := strconv.Atoi(got.fields.Get("Age"))
@@ -361,7 +375,8 @@ func checkCache(s step, got received, asked bool, wrong func(string, ...any)) {
 		wrong("from the store with Age %q", got.fields.Values("Age")) // §4: it MUST be there
 	}
 	if s.younger > 0 && (age < s.older || age >= s.younger) {
-		wrong("Age is %q, want %d or more and less than %d", got.fields.Get("Age"), s.older, s.younger)
+		wrong("Age is %q, want %d or more and less than %d",
+			got.fields.Get("Age"), s.older, s.younger)
 	}
 }
 
