@@ -51,8 +51,22 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// inShell starts a sidecar by a shell, which runs setup first, and returns its base URL.
+// inShell starts a sidecar by a shell, which runs setup first, and returns its base URL. Its log may
+// be lost, so the test chooses the ports; another process may take one of them first.
 func inShell(t *testing.T, setup, backend, redis string,
+	env ...string) (p *proc.Proc, url, ops string) {
+	t.Helper()
+	for range 5 {
+		if p, url, ops = tryInShell(t, setup, backend, redis, env...); p != nil {
+			return p, url, ops
+		}
+	}
+	t.Fatal("it ended five times at the start")
+	return nil, "", ""
+}
+
+// tryInShell is inShell once; p is nil if the sidecar has ended.
+func tryInShell(t *testing.T, setup, backend, redis string,
 	env ...string) (p *proc.Proc, url, ops string) {
 	t.Helper()
 	data, opsAddr := freeAddress(t), freeAddress(t)
@@ -76,8 +90,14 @@ func inShell(t *testing.T, setup, backend, redis string,
 		if err == nil && a.status != http.StatusOK {
 			err = fmt.Errorf("%d %s", a.status, a.body)
 		}
+		if err != nil && p.Exited() {
+			return nil
+		}
 		return err
 	})
+	if p.Exited() {
+		return nil, "", ""
+	}
 	return p, "http://" + data, ops
 }
 
