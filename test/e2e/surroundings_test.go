@@ -51,8 +51,8 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// inShell starts a sidecar by a shell, which runs setup first, and returns its base URL. Its log may
-// be lost, so the test chooses the ports; another process may take one of them first.
+// inShell starts a sidecar by a shell, which runs setup first, and returns its base URL. Its log
+// may be lost, so the test chooses the ports; another process may take one of them first.
 func inShell(t *testing.T, setup, backend, redis string,
 	env ...string) (p *proc.Proc, url, ops string) {
 	t.Helper()
