@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -32,7 +33,7 @@ func tell(w http.ResponseWriter, r *http.Request) {
 		r.ContentLength, r.TransferEncoding, r.Close, r.Host, content, err)
 	_ = r.Header.Write(&told)
 	h := w.Header()
-	h["Date"], h["Content-Type"] = []string{"Thu, 26 Nov 2026 12:00:00 GMT"}, nil
+	h["Date"], h["Content-Type"] = []string{"Fri, 26 Nov 1999 12:00:00 GMT"}, nil
 	h["Content-Length"] = []string{fmt.Sprint(told.Len())}
 	h["Cache-Status"] = []string{"a; hit", "b; hit"}
 	status := http.StatusOK
@@ -251,8 +252,12 @@ var otherRequests = []string{
 	"\x16\x03\x01\x02\x00\x01",
 }
 
+// ownDate is the Date of an answer that net/http gives by itself: that of tell is in another year.
+var ownDate = regexp.MustCompile(`Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT`)
+
 // FuzzQuick sends the same bytes, twice, to a server with a Quick and to one without, behind a
-// first request and cut into pieces: all answers have to be the same, byte by byte.
+// first request and cut into pieces: all answers have to be the same, byte by byte. Only the time
+// of net/http's own answers may differ.
 func FuzzQuick(f *testing.F) {
 	for i, one := range slices.Concat(plainRequests, otherRequests) {
 		f.Add([]byte(one), uint64(0))
@@ -266,7 +271,8 @@ func FuzzQuick(f *testing.F) {
 	own := serveQuick(f, listen(f, "unix", filepath.Join(dir, "quick")), quick(tell), tell)
 	f.Fuzz(func(t *testing.T, input []byte, pieces uint64) {
 		input = slices.Concat(input, input) // heads that come again
-		want, got := converse(t, plain.own, input, pieces), converse(t, own.own, input, pieces)
+		want := ownDate.ReplaceAll(converse(t, plain.own, input, pieces), nil)
+		got := ownDate.ReplaceAll(converse(t, own.own, input, pieces), nil)
 		if !bytes.Equal(got, want) {
 			t.Errorf("of %q\nnet/http says %q\nbelow it  %q", input, want, got)
 		}
