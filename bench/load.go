@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// authorization is what the caller sends. It is part of the key in every cache.
+// authorization is the caller's field. It is part of the key in every cache.
 const authorization = "Bearer abc.def.ghi"
 
-// A load is what one wrk saw.
+// A load is the result of one wrk.
 type load struct {
 	requests int
 	rate     float64 // requests a second

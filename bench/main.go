@@ -27,7 +27,7 @@ func main() {
 	}
 }
 
-// A form says what is measured, and for how long.
+// A form is the extent of a run: kinds, loads and times.
 type form struct {
 	Kinds       []string
 	Connections []int

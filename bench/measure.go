@@ -25,7 +25,7 @@ const (
 	directName  = "direct" // to the API, without any proxy
 )
 
-// measure measures everything that o asks for. It tells out what it does.
+// measure measures everything that o asks for. It reports its progress to out.
 func measure(ctx context.Context, o options, out io.Writer) (*result, error) {
 	for _, need := range []string{"wrk", "redis-server"} {
 		if _, err := exec.LookPath(need); err != nil {
@@ -111,8 +111,8 @@ func compare(ctx context.Context, o options, s *stack, out io.Writer, r *result)
 	return err
 }
 
-// changing measures hits from memory of which each is for another target than the one before. wrk
-// repeats a request otherwise.
+// changing measures hits from memory, each for another target than the one before. wrk repeats a
+// request otherwise.
 func (s *stack) changing(ctx context.Context, f form, own server, started map[string]server) (
 	c cell, err error) {
 	c = cell{Kind: hit, Connections: growthConnections, Body: fillBody, Changing: true}

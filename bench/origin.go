@@ -43,7 +43,7 @@ func (o *origin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(body)
 }
 
-// body is what the origin answers to a path that ends in name.
+// body is the origin's answer to a path that ends in name.
 func (o *origin) body(name string) []byte {
 	if !strings.HasPrefix(strings.ToLower(name), "b") && name != "list" {
 		name = sizeName(fillBody)

@@ -53,7 +53,7 @@ func (s *stack) startPeers(ctx context.Context, kinds []string) map[string]serve
 	return started
 }
 
-// nginxFrame is what nginx needs to run as any user, with everything in one directory.
+// nginxFrame lets nginx run as any user, with everything in one directory.
 const nginxFrame = `%[1]s
 worker_processes auto; daemon off; pid %[2]s.pid; error_log %[2]s.err;
 events { worker_connections 4096; }

@@ -124,7 +124,7 @@ func (p *process) tail() string {
 }
 
 // cpu is the CPU time of the processes and their children since their start, by the kernel's CPU
-// clocks: they count what /proc/PID/stat shows, in nanoseconds.
+// clocks: they count as /proc/PID/stat does, in nanoseconds.
 func cpu(ps ...*process) (sum time.Duration) {
 	parents := parents()
 	for _, p := range ps {

@@ -165,7 +165,7 @@ func whole(s series, of func(sample) float64) string {
 	return grouped(int(median(s.Samples, of)))
 }
 
-// workNames say in words what the kinds are.
+// workNames are the kinds in words.
 var workNames = map[string]string{
 	hit: "hit from memory", fromRedis: "hit from Redis", passThrough: "pass-through",
 }

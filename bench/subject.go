@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// A subject is what has a turn in each round: the processes that serve one kind of work.
+// A subject has a turn in each round: the processes that serve one kind of work.
 type subject struct {
 	name    string
 	urls    []string

@@ -141,7 +141,7 @@ func (c cell) goal(what, wanted string) []goal {
 }
 
 // added is the median latency that the sidecar adds to a GET on one connection, as a multiple of
-// what nginx adds.
+// nginx's.
 func (r *result) added() (spread, bool) {
 	c, _ := r.cellOf(passThrough, 1, goalBody)
 	own, peer := each(c.samplesOf(sidecarName), ofP50), each(c.samplesOf("nginx"), ofP50)

@@ -21,8 +21,8 @@ func (p *Proxy) MayRecall(target string) bool { return p.Table().MayHit(target) 
 // it does nothing.
 //
 // The value to keep is the plan of r. With kept, the value that a call with the same r returned,
-// the request is not planned anew while the plan holds. Where it answers nothing, the value is for
-// Resume: what it has read of the store; nil: nothing.
+// the request is not planned anew while the plan holds. Where it answers nothing, the value is its
+// look-up, for Resume; nil: none.
 func (p *Proxy) Recall(w http.ResponseWriter, r *http.Request, kept any) (keep any, ok bool) {
 	if p.Draining != nil && p.Draining() {
 		return nil, false
@@ -45,7 +45,7 @@ func (p *Proxy) Recall(w http.ResponseWriter, r *http.Request, kept any) (keep a
 	return rec, p.answerHit(x, found, decision) == "" // an entry in hand is never lost
 }
 
-// A recalled is what Recall has read of the store before it left a request to ServeHTTP.
+// A recalled is the look-up of Recall before it left a request to ServeHTTP.
 type recalled struct {
 	store.Found
 	primary cachekeys.Digest // that was asked for
@@ -55,7 +55,7 @@ type recalled struct {
 
 type recalledKey struct{}
 
-// Resume returns a context for ServeHTTP of the same request, with what Recall has found.
+// Resume returns a context for ServeHTTP of the same request, with Recall's look-up.
 func Resume(ctx context.Context, found any) context.Context {
 	return context.WithValue(ctx, recalledKey{}, found)
 }

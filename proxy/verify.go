@@ -77,7 +77,7 @@ func (c *comparisons) add(q *question) bool {
 	return true
 }
 
-// work asks what waits.
+// work asks the waiting questions.
 func (c *comparisons) work() {
 	for {
 		q := c.next()
@@ -114,8 +114,8 @@ func (c *comparisons) close() {
 	c.running.Wait()
 }
 
-// verified are the counts of comparisons, by route, since the policies in force were loaded: what
-// was compared under others proves nothing about them.
+// verified are the counts of comparisons, by route, since the policies in force were loaded:
+// comparisons under others prove nothing about them.
 type verified struct {
 	mu    sync.Mutex
 	since atomic.Pointer[tallies]
@@ -204,7 +204,7 @@ func (t *tally) count(m *telemetry.Metrics, route string, result telemetry.Verif
 	m.Verified(route, result)
 }
 
-// Verified is what the comparisons of hits with the backend's answers came to, for /status.
+// Verified is the result of comparing hits with the backend's answers, for /status.
 type Verified struct {
 	Since  time.Time       `json:"since"` // the policies in force count from here on
 	Routes []VerifiedRoute `json:"routes"`
@@ -244,8 +244,8 @@ func (p *Proxy) Verified() Verified {
 	return v
 }
 
-// proves says what the comparisons prove. Where none of n differs, the share of hits that do is at
-// most 3/n with a confidence of 95 %: (1-3/n)^n < 0.05.
+// proves tells the worth of the comparisons. Where none of n differs, the share of hits that do is
+// at most 3/n with a confidence of 95 %: (1-3/n)^n < 0.05.
 func proves(compared, differed uint64) string {
 	n := strconv.FormatUint(compared, 10)
 	switch {

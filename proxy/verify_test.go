@@ -45,7 +45,7 @@ func (b *book) Write(p []byte) (int, error) {
 	return b.text.Write(p)
 }
 
-// String is what was written so far.
+// String is the log so far.
 func (b *book) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *sidecar) stored(path string, fields ...string) {
 	}
 }
 
-// outcome waits for all comparisons of a route, and says what they came to.
+// outcome waits for all comparisons of a route, and returns their counts.
 func (s *sidecar) outcome(route string) (outcome string) {
 	s.t.Helper()
 	await(s.t, "the comparisons of "+route, func() bool {
@@ -264,8 +264,8 @@ func TestADifferenceIsLookedAtTwice(t *testing.T) {
 	}
 }
 
-// What is written between the answer and the question, or while it is asked, makes a difference
-// that is no fault.
+// A write between the answer and the question, or while it is asked, makes a difference that is no
+// fault.
 func TestAWriteInBetweenLeavesTheComparisonOpen(t *testing.T) {
 	t.Parallel()
 	for during := 2; during <= 3; during++ { // the request to the API, of which the first fills
@@ -349,7 +349,7 @@ func TestWithoutTheAPIThereIsNoComparison(t *testing.T) {
 	}
 }
 
-// A question has none of the client's wishes: it is about what is stored.
+// A question has none of the client's wishes: it is about the stored response.
 func TestAQuestionIsForTheWholeResponse(t *testing.T) {
 	t.Parallel()
 	b := backendThat(t, says("0123456789"))

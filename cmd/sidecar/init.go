@@ -148,8 +148,8 @@ func (o *output) check() error {
 	return nil
 }
 
-// write writes what is proposed, if it is a policies file without faults, and says what was done.
-// Where it cannot be written to the file it goes to the standard output: a long watch is not lost.
+// write writes the proposed file, if it has no faults, and reports it. Where it cannot be written
+// to the file it goes to the standard output: a long watch is not lost.
 func (o *output) write(c console, proposed *propose.File) error {
 	content := proposed.Bytes()
 	_, found, err := policy.Load(content, policy.Options{File: o.file})

@@ -112,7 +112,7 @@ func watch(
 	return nil
 }
 
-// withoutStores is the environment without what names a job store or keys: nothing is kept.
+// withoutStores is the environment without job store and keys: nothing is kept.
 func withoutStores(env []string) (out []string) {
 	for _, kv := range env {
 		if !strings.HasPrefix(kv, "JOBS_REDIS_") && !strings.HasPrefix(kv, "JOBS_ENCRYPTION_KEY") &&
@@ -126,7 +126,7 @@ func withoutStores(env []string) (out []string) {
 // reportEvery is how often the log says how far the watch is.
 const reportEvery = time.Minute
 
-// tellProgress logs what has been observed until ctx is done.
+// tellProgress logs the number of observed requests until ctx is done.
 func tellProgress(ctx context.Context, recorder *observe.Recorder, log *slog.Logger) {
 	tick := time.NewTicker(reportEvery)
 	defer tick.Stop()

@@ -16,8 +16,8 @@ import (
 // asynqArchive is how many archived tasks asynq keeps in a queue.
 const asynqArchive = 10_000
 
-// fillArchive puts so many tasks into the archive, and one by asynq itself, which then drops what
-// is over its bound. The first ones, which are the oldest, have these ids.
+// fillArchive puts so many tasks into the archive, and one by asynq itself, which then drops the
+// tasks over its bound. The first ones, which are the oldest, have these ids.
 func (w *world) fillArchive(r *redisd.Server, n int, ids ...string) {
 	w.t.Helper()
 	queue, c, old := w.queue.asynq("default"), r.Client(), time.Now().Add(-24*time.Hour).Unix()

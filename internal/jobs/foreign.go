@@ -68,7 +68,7 @@ func isOfOtherKeys(err error) bool {
 	return errors.Is(err, errUnknownKey) || errors.Is(err, errUnsealed)
 }
 
-// What to do about jobs that wait for a sidecar with other sealing keys.
+// The remedies for jobs that wait for a sidecar with other sealing keys.
 const (
 	keyRemedy      = "put it back into JOBS_ENCRYPTION_KEY, behind the first"
 	unsealedRemedy = "run a sidecar without JOBS_ENCRYPTION_KEY until they are done"

@@ -72,7 +72,7 @@ func (j *Jobs) take(ctx context.Context, b *redisconn.Budget, h hold) (hold, fat
 	return holdFrom(h, there), fate, nil
 }
 
-// holdFrom is what stands under h's key.
+// holdFrom is the hold under h's key.
 func holdFrom(h hold, value string) hold {
 	id, print, _ := strings.Cut(value, " ")
 	return hold{key: h.key, id: id, print: print, life: h.life}

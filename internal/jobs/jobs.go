@@ -199,7 +199,7 @@ func (j *Jobs) Run(ctx context.Context) {
 	var listening sync.WaitGroup
 	listening.Go(func() { j.listen(ctx) })
 	mending, endMending := context.WithCancel(context.WithoutCancel(ctx))
-	listening.Go(func() { j.confirmEach(ctx); endMending() }) // what fails is mended
+	listening.Go(func() { j.confirmEach(ctx); endMending() }) // failures are mended
 	j.mend(mending)
 	listening.Wait()
 }

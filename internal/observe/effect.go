@@ -21,13 +21,13 @@ type compared struct {
 	differ      int
 }
 
-// Bounds of the changes for which a cause is looked for, and of what they are compared with.
+// Bounds of the changes for which a cause is looked for, and of the writes they are compared with.
 const (
 	maxUnexplained = 2000
 	maxCalm        = 20_000
 )
 
-// A question is what equal requests have in common.
+// A question is the common part of equal requests.
 type question struct {
 	path    int32
 	caller  int32
@@ -35,7 +35,7 @@ type question struct {
 	variant uint64
 }
 
-// shows reports whether the event tells what the answer was.
+// shows reports whether the event has the answer.
 func (e *event) shows() bool {
 	switch e.status {
 	case http.StatusOK, http.StatusNotFound, http.StatusGone:
@@ -93,7 +93,7 @@ func (c *compared) pair(a, b *event, touched bool) {
 // maxExtra bounds the writes that are found for one read besides those of its path.
 const maxExtra = 8
 
-// maxChance is how probable it may be that what explains all changes does so by chance.
+// maxChance is how probable it may be that a write explains all changes by chance.
 const maxChance = 0.05
 
 // explain looks for writes that no path relates to the read, and that explain why its answers

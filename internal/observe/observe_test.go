@@ -279,7 +279,7 @@ func TestEvidenceAndWhatFollowsFromIt(t *testing.T) {
 		"These writes invalidate nothing above, and were not seen to change it: POST /nothing.")
 }
 
-// What is rarely seen is not proposed.
+// A route that is rarely seen is not proposed.
 func TestLittleEvidenceIsASuggestion(t *testing.T) {
 	w := watch(t, shop(), DefaultBounds)
 	for range 4 {
@@ -321,7 +321,7 @@ func TestAWatchEndsAtItsBounds(t *testing.T) {
 	}
 }
 
-// What is kept of a request is no part of its head: a long query stays nowhere.
+// No part of a request's head is kept: a long query stays nowhere.
 func TestAQueryTakesNoMemory(t *testing.T) {
 	w := watch(t, shop(), DefaultBounds)
 	const many, long = 600, 16 << 10
@@ -374,7 +374,7 @@ func TestALongPathIsNotObserved(t *testing.T) {
 	}
 }
 
-// An answer passes as it comes, and what its handler can do it can do through the observer.
+// An answer passes as it comes, and the observer takes none of its handler's abilities.
 func TestAnswersPassAsTheyCome(t *testing.T) {
 	next := make(chan struct{})
 	w := watch(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -457,7 +457,7 @@ func TestWhatABrokenRequestTells(t *testing.T) {
 	expect(t, route(t, file, "PUT /items/{id}"), "4 requests")
 }
 
-// Many at once change nothing in what is counted.
+// Many requests at once change nothing in the counts.
 func TestRequestsAtOnce(t *testing.T) {
 	w := watch(t, shop(), DefaultBounds)
 	var clients sync.WaitGroup

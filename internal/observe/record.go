@@ -1,10 +1,10 @@
 // Package observe watches the traffic of an API and proposes policies for it: the routes, for whom
 // an answer is and how long it holds, and the reads that each write changes.
 //
-// One request by file names: record takes down what a request was, without its content: a digest
-// of the answer, and the decision of package httpcache. When the watch is over, template infers
-// routes from the paths, series compares the answers to equal requests, effect finds the writes
-// that changed them, simulate plays the traffic through a cache, and report writes it down.
+// One request by file names: record takes down a request, without its content: a digest of the
+// answer, and the decision of package httpcache. When the watch is over, template infers routes
+// from the paths, series compares the answers to equal requests, effect finds the writes that
+// changed them, simulate plays the traffic through a cache, and report writes it down.
 package observe
 
 import (
@@ -27,7 +27,7 @@ import (
 	"sidecar/internal/reason"
 )
 
-// Bounds of what is kept of the traffic: by default at most some 70 MiB. When one is reached, the
+// Bounds of the record of the traffic: by default at most some 70 MiB. When one is reached, the
 // rest of the traffic passes unobserved: to leave out single requests would falsify all that is
 // inferred.
 type Bounds struct {
@@ -91,7 +91,7 @@ const (
 
 type digest [16]byte
 
-// A fate says what a cache would make of an answer.
+// A fate is a cache's decision about an answer.
 type fate struct {
 	store bool
 	why   reason.Reason // not stored
@@ -131,7 +131,7 @@ func (r *Recorder) Seen() (requests int, full string) {
 	return len(r.events), r.full
 }
 
-// Handler is next with each request observed. next must look for what its ResponseWriter can do by
+// Handler is next with each request observed. next must use its ResponseWriter's abilities by
 // http.ResponseController.
 func (r *Recorder) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -268,7 +268,7 @@ func (o *observed) setCookies(fields httpfield.Fields) (any bool) {
 	return len(lines) > 0
 }
 
-// fate is what a private or a shared cache would make of the answer. An answer to a conditional
+// fate is the decision of a private or a shared cache about the answer. An answer to a conditional
 // request that says that nothing has changed counts as the whole one.
 func (o *observed) fate(status int, fields httpfield.Fields, shared bool) fate {
 	if status == http.StatusNotModified {

@@ -12,7 +12,7 @@ import (
 	"sidecar/internal/reason"
 )
 
-// What is live has at least this evidence.
+// A live route has at least this evidence.
 const (
 	leastGETs   = 5
 	leastSteady = 3    // answers that held still with no write between
@@ -30,7 +30,7 @@ var lifetimes = []time.Duration{
 	10 * time.Second,
 }
 
-// Propose ends the watch and makes a policies file of what was observed.
+// Propose ends the watch and makes a policies file of the traffic.
 func (r *Recorder) Propose() *propose.File {
 	r.Stop()
 	t := r.traffic()
@@ -330,7 +330,7 @@ func (t *traffic) changes(r *read) string {
 	return text + "."
 }
 
-// sharing says what is known of an answer for several callers.
+// sharing says whether an answer is the same for several callers.
 func (t *traffic) sharing(r *read, shared bool, ttl time.Duration) string {
 	switch {
 	case shared:

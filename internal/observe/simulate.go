@@ -5,7 +5,7 @@ import "time"
 // maxAge is the default of max_age: how long an entry of unverified credentials lives.
 const maxAge = 5 * time.Minute
 
-// An outcome is what a cache would have made of the traffic of a route.
+// An outcome is the effect of a cache on the traffic of a route.
 type outcome struct {
 	total, hits, stale int
 	saved, spent       time.Duration // of the API's time, to the heads of its answers

@@ -29,8 +29,8 @@ const (
 	maxWords   = 40
 )
 
-// A word is what a literal of a route looks like. All else is a value: it has a digit, other signs,
-// or too many letters.
+// A word looks like a literal of a route. All else is a value: it has a digit, other signs, or too
+// many letters.
 var (
 	word    = regexp.MustCompile(`^[A-Za-z][A-Za-z_-]{0,29}(\.[A-Za-z]{2,5})?$`)
 	version = regexp.MustCompile(`^[vV]\d{1,2}(\.\d{1,2})?$`)
@@ -142,7 +142,7 @@ func (n *node) collapseWords() {
 	}
 }
 
-// maxShape bounds what is compared of the routes below a node.
+// maxShape bounds the comparison of the routes below a node.
 const maxShape = 50
 
 // shape has the routes below a node, sorted.

@@ -12,7 +12,7 @@ import (
 	"sidecar/internal/propose"
 )
 
-// traffic is what was observed, by route.
+// traffic is the record, by route.
 type traffic struct {
 	duration  time.Duration
 	events    []event

@@ -14,7 +14,7 @@ import (
 	"sidecar/internal/propose"
 )
 
-// ttl is the lifetime of what is live. A change that does not come through the sidecar, or that no
+// ttl is the lifetime on live routes. A change that does not come through the sidecar, or that no
 // path relates to the read, is unseen for as long.
 const ttl = time.Minute
 
@@ -379,8 +379,8 @@ func routeName(
 	return propose.Name(p, strings.Count(base, "/"))
 }
 
-// credentials are those of the caller block: the default, and what the document names besides. The
-// default is never narrowed: cookies that no document names may tell callers apart.
+// credentials are those of the caller block: the default, and those of the document. The default is
+// never narrowed: cookies that no document names may tell callers apart.
 func (d *document) credentials() []string {
 	var extra []string
 	if d.Components == nil {

@@ -86,13 +86,13 @@ func (h *history) add(now time.Time, totals telemetry.Totals) {
 	h.sums = append(h.sums, sumOf(now, totals))
 }
 
-// A point is what came between two times.
+// A point has the counts between two times.
 type point struct {
 	At     int64   `json:"at"`      // its end, in milliseconds since 1970
 	Span   float64 `json:"seconds"` // its length
 	Hits   uint64  `json:"hits"`
 	Misses uint64  `json:"misses"`
-	Other  uint64  `json:"other"` // writes, jobs, and what goes past the cache
+	Other  uint64  `json:"other"` // writes, jobs, and bypasses
 	Failed uint64  `json:"failed"`
 	HitMS  float64 `json:"hit_ms"` // means; -1: there was none
 	MissMS float64 `json:"miss_ms"`
@@ -125,7 +125,7 @@ func (h *history) points() []point {
 	return out
 }
 
-// since is the oldest sum of the history: what came after it is its window.
+// since is the oldest sum of the history: its window begins there.
 func (h *history) since() sum {
 	if len(h.sums) == 0 {
 		return sum{}

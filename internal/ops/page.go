@@ -59,7 +59,7 @@ type Page struct {
 	changed  chan struct{} // closed with the next snapshot
 }
 
-// A PageSource is what a page is made of.
+// A PageSource has the parts of a page.
 type PageSource struct {
 	Version       string
 	Totals        func() telemetry.Totals

@@ -71,8 +71,8 @@ func Handler(o Options) http.Handler {
 	return sameOrigin(mux)
 }
 
-// sameOrigin refuses what a browser sends on behalf of a page from elsewhere, but for what is only
-// read. The admin token alone would do: no browser adds it by itself.
+// sameOrigin refuses a browser's requests on behalf of a page from elsewhere, but for reads. The
+// admin token alone would do: no browser adds it by itself.
 func sameOrigin(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -24,7 +24,7 @@ type snapshot struct {
 	Invalidations []telemetry.Invalidation `json:"invalidations"`
 }
 
-// A window is what came in the time of the history.
+// A window has the counts in the time of the history.
 type window struct {
 	point
 	HitP50  float64 `json:"hit_p50_ms"` // -1: there was none
@@ -33,7 +33,7 @@ type window struct {
 	MissP95 float64 `json:"miss_p95_ms"`
 }
 
-// spared is what the API was spared since the start.
+// spared is the work that the API was spared since the start.
 type spared struct {
 	Requests uint64  `json:"requests"`
 	Seconds  float64 `json:"seconds"` // by the time that misses of the same route took
@@ -85,7 +85,7 @@ func windowOf(since, now sum) window {
 	return w
 }
 
-// routesOf are the routes of which something was looked up.
+// routesOf are the routes with look-ups.
 func routesOf(totals telemetry.Totals) (routes []route, saved spared) {
 	for _, t := range totals.Routes {
 		hit, stale, miss := t.Results[telemetry.ResultHit], t.Results[telemetry.ResultStale],

@@ -1,6 +1,6 @@
 // Package propose writes a first policies file: live routes, and suggestions that are commented
 // out, each with the reasons beside it. It derives tags, and the relations of writes to reads, from
-// paths. What is proposed is decided by its users, which know a document or the traffic.
+// paths. Its users, which know a document or the traffic, decide the proposals.
 package propose
 
 import (

@@ -7,7 +7,7 @@ import (
 	"sidecar/policy/pattern"
 )
 
-// Bounds of what is proposed live. Reads and writes together are within those of a policies file.
+// Bounds of the live proposals. Reads and writes together are within those of a policies file.
 var (
 	readBounds  = usage{patterns: 500, tags: 600, bytes: 300 << 10}
 	writeBounds = usage{patterns: 1400, tags: 1300, bytes: 500 << 10}
@@ -16,7 +16,7 @@ var (
 // maxBytes bounds the file, suggestions and all.
 const maxBytes = 1000 << 10
 
-// usage is what routes take of the bounds.
+// usage is the share of the bounds that routes take.
 type usage struct{ patterns, tags, bytes int }
 
 func (u usage) plus(o usage) usage {
@@ -27,9 +27,9 @@ func (u usage) within(o usage) bool {
 	return u.patterns <= o.patterns && u.tags <= o.tags && u.bytes <= o.bytes
 }
 
-// settle comments out what a policies file cannot have, with the reason: a pattern that never
-// matches, two of which neither is more specific, and what goes over the bounds. No read is live
-// beside a write that cannot be and would invalidate it.
+// settle comments out faults of a policies file, with the reason: a pattern that never matches, two
+// without a more specific one, and routes over the bounds. No read is live beside a write that
+// cannot be and would invalidate it.
 func (f *File) settle() {
 	var m pattern.Matcher[*Route]
 	unheard := map[string]string{} // shapes of tags, with the write that cannot be live
@@ -76,7 +76,7 @@ func (c *Cache) named(shapes map[string]string) string {
 	return ""
 }
 
-// admit adds a route to m and to what is used. why is the reason why it cannot be live.
+// admit adds a route to m and to the usage. why is the reason why it cannot be live.
 func (r *Route) admit(m *pattern.Matcher[*Route], used *usage, bounds usage) (why string) {
 	parsed, why := r.parse(m)
 	if why != "" {

@@ -8,8 +8,8 @@ import (
 	"sidecar/internal/memory"
 )
 
-// Bounds of what is kept of look-ups: a share of the memory tier's size, beside it. Records and
-// bodies of maxDecoded or more are not kept. (Longer bodies may be changed by sharing.)
+// Bounds of the kept look-ups: a share of the memory tier's size, beside it. Records and bodies of
+// maxDecoded or more are not kept. (Longer bodies may be changed by sharing.)
 const (
 	decodedShare = 8
 	maxDecoded   = minShared
@@ -57,7 +57,7 @@ func (l *lookup) asks(variant cachekeys.Digest, kept *decoded) asked {
 	return asked{q.Rules, q.Carried, names, tags, keys[:len(keys):len(keys)]}
 }
 
-// kept is what is kept under the key of a variant; nil: nothing.
+// kept returns the look-up under the key of a variant; nil: none.
 func (s *Store) kept(variant cachekeys.Digest) *decoded {
 	if s.decoded == nil {
 		return nil

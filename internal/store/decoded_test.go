@@ -8,7 +8,7 @@ import (
 	"sidecar/internal/reason"
 )
 
-// The same bytes are decoded once, and whatever else lies in Redis is seen at once.
+// The same bytes are decoded once, and other bytes in Redis are seen at once.
 func TestARecordThatComesAgainIsNotDecodedAgain(t *testing.T) {
 	w, q := newWorld(t), query("/characters/42", nil)
 	put := func(record string) {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// An order is the body of a request: what the API is to do with it.
+// An order is the body of a request: the API obeys it.
 type order struct {
 	Name   string `json:"name"`   // of its own
 	Secret string `json:"secret"` // begins like every secret here

@@ -1,4 +1,4 @@
-// Package jobscheck tries to break what a job promises: clients submit hundreds of jobs in every
+// Package jobscheck tries to break the promises of a job: clients submit hundreds of jobs in every
 // mode through any of three sidecars, on a real Redis with AOF and before an API that writes down
 // every execution, while a seeded schedule kills, ends and freezes sidecars and Redis, and loses
 // and delays single replies. At the end each job that was answered 202 has its result, all

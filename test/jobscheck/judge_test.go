@@ -29,7 +29,7 @@ func (w *world) heal(c class) {
 	}
 }
 
-// age makes what dead sidecars have left behind old.
+// age makes the leftovers of dead sidecars old.
 func (w *world) age() {
 	c, ctx := w.redis.Client(), w.t.Context()
 	ids, err := c.LRange(ctx, "asynq:{default}:active", 0, -1).Result()

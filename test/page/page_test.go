@@ -136,7 +136,7 @@ func (s *sidecar) use(t *testing.T) {
 	}
 }
 
-// A browser is one tab, and what went wrong in it.
+// A browser is one tab, with its errors.
 type browser struct {
 	context.Context
 	t      *testing.T
