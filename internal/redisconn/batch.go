@@ -3,6 +3,7 @@ package redisconn
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +57,14 @@ type batched struct {
 // mget is one MGET of one server. It ends with ctx, also where its batch goes on.
 func (b *batcher) mget(ctx context.Context, keys []string) ([]any, error) {
 	b.mu.Lock()
-	if len(b.waiting) == 0 && b.may() || len(b.waiting) >= maxWaiting || b.closed {
+	if len(b.waiting) >= maxWaiting {
+		b.waiting = slices.DeleteFunc(b.waiting, func(r *batched) bool { return r.left.Load() })
+	}
+	switch {
+	case b.closed || len(b.waiting) >= maxWaiting:
+		b.mu.Unlock() // it is not counted, or those that wait would wait for it
+		return b.send(ctx, keys)
+	case len(b.waiting) == 0 && b.may():
 		b.begin(1)
 		b.mu.Unlock()
 		defer b.pass()

@@ -248,3 +248,26 @@ func TestReadsEndWhenTheConnectionIsClosed(t *testing.T) {
 		}
 	}
 }
+
+// Reads whose callers have left make room for others, also while no command may be sent.
+func TestReadsThatWereLeftDoNotKeepTheQueueFull(t *testing.T) {
+	t.Parallel()
+	server := redisd.Start(t)
+	c := open(t, at(server), patient)
+	server.Do("SET", "key", "value")
+	end := c.FillQueue()
+	ctx, cancel := context.WithTimeout(t.Context(), ample)
+	defer cancel()
+	a := reads(ctx, c, ample, 1)
+	proc.Await(t, ample, func() error {
+		if c.Waiting() != 1 {
+			return errors.New("the read does not wait for its turn")
+		}
+		return nil
+	})
+	end()
+	a.all.Wait()
+	if a.errs[0] != nil || a.values[0][0] != "value" || c.Queued() != 0 {
+		t.Errorf("%v, %v; %d are queued", a.values[0], a.errs[0], c.Queued())
+	}
+}

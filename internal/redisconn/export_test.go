@@ -11,3 +11,29 @@ func (c *Conn) Waiting() (n int) {
 	}
 	return n
 }
+
+// FillQueue makes as many commands be under way as may be, and as many reads wait as may, all of
+// which were left. The function it returns ends these commands.
+func (c *Conn) FillQueue() (end func()) {
+	b := c.reads
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sent += maxReads
+	for range maxWaiting {
+		read := &batched{keys: []string{"key"}, done: make(chan struct{}, 1)}
+		read.left.Store(true)
+		b.waiting = append(b.waiting, read)
+	}
+	return func() {
+		for range maxReads {
+			b.pass()
+		}
+	}
+}
+
+// Queued are all reads that wait, also those that were left.
+func (c *Conn) Queued() int {
+	c.reads.mu.Lock()
+	defer c.reads.mu.Unlock()
+	return len(c.reads.waiting)
+}
