@@ -27,7 +27,7 @@ var rows = [][]string{
 	{"policy/pattern", "internal/jsonbody", "cachekeys", "internal/telemetry", "internal/config",
 		"internal/problem"},
 	{"internal/httpfield"},
-	{"internal/reason", "internal/nearest", "internal/peek"},
+	{"internal/reason", "internal/nearest", "internal/peek", "internal/socket"},
 }
 
 func rowOf(pkg string) int {

@@ -8,12 +8,15 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sidecar/internal/socket"
 )
 
 // A conn is a client's connection as the server sees it. net/http reads from one goroutine at a
 // time, and may set deadlines from another.
 type conn struct {
 	net.Conn
+	stream   net.Conn // the same, to read from and to write to
 	listener *Listener
 	stall    time.Duration // a write may make no progress for so long
 	quick    *Quick        // nil: all is answered by net/http
@@ -40,7 +43,7 @@ type conn struct {
 
 func newConn(c net.Conn, l *Listener) *conn {
 	return &conn{
-		Conn: c, listener: l, stall: l.options.Stall, quick: l.options.Quick, scan: newScanner(),
+		Conn: c, stream: socket.New(c), listener: l, stall: l.options.Stall, quick: l.options.Quick, scan: newScanner(),
 	}
 }
 
@@ -87,7 +90,7 @@ func (c *conn) next(p []byte) (int, error) {
 		}
 		return n, nil
 	}
-	return c.Conn.Read(p)
+	return c.stream.Read(p)
 }
 
 // hold keeps the end of the client's direction from the server while it answers a request that may
@@ -123,7 +126,7 @@ func (c *conn) hold() error {
 func (c *conn) Write(p []byte) (n int, err error) {
 	for {
 		c.extend()
-		took, err := c.Conn.Write(p[n:])
+		took, err := c.stream.Write(p[n:])
 		n += took
 		if err == nil || took == 0 || c.ownWrites.Load() ||
 			!errors.Is(err, os.ErrDeadlineExceeded) {

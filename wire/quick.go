@@ -80,7 +80,7 @@ func (c *conn) answerAll(p []byte, n int) (left int, err error) {
 			until = now.Add(c.quick.Idle + c.quick.Idle/64) // it is not set for each request
 			_ = c.Conn.SetReadDeadline(until)
 		}
-		if n, err = c.Conn.Read(p); n == 0 || err != nil {
+		if n, err = c.stream.Read(p); n == 0 || err != nil {
 			return n, err
 		}
 	}

@@ -21,6 +21,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sidecar/internal/socket"
 )
 
 // Bounds towards the backend.
@@ -159,7 +161,11 @@ func (b *Backend) checkTarget(u *url.URL) error {
 
 // dial connects to the backend, and ignores the address of the request's URL.
 func (b *Backend) dial(ctx context.Context, _, _ string) (net.Conn, error) {
-	return b.dialer.DialContext(ctx, b.network, b.address)
+	c, err := b.dialer.DialContext(ctx, b.network, b.address)
+	if err != nil {
+		return nil, err
+	}
+	return socket.New(c), nil
 }
 
 // Timeout is how long the backend has to begin an answer.

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"sidecar/internal/socket"
 )
 
 // keepAlive is between two probes of TCP on an idle connection.
@@ -142,6 +144,7 @@ func reach(ctx context.Context, addr, name string, a *access) (net.Conn, error) 
 	if err != nil {
 		return nil, dialError{err}
 	}
+	conn = socket.New(conn)
 	if a.tls == nil {
 		return conn, nil
 	}
