@@ -93,6 +93,29 @@ func namesGET(r *route) bool {
 // queries are the query of a request as sent, and as it is sent on.
 type queries struct{ all, selected cachekeys.Query }
 
+// IsValue reports whether a text is a value of the request: of a wildcard, a parameter or a claim.
+// It is data then, wherever else it stands.
+func (r *ReadPlan) IsValue(text string) bool {
+	for _, path := range r.paths {
+		for _, value := range path {
+			if value == text {
+				return true
+			}
+		}
+	}
+	for _, value := range r.values.query.All() {
+		if value == text {
+			return true
+		}
+	}
+	for _, claim := range r.values.caller.Claims {
+		if claim == any(text) {
+			return true
+		}
+	}
+	return false
+}
+
 // read makes the plan of a read. The first match is that of the path as sent; the others are those
 // of forms that show the same resource: the entry carries their tags too. unfilled is the first
 // template that cannot be filled; there is no plan then.

@@ -13,6 +13,7 @@ import (
 	"sidecar/internal/httpfield"
 	"sidecar/internal/jsonbody"
 	"sidecar/internal/store"
+	"sidecar/internal/telemetry"
 )
 
 // maxPlaces bounds the places that one comparison names.
@@ -29,22 +30,22 @@ func (d difference) any() bool { return len(d.places) > 0 }
 
 // differences compares the stored response with an answer. why is not empty where the two cannot be
 // compared.
-func (q *question) differences(resp *http.Response) (d difference, why string) {
+func (q *question) differences(resp *http.Response) (d difference, why telemetry.Inconclusive) {
 	e := q.found.Entry
 	d.status = resp.StatusCode
 	switch {
 	case backend.Suspect(resp):
-		return d, "the API's message is ambiguous"
+		return d, telemetry.InconclusiveNoAnswer
 	case resp.StatusCode == e.Status:
 	case wouldNotLast(resp.StatusCode), wouldNotLast(e.Status):
-		return d, "the API answered an error"
+		return d, telemetry.InconclusiveError
 	default:
 		d.places = append(d.places, "(status)")
 		return d, ""
 	}
 	content, err := io.ReadAll(io.LimitReader(resp.Body, store.MaxWhole+1))
 	if err != nil {
-		return d, "the API's answer broke off"
+		return d, telemetry.InconclusiveNoAnswer
 	}
 	read := q.x.plan.Read
 	fields := httpfield.Header(httpcache.StorableFields(read.Rules, httpfield.Header(resp.Header),
@@ -53,13 +54,14 @@ func (q *question) differences(resp *http.Response) (d difference, why string) {
 	places, why := q.bodies(fields, content)
 	d.places = append(d.places, places...)
 	if d.any() && why == "" && q.repeatsCookie(fields, content) {
-		why = "the API's answer has the value of a cookie that is in no key"
+		why = telemetry.InconclusiveCookie
 	}
 	return d, why
 }
 
 // bodies compares the stored content with that of an answer with these fields.
-func (q *question) bodies(fields httpfield.Header, content []byte) (places []string, why string) {
+func (q *question) bodies(fields httpfield.Header, content []byte) (
+	places []string, why telemetry.Inconclusive) {
 	e, rule := q.found.Entry, q.x.plan.Read.Cache.Verify
 	if bytes.Equal(e.Body, content) && coding(e) == coding(fields) {
 		return nil, ""
@@ -67,13 +69,15 @@ func (q *question) bodies(fields httpfield.Header, content []byte) (places []str
 	stored, ok1 := jsonbody.Unpack(e.Body, coding(e), store.MaxWhole)
 	sent, ok2 := jsonbody.Unpack(content, coding(fields), store.MaxWhole)
 	if !ok1 || !ok2 {
-		return nil, "a body is in a coding that is not read, or over 1 MiB"
+		return nil, telemetry.InconclusiveCoding
 	}
 	if bytes.Equal(stored, sent) {
 		return nil, ""
 	}
 	if isJSON(e) && isJSON(fields) {
-		if places, ok := jsonbody.Differences(stored, sent, rule.Paths, maxPlaces); ok {
+		places, ok := jsonbody.Differences(stored, sent, rule.Paths, maxPlaces,
+			q.x.plan.Read.IsValue)
+		if ok {
 			if i := slices.Index(places, ""); i >= 0 {
 				places[i] = wholeBody
 			}

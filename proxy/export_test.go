@@ -23,3 +23,6 @@ func Sampler(share float64, seed uint64) func() bool {
 	t := &tally{seed: seed}
 	return func() bool { return t.sample(share) }
 }
+
+// Proves is what so many comparisons prove.
+var Proves = proves

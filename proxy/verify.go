@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -159,6 +160,9 @@ type tally struct {
 	seed                                   uint64
 	hits                                   atomic.Uint64 // that could be compared
 	match, mismatch, inconclusive, dropped atomic.Uint64
+
+	mu  sync.Mutex
+	why map[telemetry.Inconclusive]uint64 // of inconclusive
 }
 
 // sample reports whether the next hit is one of a share. It takes one at random out of each 1/share
@@ -196,12 +200,29 @@ func (t *tally) count(m *telemetry.Metrics, route string, result telemetry.Verif
 		t.match.Add(1)
 	case telemetry.VerifiedMismatch:
 		t.mismatch.Add(1)
-	case telemetry.VerifiedInconclusive:
-		t.inconclusive.Add(1)
 	case telemetry.VerifiedDropped:
 		t.dropped.Add(1)
 	}
 	m.Verified(route, result)
+}
+
+// countOpen counts a comparison without a result.
+func (t *tally) countOpen(m *telemetry.Metrics, route string, why telemetry.Inconclusive) {
+	t.mu.Lock()
+	if t.why == nil {
+		t.why = map[telemetry.Inconclusive]uint64{}
+	}
+	t.why[why]++
+	t.mu.Unlock()
+	t.inconclusive.Add(1)
+	m.Inconclusive(route, why)
+}
+
+// open are the comparisons without a result, by reason.
+func (t *tally) open() map[telemetry.Inconclusive]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.why)
 }
 
 // Verified is the result of comparing hits with the backend's answers, for /status.
@@ -220,6 +241,9 @@ type VerifiedRoute struct {
 	Inconclusive uint64 `json:"inconclusive"`
 	Dropped      uint64 `json:"dropped"` // as too many waited
 	Proves       string `json:"proves"`
+
+	// Why is Inconclusive by reason.
+	Why map[telemetry.Inconclusive]uint64 `json:"inconclusive_by,omitempty"`
 }
 
 // Verified reports the comparisons of the routes that have some.
@@ -238,7 +262,7 @@ func (p *Proxy) Verified() Verified {
 			Route: r.Name, Share: r.Verify, Hits: counts.hits.Load(), Compared: compared,
 			Differed:     differed,
 			Inconclusive: counts.inconclusive.Load(), Dropped: counts.dropped.Load(),
-			Proves: proves(compared, differed),
+			Proves: proves(compared, differed), Why: counts.open(),
 		})
 	}
 	return v
@@ -257,8 +281,18 @@ func proves(compared, differed uint64) string {
 	case compared < 4:
 		return "next to nothing: none of " + n + " hits differed"
 	}
-	most := strconv.FormatFloat(300/float64(compared), 'g', 2, 64)
-	return "none of " + n + " hits differed: at most " + most + "% do, with 95% confidence"
+	return "none of " + n + " hits differed: at most " + atMost(compared) + "% do, with 95% " +
+		"confidence"
+}
+
+// atMost is 300/n with two digits, never rounded down: less would not have the confidence.
+func atMost(n uint64) string {
+	most, digits := 300/float64(n), 0
+	for scaled := most; scaled < 10; scaled *= 10 {
+		digits++
+	}
+	unit := math.Pow10(digits)
+	return strconv.FormatFloat(math.Ceil(most*unit)/unit, 'f', -1, 64)
 }
 
 // How long the backend and Redis have for one question, and after which pause it is asked again
@@ -279,48 +313,56 @@ type question struct {
 
 // answer asks the backend, compares, and counts. Nothing is counted where ctx ended it.
 func (q *question) answer(ctx context.Context) {
-	result := telemetry.VerifiedInconclusive
+	differs, why := false, telemetry.InconclusiveFailed
 	func() {
 		defer logPanic("a comparison")
-		result = q.compare(ctx)
+		differs, why = q.compare(ctx)
 	}()
-	if ctx.Err() == nil {
-		q.tally.count(q.proxy.Metrics, q.x.out.Route, result)
+	route, metrics := q.x.out.Route, q.proxy.Metrics
+	switch {
+	case ctx.Err() != nil:
+	case why != "":
+		q.tally.countOpen(metrics, route, why)
+	case differs:
+		q.tally.count(metrics, route, telemetry.VerifiedMismatch)
+	default:
+		q.tally.count(metrics, route, telemetry.VerifiedMatch)
 	}
 }
 
 // compare asks once, and where the answer differs once more. The entry has to stand by the protocol
-// before and after each question: else a write may have come between.
-func (q *question) compare(ctx context.Context) telemetry.Verified {
+// before and after each question: else a write may have come between. why is not empty where that
+// says nothing about the entry.
+func (q *question) compare(ctx context.Context) (differs bool, why telemetry.Inconclusive) {
 	d, why := q.ask(ctx)
 	if why == "" && d.any() {
 		select {
 		case <-ctx.Done():
-			return telemetry.VerifiedInconclusive
+			return false, telemetry.InconclusiveFailed
 		case <-time.After(askAgain):
 		}
 		if d, why = q.ask(ctx); why == "" && !d.any() {
-			why = "the answers of the API differ"
+			why = telemetry.InconclusiveUnsteady
 		}
 	}
 	log := q.proxy.log().With("route", q.x.out.Route, "path", q.x.r.URL.Path)
 	switch {
 	case why != "":
 		log.DebugContext(ctx, "a hit could not be compared", "why", why)
-		return telemetry.VerifiedInconclusive
+		return false, why
 	case !d.any():
-		return telemetry.VerifiedMatch
+		return false, ""
 	}
 	log.WarnContext(ctx, "a hit differs from the API's answer", "differs",
 		strings.Join(d.places, ", "),
 		"stored_status", q.found.Entry.Status, "status", d.status, "age",
 		q.age.Round(time.Millisecond).String(),
 		"memory", q.found.Memory)
-	return telemetry.VerifiedMismatch
+	return true, ""
 }
 
 // ask asks the backend once. why is not empty where that says nothing about the entry.
-func (q *question) ask(ctx context.Context) (d difference, why string) {
+func (q *question) ask(ctx context.Context) (d difference, why telemetry.Inconclusive) {
 	ctx, cancel := context.WithTimeout(ctx, questionTime)
 	defer cancel()
 	if why := q.stands(ctx); why != "" {
@@ -329,11 +371,11 @@ func (q *question) ask(ctx context.Context) (d difference, why string) {
 	p := q.proxy
 	out, err := p.outgoing(q.x)
 	if err != nil {
-		return d, err.Error()
+		return d, telemetry.InconclusiveFailed
 	}
 	resp, _, err := p.roundTrip(q.x, ctx, out)
 	if err != nil {
-		return d, "the API did not answer"
+		return d, telemetry.InconclusiveNoAnswer
 	}
 	defer resp.Body.Close()
 	if d, why = q.differences(resp); why != "" || !d.any() {
@@ -343,13 +385,13 @@ func (q *question) ask(ctx context.Context) (d difference, why string) {
 }
 
 // stands is why the entry may be old by now; "" if it is not.
-func (q *question) stands(ctx context.Context) string {
+func (q *question) stands(ctx context.Context) telemetry.Inconclusive {
 	switch ok, err := q.proxy.Store.Stands(ctx,
 		q.proxy.Redis.Budget(q.proxy.RedisTimeout), q.found); {
 	case err != nil:
-		return "Redis did not answer"
+		return telemetry.InconclusiveRedis
 	case !ok:
-		return "it was written to"
+		return telemetry.InconclusiveWritten
 	}
 	return ""
 }

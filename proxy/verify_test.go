@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sidecar/internal/telemetry"
 	"sidecar/proxy"
 )
 
@@ -178,7 +179,7 @@ func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 		first, later func(http.ResponseWriter, *http.Request, int)
 		ask          []string // fields of the request
 		want         string
-		places       string // that the log names
+		places       string // that the log names; where it is inconclusive, why
 	}{
 		{"the same", says("a"), says("a"), nil, isMatch, ""},
 		{"another spelling of it", sendsJSON(`{"a":1,"b":2}`), sendsJSON(`{"b": 2.0, "a": 1}`),
@@ -186,6 +187,9 @@ func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 		{"another value", sendsJSON(`{"hp":42,"name":"tiger"}`),
 			sendsJSON(`{"hp":7,"name":"lion"}`), nil,
 			isMismatch, `"hp, name"`},
+		{"names that are data", sendsJSON(`{"by":{"a@tiger.example":1,"lion":2},"s":{"1":{"x":2}}}`),
+			sendsJSON(`{"by":{"a@tiger.example":2,"lion":3},"s":{"1":{"x":3}}}`), nil,
+			isMismatch, `"by.*, s.*.x"`},
 		{"an ignored value", sendsJSON(`{"hp":42,"seen_at":1}`), sendsJSON(`{"hp":42,"seen_at":2}`),
 			nil, isMatch, ""},
 		{"ignored in a list", sendsJSON(`{"l":[{"n":1,"x":1}]}`),
@@ -195,9 +199,9 @@ func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 		{"JSON of another kind", sendsJSON(`{}`), sendsJSON(`[]`), nil, isMismatch, "(body)"},
 		{"another status", says("a"), fails(404), nil, isMismatch, "(status)"},
 		{"a refusal", says("a"), fails(403), nil, isMismatch, "(status)"},
-		{"a token that has ended", says("a"), fails(401), nil, isInconclusive, ""},
-		{"an error", says("a"), fails(503), nil, isInconclusive, ""},
-		{"too many requests", says("a"), fails(429), nil, isInconclusive, ""},
+		{"a token that has ended", says("a"), fails(401), nil, isInconclusive, "error-status"},
+		{"an error", says("a"), fails(503), nil, isInconclusive, "error-status"},
+		{"too many requests", says("a"), fails(429), nil, isInconclusive, "error-status"},
 		{"another field", says("a", "X-Total: 1"), says("a", "X-Total: 2"), nil, isMismatch,
 			"header:X-Total"},
 		{"another type", says("a", "Content-Type: text/plain"),
@@ -216,10 +220,10 @@ func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 			[]string{"Accept-Encoding: gzip"}, isMismatch, "differs=a "},
 		{"coded in no way", says("x", "Content-Encoding: lzma"),
 			says("y", "Content-Encoding: lzma"), nil,
-			isInconclusive, ""},
+			isInconclusive, "coding"},
 		{"of a cookie in no key", says("a"), says("a tigertiger"),
 			[]string{"Cookie: csrf=tigertiger"},
-			isInconclusive, ""},
+			isInconclusive, "cookie"},
 		{"of no cookie", says("a"), says("b"), []string{"Cookie: csrf=tigertiger"},
 			isMismatch, "(body)"},
 		{"longer than any", says("a"), says(strings.Repeat("a", 2<<20)), nil, isMismatch, "(body)"},
@@ -236,7 +240,14 @@ func TestAHitIsComparedWithTheAnswerOfTheAPI(t *testing.T) {
 			s.stored("/items/1?token=tiger", c.ask...)
 			s.outcome("item")
 			said := log.String()
-			if (c.places != "") != strings.Contains(said, "level=WARN") ||
+			if c.want == isInconclusive {
+				r := s.verified("item")
+				if r.Inconclusive != r.Why[telemetry.Inconclusive(c.places)] {
+					t.Errorf("%+v", r)
+				}
+				c.places = "why=" + c.places
+			}
+			if (c.want == isMismatch) != strings.Contains(said, "level=WARN") ||
 				!strings.Contains(said, c.places) {
 				t.Errorf("the log has no %q: %s", c.places, said)
 			}
@@ -259,7 +270,7 @@ func TestADifferenceIsLookedAtTwice(t *testing.T) {
 		s.stored("/items/1")
 		return s.outcome("item") != "" && b.requests.Load() >= 3
 	})
-	if r := s.verified("item"); r.Differed > 0 || r.Inconclusive == 0 {
+	if r := s.verified("item"); r.Differed > 0 || r.Why[telemetry.InconclusiveUnsteady] == 0 {
 		t.Errorf("%+v", r)
 	}
 }
@@ -292,8 +303,9 @@ func TestAWriteInBetweenLeavesTheComparisonOpen(t *testing.T) {
 				t.Fatalf("PUT: %d %v", a.status, a.err)
 			}
 			open()
-			if got := s.outcome("item"); got != isInconclusive {
-				t.Error(got)
+			got, r := s.outcome("item"), s.verified("item")
+			if got != isInconclusive || r.Why[telemetry.InconclusiveWritten] == 0 {
+				t.Errorf("%s %+v", got, r)
 			}
 		})
 	}
@@ -476,5 +488,34 @@ func TestQuestionsThatAreTooManyAreDroppedAndEndWithTheProxy(t *testing.T) {
 	}
 	if r := s.verified("held"); r.Compared > 0 || r.Inconclusive != inconclusive {
 		t.Errorf("what was ended counts: %+v", r)
+	}
+}
+
+// What is said to hold with 95 % confidence does: none of n differs with a chance of under 5 % if
+// the share that is named does.
+func TestWhatIsProvedHasTheConfidence(t *testing.T) {
+	t.Parallel()
+	for n := uint64(4); n < 1e9; n += 1 + n/7 {
+		said := proxy.Proves(n, 0)
+		var most float64
+		_, rest, _ := strings.Cut(said, "at most ")
+		if _, err := fmt.Sscanf(rest, "%g%% do", &most); err != nil ||
+			strings.Contains(rest, "e-") {
+			t.Fatalf("%s: %v", said, err)
+		}
+		if chance := math.Exp(float64(n) * math.Log1p(-most/100)); chance > 0.05 ||
+			n > 20 && chance < 0.03 {
+			t.Errorf("%s: the chance is %g", said, chance)
+		}
+	}
+	for said, of := range map[string][2]uint64{
+		"nothing: no hit was compared yet":                                {0, 0},
+		"next to nothing: none of 3 hits differed":                        {3, 0},
+		"2 of 9 hits differed from the API's answer: the log names the":   {9, 2},
+		"none of 612 hits differed: at most 0.5% do, with 95% confidence": {612, 0},
+	} {
+		if got := proxy.Proves(of[0], of[1]); !strings.HasPrefix(got, said) {
+			t.Errorf("%v: %s", of, got)
+		}
 	}
 }

@@ -59,6 +59,8 @@ func ParsePattern(text string) (Pattern, error) {
 type step struct {
 	name  string
 	index int // of a list element; -1: a name
+
+	hidden bool // the name may be data
 }
 
 func (s segment) selects(at step) bool {
@@ -83,18 +85,15 @@ func (p Pattern) selects(path []step) bool {
 	return true
 }
 
-// maxName bounds the bytes of a name in a path that is reported.
-const maxName = 64
-
-// text is the path as a pattern that selects it, in every element of a list. It is "" for the
-// whole text.
+// text is the path as a pattern that selects it, in every element of a list, with `*` for a name
+// that may be data. It is "" for the whole text.
 func text(path []step) string {
 	parts := make([]string, len(path))
 	for i, at := range path {
 		switch name := at.name; {
 		case at.index >= 0:
 			parts[i] = "#"
-		case name == "", len(name) > maxName, isData(name):
+		case at.hidden:
 			parts[i] = "*"
 		default:
 			parts[i] = plain.Replace(name)
@@ -103,34 +102,21 @@ func text(path []step) string {
 	return strings.Join(parts, ".")
 }
 
-// isData reports whether a name looks like an id or an address: some objects have those as names,
-// and a log is to have neither.
-func isData(name string) bool {
-	digits := 0
-	for _, c := range name {
-		if '0' <= c && c <= '9' {
-			digits++
-		}
-	}
-	return digits > maxDigits || strings.Index(name, "@") > 0
-}
-
-// maxDigits is how many digits a name has that is shown.
-const maxDigits = 4
-
 var plain = strings.NewReplacer(`\`, `\\`, `.`, `\.`, `*`, `\*`, `#`, `\#`)
 
 // Differences are the places where two JSON texts differ, as patterns, at most limit of them; ""
 // is the whole text. A list that is longer in one of them is one place. Numbers are compared by
-// value, and the order of names does not count. What ignored selects is left out. ok is false if
+// value, and the order of names does not count. What ignored selects is left out. A name that looks
+// like data, or that isValue knows to be some (nil: it knows none), is `*` in a path. ok is false if
 // one of them is no JSON text.
-func Differences(a, b []byte, ignored []Pattern, limit int) (paths []string, ok bool) {
+func Differences(a, b []byte, ignored []Pattern, limit int, isValue func(name string) bool) (
+	paths []string, ok bool) {
 	left, ok1 := decode(a)
 	right, ok2 := decode(b)
 	if !ok1 || !ok2 {
 		return nil, false
 	}
-	c := comparison{ignored: ignored, limit: limit}
+	c := comparison{ignored: ignored, limit: limit, isValue: isValue}
 	c.compare(left, right)
 	return c.found, true
 }
@@ -149,6 +135,7 @@ func decode(content []byte) (v any, ok bool) {
 type comparison struct {
 	ignored []Pattern
 	limit   int
+	isValue func(name string) bool
 	path    []step
 	found   []string
 }
@@ -181,9 +168,11 @@ func (c *comparison) compare(a, b any) {
 }
 
 func (c *comparison) objects(a, b map[string]any) {
+	kind := kindOf(a, b)
 	for _, name := range slices.Sorted(maps.Keys(a)) {
-		c.path = append(c.path, step{name: name, index: -1})
-		if other, ok := b[name]; ok {
+		other, ok := b[name]
+		c.enter(name, kind.isMap || kind.alike && !ok)
+		if ok {
 			c.compare(a[name], other)
 		} else {
 			c.report()
@@ -192,11 +181,17 @@ func (c *comparison) objects(a, b map[string]any) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(b)) {
 		if _, ok := a[name]; !ok {
-			c.path = append(c.path, step{name: name, index: -1})
+			c.enter(name, kind.alike)
 			c.report()
 			c.path = c.path[:len(c.path)-1]
 		}
 	}
+}
+
+// enter makes a member the present place.
+func (c *comparison) enter(name string, hidden bool) {
+	hidden = hidden || isData(name) || c.isValue != nil && c.isValue(name)
+	c.path = append(c.path, step{name: name, index: -1, hidden: hidden})
 }
 
 func (c *comparison) lists(a, b []any) {

@@ -33,6 +33,7 @@ type Metrics struct {
 	notStored       *prometheus.CounterVec // route, reason
 	bypasses        *prometheus.CounterVec // route, reason
 	verified        *prometheus.CounterVec // route, result
+	inconclusive    *prometheus.CounterVec // route, reason
 	authFailures    *prometheus.CounterVec // kind
 	policyReloads   *prometheus.CounterVec // result
 	buildInfo       *prometheus.GaugeVec   // version, revision, goversion
@@ -100,6 +101,9 @@ func New(registry prometheus.Registerer) *Metrics {
 		verified: counter("sidecar_verified_hits_total",
 			"Hits that were compared with the API's answer: match, mismatch, inconclusive, or dropped.",
 			"route", "result"),
+		inconclusive: counter("sidecar_verify_inconclusive_total",
+			"Comparisons of a hit with the API's answer that say nothing, and why.",
+			"route", "reason"),
 		authFailures: counter("sidecar_auth_failures_total",
 			"Requests whose caller was not authorized, by kind.", "kind"),
 		policyReloads: counter("sidecar_policy_reloads_total",
@@ -189,6 +193,27 @@ const (
 	VerifiedInconclusive Verified = "inconclusive" // as if it had not been tried
 	VerifiedDropped      Verified = "dropped"      // too many wait
 )
+
+// An Inconclusive is why the comparison of a hit with the API's answer says nothing about the hit.
+type Inconclusive string
+
+// The reasons.
+const (
+	InconclusiveWritten  Inconclusive = "written"      // a write came between
+	InconclusiveRedis    Inconclusive = "redis"        // which did not say whether one did
+	InconclusiveNoAnswer Inconclusive = "no-answer"    // of the API, or none that is whole
+	InconclusiveError    Inconclusive = "error-status" // that may be about the moment
+	InconclusiveUnsteady Inconclusive = "unsteady"     // two answers of the API differ
+	InconclusiveCookie   Inconclusive = "cookie"       // the answer repeats one that is in no key
+	InconclusiveCoding   Inconclusive = "coding"       // of a body, that is not read
+	InconclusiveFailed   Inconclusive = "failed"       // the comparison itself
+)
+
+// Inconclusive counts a comparison without a result.
+func (m *Metrics) Inconclusive(route string, why Inconclusive) {
+	m.Verified(route, VerifiedInconclusive)
+	m.inconclusive.WithLabelValues(label(route), string(why)).Inc()
+}
 
 // Verified counts the comparison of a hit with the API's answer.
 func (m *Metrics) Verified(route string, result Verified) {

@@ -56,6 +56,7 @@ func exercised(t *testing.T) recorder {
 	m.Finished(&Outcome{Start: start, Method: "GET", Result: ResultBypass, Reason: reason.NoRoute},
 		start)
 	m.Verified("character", VerifiedMatch)
+	m.Inconclusive("character", InconclusiveWritten)
 	m.Invalidated("character", 3, nil)
 	m.JobQueued("npc_generation", "default")
 	m.JobProcessed("npc_generation", "succeeded")
