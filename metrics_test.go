@@ -91,6 +91,7 @@ func exercise(m *telemetry.Metrics) {
 	m.Stored("a")
 	m.NotStored("a", reason.SetCookie)
 	m.Verified("a", telemetry.VerifiedMatch)
+	m.Inconclusive("a", telemetry.InconclusiveWritten)
 	m.Invalidated("a", 1, nil)
 	m.JobQueued("a", "default")
 	m.JobProcessed("a", "succeeded")
