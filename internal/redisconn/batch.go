@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -29,11 +28,15 @@ const (
 // errReply means that an answer has another length than its question.
 var errReply = errors.New("redis: the answer belongs to another question")
 
+// errLate tells the breaker that an answer came when most of those who had asked waited no longer.
+var errLate = errors.New("redis: the answer came late")
+
 // A batcher reads keys for many callers at once. While few reads are under way, each is a command
 // of its own. Else those that come are gathered, and are one MGET when an earlier one is over. So a
-// read is sent after it was asked for: none joins a batch that has been sent.
+// read is sent after it was asked for: none joins a batch that has been sent. To the breaker a
+// batch is one command.
 type batcher struct {
-	client redis.UniversalClient
+	conn *Conn
 
 	mu      sync.Mutex
 	sent    int       // commands under way
@@ -49,16 +52,17 @@ type batched struct {
 	keys   []string
 	until  time.Time     // its caller's deadline; zero: none
 	done   chan struct{} // has a value when values and err are set
-	left   atomic.Bool   // the caller waits no longer
 	values []any
 	err    error
+
+	sent, left, late bool // in a batch; the caller waits no longer; for its time was over. Under mu
 }
 
 // mget is one MGET of one server. It ends with ctx, also where its batch goes on.
 func (b *batcher) mget(ctx context.Context, keys []string) ([]any, error) {
 	b.mu.Lock()
 	if len(b.waiting) >= maxWaiting {
-		b.waiting = slices.DeleteFunc(b.waiting, func(r *batched) bool { return r.left.Load() })
+		b.waiting = slices.DeleteFunc(b.waiting, func(r *batched) bool { return r.left })
 	}
 	switch {
 	case b.closed || len(b.waiting) >= maxWaiting:
@@ -79,9 +83,23 @@ func (b *batcher) mget(ctx context.Context, keys []string) ([]any, error) {
 	case <-read.done:
 		return read.values, read.err
 	case <-ctx.Done():
-		read.left.Store(true)
-		return nil, ctx.Err()
+		return nil, b.leave(ctx, read)
 	}
+}
+
+// leave ends a read whose caller waits no longer. One that was never sent counts for itself: others
+// are so slow that its turn did not come.
+func (b *batcher) leave(ctx context.Context, read *batched) error {
+	b.mu.Lock()
+	read.left, read.late = true, errors.Is(ctx.Err(), context.DeadlineExceeded)
+	alone := !read.sent
+	b.mu.Unlock()
+	if !alone || !read.late || b.conn.away() {
+		return outcome(ctx, ctx.Err())
+	}
+	return b.conn.counted(ctx, func(ctx context.Context, _ redis.UniversalClient) error {
+		return ctx.Err()
+	})
 }
 
 // may reports whether one more command may be sent now. mu is held, as in all of these.
@@ -127,11 +145,11 @@ func (b *batcher) take() (batch []*batched) {
 	}
 	n, keys := 0, 0
 	for _, read := range b.waiting {
-		if !read.left.Load() {
+		if !read.left {
 			if keys += len(read.keys); len(batch) == maxShare || len(batch) > 0 && keys > maxKeys {
 				break
 			}
-			batch = append(batch, read)
+			batch, read.sent = append(batch, read), true
 		}
 		n++
 	}
@@ -165,7 +183,7 @@ func (b *batcher) sendAll(batch []*batched) {
 	}
 	ctx, cancel := context.WithDeadline(context.Background(), until)
 	defer cancel()
-	values, err := b.send(ctx, keys)
+	values, err := b.sendFor(ctx, keys, func() bool { return b.isLate(batch) })
 	for _, read := range batch {
 		if read.err = err; err == nil {
 			read.values = make([]any, len(read.keys))
@@ -177,28 +195,63 @@ func (b *batcher) sendAll(batch []*batched) {
 	}
 }
 
+// isLate reports whether most of a batch had their time over before the answer came.
+func (b *batcher) isLate(batch []*batched) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	late := 0
+	for _, read := range batch {
+		if read.late {
+			late++
+		}
+	}
+	return 2*late > len(batch)
+}
+
 func (b *batcher) send(ctx context.Context, keys []string) ([]any, error) {
+	return b.sendFor(ctx, keys, func() bool { return false })
+}
+
+// sendFor sends a command. The breaker is told that it failed where the answer is late.
+func (b *batcher) sendFor(ctx context.Context, keys []string, isLate func() bool) (
+	values []any, err error) {
+	if b.conn.away() { // since these reads were asked for
+		return nil, ErrAway
+	}
 	args := make([]any, len(keys)+1)
 	args[0] = "mget"
 	for i := range keys {
 		args[i+1] = &keys[i] // a string would be copied into an allocation of its own
 	}
-	cmd := redis.NewSliceCmd(ctx, args...)
-	_ = b.client.Process(ctx, cmd)
-	values, err := cmd.Result()
-	if err == nil && len(values) != len(keys) {
-		err = errReply
+	err = b.conn.counted(ctx, func(ctx context.Context, c redis.UniversalClient) (err error) {
+		cmd := redis.NewSliceCmd(ctx, args...)
+		_ = c.Process(ctx, cmd)
+		values, err = cmd.Result()
+		switch {
+		case err == nil && len(values) != len(keys):
+			return errReply
+		case err == nil && isLate():
+			return errLate
+		}
+		return err
+	})
+	if errors.Is(err, errLate) {
+		err = nil
 	}
 	return values, err
 }
 
-// close waits for the batches under way, which end when the client is closed. Later reads fail by
-// themselves.
+// close ends the reads that wait. Later ones, and those under way, fail with the client, which is
+// closed next.
 func (b *batcher) close() {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.closed = true
-	b.mu.Unlock()
-	b.running.Wait()
+	for _, read := range b.waiting {
+		read.err = redis.ErrClosed
+		read.done <- struct{}{}
+	}
+	b.waiting = nil
 }
 
 // Read reads keys of one server at once, like Do with an MGET. Calls that are made at the same time
@@ -206,7 +259,7 @@ func (b *batcher) close() {
 // no string, is nil; a string may be shared with other callers.
 func (c *Conn) Read(ctx context.Context, b *Budget, op string,
 	keys []string) (values []any, err error) {
-	err = c.Do(ctx, b, op, func(ctx context.Context, _ redis.UniversalClient) (err error) {
+	err = c.bounded(ctx, b, op, func(ctx context.Context) (err error) {
 		values, err = c.reads.mget(ctx, keys)
 		return err
 	})

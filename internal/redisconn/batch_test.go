@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -15,6 +17,7 @@ import (
 	"sidecar/internal/config"
 	"sidecar/internal/reason"
 	"sidecar/internal/redisconn"
+	"sidecar/test/faultproxy"
 	"sidecar/test/proc"
 	"sidecar/test/redisd"
 )
@@ -22,12 +25,22 @@ import (
 // ample is a time that no read of these tests takes.
 const ample = 30 * time.Second
 
+// never is a breaker that stays closed.
+var never = config.Breaker{
+	MaxRequests: 1, Interval: time.Hour, Timeout: time.Second, MinRequests: 1000, FailureRatio: 1,
+}
+
 // reads starts n reads of a key.
 func reads(ctx context.Context, c *redisconn.Conn, each time.Duration, n int) *answers {
-	a := &answers{values: make([][]any, n), errs: make([]error, n)}
-	for i := range n {
+	return readsOf(ctx, c, each, slices.Repeat([]string{"key"}, n))
+}
+
+// readsOf starts a read of each key.
+func readsOf(ctx context.Context, c *redisconn.Conn, each time.Duration, keys []string) *answers {
+	a := &answers{values: make([][]any, len(keys)), errs: make([]error, len(keys))}
+	for i, key := range keys {
 		a.all.Go(func() {
-			a.values[i], a.errs[i] = c.Read(ctx, c.Budget(each), "lookup", []string{"key"})
+			a.values[i], a.errs[i] = c.Read(ctx, c.Budget(each), "lookup", []string{key})
 			a.ended.Add(1)
 		})
 	}
@@ -39,6 +52,25 @@ type answers struct {
 	ended  atomic.Int32
 	values [][]any
 	errs   []error
+}
+
+// numbered are n different keys.
+func numbered(n int) (keys []string) {
+	for i := range n {
+		keys = append(keys, "key "+strconv.Itoa(i))
+	}
+	return keys
+}
+
+// awaitAsked waits until so many reads, each of another key, are sent or wait.
+func awaitAsked(t *testing.T, c *redisconn.Conn, sent *counter, reads int) {
+	t.Helper()
+	proc.Await(t, 20*time.Second, func() error {
+		if asked := int(sent.keys.Load()) + c.Waiting(); asked < reads {
+			return fmt.Errorf("%d of %d readers have asked", asked, reads)
+		}
+		return nil
+	})
 }
 
 // A counter counts the reads of a client that are sent, and their keys.
@@ -155,7 +187,7 @@ func TestAReadIsSentAfterItWasAskedFor(t *testing.T) {
 func TestOneWhoLeavesABatchHoldsUpNobody(t *testing.T) {
 	t.Parallel()
 	server := redisd.Start(t)
-	c := open(t, at(server), patient)
+	c := open(t, at(server), never)
 	server.Do("SET", "key", "value")
 	if _, err := c.Read(t.Context(), nil, "lookup", []string{"key"}); err != nil {
 		t.Fatal(err)
@@ -227,18 +259,21 @@ func TestReadsEndWhenTheConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	server := redisd.Start(t)
 	c := open(t, at(server), patient)
+	var n counter
+	c.Client().AddHook(&n)
 	server.Freeze()
 	defer server.Thaw()
-	a := reads(t.Context(), c, ample, 40)
-	proc.Await(t, 20*time.Second, func() error {
-		if c.Waiting() == 0 {
-			return errors.New("no read waits")
-		}
-		return nil
-	})
-	begun := time.Now()
+	a := readsOf(t.Context(), c, ample, numbered(40))
+	awaitAsked(t, c, &n, 40)
+	if c.Waiting() == 0 {
+		t.Error("no read waits")
+	}
+	begun, sent := time.Now(), n.commands.Load()
 	_ = c.Close()
 	a.all.Wait()
+	if after := n.commands.Load(); after != sent {
+		t.Errorf("%d commands were begun by the end", after-sent)
+	}
 	if took := time.Since(begun); took > ample/2 {
 		t.Errorf("the reads ended %v after the connection", took)
 	}
@@ -246,6 +281,119 @@ func TestReadsEndWhenTheConnectionIsClosed(t *testing.T) {
 		if err == nil {
 			t.Errorf("read %d: %v", i, a.values[i])
 		}
+	}
+}
+
+// One broken connection is one failure, however many have shared it.
+func TestToTheBreakerABatchIsOneCommand(t *testing.T) {
+	t.Parallel()
+	server := redisd.Start(t)
+	p := faultproxy.Start(t, server.Addr())
+	host, port, err := net.SplitHostPort(p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, config.Redis{Host: host, Port: port}, never)
+	if _, err := c.Read(t.Context(), nil, "lookup", []string{"key"}); err != nil {
+		t.Fatal(err)
+	}
+	var n counter
+	c.Client().AddHook(&n)
+	server.Freeze()
+	defer server.Thaw()
+	const readers = 64
+	a := readsOf(t.Context(), c, ample, numbered(readers))
+	awaitAsked(t, c, &n, readers)
+	p.SetCut(true)
+	a.all.Wait()
+	for i, err := range a.errs {
+		if err == nil {
+			t.Errorf("read %d: %v", i, a.values[i])
+		}
+	}
+	lost := n.commands.Load()
+	if requests, failures := c.Counts(); int32(failures) != lost || int32(requests) != lost+1 {
+		t.Errorf("%d lost commands of %d reads: %d requests, %d failures",
+			lost, readers, requests, failures)
+	}
+	if lost > readers/3 {
+		t.Errorf("%d reads took %d commands", readers, lost)
+	}
+}
+
+func TestAnAnswerThatCameWhenMostHadLeftIsAFailure(t *testing.T) {
+	t.Parallel()
+	server := redisd.Start(t)
+	c := open(t, at(server), patient)
+	if _, err := c.Read(t.Context(), nil, "lookup", []string{"key"}); err != nil {
+		t.Fatal(err)
+	}
+	var n counter
+	c.Client().AddHook(&n)
+	end := c.Hold()
+	few := readsOf(t.Context(), c, ample, []string{"few"})
+	leaving, leave := context.WithCancel(t.Context())
+	left := readsOf(leaving, c, ample, []string{"left", "left as well"})
+	most := readsOf(t.Context(), c, time.Second, numbered(3))
+	awaitAsked(t, c, &n, 6)
+	leave()
+	left.all.Wait()
+	server.Freeze()
+	end()
+	most.all.Wait()
+	server.Thaw()
+	few.all.Wait()
+	for _, err := range most.errs {
+		if redisconn.Reason(err) != reason.RedisTimeout {
+			t.Error(err)
+		}
+	}
+	if few.errs[0] != nil {
+		t.Error(few.errs[0])
+	}
+	if requests, failures := c.Counts(); requests != 2 || failures != 1 || n.commands.Load() != 1 {
+		t.Errorf("%d requests, %d failures, %d commands", requests, failures, n.commands.Load())
+	}
+}
+
+// Where their turn does not come, each read that waited is a failure: no command is one for it.
+// When the breaker has opened, the others are not sent: a trial is the probe's.
+func TestReadsThatAreNeverSentAreFailures(t *testing.T) {
+	t.Parallel()
+	server := redisd.Start(t)
+	c := open(t, at(server), patient)
+	var n counter
+	c.Client().AddHook(&n)
+	end := c.Hold()
+	leaving, leave := context.WithCancel(t.Context())
+	left := reads(leaving, c, ample, 2)
+	others := readsOf(t.Context(), c, ample, numbered(2))
+	awaitAsked(t, c, &n, 4)
+	leave()
+	left.all.Wait()
+	if _, failures := c.Counts(); failures > 0 {
+		t.Errorf("%d failures of those who left", failures)
+	}
+	waiting := reads(t.Context(), c, budget, 3)
+	waiting.all.Wait()
+	if c.State() != redisconn.Open {
+		t.Errorf("the breaker is %v after %v", c.State(), waiting.errs)
+	}
+	proc.Await(t, 20*time.Second, func() error {
+		if c.State() != redisconn.HalfOpen {
+			return errors.New("not half-open yet")
+		}
+		return nil
+	})
+	end()
+	others.all.Wait()
+	for _, err := range others.errs {
+		if !errors.Is(err, redisconn.ErrAway) {
+			t.Error(err)
+		}
+	}
+	if sent := n.commands.Load(); sent > 0 || c.State() != redisconn.HalfOpen {
+		t.Errorf("%d commands, and the breaker is %v", sent, c.State())
 	}
 }
 

@@ -110,7 +110,7 @@ func New(o Options) (*Conn, error) {
 		}
 	}
 	c.client.AddHook(signs{c})
-	c.reads = &batcher{client: c.client}
+	c.reads = &batcher{conn: c}
 	c.breaker = newBreaker(o, c.stateChanged(o.Changed))
 	return c, nil
 }
@@ -133,21 +133,39 @@ func (c *Conn) Client() redis.UniversalClient { return c.client }
 // cancelled) does not count against Redis.
 func (c *Conn) Do(ctx context.Context, b *Budget, op string,
 	f func(context.Context, redis.UniversalClient) error) error {
-	if c.breaker.State() != gobreaker.StateClosed {
-		return ErrAway // half-open too: trials are the probe's
+	return c.bounded(ctx, b, op, func(ctx context.Context) error { return c.counted(ctx, f) })
+}
+
+// bounded calls f, which is an operation, within the rest of b.
+func (c *Conn) bounded(ctx context.Context, b *Budget, op string,
+	f func(context.Context) error) error {
+	if c.away() {
+		return ErrAway
 	}
 	bounded, cancel, err := b.bound(ctx)
 	if err != nil {
 		return err
 	}
 	defer cancel()
-	_, err = c.breaker.Execute(func() (struct{}, error) {
-		start := time.Now()
-		err := outcome(ctx, c.proved(bounded, f))
-		took := time.Since(start)
-		b.spend(took)
+	start := time.Now()
+	err = f(bounded)
+	took := time.Since(start)
+	b.spend(took)
+	if !errors.Is(err, ErrAway) {
 		c.observe(op, took, err != nil)
-		return struct{}{}, err
+	}
+	return err
+}
+
+// away reports whether nothing may be sent but by the probe. While the breaker is half-open, the
+// trials are the probe's.
+func (c *Conn) away() bool { return c.breaker.State() != gobreaker.StateClosed }
+
+// counted calls f, which is one command or pipeline, and tells the breaker how it ended.
+func (c *Conn) counted(ctx context.Context,
+	f func(context.Context, redis.UniversalClient) error) error {
+	_, err := c.breaker.Execute(func() (struct{}, error) {
+		return struct{}{}, outcome(ctx, c.proved(ctx, f))
 	})
 	return fromBreaker(err)
 }
@@ -180,8 +198,9 @@ func (c *Conn) newWatch(g Greeter) *watch {
 
 // Close closes all connections. Operations under way fail.
 func (c *Conn) Close() error {
-	err := c.client.Close()
 	c.reads.close()
+	err := c.client.Close()
+	c.reads.running.Wait() // they end with the client
 	if c.sentinels != nil {
 		err = errors.Join(err, c.sentinels.close())
 	}
