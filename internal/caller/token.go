@@ -66,16 +66,8 @@ func (v *verifier) check(set *keySet, token string, now time.Time) (*claimSet, b
 		return nil, false
 	}
 	c := &claimSet{}
-	if c.header, ok = v.header(token); !ok || !distinct(payload) {
+	if c.header, ok = v.header(token); !ok || !c.read(payload) {
 		return nil, false
-	}
-	d := json.NewDecoder(bytes.NewReader(payload))
-	d.UseNumber() // an id may be a number over 2^53
-	if err := d.Decode(&c.all); err != nil || c.all == nil {
-		return nil, false
-	}
-	if text, _ := json.Marshal(c.all); bytes.ContainsRune(text, utf8.RuneError) {
-		return nil, false // not UTF-8: json would decode different callers to the same text
 	}
 	if !v.holds(c, now) {
 		return nil, false
@@ -83,6 +75,21 @@ func (v *verifier) check(set *keySet, token string, now time.Time) (*claimSet, b
 	c.who, c.identifies = c.identity(v.id)
 	c.cost = claimSetCost + len(c.header) + len(c.who) + costOf(c.all)
 	return c, true
+}
+
+// read reads the claims. It reports false where servers may read others.
+func (c *claimSet) read(payload []byte) bool {
+	if !distinct(payload) {
+		return false
+	}
+	d := json.NewDecoder(bytes.NewReader(payload))
+	d.UseNumber() // an id may be a number over 2^53
+	if err := d.Decode(&c.all); err != nil || c.all == nil {
+		return false
+	}
+	// not UTF-8: json would decode different callers to the same text
+	text, _ := json.Marshal(c.all)
+	return !bytes.ContainsRune(text, utf8.RuneError)
 }
 
 // header is the canonical text of the token's protected header without alg: a key for each tenant

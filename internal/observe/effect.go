@@ -30,7 +30,7 @@ const (
 // A question is the common part of equal requests.
 type question struct {
 	path    int32
-	caller  int32
+	caller  int32 // or person
 	query   uint64
 	variant uint64
 }
@@ -53,7 +53,7 @@ func (t *traffic) compare(r *read) {
 		if !e.shows() {
 			continue
 		}
-		q := question{e.path, e.caller, e.query, e.variant}
+		q := question{e.path, e.person, e.query, e.variant}
 		tags := t.carries(r, e.path)
 		if before, ok := last[q]; ok {
 			a := &t.events[before]
@@ -62,7 +62,7 @@ func (t *traffic) compare(r *read) {
 		last[q] = i
 		q.caller = 0
 		if before, ok := lastOfAny[q]; ok {
-			if a := &t.events[before]; a.caller != e.caller &&
+			if a := &t.events[before]; a.person != e.person &&
 				!t.touches.between(tags, a.start, e.end) {
 				if a.digest == e.digest {
 					r.alike++
@@ -190,7 +190,7 @@ func (t *traffic) attribute(r *read) {
 		if !e.shows() {
 			continue
 		}
-		q := question{e.path, e.caller, e.query, e.variant}
+		q := question{e.path, e.person, e.query, e.variant}
 		if before, ok := last[q]; ok && t.events[before].digest != e.digest {
 			if w := t.lastBefore(r, &t.events[before], e); w != nil {
 				w.seen[r]++

@@ -60,6 +60,8 @@ type Recorder struct {
 	events  []event
 	paths   map[string]int32
 	callers map[string]int32
+	persons map[string]int32
+	tokens  int                  // callers that a token makes, whose claims are those of a person
 	names   map[int32]*pathNames // by path
 	fields  map[string]bool      // names of fields that say who is asking, and are not declared
 }
@@ -71,7 +73,8 @@ type pathNames struct{ params, cookies map[string]bool }
 type event struct {
 	start, head, end time.Duration // since the watch began; head is that of the answer's head
 	path             int32
-	caller           int32 // anonymous, unclear or a number
+	caller           int32 // anonymous, unclear or a number: one to whom an entry belongs
+	person           int32 // the same, but one for all tokens with the same lasting claims
 	method           string
 	status           int
 	query            uint64 // of authority and query
@@ -109,8 +112,8 @@ func New(secret []byte, b Bounds) (*Recorder, error) {
 	}
 	return &Recorder{
 		bounds: b, identify: identify, seed: maphash.MakeSeed(), began: time.Now(),
-		paths: map[string]int32{}, callers: map[string]int32{}, names: map[int32]*pathNames{},
-		fields: map[string]bool{},
+		paths: map[string]int32{}, callers: map[string]int32{}, persons: map[string]int32{},
+		names: map[int32]*pathNames{}, fields: map[string]bool{},
 	}, nil
 }
 
@@ -150,7 +153,9 @@ func (r *Recorder) Handler(next http.Handler) http.Handler {
 			hash:           sha256.New(),
 			start:          time.Now(),
 		}
-		o.who = r.identify.IdentifyRequest(o.view(), o.start)
+		view := o.view()
+		o.who = r.identify.IdentifyRequest(view, o.start)
+		o.person, o.claims = r.identify.Claimed(view)
 		defer o.finish()
 		next.ServeHTTP(o, req)
 		o.whole = true
@@ -164,6 +169,8 @@ type observed struct {
 	request     *http.Request
 	path, query string
 	who         caller.Caller
+	person      string // by the claims of its token, which nobody has verified
+	claims      bool   // it has such a token
 	start, head time.Time
 	status      int
 	bytes       int64
@@ -384,21 +391,38 @@ func (r *Recorder) add(e event, o *observed) {
 	e.path = path
 	switch {
 	case who.Bypass != "":
-		e.caller = unclear
+		e.caller, e.person = unclear, unclear
 		r.nameFields(o.request.Header)
 	case who.Anonymous:
-		e.caller = anonymous
+		e.caller, e.person = anonymous, anonymous
 	default:
 		if !knownCaller {
 			number = int32(len(r.callers))
 			r.callers[who.ID] = number
+			if o.claims {
+				r.tokens++
+			}
 		}
-		e.caller = number
+		e.caller, e.person = number, r.personOf(o)
 	}
 	if o.request.Method == http.MethodGet && o.status < 300 {
 		r.nameParts(path, o)
 	}
 	r.events = append(r.events, e)
+}
+
+// personOf is the number of a caller, one for all its tokens. There are no more than callers.
+func (r *Recorder) personOf(o *observed) int32 {
+	id := o.who.ID
+	if o.claims {
+		id = o.person
+	}
+	number, known := r.persons[id]
+	if !known {
+		number = int32(len(r.persons))
+		r.persons[id] = number
+	}
+	return number
 }
 
 func (r *Recorder) stopAt(what string, bound int) {
@@ -420,8 +444,8 @@ func (r *Recorder) nameParts(path int32, o *observed) {
 		r.names[path] = n
 	}
 	for part := range strings.SplitSeq(o.query, "&") {
-		name, _, _ := strings.Cut(part, "=")
-		if plain, err := url.QueryUnescape(name); err == nil {
+		name, _, named := strings.Cut(part, "=")
+		if plain, err := url.QueryUnescape(name); err == nil && named { // else it is a value
 			note(n.params, plain)
 		}
 	}

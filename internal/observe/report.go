@@ -70,13 +70,20 @@ func (r *Recorder) head(t *traffic) []string {
 			"it is used. "+
 			"What is commented out, with no blank behind the '#', has too little evidence, or "+
 			"some against it.",
-			count(len(t.events), "request"), round(t.duration), count(len(r.callers), "caller "+
+			count(len(t.events), "request"), round(t.duration), count(len(r.persons), "caller "+
 				"with credentials", "callers with credentials")),
 		"A write invalidates what its path relates it to, and what was seen to change after it. " +
 			"What did not " +
 			"happen meanwhile is not here: for each write ask which answers look different now, " +
 			"and whose. " +
 			"The expected hits are those that these policies would have had with this traffic.",
+	}
+	if len(r.callers) > len(r.persons) {
+		head = append(head, fmt.Sprintf("Callers are counted by the claims of their tokens, but "+
+			"exp, iat, nbf and jti: %s are those of fewer callers. Nobody has verified them, so "+
+			"they are evidence alone: to these policies a renewed token is another caller. With "+
+			"caller.jwt and the API's key it is the same (docs/policies.md).",
+			count(r.tokens, "token")))
 	}
 	if r.full != "" {
 		head = append(head, "Not all traffic was observed: "+r.full+" was reached.")
@@ -103,7 +110,8 @@ func (t *traffic) routeOf(r *read) propose.Route {
 		scope = "shared"
 	}
 	shared := scope == "shared"
-	got := t.simulate(r, shared, ttl)
+	got := t.simulate(r, model{shared: shared, ttl: ttl})
+	verified := t.simulate(r, model{shared: shared, ttl: ttl, tokens: true})
 	if t.allStated(r, shared) {
 		ttl = 0
 	}
@@ -121,6 +129,10 @@ func (t *traffic) routeOf(r *read) propose.Route {
 		route.Comment = append(route.Comment, fmt.Sprintf("Expected: %d %% hits, which spare the "+
 			"API %s of %s.",
 			percent(got.ratio()), round(got.saved), round(got.spent)))
+		if more := percent(verified.ratio()); more > percent(got.ratio()) {
+			route.Comment = append(route.Comment, fmt.Sprintf("Tokens were renewed. With "+
+				"caller.jwt, by which they stay one caller: %d %% hits.", more))
+		}
 	}
 	if why != "" {
 		route.Comment = append(route.Comment, "Not live: "+why)
@@ -292,7 +304,7 @@ func (t *traffic) asked(r *read) string {
 		if e.caller == anonymous {
 			without++
 		} else if e.caller != unclear {
-			callers[e.caller] = true
+			callers[e.person] = true
 		}
 	}
 	text := fmt.Sprintf("%s of %s, ", count(len(r.events), "GET"), count(len(urls), "URL"))
@@ -350,7 +362,7 @@ func (t *traffic) sharing(r *read, shared bool, ttl time.Duration) string {
 	return fmt.Sprintf("Two callers got the same answer %d of %s. If that is by design, scope: "+
 		"shared with authorized: public "+
 		"would have about %d %% hits.", r.alike, timesOf(r.alike),
-		percent(t.simulateForAll(r, ttl).ratio()))
+		percent(t.simulate(r, model{shared: true, ttl: ttl, forAll: true}).ratio()))
 }
 
 // writeRoute is the route of a write.

@@ -25,27 +25,33 @@ type filled struct {
 	dropped             bool // cookies that the answer set
 }
 
-// simulate plays the GETs of a route through a cache with this scope and ttl.
-func (t *traffic) simulate(r *read, shared bool, ttl time.Duration) outcome {
-	return t.play(r, shared, ttl, func(e *event) fate {
-		if shared {
-			return e.shared
-		}
-		return e.private
-	})
+// A model is a cache that traffic is played through.
+type model struct {
+	shared bool // one entry for all
+	ttl    time.Duration
+	forAll bool // shared, and it may store the answers to all requests
+	tokens bool // it verifies tokens: a renewed one is the same caller
 }
 
-// simulateForAll is simulate for a shared cache that may store the answers to all requests.
-func (t *traffic) simulateForAll(r *read, ttl time.Duration) outcome {
-	return t.play(r, true, ttl, func(e *event) fate { return e.private })
+func (m model) fateOf(e *event) fate {
+	if m.shared && !m.forAll {
+		return e.shared
+	}
+	return e.private
 }
 
-func (t *traffic) play(
-	r *read,
-	shared bool,
-	ttl time.Duration,
-	fateOf func(*event) fate,
-) (o outcome) {
+func (m model) callerOf(e *event) int32 {
+	switch {
+	case m.shared:
+		return 0
+	case m.tokens:
+		return e.person
+	}
+	return e.caller
+}
+
+// simulate plays the GETs of a route through a cache.
+func (t *traffic) simulate(r *read, m model) (o outcome) {
 	entries := map[question]filled{}
 	for _, i := range r.events {
 		e := &t.events[i]
@@ -54,10 +60,7 @@ func (t *traffic) play(
 		if e.caller == unclear {
 			continue
 		}
-		q := question{e.path, e.caller, e.query, e.variant}
-		if shared {
-			q.caller = 0
-		}
+		q := question{e.path, m.callerOf(e), e.query, e.variant}
 		tags := t.carries(r, e.path)
 		have, ok := entries[q]
 		if ok && have.end <= e.start && (!have.dropped || e.brings) && e.start < have.expires &&
@@ -71,11 +74,11 @@ func (t *traffic) play(
 			}
 			continue
 		}
-		if fate := fateOf(e); fate.store {
+		if fate := m.fateOf(e); fate.store {
 			entries[q] = filled{
 				e.start,
 				e.end,
-				e.end + lifetime(fate, ttl, !shared && e.caller != anonymous),
+				e.end + lifetime(fate, m.ttl, !m.shared && !m.tokens && e.caller != anonymous),
 				e.digest,
 				e.drops,
 			}

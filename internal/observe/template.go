@@ -14,11 +14,45 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
+// asked is how a path was asked for, and by whom.
+type asked struct {
+	methods map[string]bool
+	by      persons
+}
+
+// persons are those who asked for something; the first two are enough to tell one from several.
+type persons struct {
+	first, second int32
+	n             int
+}
+
+// add adds one who asks. Nobody knows how many have no credentials.
+func (p *persons) add(who int32) {
+	switch {
+	case who < 0 && p.n < 2:
+		p.first, p.second, p.n = anonymous, unclear, 2
+	case p.n == 0:
+		p.first, p.n = who, 1
+	case p.n == 1 && who != p.first:
+		p.second, p.n = who, 2
+	}
+}
+
+func (p *persons) merge(other persons) {
+	if other.n > 0 {
+		p.add(other.first)
+	}
+	if other.n > 1 {
+		p.add(other.second)
+	}
+}
+
 // A node is a segment in the tree of all paths that were answered.
 type node struct {
 	children map[string]*node
 	wild     *node           // of values; nil: there is none
 	methods  map[string]bool // of requests that end here
+	by       persons         // of requests that pass here
 }
 
 func newNode() *node { return &node{children: map[string]*node{}, methods: map[string]bool{}} }
@@ -37,19 +71,69 @@ var (
 )
 
 // known are segments that name a route, though they stand where others are values.
-var known = strings.Fields(`me self search new count stats latest current all recent export import
-	login logout oauth2 active mine popular archive settings config schema`)
+var known = func() map[string]bool {
+	words := map[string]bool{}
+	for _, word := range strings.Fields(`me self new all count latest current recent import active
+		inactive pending open closed mine popular archive archived settings config schema profile
+		account preferences summary overview history list detail details info index home random
+		bulk batch sync generate create update delete edit add remove run start stop cancel retry
+		approve reject send upload publish trade graphql rest rpc public private`) {
+		words[word] = true
+	}
+	return words
+}()
 
-func isLiteral(segment string) bool {
-	return segment == "" || word.MatchString(segment) || version.MatchString(segment) ||
-		slices.Contains(known, segment)
+// isKnown reports whether a word is one of many APIs, and so nobody's name.
+func isKnown(word string) bool {
+	word = strings.ToLower(word)
+	return known[word] || isStem(word) ||
+		propose.Fickle(propose.Path{{Text: word}}) == word
 }
 
-// treeOf is the tree of paths with their methods.
-func treeOf(paths map[string]map[string]bool) *node {
+// isStem reports whether a segment comes before the first resource: "api", "v1".
+func isStem(segment string) bool {
+	return strings.EqualFold(segment, "api") || version.MatchString(segment)
+}
+
+// isPlural reports whether a word looks like the name of a collection.
+func isPlural(word string) bool {
+	switch word = strings.ToLower(word); word {
+	case "people", "children", "media":
+		return true
+	}
+	stem, ok := strings.CutSuffix(word, "s")
+	return ok && len(stem) > 1 && !strings.ContainsAny(stem[len(stem)-1:], "siu")
+}
+
+func isLiteral(segment string) bool {
+	return segment == "" || word.MatchString(segment) || version.MatchString(segment)
+}
+
+// A place is where a segment stands.
+type place int
+
+const (
+	atTop    place = iota // the names of resources
+	inList                // behind a collection: values, but for few
+	atMember              // behind a value, or another word
+)
+
+func (p place) behind(segment string) place {
+	switch {
+	case p == atTop && isStem(segment):
+		return atTop
+	case isPlural(segment):
+		return inList
+	}
+	return atMember
+}
+
+// treeOf is the tree of paths.
+func treeOf(paths map[string]asked) *node {
 	root := newNode()
-	for path, methods := range paths {
+	for path, a := range paths {
 		n := root
+		n.by.merge(a.by)
 		for segment := range strings.SplitSeq(path[1:], "/") {
 			child := n.children[segment]
 			if child == nil {
@@ -57,32 +141,97 @@ func treeOf(paths map[string]map[string]bool) *node {
 				n.children[segment] = child
 			}
 			n = child
+			n.by.merge(a.by)
 		}
-		for m := range methods {
+		for m := range a.methods {
 			n.methods[m] = true
 		}
 	}
-	root.collapse()
+	root.collapse(atTop, root.by.n > 1)
 	return root
 }
 
-// collapse makes one wildcard of the children that are values.
-func (n *node) collapse() {
+// collapse makes one wildcard of the children that are values. several: more than one person was
+// seen in all.
+func (n *node) collapse(at place, several bool) {
 	for text, child := range n.children {
 		if !isLiteral(text) {
 			n.toWild(text, child)
 		}
 	}
-	for _, child := range n.children {
-		child.collapse()
+	for text, child := range n.children {
+		child.collapse(at.behind(text), several)
 	}
 	if n.wild != nil {
-		n.wild.collapse()
+		n.wild.collapse(atMember, several)
 	}
 	before := len(n.children)
+	if at == inList {
+		n.collapseList(several)
+	}
+	n.collapseNames(at)
 	n.collapseWords()
 	if len(n.children) < before {
-		n.wild.collapse()
+		n.wild.collapse(atMember, several)
+	}
+}
+
+// collapseList takes the words behind the name of a collection for values, as those of people and
+// the slugs of articles. A collection of its own there, as in /rules/spells, is a literal where it
+// is the only word, and several persons ask for it, or only one was seen in all.
+func (n *node) collapseList(several bool) {
+	var words []string
+	for text := range n.children {
+		if text != "" && !isKnown(text) {
+			words = append(words, text)
+		}
+	}
+	if len(words) == 1 && n.wild == nil {
+		text := words[0]
+		child := n.children[text]
+		if isPlural(text) && !strings.ContainsAny(text, "-_") && (child.by.n > 1 || !several) &&
+			(child.wild != nil || child.methods[http.MethodPost]) {
+			return
+		}
+	}
+	for _, text := range words {
+		n.toWild(text, n.children[text])
+	}
+}
+
+// collapseNames takes words for values that one person each asks for, where others are asked for in
+// the same way by somebody else: so are paths that have the caller's name.
+func (n *node) collapseNames(at place) {
+	least := 2
+	if at == atTop {
+		least = 3 // resources may be alike, and used by one each
+	}
+	alike := map[string][]string{}
+	for text, child := range n.children {
+		if text != "" && !isKnown(text) && child.by.n == 1 {
+			shape := strings.Join(child.shape(), " ")
+			alike[shape] = append(alike[shape], text)
+		}
+	}
+	for shape, words := range alike {
+		var owners []int32
+		if at != atTop && n.wild != nil && shape == strings.Join(n.wild.shape(), " ") {
+			owners = append(owners, n.wild.by.first)
+			if n.wild.by.n > 1 {
+				owners = append(owners, n.wild.by.second)
+			}
+		}
+		for _, text := range words {
+			if who := n.children[text].by.first; !slices.Contains(owners, who) {
+				owners = append(owners, who)
+			}
+		}
+		if len(owners) < least {
+			continue
+		}
+		for _, text := range words {
+			n.toWild(text, n.children[text])
+		}
 	}
 }
 
@@ -95,6 +244,7 @@ func (n *node) toWild(text string, child *node) {
 }
 
 func (n *node) merge(other *node) {
+	n.by.merge(other.by)
 	for m := range other.methods {
 		n.methods[m] = true
 	}
@@ -118,7 +268,7 @@ func (n *node) collapseWords() {
 	alike := map[string][]string{} // words by what lies below them
 	all := 0
 	for text, child := range n.children {
-		if text == "" || slices.Contains(known, text) || version.MatchString(text) {
+		if text == "" || isKnown(text) {
 			continue
 		}
 		all++

@@ -16,13 +16,18 @@ func TestTemplatesOfPaths(t *testing.T) {
 		{"/users/5/posts/7 /users/6/posts", "/users/{id}/posts /users/{user_id}/posts/{post_id}"},
 		{"/users/5 /users/me /users/search", "/users/me /users/search /users/{id}"},
 		{"/users/5 /users/a /users/b /users/c /users/d /users/e", "/users/{id}"}, // as beside them
-		{"/users/5 /users/a /users/b", "/users/a /users/b /users/{id}"},
+		{"/users/5 /users/ann /users/bob/x", "/users/{id} /users/{id}/x"},
+		{"/users/ann", "/users/{id}"},
+		{"/users/me/notes /users/ann/notes /users/search", "/users/me/notes /users/search " +
+			"/users/{id}/notes"},
+		{"/rules/spells/1 /rules/spells", "/rules/spells /rules/spells/{id}"},
+		{"/rules/spells", "/rules/{id}"},
+		{"/api/orders /api/v2/orders/ann", "/api/orders /api/v2/orders/{id}"},
 		{"/users/5 /users/profile/photo", "/users/profile/photo /users/{id}"},
 		{"/maps /maps/a /maps/b /maps/c /maps/d /maps/e", "/maps /maps/{id}"}, // below a list
 		{"/maps /maps/a/x /maps/b/x /maps/c/x /maps/d/x /maps/e/x", "/maps /maps/{id}/x"},
-		{"/maps /maps/a /maps/b /maps/c /maps/d /maps/e/x", "/maps /maps/a /maps/b /maps/c " +
-			"/maps/d /maps/e/x"},
-		{"/maps/a /maps/b /maps/c /maps/d /maps/e", "/maps/a /maps/b /maps/c /maps/d /maps/e"},
+		{"/map /map/a /map/b /map/c /map/d /map/e/x", "/map /map/a /map/b /map/c /map/d /map/e/x"},
+		{"/map/a /map/b /map/c /map/d /map/e", "/map/a /map/b /map/c /map/d /map/e"},
 		{"/a /b /c", "/a /b /c"},
 		{"/ /a", "/a /{$}"},
 		{"/a/ /a", "/a /a/{$}"},
@@ -39,11 +44,11 @@ func TestTemplatesOfPaths(t *testing.T) {
 
 // templatesOf are the templates of paths that were asked by GET, sorted.
 func templatesOf(paths ...string) string {
-	asked := map[string]map[string]bool{}
+	of := map[string]asked{}
 	for _, p := range paths {
-		asked[p] = map[string]bool{"GET": true}
+		of[p] = by(0)
 	}
-	tree := treeOf(asked)
+	tree := treeOf(of)
 	var out []string
 	for _, p := range paths {
 		found, _, ok := tree.of(p)
@@ -58,23 +63,67 @@ func templatesOf(paths ...string) string {
 	return strings.Join(out, " ")
 }
 
+// by is a path that was asked for by GET.
+func by(persons ...int32) asked {
+	a := asked{methods: map[string]bool{"GET": true}}
+	for _, who := range persons {
+		a.by.add(who)
+	}
+	return a
+}
+
+// A word that one person alone asks for, where others ask for others, is their name.
+func TestWordsOfOnePersonEachAreValues(t *testing.T) {
+	for _, c := range []struct {
+		of   map[string]asked
+		want string
+	}{
+		{map[string]asked{"/profile/ann/cart": by(0), "/profile/bob/cart": by(1)}, "/profile/{id}/cart"},
+		{map[string]asked{"/profile/ann": by(0), "/profile/bob": by(0)}, "/profile/ann /profile/bob"},
+		{map[string]asked{"/profile/ann": by(0, 1), "/profile/bob": by(1)}, "/profile/ann /profile/bob"},
+		{map[string]asked{"/profile/ann": by(0), "/profile/bob/x": by(1)}, "/profile/ann /profile/bob/x"},
+		{map[string]asked{"/profile/ann": by(0), "/profile/7": by(1)}, "/profile/{id}"},
+		{map[string]asked{"/profile/ann": by(0), "/profile/7": by(0)}, "/profile/ann /profile/{id}"},
+		{map[string]asked{"/orders": by(0), "/bills": by(1)}, "/bills /orders"},
+		{map[string]asked{"/ann": by(0), "/bob": by(1), "/eve": by(2)}, "/{id}"},
+		{map[string]asked{"/users/james/7": by(0), "/x": by(1)}, "/users/{user_id}/{id} /x"},
+		{map[string]asked{"/rules/spells/7": by(0, 1)}, "/rules/spells/{id}"},
+		{map[string]asked{"/rules/spells/7": by(anonymous), "/x": by(1)}, "/rules/spells/{id} /x"},
+		{map[string]asked{"/profile/ann": by(anonymous), "/profile/bob": by(1)},
+			"/profile/ann /profile/bob"},
+	} {
+		tree := treeOf(c.of)
+		var out []string
+		for path := range c.of {
+			found, _, _ := tree.of(path)
+			if text := found.path.String(); !slices.Contains(out, text) {
+				out = append(out, text)
+			}
+		}
+		slices.Sort(out)
+		if got := strings.Join(out, " "); got != c.want {
+			t.Errorf("%v: %s, want %s", c.of, got, c.want)
+		}
+	}
+}
+
 func TestManyWordsAtOnePlaceAreValues(t *testing.T) {
 	var few, many []string
 	for i := range maxWords + 1 {
-		many = append(many, fmt.Sprintf("/tags/%c%c/x", 'a'+i/26, 'a'+i%26))
+		many = append(many, fmt.Sprintf("/tag/%c%c/x", 'a'+i/26, 'a'+i%26))
 	}
 	few = many[:maxWords]
 	if got := templatesOf(few...); strings.Contains(got, "{") {
 		t.Errorf("few: %s", got)
 	}
-	if got := templatesOf(many...); got != "/tags/{id}/x" {
+	if got := templatesOf(many...); got != "/tag/{id}/x" {
 		t.Errorf("many: %s", got)
 	}
 }
 
 // A path that was not among those of the tree has a template only if it fits.
 func TestAPathBesideTheTree(t *testing.T) {
-	tree := treeOf(map[string]map[string]bool{"/items/1": {"GET": true}})
+	tree := treeOf(map[string]asked{"/items/1": by(0)})
 	for path, want := range map[string]bool{
 		"/items/2": true, "/items/": false, "/other": false, "/items/1/2": false,
 	} {

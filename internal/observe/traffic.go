@@ -72,14 +72,16 @@ func (r *Recorder) traffic() *traffic {
 	for path, i := range r.paths {
 		names[i] = path
 	}
-	answered := map[string]map[string]bool{}
+	answered := map[string]asked{}
 	for _, e := range t.events {
 		if e.status < 400 {
-			path := names[e.path]
-			if answered[path] == nil {
-				answered[path] = map[string]bool{}
+			a := answered[names[e.path]]
+			if a.methods == nil {
+				a.methods = map[string]bool{}
 			}
-			answered[path][e.method] = true
+			a.methods[e.method] = true
+			a.by.add(e.person)
+			answered[names[e.path]] = a
 		}
 	}
 	tree := treeOf(answered)
