@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"sidecar/cachekeys"
@@ -247,14 +246,6 @@ func distinct(tags []cachekeys.Tag) []cachekeys.Tag {
 		seen[t] = true
 		return false
 	})
-}
-
-// MayHit reports whether a GET of this target may be for a route with a cache. It decides nothing
-// that a plan decides.
-func (t *Table) MayHit(target string) bool {
-	path, _, _ := strings.Cut(target, "?")
-	route, ok := t.matcher.Target(http.MethodGet, path)
-	return ok && route.kind == Read
 }
 
 // Plan makes the plan of a request.

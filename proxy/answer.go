@@ -61,9 +61,14 @@ func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) 
 	lost reason.Reason,
 ) {
 	r, lost := p.open(x, found.Entry, d.Reply)
-	if lost != "" {
-		return lost
+	if lost == "" {
+		p.sendHit(x, found, d, r)
 	}
+	return lost
+}
+
+// sendHit is answerHit with a reply that is open.
+func (p *Proxy) sendHit(x *exchange, found store.Found, d httpcache.Decision, r reply) {
 	x.out.Result, x.out.TTL, x.out.Detail = telemetry.ResultHit, d.TTL, reason.InRedis
 	if d.Refresh {
 		x.out.Result = telemetry.ResultStale
@@ -78,7 +83,6 @@ func (p *Proxy) answerHit(x *exchange, found store.Found, d httpcache.Decision) 
 	case x.plan.Read.Cache.Verify != nil:
 		p.verify(x, found)
 	}
-	return ""
 }
 
 // age is the Age field of a response from the store (RFC 9111 §5.1).

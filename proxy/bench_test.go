@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -14,9 +15,9 @@ func (n nowhere) Header() http.Header         { return n.header }
 func (n nowhere) Write(p []byte) (int, error) { return len(p), nil }
 func (n nowhere) WriteHeader(int)             {}
 
-// BenchmarkRecall is a hit from memory behind the connection: plan, look-up, decision, answer. A
+// BenchmarkHit is a hit from memory behind the connection: plan, look-up, decision, answer. A
 // request that a connection repeats is not planned again.
-func BenchmarkRecall(b *testing.B) {
+func BenchmarkHit(b *testing.B) {
 	const request = "GET /own/1\nAuthorization: Bearer a\nAccept: application/json\n" +
 		"User-Agent: Mozilla/5.0"
 	body := []byte(strings.Repeat("x", 2000))
@@ -39,12 +40,47 @@ func BenchmarkRecall(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				clear(w.header)
-				keep, ok := p.Recall(w, r, kept)
+				taken, ok := p.Take(r, kept)
 				if !ok {
-					b.Fatal("memory does not answer")
+					b.Fatal("it is not taken")
 				}
+				p.Answer(w, taken, nil) // there is time for nothing else than memory
 				if c.repeated {
-					kept = keep
+					kept = taken
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkPass is a GET without a cache behind the connection, with its exchange with an API that
+// answers at once.
+func BenchmarkPass(b *testing.B) {
+	const request = "GET /elsewhere/1\nAuthorization: Bearer a\nAccept: application/json\n" +
+		"User-Agent: Mozilla/5.0"
+	body := []byte(strings.Repeat("x", 2000))
+	api := backendThat(b, func(w http.ResponseWriter, _ *http.Request, _ int) {
+		_, _ = w.Write(body)
+	})
+	p := start(b, api, remembered).proxy
+	for _, c := range []struct {
+		name     string
+		repeated bool
+	}{{"another", false}, {"repeated", true}} {
+		b.Run(c.name, func(b *testing.B) {
+			r, w := requestOf(b, request), nowhere{http.Header{}}
+			var kept any
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.header)
+				taken, ok := p.Take(r, kept)
+				if !ok {
+					b.Fatal("it is not taken")
+				}
+				ctx, cancel := context.WithCancel(b.Context())
+				p.Answer(w, taken, func() context.Context { return ctx })
+				if cancel(); c.repeated {
+					kept = taken
 				}
 			}
 		})

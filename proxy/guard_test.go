@@ -531,11 +531,10 @@ func TestMemoryDoesNotAnswerForJobs(t *testing.T) {
 	request := func() *http.Request { return requestOf(t, "GET /held/1") }
 	await(t, "memory answers", func() bool {
 		p.ServeHTTP(httptest.NewRecorder(), request())
-		_, ok := p.Recall(httptest.NewRecorder(), request(), nil)
-		return ok
+		return take(p, request())
 	})
 	p.Jobs = jobsAt("/held/1")
-	if _, ok := p.Recall(httptest.NewRecorder(), request(), nil); ok {
+	if _, ok := p.Take(request(), nil); ok {
 		t.Error("it answers")
 	}
 }

@@ -2,13 +2,13 @@
 // for it (store), the backend's answer (backend), storing that answer (httpcache) and invalidating
 // (coherence).
 //
-// The path can be read from the file names. For all requests: proxy and view. A GET: read looks
-// up and decides, answer sends a stored response. Where none may be used, miss owns all that
-// follows: it waits for another request that fetches the same, or asks the backend (ask), by a
-// conditional request if there is a candidate; capture stores the answer as it passes, through a
-// buffer or, if it is long, in chunks. refresh is a miss behind a stale answer; verify compares a
-// hit with the backend's answer, behind it. A request that changes something: write. All others:
-// pass and upgrade. head and relay send the backend's answers on.
+// The path can be read from the file names. For all requests: proxy and view; those that were read
+// below net/http begin in plain. A GET: read looks up and decides, answer sends a stored response.
+// Where none may be used, miss owns all that follows: it waits for another request that fetches the
+// same, or asks the backend (ask), by a conditional request if there is a candidate; capture stores
+// the answer as it passes, through a buffer or, if it is long, in chunks. refresh is a miss behind a
+// stale answer; verify compares a hit with the backend's answer, behind it. A request that changes
+// something: write. All others: pass and upgrade. head and relay send the backend's answers on.
 //
 // Nothing is decided here that a pure package could decide: the plan and httpcache.Evaluate decide,
 // the handlers carry it out.
@@ -90,6 +90,7 @@ type exchange struct {
 	table  *policy.Table // the table that the request began with
 	budget *redisconn.Budget
 	out    telemetry.Outcome
+	found  *store.Found // the look-up, where it has been made
 
 	bytesIn atomic.Int64 // content of the request, as far as it was read
 }
@@ -108,6 +109,11 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"The request has come through this sidecar before: BACKEND_URL leads back to it.")
 		return
 	}
+	p.carryOut(x)
+}
+
+// carryOut answers a request by its plan.
+func (p *Proxy) carryOut(x *exchange) {
 	if x.plan.Caller.Bypass == reason.TokenInvalid {
 		p.Metrics.AuthFailed(telemetry.AuthFailureToken)
 	}
@@ -119,7 +125,18 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if p.preflight(x) {
 		return
 	}
-	p.serve(x)
+	switch x.plan.Kind {
+	case policy.Read:
+		p.read(x)
+	case policy.Write:
+		p.write(x)
+	case policy.Job:
+		p.job(x)
+	case policy.Deny:
+		p.deny(x)
+	default:
+		p.pass(x)
+	}
 }
 
 // exchange begins to answer r.
@@ -146,22 +163,6 @@ func (p *Proxy) plan(x *exchange) (refused reason.Reason) {
 	x.plan = x.table.Plan(x.req, x.out.Start)
 	x.out.Route = x.plan.Route
 	return ""
-}
-
-// serve carries out the plan.
-func (p *Proxy) serve(x *exchange) {
-	switch x.plan.Kind {
-	case policy.Read:
-		p.read(x)
-	case policy.Write:
-		p.write(x)
-	case policy.Job:
-		p.job(x)
-	case policy.Deny:
-		p.deny(x)
-	default:
-		p.pass(x)
-	}
 }
 
 func (p *Proxy) deny(x *exchange) {

@@ -29,7 +29,7 @@ type conn struct {
 	phase  atomic.Int32 // served, answering or leaving
 	remote string       // the client's address, once it is known
 	last   lastHead     // of the reading goroutine
-	found  any          // below net/http, for the request that it has been given; else nil
+	watch  watch        // of the request that is answered below net/http
 
 	writeBy   atomic.Int64 // the write deadline in Unix nanoseconds; 0: none is set
 	ownWrites atomic.Bool  // the server has set a write deadline of its own

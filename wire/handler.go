@@ -35,9 +35,6 @@ func Handler(h http.Handler, log *slog.Logger) http.Handler {
 			return
 		}
 		if r.Body == nil || r.Body == http.NoBody {
-			if c, ok := r.Context().Value(connKey{}).(*conn); ok && c.found != nil {
-				r = c.resume(r)
-			}
 			h.ServeHTTP(w, r)
 			return
 		}

@@ -30,9 +30,9 @@ type Listener struct {
 	closed  chan struct{}
 	closing sync.Once
 
-	late      atomic.Int64  // connections that are being closed
-	answering atomic.Int64  // requests that are looked at below net/http
-	answered  atomic.Uint64 // requests that were answered there
+	late     atomic.Int64  // connections that are being closed
+	deciding atomic.Int64  // requests of which it is open whether they are answered below net/http
+	answered atomic.Uint64 // requests that were answered there
 }
 
 // Listen returns l with connections that this package looks after. A further one is accepted when
@@ -80,10 +80,10 @@ func (l *Listener) Close() error {
 // Answered is how many requests were answered below net/http.
 func (l *Listener) Answered() uint64 { return l.answered.Load() }
 
-// Settle waits until ctx is done for requests that are looked at below net/http. Call it before the
-// server is shut down, when Answer has begun to answer nothing: net/http takes their connections
-// for idle, and would close those of requests that it is to answer.
-func (l *Listener) Settle(ctx context.Context) error { return none(ctx, &l.answering) }
+// Settle waits until ctx is done for requests of which it is open whether they are answered below
+// net/http. Call it before the server is shut down, when Take has begun to take nothing: net/http
+// takes their connections for idle, and would close those of requests that it is to answer.
+func (l *Listener) Settle(ctx context.Context) error { return none(ctx, &l.deciding) }
 
 // Await waits until ctx is done for answers that were under way below net/http when the server was
 // shut down.

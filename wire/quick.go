@@ -9,25 +9,22 @@ import (
 	"time"
 )
 
-// A Quick answers plain requests below net/http, which costs a multiple of such an answer. Where it
-// does not, net/http gets the same bytes, as if nothing had been.
+// A Quick answers plain requests below net/http, which has a multiple of the work. Where it does
+// not, net/http gets the same bytes, as if nothing had been.
 //
 // A request is plain if it is a GET or HEAD of HTTP/1.1 without content, in a strict subset of the
 // grammar (see plainRequest), and has come whole when net/http asks for its first byte.
 type Quick struct {
-	// May reports whether a request for this target may be answered. It is asked before more is
-	// read of the request, and only saves work.
-	May func(target string) bool
-	// Answer answers a request whole, or reports false and has answered nothing. It may take a
-	// bounded time: a connection that is closed meanwhile ends behind the answer. The answer is
-	// sent when it returns. It must not change r. The value to keep comes back as kept, with the
-	// same r, for the connection's next plain request if that has the very same head. Otherwise
-	// kept is nil. Where Answer reports false, keep is not kept, but is for Resume.
-	Answer func(w http.ResponseWriter, r *http.Request, kept any) (keep any, ok bool)
-	// Resume adds what Answer has found, if that is not nil, to the context of the same request,
-	// which net/http has read; nil: Answer finds nothing.
-	Resume func(ctx context.Context, found any) context.Context
-	Idle   time.Duration // how long a connection may wait for its next request: IdleTimeout
+	// Take reports whether Answer is to answer the request. It must not wait, or change r. The
+	// value is for Answer. It comes back as kept, with the same r, for the connection's next plain
+	// request if that has the very same head and Answer has returned; else kept is nil.
+	Take func(r *http.Request, kept any) (taken any, ok bool)
+	// Answer answers a request that was taken. It may take its time: a connection that the server
+	// closes meanwhile ends behind the answer. live, which is called at most once, returns a
+	// context that is done when the client leaves, Base is done, or Answer has returned.
+	Answer func(w http.ResponseWriter, taken any, live func() context.Context)
+	Base   context.Context // of the requests' contexts
+	Idle   time.Duration   // how long a connection may wait for its next request: IdleTimeout
 }
 
 // ConnState is for http.Server. Without it no request is answered below net/http.
@@ -50,15 +47,6 @@ const (
 func (c *conn) atBoundary() bool {
 	return c.quick != nil && c.idle.Swap(false) &&
 		c.scan.state == between && !c.scan.blank && c.insert == "" && len(c.rest) == 0
-}
-
-// resume is r with what was found for it below net/http.
-func (c *conn) resume(r *http.Request) *http.Request {
-	found := c.found
-	if c.found = nil; found == nil || c.quick.Resume == nil {
-		return r
-	}
-	return r.WithContext(c.quick.Resume(r.Context(), found))
 }
 
 // answerAll answers the requests at the beginning of p, which has n bytes, and those that come
@@ -88,7 +76,6 @@ func (c *conn) answerAll(p []byte, n int) (left int, err error) {
 
 // answer answers the request at the beginning of p. used is 0 where it does not.
 func (c *conn) answer(p []byte) (used int, err error) {
-	c.found = nil
 	end := bytes.Index(p, []byte("\r\n\r\n"))
 	if end < 0 {
 		return 0, nil
@@ -96,37 +83,45 @@ func (c *conn) answer(p []byte) (used int, err error) {
 	head := p[:end+4]
 	r, kept := c.last.of(head)
 	if r == nil {
-		if !c.quick.May(targetOf(head)) {
-			return 0, nil
-		}
 		r, _ = c.plainRequest(string(p[:end+2]))
 	}
 	if r == nil || !c.phase.CompareAndSwap(served, answering) {
 		return 0, nil
 	}
-	w := quickWriters.Get().(*quickWriter)
-	w.conn = c
-	c.listener.answering.Add(1)
 	defer func() {
-		c.listener.answering.Add(-1)
-		w.release()
 		if !c.phase.CompareAndSwap(answering, served) {
 			err = io.EOF
 			_ = c.close()
 			c.listener.late.Add(-1)
 		}
 	}()
-	keep, ok := c.quick.Answer(w, r, kept)
+	taken, ok := c.take(r, kept)
 	if !ok {
-		c.found = keep
 		return 0, nil
 	}
-	c.last.keep(head, r, keep)
-	c.listener.answered.Add(1)
-	if err = w.flush(); err == nil && w.last {
+	last, err := c.send(r, taken)
+	if c.last.keep(head, r, taken); err == nil && last {
 		err = io.EOF
 	}
 	return end + 4, err
+}
+
+func (c *conn) take(r *http.Request, kept any) (taken any, ok bool) {
+	c.listener.deciding.Add(1)
+	defer c.listener.deciding.Add(-1)
+	return c.quick.Take(r, kept)
+}
+
+// send sends the answer to a request that was taken. last: it is the last one of its connection. An
+// answer that ends in a panic goes out as far as it came, and net/http ends the connection.
+func (c *conn) send(r *http.Request, taken any) (last bool, err error) {
+	c.listener.answered.Add(1)
+	w := newQuickWriter(c, r.Method)
+	defer w.release()
+	defer c.watch.end()
+	c.quick.Answer(w, taken, c.live)
+	err = w.finish()
+	return w.last, err
 }
 
 // A lastHead is the request that a connection answered last, for a client that sends the very same
@@ -148,9 +143,9 @@ func (l *lastHead) of(head []byte) (r *http.Request, kept any) {
 	return l.request, l.kept
 }
 
-// keep keeps the request of a head with its value, or nothing if there is none.
+// keep keeps the request of a head with its value.
 func (l *lastHead) keep(head []byte, r *http.Request, value any) {
-	if value == nil || len(head) > maxKept {
+	if len(head) > maxKept {
 		*l = lastHead{}
 		return
 	}

@@ -24,7 +24,7 @@ import (
 	"sidecar/wire"
 )
 
-// tell answers with all that a handler can see of a request, whole, as package proxy does.
+// tell answers with all that a handler can see of a request, in a way that the target names.
 func tell(w http.ResponseWriter, r *http.Request) {
 	content, err := io.ReadAll(r.Body)
 	var told bytes.Buffer
@@ -32,29 +32,64 @@ func tell(w http.ResponseWriter, r *http.Request) {
 		r.Method, r.RequestURI, r.URL.Path, r.URL.RawQuery, r.Proto,
 		r.ContentLength, r.TransferEncoding, r.Close, r.Host, content, err)
 	_ = r.Header.Write(&told)
-	h := w.Header()
+	h, control := w.Header(), http.NewResponseController(w)
 	h["Date"], h["Content-Type"] = []string{"Fri, 26 Nov 1999 12:00:00 GMT"}, nil
 	h["Content-Length"] = []string{fmt.Sprint(told.Len())}
 	h["Cache-Status"] = []string{"a; hit", "b; hit"}
+	has := func(way string) bool { return strings.Contains(r.URL.Path, way) }
 	status := http.StatusOK
 	switch {
-	case strings.Contains(r.URL.Path, "odd"):
+	case has("odd"):
 		status = 599
-	case strings.Contains(r.URL.Path, "same"):
+	case has("same"):
 		status = http.StatusNotModified
-	case strings.Contains(r.URL.Path, "none"):
+	case has("none"):
 		status = http.StatusNoContent
 	}
-	if status == http.StatusNotModified || status == http.StatusNoContent {
+	if status == http.StatusNotModified || status == http.StatusNoContent ||
+		has("open") || has("pieces") || has("trailer") {
 		delete(h, "Content-Length")
 	}
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead && h["Content-Length"] != nil {
+	if has("early") {
+		h["Link"] = []string{"</style.css>"}
+		w.WriteHeader(http.StatusEarlyHints)
+		delete(h, "Link")
+	}
+	if has("trailer") {
+		h["Trailer"] = []string{"X-Sum, X-Left-Out", "X-Other"}
+	}
+	if !has("mute") {
+		w.WriteHeader(status)
+		w.WriteHeader(http.StatusTeapot) // is too late
+	}
+	switch {
+	case has("pieces"):
+		for piece := range slices.Chunk(told.Bytes(), 30) {
+			_, _ = w.Write(piece)
+			_ = control.Flush()
+		}
+	case has("short"):
+		_, _ = w.Write(told.Bytes()[:5])
+	case has("long"):
+		_, _ = w.Write(append(told.Bytes(), "more"...))
 		_, _ = w.Write(told.Bytes())
+	case has("mute"):
+	case has("begun"):
+		_ = control.Flush()
+		fallthrough
+	default:
+		_, _ = w.Write(told.Bytes())
+	}
+	if has("trailer") {
+		h["X-Sum"] = []string{"1", "2"}
+		h[http.TrailerPrefix+"X-Sudden"] = []string{"3"}
+	}
+	if has("break") {
+		panic(http.ErrAbortHandler)
 	}
 }
 
-// A seen is a request as it was when an answer to it was kept.
+// A seen is a request as it was when it was taken.
 type seen struct {
 	r    *http.Request
 	text string
@@ -66,33 +101,22 @@ func see(r *http.Request) seen {
 	return seen{r, r.RemoteAddr + text.String()}
 }
 
-// quick answers targets below /q; those below /n it looks at in vain. It panics where the value
-// that it gets back is not that of the same request, unchanged.
+// quick answers targets below /q. It panics where the value that it gets back is not that of the
+// same request, unchanged.
 func quick(answer http.HandlerFunc) *wire.Quick {
 	return &wire.Quick{
-		Idle: time.Minute,
-		May: func(target string) bool {
-			return strings.HasPrefix(target, "/q") || strings.HasPrefix(target, "/n")
-		},
-		Answer: func(w http.ResponseWriter, r *http.Request, kept any) (any, bool) {
+		Base: context.Background(), Idle: time.Minute,
+		Take: func(r *http.Request, kept any) (any, bool) {
 			if kept != nil && kept != see(r) {
 				panic(fmt.Sprintf("%+v comes back with %+v", kept, see(r)))
 			}
-			if !strings.HasPrefix(r.RequestURI, "/q") {
-				w.Header().Set("X-Left", "behind")
-				return r.RequestURI, false
-			}
-			answer(w, r)
-			return see(r), true
+			return see(r), strings.HasPrefix(r.RequestURI, "/q")
 		},
-		Resume: func(ctx context.Context, found any) context.Context {
-			return context.WithValue(ctx, foundKey{}, found)
+		Answer: func(w http.ResponseWriter, taken any, live func() context.Context) {
+			answer(w, taken.(seen).r.WithContext(live()))
 		},
 	}
 }
-
-// foundKey has what was found for a request below net/http.
-type foundKey struct{}
 
 // A quickServer is a server with a Quick, that counts how often a connection of it became idle.
 type quickServer struct {
@@ -203,6 +227,26 @@ var plainRequests = []string{
 	"GET /q/none HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
 	"GET /q/same HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"a\"\r\nCookie: a=b; c\r\n\r\n",
 	"GET /q/odd HTTP/1.1\r\nHost: [::1]\r\nX_Y: 1\r\nX_Y: 2\r\nX-Tab: a\tb\r\n\r\n",
+	"GET /q/open HTTP/1.1\r\nHost: a\r\n\r\n",
+	"HEAD /q/open HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/pieces HTTP/1.1\r\nHost: a\r\n\r\n",
+	"HEAD /q/pieces HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/begun HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/early/trailer HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/pieces/trailer HTTP/1.1\r\nHost: a\r\n\r\n",
+	"HEAD /q/trailer HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/mute/open HTTP/1.1\r\nHost: a\r\n\r\n",
+	"HEAD /q/mute/open HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/none/open HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+
+// lastRequests are answered below net/http, and their answers end the connection.
+var lastRequests = []string{
+	"GET /q/early/long HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/short HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/mute HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/pieces/break HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/begun/break HTTP/1.1\r\nHost: a\r\n\r\n",
 }
 
 // inVain is looked at below net/http, and left to it.
@@ -259,7 +303,7 @@ var ownDate = regexp.MustCompile(`Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d
 // first request and cut into pieces: all answers have to be the same, byte by byte. Only the time
 // of net/http's own answers may differ.
 func FuzzQuick(f *testing.F) {
-	for i, one := range slices.Concat(plainRequests, otherRequests) {
+	for i, one := range slices.Concat(plainRequests, lastRequests, otherRequests) {
 		f.Add([]byte(one), uint64(0))
 		f.Add([]byte(plainRequests[0]+one+plainRequests[1]+plainRequests[2]), uint64(i))
 		f.Add([]byte(one+one+one), uint64(2*i+1))
@@ -286,6 +330,10 @@ func (c *client) answerTo(t *testing.T, method string) (body string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if resp.StatusCode < 200 {
+		return c.answerTo(t, method)
+	}
+	c.closes = resp.Close
 	content, err := io.ReadAll(resp.Body)
 	if err != nil {
 		t.Fatal(err)
@@ -321,8 +369,7 @@ func TestPlainRequestsAreAnsweredBelowNetHTTP(t *testing.T) {
 		c.send(t, request+request)
 		c.answerTo(t, method)
 		c.answerTo(t, method)
-		if body := s.exchange(t, c, inVain); !strings.HasPrefix(body, "GET /n ") ||
-			strings.Contains(body, "X-Left") {
+		if body := s.exchange(t, c, inVain); !strings.HasPrefix(body, "GET /n ") {
 			t.Errorf("the request behind %q was answered %q", request, body)
 		}
 		see("two together, and one that is left to net/http", 5, 2)
@@ -404,35 +451,11 @@ func TestAnAnswerUnderWayGoesOutBeforeTheEnd(t *testing.T) {
 	case <-time.After(50 * time.Millisecond):
 	}
 	close(proceed)
-	if body := c.answerTo(t, "GET"); !strings.HasPrefix(body, "GET /q ") {
-		t.Errorf("the answer is %q", body)
+	if body := c.answerTo(t, "GET"); !strings.HasPrefix(body, "GET /q ") || !c.closes {
+		t.Errorf("the answer is %q, and says that it is the last: %v", body, c.closes)
 	}
 	if err := <-waited; err != nil || !c.ended() {
 		t.Errorf("the connection stays, or is waited for: %v", err)
-	}
-}
-
-// What was found for a request goes to the handler of this request, and of no other.
-func TestWhatWasFoundBelowNetHTTPComesWithItsRequest(t *testing.T) {
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(tell),
-		func(w http.ResponseWriter, r *http.Request) {
-			_, _ = fmt.Fprint(w, r.Context().Value(foundKey{}))
-		})
-	c := s.used(t)
-	for _, next := range []struct{ target, field, want string }{
-		{"/n/1", "", "/n/1"}, {"/n/2", "", "/n/2"}, {"/other", "", "<nil>"}, {"/n/3", "", "/n/3"},
-		{"/n/4", "TE: trailers\r\n", "<nil>"}, {"/n/5", "", "/n/5"},
-	} {
-		if got := s.exchange(t, c, "GET "+next.target+" HTTP/1.1\r\nHost: a\r\n"+next.field+
-			"\r\n"); got != next.want {
-			t.Errorf("%q: the handler is given %s", next.target, got)
-		}
-	}
-	// The second one is in the hand of net/http when the first one is answered.
-	c.send(t, "GET /n/6 HTTP/1.1\r\nHost: a\r\n\r\nGET /n/7 HTTP/1.1\r\nHost: a\r\n\r\n")
-	if first, second := c.answerTo(t, "GET"), c.answerTo(t, "GET"); first != "/n/6" ||
-		second != "<nil>" {
-		t.Errorf("the handlers are given %s and %s", first, second)
 	}
 }
 
@@ -440,7 +463,7 @@ func TestWhatWasFoundBelowNetHTTPComesWithItsRequest(t *testing.T) {
 func TestARequestThatIsLookedAtWhenTheServerEndsIsAnswered(t *testing.T) {
 	begun, proceed := make(chan struct{}), make(chan struct{})
 	q := quick(tell)
-	q.Answer = func(http.ResponseWriter, *http.Request, any) (any, bool) {
+	q.Take = func(*http.Request, any) (any, bool) {
 		close(begun)
 		<-proceed
 		return nil, false
@@ -500,7 +523,7 @@ func TestALastAnswerEndsTheConnection(t *testing.T) {
 	}
 }
 
-// A value that is kept with an answer comes back with the same head on the same connection, and
+// A value that a request was taken with comes back with the same head on the same connection, and
 // only then.
 func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
 	type ask struct {
@@ -510,20 +533,19 @@ func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
 	asked := make(chan ask, 1)
 	n := 0
 	q := quick(tell)
-	answer := q.Answer
-	q.Answer = func(w http.ResponseWriter, r *http.Request, kept any) (any, bool) {
+	q.Take = func(r *http.Request, kept any) (any, bool) {
 		asked <- ask{r, kept}
-		_, ok := answer(w, r, nil)
-		if n++; !ok || strings.HasPrefix(r.RequestURI, "/q/none") {
-			return nil, ok
-		}
-		return n, ok
+		n++
+		return n, true
+	}
+	q.Answer = func(w http.ResponseWriter, taken any, _ func() context.Context) {
+		_, _ = fmt.Fprint(w, taken)
 	}
 	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell)
 	c, other := s.used(t), s.used(t)
 	const head = "GET /q/1 HTTP/1.1\r\nHost: a\r\nX-A: 1\r\n\r\n"
 	var last *http.Request
-	for _, step := range []struct {
+	for i, step := range []struct {
 		what, head string
 		on         *client
 		kept       any
@@ -536,8 +558,6 @@ func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
 		{"another value", strings.Replace(head, "1\r\n\r", "2\r\n\r", 1), c, nil, false},
 		{"the first value", head, c, nil, false},
 		{"one more field", head[:len(head)-2] + "X-B: 1\r\n\r\n", c, nil, false},
-		{"nothing is kept", strings.Replace(head, "/q/1", "/q/none", 1), c, nil, false},
-		{"nothing was kept", strings.Replace(head, "/q/1", "/q/none", 1), c, nil, false},
 		{"a long head", strings.Replace(head, "X-A: 1", "X-A: "+strings.Repeat("1", 2048), 1), c,
 			nil, false},
 		{"it is not kept", strings.Replace(head, "X-A: 1", "X-A: "+strings.Repeat("1", 2048), 1), c,
@@ -545,11 +565,121 @@ func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
 	} {
 		step.on.send(t, step.head)
 		got := <-asked
-		step.on.answerTo(t, "GET")
+		if body := step.on.answerTo(t, "GET"); body != fmt.Sprint(i+1) {
+			t.Errorf("%s: it is answered %s", step.what, body)
+		}
 		if got.kept != step.kept || (got.r == last) != step.same {
 			t.Errorf("%s: kept is %v, the same request: %t", step.what, got.kept, got.r == last)
 		}
 		last = got.r
+	}
+}
+
+// A long answer without a length, in pieces of all sizes, comes whole.
+func TestAnAnswerWithoutALengthComesWhole(t *testing.T) {
+	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)
+	for _, size := range []int{100, 2047, 2048, 2049, 16 << 10, len(content)} {
+		s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
+			quick(func(w http.ResponseWriter, _ *http.Request) {
+				for piece := range slices.Chunk(content, size) {
+					if n, err := w.Write(piece); n != len(piece) || err != nil {
+						t.Errorf("Write: %d, %v", n, err)
+					}
+				}
+			}), tell)
+		c := s.used(t)
+		for range 2 {
+			c.send(t, plainRequests[0])
+			if got := c.answerTo(t, "GET"); got != string(content) {
+				t.Errorf("in pieces of %d: %d bytes came of %d", size, len(got), len(content))
+			}
+		}
+		if n := s.own.Answered(); n != 2 {
+			t.Errorf("%d answers below net/http", n)
+		}
+	}
+}
+
+// A leaver tells when the context of its request ends.
+func leaver(t *testing.T) (h http.HandlerFunc, begun chan struct{}, ended chan error) {
+	begun, ended = make(chan struct{}), make(chan error, 1)
+	return func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		select {
+		case <-r.Context().Done():
+			ended <- r.Context().Err()
+		case <-time.After(patience):
+			ended <- errors.New("it does not end")
+		}
+	}, begun, ended
+}
+
+func TestTheContextEndsWhenTheClientLeaves(t *testing.T) {
+	for how, leave := range map[string]func(c *client){
+		"it closes":       func(c *client) { _ = c.Close() },
+		"it resets":       func(c *client) { _ = c.SetLinger(0); _ = c.Close() },
+		"it ends its way": func(c *client) { _ = c.CloseWrite() },
+	} {
+		t.Run(how, func(t *testing.T) {
+			h, begun, ended := leaver(t)
+			s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(h), tell)
+			c := s.used(t)
+			c.send(t, plainRequests[0])
+			<-begun
+			leave(c)
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestTheContextLastsWhileTheClientIsThere(t *testing.T) {
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
+		quick(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+				t.Errorf("%v, though its client is there", r.Context().Err())
+			case <-time.After(400 * time.Millisecond): // it is looked after meanwhile
+			}
+			tell(w, r)
+		}), tell)
+	c := s.used(t)
+	c.send(t, plainRequests[0])
+	c.answerTo(t, "GET")
+	c.send(t, plainRequests[0]+plainRequests[0]) // one more is there
+	c.answerTo(t, "GET")
+	c.answerTo(t, "GET")
+}
+
+func TestTheContextEndsWithTheAnswerAndWithTheProcess(t *testing.T) {
+	base, end := context.WithCancel(t.Context())
+	h, begun, ended := leaver(t)
+	var first context.Context
+	q := quick(func(w http.ResponseWriter, r *http.Request) {
+		if first == nil {
+			first = r.Context()
+			tell(w, r)
+			return
+		}
+		h(w, r)
+	})
+	q.Base = base
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell)
+	c := s.used(t)
+	c.send(t, plainRequests[0])
+	c.answerTo(t, "GET")
+	proc.Await(t, patience, func() error {
+		if first.Err() == nil {
+			return errors.New("its context lasts")
+		}
+		return nil
+	})
+	c.send(t, plainRequests[0])
+	<-begun
+	end()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }
 

@@ -37,7 +37,8 @@ func serve(t *testing.T, o wire.Options, h http.HandlerFunc) (address string) {
 // A client is a raw connection.
 type client struct {
 	*net.TCPConn
-	read *bufio.Reader
+	read   *bufio.Reader
+	closes bool // the last answer says that it is the last
 }
 
 func dial(t *testing.T, address string) *client {
@@ -48,7 +49,7 @@ func dial(t *testing.T, address string) *client {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	_ = c.SetDeadline(time.Now().Add(patience))
-	return &client{c.(*net.TCPConn), bufio.NewReader(c)}
+	return &client{TCPConn: c.(*net.TCPConn), read: bufio.NewReader(c)}
 }
 
 func (c *client) send(t *testing.T, s string) {

@@ -370,11 +370,20 @@ func (s *sidecar) listen() (err error) {
 	s.data.listener = wire.Listen(l, wire.Options{
 		Connections: maxConnections(s.cfg.MaxConns, openFiles()),
 		Quick: &wire.Quick{
-			May: s.proxy.MayRecall, Answer: s.proxy.Recall, Resume: proxy.Resume, Idle: s.cfg.Idle,
+			Take: s.proxy.Take, Answer: s.proxy.Answer, Base: s.base, Idle: s.cfg.Idle,
 		},
 	})
 	s.ops.listener, err = listen(s.cfg.Ops, "OPS_ADDR")
 	return err
+}
+
+// handleAll gives every request of the data plane to h, none to what answers below net/http. Call it
+// before run.
+func (s *sidecar) handleAll(h http.Handler) {
+	s.data.server.Handler = wire.Handler(h, s.log)
+	s.data.listener = wire.Listen(s.data.listener.(*wire.Listener).Listener, wire.Options{
+		Connections: maxConnections(s.cfg.MaxConns, openFiles()),
+	})
 }
 
 // loops run beside the servers.

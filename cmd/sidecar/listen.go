@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,12 +55,15 @@ func (s serving) stop(ctx context.Context, log *slog.Logger) {
 	if ok {
 		_ = l.Settle(ctx)
 	}
-	if err := s.server.Shutdown(ctx); err != nil {
-		log.Warn("requests were still in flight at the end", "server", s.name, "error", err)
+	err := s.server.Shutdown(ctx)
+	if err != nil {
 		_ = s.server.Close()
 	}
 	if ok {
-		_ = l.Await(ctx)
+		err = cmp.Or(err, l.Await(ctx))
+	}
+	if err != nil {
+		log.Warn("requests were still in flight at the end", "server", s.name, "error", err)
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	"sidecar/internal/config"
 	"sidecar/internal/observe"
 	"sidecar/internal/telemetry"
-	"sidecar/wire"
 )
 
 // observeCommand runs in front of the API, caches nothing, and proposes policies by the traffic.
@@ -92,7 +91,7 @@ func watch(
 		return failure{exitUsage, err}
 	}
 	s.proxy.Jobs = nil
-	s.data.server.Handler = wire.Handler(recorder.Handler(s.proxy), log)
+	s.handleAll(recorder.Handler(s.proxy))
 	ctx, cancel := context.WithCancel(ctx)
 	if duration > 0 {
 		defer time.AfterFunc(duration, cancel).Stop()
