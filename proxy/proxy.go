@@ -6,9 +6,10 @@
 // below net/http begin in plain. A GET: read looks up and decides, answer sends a stored response.
 // Where none may be used, miss owns all that follows: it waits for another request that fetches the
 // same, or asks the backend (ask), by a conditional request if there is a candidate; capture stores
-// the answer as it passes, through a buffer or, if it is long, in chunks. refresh is a miss behind a
-// stale answer; verify compares a hit with the backend's answer, behind it. A request that changes
-// something: write. All others: pass and upgrade. head and relay send the backend's answers on.
+// the answer as it passes, through a buffer or, if it is long, in chunks. refresh is a miss behind
+// a stale answer; verify compares a hit with the backend's answer, behind it. A request that
+// changes something: write. All others: pass and upgrade. head and relay send the backend's answers
+// on.
 //
 // Nothing is decided here that a pure package could decide: the plan and httpcache.Evaluate decide,
 // the handlers carry it out.

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -39,16 +38,6 @@ func (c *conn) plainRequest(head string) (r *http.Request, ok bool) {
 		Header: header, Host: host, Body: http.NoBody, RemoteAddr: c.remote,
 	}, true
 }
-
-// targetOf is the target of a head, or anything where its first line is none of a request.
-func targetOf(head []byte) string {
-	_, rest, _ := bytes.Cut(head[:min(len(head), maxTarget)], []byte(" "))
-	target, _, _ := bytes.Cut(rest, []byte(" "))
-	return string(target)
-}
-
-// maxTarget is how far the end of a target is looked for, in bytes.
-const maxTarget = 2048
 
 // plainFields reads field lines.
 func plainFields(lines string) (header http.Header, host string, ok bool) {

@@ -377,7 +377,7 @@ func (s *sidecar) listen() (err error) {
 	return err
 }
 
-// handleAll gives every request of the data plane to h, none to what answers below net/http. Call it
+// handleAll gives every request of the data plane to h: none is answered below net/http. Call it
 // before run.
 func (s *sidecar) handleAll(h http.Handler) {
 	s.data.server.Handler = wire.Handler(h, s.log)
