@@ -114,6 +114,8 @@ func TestAFaultOfAccessIsNamedAndRecovers(t *testing.T) {
 				r.ServerName = "redis.example"
 				return r
 			}()},
+		{"a replica", "it is a replica: name the primary",
+			redisd.Start(t, redisd.Config("replicaof 127.0.0.1 1")).Redis()},
 		{"a closed port", "refused", config.Redis{Host: "127.0.0.1", Port: "1"}},
 		{"no file of the password", "REDIS_PASSWORD_FILE: open /nowhere",
 			load(t, "REDIS_HOST=127.0.0.1", "REDIS_PASSWORD_FILE=/nowhere").Redis},

@@ -42,6 +42,7 @@ type Conn struct {
 	reached   atomic.Bool           // the last probe succeeded
 	answered  atomic.Bool           // a probe has succeeded
 	dialled   atomic.Pointer[error] // outcome of the last dial
+	starved   atomic.Uint32         // operations that got no connection in their time
 	fault     lastFault
 	// why the newest password or certificate is not in use
 	unrenewed lastFault
@@ -149,6 +150,7 @@ func (c *Conn) bounded(ctx context.Context, b *Budget, op string,
 	defer cancel()
 	start := time.Now()
 	err = f(bounded)
+	c.noteStarved(err)
 	took := time.Since(start)
 	b.spend(took)
 	if !errors.Is(err, ErrAway) {

@@ -379,3 +379,45 @@ func TestTheEmbeddedRedisServesExpiresAndComesBack(t *testing.T) {
 		t.Errorf("what it held is %q", got)
 	}
 }
+
+func TestAnOperationThatGetsNoConnectionInItsTimeIsCounted(t *testing.T) {
+	t.Parallel()
+	server := redisd.Start(t)
+	r := at(server)
+	r.PoolSize = 1
+	c := open(t, r, patient)
+	done := make(chan error, 1)
+	go func() {
+		done <- c.Do(t.Context(), nil, "hold",
+			func(ctx context.Context, r redis.UniversalClient) error {
+				return r.BLPop(ctx, time.Minute, "held").Err()
+			})
+	}()
+	proc.Await(t, 20*time.Second, func() error {
+		if list := fmt.Sprint(server.Do("CLIENT", "LIST")); !strings.Contains(list, "cmd=blpop") {
+			return errors.New("the connection is not held")
+		}
+		return nil
+	})
+	if err := set(t.Context(), c, c.Budget(budget)); err == nil {
+		t.Fatal("there is a second connection")
+	}
+	if _, err := c.Read(t.Context(), c.Budget(budget), "read", []string{"k"}); err == nil {
+		t.Fatal("there is a second connection")
+	}
+	if n := c.Stats().Timeouts; n != 2 {
+		t.Errorf("%d are counted, want 2", n)
+	}
+	server.Do("LPUSH", "held", "x")
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	server.Freeze() // that an answer is late is no lack of connections
+	if err := set(t.Context(), c, c.Budget(budget)); err == nil {
+		t.Fatal("a frozen server answers")
+	}
+	server.Thaw()
+	if n := c.Stats().Timeouts; n != 2 {
+		t.Errorf("after an answer that was late, %d are counted, want 2", n)
+	}
+}

@@ -95,6 +95,9 @@ func explain(r config.Redis, err error) string {
 	if text := explainReply(r, err, user, password); text != "" {
 		return where + text
 	}
+	if errors.Is(err, ErrReplica) {
+		return where + "it is a replica: name the primary"
+	}
 	return where + explainNetwork(r, err)
 }
 

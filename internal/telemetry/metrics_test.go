@@ -221,6 +221,27 @@ func TestResultsCountAsHitsOrMisses(t *testing.T) {
 	}
 }
 
+func TestARouteThatIsNeverHitHasItsHitsAndOneAlwaysHitItsMisses(t *testing.T) {
+	for result, other := range map[Result]string{
+		ResultMiss: "cache_hits_total", ResultHit: "cache_misses_total",
+		ResultStale: "cache_misses_total",
+	} {
+		registry := prometheus.NewRegistry()
+		New(registry).Finished(&Outcome{Route: "character", Result: result}, time.Time{})
+		var text strings.Builder
+		families, err := registry.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range families {
+			fmt.Fprintln(&text, f)
+		}
+		if !strings.Contains(text.String(), `"`+other+`"`) || value(t, registry, other, "") != 0 {
+			t.Errorf("after a %s there is no %s of 0", result, other)
+		}
+	}
+}
+
 func TestEveryResultHasASlotOfItsOwn(t *testing.T) {
 	all := []Result{
 		ResultHit, ResultMiss, ResultStale, ResultBypass, ResultWrite, ResultJob,

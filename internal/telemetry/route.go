@@ -68,10 +68,13 @@ func (r *RouteMetrics) result(result Result) *resultMetrics {
 	}
 	s := &resultMetrics{duration: r.metrics.requestDuration.WithLabelValues(r.name, text)}
 	switch result {
-	case ResultHit, ResultStale:
-		s.cache = r.metrics.cacheHits.WithLabelValues(r.name)
-	case ResultMiss:
-		s.cache = r.metrics.cacheMisses.WithLabelValues(r.name)
+	case ResultHit, ResultStale, ResultMiss:
+		// both: a route that is never hit has a hit ratio, too
+		hits, misses := r.metrics.cacheHits.WithLabelValues(r.name),
+			r.metrics.cacheMisses.WithLabelValues(r.name)
+		if s.cache = hits; result == ResultMiss {
+			s.cache = misses
+		}
 	}
 	r.results[i].Store(s)
 	return s

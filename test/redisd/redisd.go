@@ -333,3 +333,17 @@ func (s *Server) Commands() int {
 	}
 	return total
 }
+
+// SetPassword changes the password of a running server, or takes it away where p is "". Connections
+// that are open stay so.
+func (s *Server) SetPassword(p string) {
+	s.t.Helper()
+	s.Do("CONFIG", "SET", "requirepass", p)
+	s.password = p
+}
+
+// SetCertificate gives a running server with TLS another certificate, for new connections.
+func (s *Server) SetCertificate(f *Files) {
+	s.t.Helper()
+	s.Do("CONFIG", "SET", "tls-cert-file", f.Cert, "tls-key-file", f.Key)
+}
