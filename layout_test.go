@@ -25,7 +25,7 @@ var rows = [][]string{
 	{"internal/redisconn", "internal/httpcache", "internal/caller", "internal/memory",
 		"policy/yamldoc"},
 	{"policy/pattern", "internal/jsonbody", "cachekeys", "internal/telemetry", "internal/config",
-		"internal/problem"},
+		"internal/problem", "internal/tracing"},
 	{"internal/httpfield"},
 	{"internal/reason", "internal/nearest", "internal/peek", "internal/socket"},
 }

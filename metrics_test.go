@@ -103,6 +103,7 @@ func exercise(m *telemetry.Metrics) {
 	m.Build("1", "a", "go")
 	m.Memory(func() telemetry.MemoryStats { return telemetry.MemoryStats{} })
 	m.Queues(func() []telemetry.QueueStats { return []telemetry.QueueStats{{Queue: "default"}} })
+	m.Spans(func() telemetry.SpanStats { return telemetry.SpanStats{} })
 	r := m.Redis("cache")
 	r.Breaker(telemetry.BreakerClosed)
 	r.Operation("lookup", time.Millisecond, true)

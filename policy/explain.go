@@ -3,6 +3,7 @@ package policy
 import (
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"sidecar/internal/caller"
@@ -172,6 +173,17 @@ func (t *Table) but(p *pattern.Pattern, r Request, applies string) string {
 		return "the request bypasses the cache"
 	}
 	return "the route " + applies + " is more specific"
+}
+
+// Template is the path of the pattern by which a plan's route matches a request, without values;
+// "" if it has none.
+func (t *Table) Template(method, path, route string) string {
+	m, ok := t.matcher.Find(method, path)
+	if !ok || m.Target.name != route {
+		return ""
+	}
+	text := t.patternOf(m.Target, method, path)
+	return text[max(0, strings.IndexByte(text, '/')):]
 }
 
 // patternOf is the most specific pattern of a route that matches.

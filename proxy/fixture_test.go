@@ -23,6 +23,7 @@ import (
 	"sidecar/internal/redisconn"
 	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
+	"sidecar/internal/tracing"
 	"sidecar/policy"
 	"sidecar/proxy"
 	"sidecar/test/proc"
@@ -65,6 +66,7 @@ type setup struct {
 	backend  backend.Options
 	wrap     func(http.Handler) http.Handler
 	log      *slog.Logger
+	tracer   *tracing.Tracer
 }
 
 // start serves the routes, one a line, before the backend. It ends with the test.
@@ -100,6 +102,7 @@ func start(t testing.TB, b *api, routes string, change ...func(*setup)) *sidecar
 		Log: log, IntentTime: o.intents})
 	s.store = store.New(store.Options{Conn: conn, Keyspace: s.keys, Names: names, Secret: secret,
 		Memory: 8 << 20, Log: log, CollapseWait: o.collapse})
+	o.backend.Traced = o.tracer != nil
 	transport, err := backend.New(o.backend)
 	check(t, err)
 	p := &proxy.Proxy{
@@ -109,7 +112,7 @@ func start(t testing.TB, b *api, routes string, change ...func(*setup)) *sidecar
 		Access:       telemetry.NewAccessLog(log, telemetry.AccessMode{}, ""),
 		RedisTimeout: o.budget, Bodies: o.bodies, MaxInspectBody: o.inspect,
 		CacheStatus: telemetry.StatusFull,
-		Log:         o.log,
+		Log:         o.log, Tracer: o.tracer,
 	}
 	s.proxy = p
 	handler := http.Handler(p)

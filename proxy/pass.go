@@ -95,7 +95,7 @@ func (p *Proxy) roundTrip(x *exchange, ctx context.Context, out *http.Request) (
 	*http.Response, timing, error,
 ) {
 	at := timing{sent: time.Now()}
-	resp, err := p.Backend.RoundTrip(ctx, out, x.informational)
+	resp, err := p.Backend.RoundTrip(x.traced(ctx), out, x.informational)
 	at.came = time.Now()
 	if err != nil {
 		return nil, at, err

@@ -65,15 +65,16 @@ func (p *Proxy) Answer(w http.ResponseWriter, taken any, live func() context.Con
 	t := taken.(*plain)
 	x := t.x
 	x.w = recorder{ResponseWriter: w, last: p.Draining}
+	p.trace(x)
 	var found *store.Found
 	if x.plan.Kind == policy.Read {
-		looked := p.Store.Lookup(x.r.Context(), x.budget, t.query)
+		looked := p.Store.Lookup(x.traced(x.r.Context()), x.budget, t.query)
 		if p.hit(x, looked) {
 			return
 		}
 		found = &looked
 	}
-	x = x.own(x.r.WithContext(live()), found)
+	x = x.own(x.r.WithContext(x.traced(live())), found)
 	defer p.finish(x)
 	p.carryOut(x)
 }
@@ -101,7 +102,7 @@ func (p *Proxy) hit(x *exchange, found store.Found) (ok bool) {
 func (x *exchange) own(r *http.Request, found *store.Found) *exchange {
 	return &exchange{
 		w: x.w, r: r, req: x.req, sent: x.sent, plan: x.plan, table: x.table, budget: x.budget,
-		out: x.out, found: found,
+		out: x.out, found: found, span: x.span,
 	}
 }
 

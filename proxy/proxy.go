@@ -31,6 +31,7 @@ import (
 	"sidecar/internal/redisconn"
 	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
+	"sidecar/internal/tracing"
 	"sidecar/policy"
 )
 
@@ -62,6 +63,7 @@ type Proxy struct {
 	Jobs     JobHook // nil: no job route becomes a job
 	Metrics  *telemetry.Metrics
 	Access   *telemetry.AccessLog
+	Tracer   *tracing.Tracer // nil: there are no traces
 
 	RedisTimeout   time.Duration        // all Redis work of one request together
 	Bodies         *peek.Room           // bounds the request bodies that are held
@@ -91,7 +93,8 @@ type exchange struct {
 	table  *policy.Table // the table that the request began with
 	budget *redisconn.Budget
 	out    telemetry.Outcome
-	found  *store.Found // the look-up, where it has been made
+	found  *store.Found  // the look-up, where it has been made
+	span   *tracing.Span // nil: there are no traces
 
 	bytesIn atomic.Int64 // content of the request, as far as it was read
 }
@@ -99,6 +102,9 @@ type exchange struct {
 // ServeHTTP implements http.Handler.
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := p.exchange(w, r)
+	if p.trace(x); x.span != nil {
+		x.r = x.r.WithContext(x.traced(x.r.Context()))
+	}
 	defer p.finish(x)
 	switch p.plan(x) {
 	case reason.BadTarget:
@@ -176,6 +182,7 @@ func (p *Proxy) finish(x *exchange) {
 	now := time.Now()
 	x.out.Status, x.out.BytesIn, x.out.BytesOut = x.w.status, x.bytesIn.Load(), x.w.bytes
 	x.out.Redis = p.RedisTimeout - x.budget.Left()
+	p.endSpan(x, now)
 	p.Metrics.Finished(&x.out, now)
 	if level, ok := p.Access.Level(x.r.Context(), &x.out, now); ok {
 		p.Access.Write(x.r.Context(), level, &x.out, x.client(), now)

@@ -16,6 +16,7 @@ import (
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 	"sidecar/internal/telemetry"
+	"sidecar/internal/tracing"
 )
 
 // maxRefreshes is how many refreshes a process has under way. One more is left to the next request.
@@ -78,10 +79,12 @@ func (p *Proxy) refresh(x *exchange, key cachekeys.Digest, e *entry.Entry) {
 	if !ok {
 		return
 	}
-	own := p.refreshing(ctx, x, e)
-	own.budget = p.Redis.Budget(p.RedisTimeout)
+	span := x.behind("refresh")
+	own := p.refreshing(tracing.With(ctx, span), x, e)
+	own.budget, own.span = p.Redis.Budget(p.RedisTimeout), span
 	go func() { // ends with the backend's answer or its time-out, or with Close, which waits for it
 		defer over()
+		defer func() { span.End(time.Now()) }()
 		defer logPanic("a refresh")
 		p.fetchStale(own)
 	}()

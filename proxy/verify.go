@@ -15,6 +15,7 @@ import (
 
 	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
+	"sidecar/internal/tracing"
 	"sidecar/policy"
 )
 
@@ -30,7 +31,9 @@ func (p *Proxy) verify(x *exchange, found store.Found) {
 	if !t.sample(rule.Share) {
 		return
 	}
-	own := p.refreshing(context.WithoutCancel(x.r.Context()), x, e)
+	span := x.behind("verify")
+	own := p.refreshing(tracing.With(context.WithoutCancel(x.r.Context()), span), x, e)
+	own.span = span
 	q := &question{
 		proxy: p, x: own, found: found, tally: t, age: time.Since(e.ResponseTime) + e.InitialAge,
 	}
@@ -316,8 +319,11 @@ func (q *question) answer(ctx context.Context) {
 	differs, why := false, telemetry.InconclusiveFailed
 	func() {
 		defer logPanic("a comparison")
-		differs, why = q.compare(ctx)
+		differs, why = q.compare(tracing.With(ctx, q.x.span))
 	}()
+	q.x.span.Set(tracing.Flag("sidecar.differs", differs),
+		tracing.String("sidecar.inconclusive", string(why)))
+	q.x.span.End(time.Now())
 	route, metrics := q.x.out.Route, q.proxy.Metrics
 	switch {
 	case ctx.Err() != nil:

@@ -27,6 +27,7 @@ import (
 	"sidecar/internal/redisconn"
 	"sidecar/internal/store"
 	"sidecar/internal/telemetry"
+	"sidecar/internal/tracing"
 	"sidecar/jobhook"
 	"sidecar/policy"
 	"sidecar/proxy"
@@ -39,6 +40,7 @@ type sidecar struct {
 	log      *slog.Logger
 	metrics  *telemetry.Metrics
 	registry *prometheus.Registry
+	tracer   *tracing.Tracer // nil: there are no traces
 
 	embedded []*redisconn.Embedded
 	cache    *redisconn.Conn
@@ -83,6 +85,12 @@ func assemble(cfg config.Config, env func(string) (string, bool),
 func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 	s.metrics = telemetry.New(s.registry)
 	s.metrics.Build(version, commit(), runtime.Version())
+	if s.tracer, err = newTracer(s.cfg.Tracing, s.log); err != nil {
+		return err
+	}
+	if s.tracer != nil {
+		s.metrics.Spans(func() telemetry.SpanStats { return telemetry.SpanStats(s.tracer.Stats()) })
+	}
 	names := cachekeys.NewNames(s.cfg.KeyPrefix)
 	if err := s.connect(names); err != nil {
 		return err
@@ -100,6 +108,7 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 		Observe: func(o backend.Outcome, took time.Duration) {
 			s.metrics.BackendAsked(o.String(), took)
 		},
+		Traced: s.tracer != nil,
 	}); err != nil {
 		return err
 	}
@@ -347,7 +356,7 @@ func (s *sidecar) listen() (err error) {
 	s.proxy = &proxy.Proxy{
 		Table: s.policies.Table, Store: s.store, Keyspace: s.keyspace, Redis: s.cache,
 		Backend: s.backend, Jobs: s.hook,
-		Metrics: s.metrics, Access: telemetry.NewAccessLog(s.log,
+		Metrics: s.metrics, Tracer: s.tracer, Access: telemetry.NewAccessLog(s.log,
 			telemetry.AccessMode(s.cfg.AccessLog), s.cfg.JobsPath),
 		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect),
 		CacheStatus: mode,
@@ -414,6 +423,7 @@ func (s *sidecar) close() {
 	for _, e := range s.embedded {
 		_ = e.Stop()
 	}
+	s.tracer.Shutdown(s.base) // nothing is left, or nobody awaits it: base is done
 }
 
 // opsHandler is the handler of the ops address.

@@ -61,6 +61,9 @@ func (s *sidecar) run(ctx context.Context) error {
 		s.store.Close(stored)
 		s.cutOff()
 		s.backend.Close()
+		traced, cancel := context.WithTimeout(deadline, s.cfg.Shutdown/traceShare)
+		defer cancel()
+		s.tracer.Shutdown(traced)
 		s.ops.stop(deadline, s.log)
 		endWork()
 		background.Wait()
@@ -102,6 +105,9 @@ const streamShare = 5
 
 // storeShare is the share of it that the stores behind the last answers have: Redis may be silent.
 const storeShare = 10
+
+// traceShare is the share of it that the last spans have: their collector may be away.
+const traceShare = 10
 
 // drain takes no new connections and returns when the requests in flight are answered and the
 // streams have ended, or when they are cut off.

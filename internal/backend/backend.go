@@ -50,6 +50,9 @@ type Options struct {
 	// Observe, if not nil, is told of each request but those that ask for its health, and of the
 	// time to the head of its answer.
 	Observe func(o Outcome, took time.Duration)
+	// Traced says that contexts may have spans: each request then gets one, to the head of its
+	// answer, and the backend is told of it.
+	Traced bool
 }
 
 // A Backend sends requests to the API. It is safe for concurrent use.

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sidecar/internal/tracing"
 )
 
 // ErrTimeout means that the backend did not begin its answer in time.
@@ -36,9 +38,14 @@ type Informational func(status int, fields http.Header)
 func (b *Backend) RoundTrip(ctx context.Context, out *http.Request,
 	told Informational) (*http.Response, error) {
 	start := time.Now()
+	var span *tracing.Span
+	if b.options.Traced {
+		span = b.beginSpan(ctx, out, start)
+	}
 	resp, err := b.roundTrip(ctx, out, told)
 	now := time.Now()
 	outcome := outcomeOf(ctx, resp, err)
+	endSpan(span, outcome, resp, err, now)
 	b.record.note(outcome, start, now, err)
 	if b.options.Observe != nil {
 		b.options.Observe(outcome, now.Sub(start))

@@ -42,6 +42,8 @@ type Config struct {
 	LogFormat      string        `env:"LOG_FORMAT" help:"json or text; unset: text on a terminal, else json"`
 	ShutdownDelay  time.Duration `env:"SHUTDOWN_DELAY" envDefault:"5s" help:"on SIGTERM: how long /readyz says 503 while everything is served"`
 	Shutdown       time.Duration `env:"SHUTDOWN_TIMEOUT" envDefault:"25s" help:"time limit of the drain after that delay"`
+
+	Tracing Tracing `envPrefix:"OTEL_"`
 }
 
 // Backend configures the connection to the API.

@@ -314,6 +314,62 @@ func TestTheAccessLogHasAMode(t *testing.T) {
 	}
 }
 
+func TestTracesAreOnWithAnEndpoint(t *testing.T) {
+	for environ, want := range map[string]string{
+		"": "", "OTEL_SERVICE_NAME=a": "",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318":                                           "http://c:4318/v1/traces",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=https://c/otlp/":                                         "https://c/otlp/v1/traces",
+		"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://c/own":                                     "http://c/own",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=:: OTEL_SDK_DISABLED=true":                               "",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=:: OTEL_TRACES_EXPORTER=none":                            "",
+		"OTEL_EXPORTER_OTLP_PROTOCOL=grpc OTEL_TRACES_SAMPLER=other":                          "",
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://c:1 OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://d/": "http://d/",
+	} {
+		c := load(t, append(strings.Fields(environ), "REDIS_HOST=a")...).Tracing
+		if c.On() != (want != "") || want != "" && c.URL() != want {
+			t.Errorf("%s: %v, %s", environ, c.On(), c.URL())
+		}
+	}
+}
+
+func TestTheSettingsOfTracesWinOverThoseOfAllSignals(t *testing.T) {
+	c := load(t, "REDIS_HOST=a", "OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318",
+		"OTEL_EXPORTER_OTLP_HEADERS=a=1", "OTEL_EXPORTER_OTLP_TRACES_HEADERS=b=2%2C3,c=d%3De",
+		"OTEL_EXPORTER_OTLP_TIMEOUT=5", "OTEL_EXPORTER_OTLP_COMPRESSION=gzip",
+		"OTEL_EXPORTER_OTLP_TRACES_TIMEOUT=7").Tracing
+	p := c.Posts()
+	fields, err := p.Fields()
+	if err != nil || p.Timeout != 7 || p.Compression != "gzip" || len(fields) != 2 ||
+		fields.Get("b") != "2,3" || fields.Get("c") != "d=e" {
+		t.Errorf("%v, %+v, %v", err, p, fields)
+	}
+}
+
+func TestAFaultOfTracingNamesItsVariableAndTheRemedy(t *testing.T) {
+	const on = "OTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318"
+	for _, c := range []struct{ environ, variable, says string }{
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=collector:4318", "OTEL_EXPORTER_OTLP_ENDPOINT",
+			"like http://collector:4318"},
+		{on + " OTEL_EXPORTER_OTLP_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_PROTOCOL", "port 4318"},
+		{on + " OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+			"http/protobuf"},
+		{on + " OTEL_EXPORTER_OTLP_HEADERS=geheim", "OTEL_EXPORTER_OTLP_HEADERS", "key=value"},
+		{on + " OTEL_EXPORTER_OTLP_CLIENT_KEY=a", "OTEL_EXPORTER_OTLP_CLIENT_KEY", "together"},
+		{on + " OTEL_TRACES_SAMPLER=some", "OTEL_TRACES_SAMPLER", "always_on"},
+		{on + " OTEL_TRACES_SAMPLER=traceidratio OTEL_TRACES_SAMPLER_ARG=2",
+			"OTEL_TRACES_SAMPLER_ARG", "like 0.1"},
+		{on + " OTEL_BSP_MAX_QUEUE_SIZE=0", "OTEL_BSP_MAX_QUEUE_SIZE", "over 0"},
+		{"OTEL_TRACES_EXPORTER=zipkin", "OTEL_TRACES_EXPORTER", "otlp"},
+		{"OTEL_RESOURCE_ATTRIBUTES=a", "OTEL_RESOURCE_ATTRIBUTES", "key=value"},
+	} {
+		found := faults(t, append(strings.Fields(c.environ), "REDIS_HOST=redis")...)
+		if len(found) != 1 || found[0].Variable != c.variable ||
+			!strings.Contains(found[0].Msg, c.says) || strings.Contains(found.Error(), "geheim") {
+			t.Errorf("%s: %v", c.environ, found)
+		}
+	}
+}
+
 // A value in the wrong form is told with the right form, and not with Go's own words for it.
 func TestAValueInTheWrongFormIsToldWithTheRightOne(t *testing.T) {
 	for set, want := range map[string]string{

@@ -163,7 +163,7 @@ func (c *Config) finish(vars map[string]string) Faults {
 				fmt.Sprintf("%q is none of: %s", choice.value, choice.words)})
 		}
 	}
-	return append(faults, c.bounds()...)
+	return append(append(faults, c.Tracing.check()...), c.bounds()...)
 }
 
 // bounds checks the ranges of numbers.
@@ -236,7 +236,10 @@ func (c *Config) secrets() map[string]*Secret {
 		"JOBS_REDIS_PASSWORD":     &c.JobsRedis.Password, "JOBS_REDIS_URL": &c.JobsRedis.URL,
 		"JOBS_REDIS_SENTINEL_PASSWORD": &c.JobsRedis.SentinelPassword,
 		"JOBS_ENCRYPTION_KEY":          &c.JobsKeys, "KEY_SECRET": &c.KeySecret,
-		"ADMIN_TOKEN": &c.AdminToken,
+		"ADMIN_TOKEN":                &c.AdminToken,
+		"OTEL_EXPORTER_OTLP_HEADERS": &c.Tracing.OTLP.Headers,
+
+		"OTEL_EXPORTER_OTLP_TRACES_HEADERS": &c.Tracing.Traces.Headers,
 	}
 }
 

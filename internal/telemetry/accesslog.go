@@ -85,7 +85,7 @@ func (a *AccessLog) Write(ctx context.Context, level slog.Level, o *Outcome,
 	attrs := make([]slog.Attr, 0, 24)
 	attrs = append(attrs,
 		slog.String("method", method),
-		slog.String("path", a.path(c.Path)),
+		slog.String("path", a.Path(c.Path)),
 		slog.String("route", label(o.Route)),
 		slog.Int("status", o.Status),
 		slog.String("result", result),
@@ -126,8 +126,8 @@ func (a *AccessLog) Write(ctx context.Context, level slog.Level, o *Outcome,
 	a.log.LogAttrs(context.WithoutCancel(ctx), level, "request", attrs...)
 }
 
-// path returns the part of a request target that may be logged.
-func (a *AccessLog) path(target string) string {
+// Path is the part of a request target that may be logged.
+func (a *AccessLog) Path(target string) string {
 	if i := strings.IndexAny(target, "?#"); i >= 0 {
 		target = target[:i]
 	}

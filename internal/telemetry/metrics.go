@@ -152,6 +152,8 @@ const (
 	queueDepth  = "sidecar_queue_depth"
 	queueOldest = "sidecar_queue_oldest_job_seconds"
 	slotWaiting = "sidecar_jobs_waiting_for_slot"
+
+	traceSpans = "sidecar_trace_spans_total"
 )
 
 // Upper bounds in seconds, for scrapers without native histograms. A hit takes a fraction of a

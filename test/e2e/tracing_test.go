@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"sidecar/test/collector"
+	"sidecar/test/proc"
+)
+
+const (
+	traceID     = "0af7651916cd43dd8448eb211c80319c"
+	traceparent = "traceparent: 00-" + traceID + "-b7ad6b7169203331-01"
+)
+
+const tracedPolicies = `version: 1
+routes:
+  - {name: item, match: "GET /items/{id}", cache: {scope: shared, ttl: 1h, tags: ["item:{id}"]}}
+  - {name: change, match: "PUT /items/{id}", invalidate: ["item:{id}"]}
+`
+
+// echo answers with the traceparent that it gets.
+func echo(t *testing.T) string {
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.Header.Get("traceparent"))
+	}))
+	t.Cleanup(api.Close)
+	return api.URL
+}
+
+// A trace goes through the sidecar by OpenTelemetry's own variables, and its end is in what the
+// sidecar sends last.
+func TestATraceGoesThroughTheSidecar(t *testing.T) {
+	t.Parallel()
+	c := collector.Start(t)
+	s := startBefore(t, echo(t), policiesFile(t, tracedPolicies),
+		"OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_SERVICE_NAME=game",
+		"OTEL_RESOURCE_ATTRIBUTES=deployment.environment.name=test,service.name=other",
+		"OTEL_TRACES_SAMPLER=parentbased_always_off", "OTEL_BSP_SCHEDULE_DELAY=600000",
+		"OTEL_EXPORTER_OTLP_HEADERS=x-key=a%20b", "OTEL_EXPORTER_OTLP_COMPRESSION=gzip")
+	got := do(t, "GET", s.url+"/items/1", nil, traceparent)
+	hit := do(t, "GET", s.url+"/items/1", nil, traceparent)
+	other := string(do(t, "GET", s.url+"/items/2", nil).body)
+	write := do(t, "PUT", s.url+"/items/1", "{}", traceparent)
+	if !hit.hit() || !strings.HasSuffix(other, "-00") {
+		t.Errorf("%q, and the API gets %q where nothing is sampled", hit.cache(), other)
+	}
+	if len(c.Posts()) > 0 {
+		t.Error("something was posted before its time")
+	}
+	s.sidecar.Signal(syscall.SIGTERM)
+	if status := s.sidecar.Wait(60 * time.Second); status != 0 {
+		t.Errorf("it ends with %d", status)
+	}
+	byID := map[string]collector.Span{}
+	var servers []string
+	for _, span := range c.Spans() {
+		byID[span.ID] = span
+		if span.Kind == "server" {
+			servers = append(servers, fmt.Sprint(span.Name, " ", span.Attrs["sidecar.result"]))
+		}
+		if span.Trace != traceID || span.Resource["service.name"] != "game" ||
+			span.Resource["deployment.environment.name"] != "test" ||
+			span.Resource["service.version"] == nil {
+			t.Errorf("%+v", span)
+		}
+	}
+	if got := strings.Join(servers, ", "); got != "GET /items/{id} miss, GET /items/{id} hit, "+
+		"PUT /items/{id} write" {
+		t.Errorf("the requests are %s", got)
+	}
+	for _, a := range []answer{got, write} {
+		parts := strings.Split(string(a.body), "-")
+		out := byID[parts[2]]
+		if parts[1] != traceID || out.Kind != "client" || byID[out.Parent].Kind != "server" ||
+			byID[out.Parent].Parent != "b7ad6b7169203331" {
+			t.Errorf("the API gets %s, which is %+v", a.body, out)
+		}
+	}
+	if post := c.Posts()[0]; post.Get("X-Key") != "a b" || post.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%v", post)
+	}
+}
+
+// A collector that takes connections and is silent, or refuses them, slows no request down, and
+// the process ends in its time.
+func TestACollectorThatIsAwayHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	s := startBefore(t, echo(t), policiesFile(t, tracedPolicies),
+		"OTEL_EXPORTER_OTLP_ENDPOINT=http://user:geheim@"+silent.Addr().String(),
+		"OTEL_BSP_SCHEDULE_DELAY=1", "OTEL_BSP_MAX_QUEUE_SIZE=10", "SHUTDOWN_TIMEOUT=5s",
+		"OTEL_EXPORTER_OTLP_TIMEOUT=100", "OTEL_BSP_EXPORT_TIMEOUT=200")
+	for i := range 300 {
+		if a := do(t, "GET", s.url+fmt.Sprint("/items/", i), nil); a.status != 200 {
+			t.Fatalf("%d, %s", a.status, a.body)
+		}
+	}
+	proc.Await(t, 60*time.Second, func() error {
+		metrics := string(do(t, "GET", s.ops+"/metrics", nil).body)
+		for _, result := range []string{"failed", "dropped"} {
+			if strings.Contains(metrics, `sidecar_trace_spans_total{result="`+result+`"} 0`) ||
+				!strings.Contains(metrics, `sidecar_trace_spans_total{result="`+result+`"}`) {
+				return fmt.Errorf("no spans have %s", result)
+			}
+		}
+		return nil
+	})
+	asked := time.Now()
+	s.sidecar.Signal(syscall.SIGTERM)
+	if status := s.sidecar.Wait(60 * time.Second); status != 0 {
+		t.Errorf("it ends with %d", status)
+	}
+	if took := time.Since(asked); took > 5*time.Second {
+		t.Errorf("it ends after %v", took)
+	}
+	log := strings.Join(s.sidecar.Lines(), "\n")
+	if n := strings.Count(log, `"level":"WARN","msg":"traces cannot be sent`); n != 1 ||
+		strings.Contains(log, "geheim") {
+		t.Errorf("%d warnings in\n%s", n, log)
+	}
+}
