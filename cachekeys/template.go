@@ -67,13 +67,13 @@ type TemplateError struct {
 	Msg    string
 }
 
-func (e *TemplateError) Error() string { return fmt.Sprintf("at byte %d: %s", e.Offset, e.Msg) }
+func (e *TemplateError) Error() string { return e.Msg }
 
 // ParseTemplate parses s. Errors are of type *TemplateError. Which names exist is not known here:
 // ask Placeholders.
 func ParseTemplate(s string) (*Template, error) {
 	if s == "" {
-		return nil, &TemplateError{0, "empty template"}
+		return nil, &TemplateError{0, "it is empty"}
 	}
 	t := &Template{source: s}
 	for i := 0; i < len(s); {
@@ -81,7 +81,7 @@ func ParseTemplate(s string) (*Template, error) {
 		case c == '{':
 			end := closing(s, i)
 			if end < 0 {
-				return nil, &TemplateError{i, "'{' without '}'"}
+				return nil, &TemplateError{i, fmt.Sprintf("%q is not closed with }", s[i:])}
 			}
 			hole, err := parsePlaceholder(s[i+1:end], i)
 			if err != nil {
@@ -90,7 +90,7 @@ func ParseTemplate(s string) (*Template, error) {
 			t.parts = append(t.parts, part{hole: hole})
 			i = end + 1
 		case c == '}':
-			return nil, &TemplateError{i, "'}' without '{'"}
+			return nil, &TemplateError{i, "a } closes nothing: a placeholder is like {id}"}
 		case c == '*':
 			if i != len(s)-1 {
 				return nil, &TemplateError{
@@ -100,14 +100,14 @@ func ParseTemplate(s string) (*Template, error) {
 			t.family = true
 			i++
 		case c < 0x20 || c == 0x7f:
-			return nil, &TemplateError{i, "control byte"}
+			return nil, &TemplateError{i, hasControl}
 		default:
 			j := i + strings.IndexAny(s[i:], "{}*")
 			if j < i {
 				j = len(s)
 			}
 			if k := strings.IndexFunc(s[i:j], isControl); k >= 0 {
-				return nil, &TemplateError{i + k, "control byte"}
+				return nil, &TemplateError{i + k, hasControl}
 			}
 			t.parts = append(t.parts, part{literal: s[i:j]})
 			i = j
@@ -115,6 +115,8 @@ func ParseTemplate(s string) (*Template, error) {
 	}
 	return t, nil
 }
+
+const hasControl = "it has a control character, like a line break: take it out"
 
 // closing is the offset of the '}' that ends the placeholder at open; gjson paths may hold braces
 // of their own.
@@ -176,13 +178,42 @@ func parsePlaceholder(expr string, offset int) (*Placeholder, error) {
 			offset, fmt.Sprintf("there is no filter |%s: there are |lower, |int and |uuid", filter),
 		}
 	default:
-		return nil, &TemplateError{
-			offset, fmt.Sprintf(
-				"{%s} is none of {wildcard}, {query.…}, {header.…}, {claim.…}, {caller}, "+
-					"{request.body.…}, {response.body.…}", expr),
-		}
+		return nil, &TemplateError{offset, noPlaceholder(expr)}
 	}
 	return p, nil
+}
+
+// noPlaceholder says what was probably meant by a placeholder that is none.
+func noPlaceholder(expr string) string {
+	const all = "{id} for a wildcard, {query.…}, {header.…}, {claim.…}, {caller}, " +
+		"{request.body.…}, {response.body.…}"
+	bare := strings.TrimSpace(strings.Trim(expr, "{} "))
+	first, rest, dotted := strings.Cut(bare, ".")
+	meant := ""
+	switch first {
+	case "path", "params", "param", "route", "url":
+		meant = rest
+	case "body", "req", "request":
+		meant = "request.body." + strings.TrimPrefix(rest, "body.")
+	case "resp", "res", "response":
+		meant = "response.body." + strings.TrimPrefix(rest, "body.")
+	case "headers":
+		meant = "header." + rest
+	case "claims", "jwt", "token":
+		meant = "claim." + rest
+	}
+	switch {
+	case bare == "":
+		return fmt.Sprintf("{%s} is empty: a placeholder is %s", expr, all)
+	case dotted && rest != "" && meant != "" && !strings.HasPrefix(rest, "header"):
+		return fmt.Sprintf("{%s} is no placeholder: did you mean {%s}?", expr, meant)
+	case isIdentifier(bare):
+		return fmt.Sprintf("{%s} is no placeholder: did you mean {%s}?", expr, bare)
+	case strings.HasSuffix(bare, "?"):
+		return fmt.Sprintf("{%s} is no placeholder: only a parameter may be absent, like "+
+			"{query.page?}", expr)
+	}
+	return fmt.Sprintf("{%s} is no placeholder: those are %s", expr, all)
 }
 
 func isIdentifier(s string) bool {

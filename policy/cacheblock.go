@@ -74,7 +74,7 @@ func (l *loader) cacheFields(n yamldoc.Node, b *cacheBlock, defaults bool) {
 		field("max_body", func(n yamldoc.Node) { b.maxBody = l.Size(n, "max_body") }),
 		field("query", func(n yamldoc.Node) { b.query, b.listed = l.query(n) }),
 		field("ignore_query", func(n yamldoc.Node) {
-			b.ignoreQuery = l.Strings(n, "ignore_query")
+			b.ignoreQuery = l.names(n, "ignore_query", isParameter)
 		}),
 		field("vary", func(n yamldoc.Node) { b.vary = l.fieldNames(n) }),
 		field("authorized", func(n yamldoc.Node) {
@@ -82,7 +82,7 @@ func (l *loader) cacheFields(n yamldoc.Node, b *cacheBlock, defaults bool) {
 				"verified", "public"), n.At()
 		}),
 		field("set_cookie", func(n yamldoc.Node) { b.setCookie = l.setCookie(n) }),
-		field("strip", func(n yamldoc.Node) { b.strip = l.Strings(n, "strip") }),
+		field("strip", func(n yamldoc.Node) { b.strip = l.names(n, "strip", isFieldName) }),
 		field("memory", func(n yamldoc.Node) { b.memory, b.at.memory = l.memory(n), n.At() }),
 		field("override", func(n yamldoc.Node) {
 			b.override, b.at.override = l.Boolean(n, "override"), n.At()
@@ -106,8 +106,9 @@ func (l *loader) cacheFields(n yamldoc.Node, b *cacheBlock, defaults bool) {
 		}),
 		field("verify", func(n yamldoc.Node) { b.verify = l.verify(n) }),
 	}
+	before := l.Count()
 	isMapping := l.Mapping(n, "cache", fields...)
-	if isMapping && !defaults && b.scope == "" &&
+	if isMapping && !defaults && b.scope == "" && !l.Meant("scope", before, n) &&
 		(b.at.scope == yamldoc.Place{} || !l.Faulty(b.at.scope)) {
 		l.Fault(n, "scope must be stated: private (an entry for each caller), shared, or a "+
 			"verified value like %q", "{claim.org}")
@@ -124,14 +125,29 @@ func split(list []yamldoc.Located) (texts []string, places []yamldoc.Place) {
 
 // query reads the parameters in the key; listed is false if they are all.
 func (l *loader) query(n yamldoc.Node) (names []string, listed bool) {
-	if n.IsText() && n.Raw() == "all" {
+	switch word := n.Raw(); strings.ToLower(word) {
+	case "all":
+		if word != "all" {
+			l.Fault(n, "query is all, or a list of parameters: write all")
+		}
+		return nil, false
+	case "none", "false", "off", "no":
+		l.Fault(n, "query is all, or a list of parameters: [] for none of them")
 		return nil, false
 	}
-	return l.Strings(n, "query"), true
+	return l.names(n, "query", isParameter), true
 }
 
 func (l *loader) memory(n yamldoc.Node) time.Duration {
-	if text := n.Raw(); text == "off" || text == "false" {
+	switch n.Raw() {
+	case "off", "false":
+		return 0
+	case "true", "on", "yes", "all":
+		l.Fault(n, "memory is off, or how long the process may answer by itself, like 2s")
+		return 0
+	}
+	if strings.HasSuffix(n.Raw(), "B") {
+		l.Fault(n, "memory is off, or a time like 2s: MEMORY_CACHE_SIZE has the size")
 		return 0
 	}
 	return l.Positive(n, "memory")
@@ -157,10 +173,22 @@ func (l *loader) share(n yamldoc.Node) float64 {
 	}
 	share, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
 	if err != nil || !isShare.MatchString(text) {
-		l.Fault(n, "share is a share of the hits, from 0%% to 100%%, like 1%%")
+		l.Fault(n, "share is a share of the hits, from 0%% to 100%%, like 1%%%s", percent(text))
 		return 0
 	}
 	return share / 100
+}
+
+// percent is the share that a text was probably meant to be, as the end of a message.
+func percent(text string) string {
+	number, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(text, "%")), 64)
+	switch {
+	case err != nil, number <= 0, number > 100:
+		return ""
+	case number < 1 && !strings.HasSuffix(text, "%"):
+		number *= 100
+	}
+	return ": write " + strconv.FormatFloat(number, 'f', -1, 64) + "%"
 }
 
 // isShare is a share from 0 to 100 %.
@@ -171,10 +199,14 @@ func (l *loader) ignored(n yamldoc.Node, v *Verify) {
 	for _, s := range l.Texts(n, "ignore") {
 		if name, isField := strings.CutPrefix(s.Text, "header:"); isField {
 			if !httpfield.IsToken(name) {
-				l.Fault(s, "%q is no field name", name)
+				l.noFieldName(s, name)
 				continue
 			}
 			v.Fields = append(v.Fields, http.CanonicalHeaderKey(name))
+			continue
+		}
+		if strings.HasPrefix(s.Text, "$") || strings.ContainsAny(s.Text, "[]") {
+			l.Fault(s, "%q is JSONPath: a path is like items.#.updated_at", s.Text)
 			continue
 		}
 		p, err := jsonbody.ParsePattern(s.Text)
@@ -192,8 +224,9 @@ func (l *loader) statuses(n yamldoc.Node) map[int]time.Duration {
 	out := make(map[int]time.Duration, len(pairs))
 	for _, p := range pairs {
 		status, err := strconv.Atoi(p.Key)
-		if err != nil || status < 200 || status > 599 {
-			l.Fault(p, "%q is no status of a final answer, like 404", p.Key)
+		if err != nil || status < 200 || status > 599 || len(p.Key) != 3 {
+			l.Fault(p, "%q is no status of a final answer, like 404: each has its own lifetime",
+				p.Key)
 			continue
 		}
 		out[status] = l.Duration(p.Value(), "the lifetime of a status")
@@ -205,24 +238,34 @@ func (l *loader) statuses(n yamldoc.Node) map[int]time.Duration {
 func (l *loader) fieldNames(n yamldoc.Node) []string {
 	var out []string
 	for _, s := range l.Texts(n, "vary") {
-		if !httpfield.IsToken(s.Text) || s.Text == "*" {
-			l.Fault(s, "%q is no field name", s.Text)
-			continue
+		switch {
+		case s.Text == "*":
+			l.Fault(s, `"*" would mean that no answer fits another request: name the fields`)
+		case !httpfield.IsToken(s.Text):
+			l.noFieldName(s, s.Text)
+		default:
+			out = append(out, http.CanonicalHeaderKey(s.Text))
 		}
-		out = append(out, http.CanonicalHeaderKey(s.Text))
 	}
 	return out
 }
 
 func (l *loader) setCookie(n yamldoc.Node) SetCookie {
-	if n.IsText() {
-		return SetCookie{Store: l.Choice(n, "set_cookie", "refuse", "store") == "store"}
+	const choice = "set_cookie is refuse, store, or {drop: [csrf_token]}"
+	switch word := n.Raw(); {
+	case n.IsMapping():
+	case word == "refuse", word == "store":
+		return SetCookie{Store: word == "store"}
+	default:
+		l.Fault(n, choice)
+		return SetCookie{}
 	}
 	var rule SetCookie
+	before := l.Count()
 	l.Mapping(n, "set_cookie",
-		field("drop", func(n yamldoc.Node) { rule.Drop = l.Strings(n, "drop") }))
-	if len(rule.Drop) == 0 {
-		l.Fault(n, "set_cookie is refuse, store, or {drop: [csrf_token]}")
+		field("drop", func(n yamldoc.Node) { rule.Drop = l.names(n, "drop", isParameter) }))
+	if len(rule.Drop) == 0 && !l.FaultySince(before) {
+		l.Fault(n, choice)
 	}
 	return rule
 }

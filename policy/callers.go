@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,10 +21,11 @@ func (l *loader) callers(n yamldoc.Node) {
 			c.Credentials, l.credentialsAt = l.credentials(n), placeOf(n)
 		}),
 		field("not_credentials", func(n yamldoc.Node) {
-			c.NotCredentials, l.notCredentialsAt = l.Strings(n, "not_credentials"), placeOf(n)
+			c.NotCredentials, l.notCredentialsAt =
+				l.names(n, "not_credentials", isFieldName), placeOf(n)
 		}),
 		field("ignore_cookies", func(n yamldoc.Node) {
-			c.IgnoreCookies = l.Strings(n, "ignore_cookies")
+			c.IgnoreCookies = l.names(n, "ignore_cookies", isParameter)
 		}),
 		field("jwt", func(n yamldoc.Node) { l.token(n) }),
 		field("id", func(n yamldoc.Node) { id = n }),
@@ -61,16 +63,23 @@ func (l *loader) token(n yamldoc.Node) {
 		return func(n yamldoc.Node) { *to, _ = l.Text(n, what) }
 	}
 	secret := ""
+	var algorithms yamldoc.Node
 	before := l.Count()
 	l.Mapping(n, "jwt",
 		field("secret_env", func(n yamldoc.Node) {
-			secret, _ = l.Text(n, "secret_env")
+			if secret, _ = l.Text(n, "secret_env"); secret != "" && !isVariable.MatchString(secret) {
+				l.Fault(n, "secret_env is the name of the variable with the secret, like JWT_SECRET, "+
+					"and neither the secret nor $NAME")
+				return
+			}
 			j.Secret = l.secret(n, secret)
 		}),
 		field("public_key_file", text(&j.PublicKeyFile, "public_key_file")),
 		field("jwks_file", text(&j.JWKSFile, "jwks_file")),
 		field("jwks_url", text(&j.JWKSURL, "jwks_url")),
-		field("algorithms", func(n yamldoc.Node) { j.Algorithms = l.Strings(n, "algorithms") }),
+		field("algorithms", func(n yamldoc.Node) {
+			algorithms, j.Algorithms = n, l.Strings(n, "algorithms")
+		}),
 		field("issuer", text(&j.Issuer, "issuer")),
 		field("audience", text(&j.Audience, "audience")),
 		field("typ", text(&j.Type, "typ")),
@@ -79,13 +88,20 @@ func (l *loader) token(n yamldoc.Node) {
 		return // a check of the whole block would only repeat the fault
 	}
 	if err := j.Check(); err != nil {
-		l.Fault(n, "jwt: %v", err)
+		var at yamldoc.Placed = n
+		if strings.Contains(err.Error(), "is no algorithm") {
+			at = algorithms
+		}
+		l.Fault(at, "jwt: %v", err)
 		return
 	}
 	if l.options.Env != nil { // else the file alone is checked
 		l.caller.JWT = j
 	}
 }
+
+// isVariable is the name of a variable of the environment.
+var isVariable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // minSecret is how long a shared secret should be, in bytes (RFC 7518 §3.2).
 const minSecret = 32

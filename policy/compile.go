@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"sidecar/cachekeys"
 	"sidecar/internal/httpcache"
+	"sidecar/internal/nearest"
 	"sidecar/policy/yamldoc"
 )
 
@@ -41,10 +43,10 @@ func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 			r.tagsAt = append(r.tagsAt, b.at.tags[i])
 		}
 	}
-	if c.Scope == Private && !l.jwt && b.hasTTL && b.ttl > l.caller.MaxAge {
+	if b.scope == "private" && !l.jwt && b.hasTTL && b.ttl > l.caller.MaxAge {
 		l.Smell(b.at.ttl,
-			"no entry lives longer than max_age (%v) without jwt: credentials are then never "+
-				"verified", l.caller.MaxAge)
+			"no entry lives longer than max_age (%s) without jwt: credentials are then never "+
+				"verified", brief(l.caller.MaxAge))
 	}
 	switch {
 	case b.override && !b.hasTTL && len(b.status) == 0:
@@ -71,6 +73,18 @@ func (l *loader) compileCache(r *draft, b cacheBlock) *Cache {
 
 // staleIfUnreachable is the default of a shared route without ttl, which RFC 9111 §4.2.4 allows.
 const staleIfUnreachable = time.Hour
+
+// brief is a time without the units that are 0: 5m for 5m0s.
+func brief(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
 
 func canonicalPattern(s string) string {
 	prefix, open := strings.CutSuffix(s, "*")
@@ -103,9 +117,29 @@ func (l *loader) scope(b cacheBlock, c *Cache) {
 		c.Rules.Authorized = httpcache.AuthorizedVerified
 		c.partition = l.partition(b.at.scope, b.scope)
 	case b.scope != "":
-		l.Fault(b.at.scope, "scope %q is none of private, shared, and a verified value like %q",
-			b.scope, "{claim.org}")
+		l.Fault(b.at.scope, "scope %q is none of private, shared, and a verified value like %q%s",
+			b.scope, "{claim.org}", meantScope(b.scope))
 	}
+}
+
+// meantScope is the end of a message about a scope: the one that was probably meant.
+func meantScope(s string) string {
+	word := strings.ToLower(s)
+	if strings.HasPrefix(word, "claim.") {
+		return fmt.Sprintf(": write %q", "{"+s+"}")
+	}
+	switch word {
+	case "public", "global", "all", "everyone", "any":
+		word = "shared"
+	case "user", "per-user", "per_user", "caller", "per-caller", "session", "personal":
+		word = "private"
+	default:
+		word = nearest.To(word, []string{"private", "shared"})
+	}
+	if word == "" {
+		return ""
+	}
+	return ": did you mean " + word + "?"
 }
 
 func (l *loader) partition(at yamldoc.Place, s string) *cachekeys.Template {
@@ -116,7 +150,8 @@ func (l *loader) partition(at yamldoc.Place, s string) *cachekeys.Template {
 	}
 	for _, p := range t.Placeholders() {
 		if p.Source != cachekeys.FromClaim {
-			l.Fault(at, "scope %q: a partition is made of claims, since nothing else is verified", s)
+			l.Fault(at, "scope %q: a partition is made of claims, like %q, since "+
+				"nothing else is verified", s, "{claim.org}")
 			return nil
 		}
 	}

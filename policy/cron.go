@@ -2,7 +2,6 @@ package policy
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -25,16 +24,13 @@ func parseCron(text string, zone *time.Location) (Cron, error) {
 	if rest, ok := strings.CutPrefix(text, "@every "); ok {
 		d, err := time.ParseDuration(strings.TrimSpace(rest))
 		if err != nil || d < time.Second {
-			return Cron{},
-				errors.New("@every is followed by a time of at least 1s, like @every 24h")
+			return Cron{}, errors.New(cronFault(text))
 		}
 		c.every = d
 		return c, nil
 	}
-	if n := len(strings.Fields(text)); n != 5 {
-		return Cron{},
-			fmt.Errorf("%d fields, want five: minute, hour, day of the month, month, day of the "+
-				"week; or @every 24h", n)
+	if fault := cronFault(text); fault != "" {
+		return Cron{}, errors.New(fault)
 	}
 	parsed, err := cron.NewParser(cron.Minute | cron.Hour | cron.Dom | cron.Month |
 		cron.Dow).Parse(text)

@@ -87,7 +87,7 @@ const mixed = `version: 1
 routes:
   - name: lonely
     match: GET /a
-    cache: {scope: private, tags: ["a"]}
+    cache: {scope: shared, ttl: 5m, override: true}
   - match: GET /%zz
     deny: true
 `
@@ -117,8 +117,9 @@ func TestFindingsAsJSONAreAnArrayOfObjects(t *testing.T) {
 	}
 	want := []object{
 		{"a.yaml", "warning",
-			`nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route, or say nobody_writes: true`, 3, 5},
-		{"a.yaml", "error", `"GET /%zz" is no pattern: "%zz" is not well escaped`, 6, 12},
+			"override lets ttl win over what the API says of an answer that many share: see that it " +
+				"never shortens a lifetime for a reason", 5, 47},
+		{"a.yaml", "error", `"GET /%zz" is no pattern: "%zz" is not well escaped: a % itself is written %25`, 6, 12},
 	}
 	if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -138,8 +139,8 @@ func TestFindingsForGitHubAreEscapedWorkflowCommands(t *testing.T) {
 	if err := findings(t, "a,b:c%.yaml", mixed).Write(&b, yamldoc.GitHub); err != nil {
 		t.Fatal(err)
 	}
-	want := `::warning file=a%2Cb%3Ac%25.yaml,line=3,col=5::nothing invalidates "lonely": after a write its answers are old until they expire. Name its tags in the invalidate of a route, or say nobody_writes: true
-::error file=a%2Cb%3Ac%25.yaml,line=6,col=12::"GET /%25zz" is no pattern: "%25zz" is not well escaped
+	want := `::warning file=a%2Cb%3Ac%25.yaml,line=5,col=47::override lets ttl win over what the API says of an answer that many share: see that it never shortens a lifetime for a reason
+::error file=a%2Cb%3Ac%25.yaml,line=6,col=12::"GET /%25zz" is no pattern: "%25zz" is not well escaped: a %25 itself is written %2525
 `
 	if b.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
@@ -148,7 +149,7 @@ func TestFindingsForGitHubAreEscapedWorkflowCommands(t *testing.T) {
 
 func TestTheErrorHoldsFaultsAndNoSmells(t *testing.T) {
 	if got, want := findings(t, "a.yaml", mixed).Error(),
-		`a.yaml:6:12: "GET /%zz" is no pattern: "%zz" is not well escaped`; got != want {
+		`a.yaml:6:12: "GET /%zz" is no pattern: "%zz" is not well escaped: a % itself is written %25`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }

@@ -14,6 +14,7 @@ import (
 // jobFields reads a job block; fields that it does not have keep their value in b.
 func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 	var after yamldoc.Node
+	before := l.Count()
 	fields := []yamldoc.Field{
 		field("queue", func(n yamldoc.Node) { b.Queue = l.queue(n) }),
 		field("max_retry", func(n yamldoc.Node) { b.MaxRetry = l.Integer(n, "max_retry", 0) }),
@@ -57,30 +58,33 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 		return
 	}
 	switch {
-	case !defaults && b.Mode == "":
-		l.Fault(n, "mode must be stated: mode: always")
+	case !defaults && b.Mode == "" && !l.Meant("mode", before, n):
+		l.Fault(n, "mode must be stated: always, prefer (if the client says Prefer: "+
+			"respond-async) or after (if the API takes longer than after)")
 	case !after.Absent() && b.Mode != ModeAfter && b.Mode != "?" && !(defaults && b.Mode == ""):
 		l.Fault(after, "after is for mode: after, and this is mode: %s", b.Mode)
 	case b.After > maxAfter:
-		l.Fault(after, "after is at most %v: clients and load balancers wait no longer", maxAfter)
+		l.Fault(after, "after is at most %v: clients and load balancers wait no longer", brief(maxAfter))
 	}
 }
 
 // cors reads the origins whose pages may read the sidecar's answers.
 func (l *loader) cors(n yamldoc.Node) *CORS {
 	c := &CORS{}
+	before := l.Count()
 	l.Mapping(n, "cors",
 		field("origins", func(n yamldoc.Node) {
 			for _, s := range l.Texts(n, "origins") {
 				if s.Text != "*" && !isOrigin(s.Text) {
-					l.Fault(s, "%q is no origin: write it as browsers do, like https://game.example", s.Text)
+					l.Fault(s, "%q is no origin: write it as browsers do, like %s", s.Text,
+						meantOrigin(s.Text))
 				}
 				c.Origins = append(c.Origins, s.Text)
 			}
 		}),
 		field("credentials", func(n yamldoc.Node) { c.Credentials = l.Boolean(n, "credentials") }))
 	switch {
-	case len(c.Origins) == 0 && !l.Faulty(n):
+	case len(c.Origins) == 0 && !l.Faulty(n) && !l.Meant("origins", before, n):
 		l.Fault(n, "cors names no origins: origins: [https://game.example]")
 	case c.Credentials && slices.Contains(c.Origins, "*"):
 		l.Fault(n, "with credentials every site could read every visitor's jobs: name the origins")
@@ -88,12 +92,24 @@ func (l *loader) cors(n yamldoc.Node) *CORS {
 	return c
 }
 
+// meantOrigin is the origin that a text was probably meant to be, or an example.
+func meantOrigin(s string) string {
+	if !strings.Contains(s, "://") {
+		s = "https://" + s
+	}
+	if u, err := url.Parse(strings.ToLower(s)); err == nil && isOrigin(u.Scheme+"://"+u.Host) &&
+		strings.Contains(u.Host, ".") {
+		return u.Scheme + "://" + u.Host
+	}
+	return "https://game.example"
+}
+
 // isOrigin reports whether s is an origin as browsers send it: scheme, host in lower case, and port
 // if it is not the scheme's own.
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" &&
-		u.Scheme+"://"+u.Host == s &&
+		u.Scheme+"://"+u.Host == s && !strings.Contains(u.Host, "*") &&
 		strings.ToLower(s) == s &&
 		!(u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80")
 }
@@ -102,7 +118,7 @@ func isOrigin(s string) bool {
 func (l *loader) fieldName(n yamldoc.Node, what string) string {
 	s, ok := l.Text(n, what)
 	if ok && !httpfield.IsToken(s) {
-		l.Fault(n, "%q is no field name", s)
+		l.noFieldName(n, s)
 	}
 	return http.CanonicalHeaderKey(s)
 }

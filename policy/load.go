@@ -43,6 +43,7 @@ func Load(content []byte, o Options) (t *Table, found *yamldoc.Findings, err err
 		job:     defaultJob(),
 		shapes:  map[*cachekeys.Template][]string{},
 	}
+	l.Hints = hints()
 	if root := l.Root(); !root.Absent() {
 		l.file(root)
 	}
@@ -78,6 +79,7 @@ type loader struct {
 	writes, tags shapeIndex
 
 	patternCount, templateCount int
+	incomplete                  bool // some route could not be read
 }
 
 // field names a key of a mapping and the function that reads its value.
@@ -96,6 +98,7 @@ func (l *loader) file(root yamldoc.Node) {
 		return
 	}
 	switch {
+	case version.Absent() && l.Meant("version", 0, root):
 	case version.Absent():
 		l.Fault(root, "version is missing: the file begins with version: 1")
 	case version.Raw() != "1":

@@ -15,6 +15,7 @@ import (
 // Bounds of the policies.
 const (
 	maxSettle    = 10 * time.Minute
+	maxName      = 100    // bytes of a name
 	maxPatterns  = 10_000 // of all routes
 	maxTemplates = 10_000 // tags and invalidations of all routes
 	maxHoles     = 16     // placeholders of one template
@@ -67,16 +68,16 @@ func (l *loader) route(n yamldoc.Node) {
 		field("settle", func(n yamldoc.Node) {
 			settle, r.settle = n, l.Duration(n, "settle")
 			if r.settle > maxSettle {
-				l.Fault(n, "settle is at most %v: as long as that nothing that is read is stored",
-					maxSettle)
+				l.Fault(n, "settle is at most %s: as long as that nothing that is read is stored",
+					brief(maxSettle))
 			}
 		}),
 	) {
 		return
 	}
-	if match.Absent() {
+	defer func() { l.incomplete = l.incomplete || l.FaultySince(before) }()
+	if match.Absent() && !l.Meant("match", before, n) {
 		l.Fault(n, "a route has a match, like match: GET /api/characters/{id}")
-		return
 	}
 	if !deny.Absent() && l.Boolean(deny, "deny") {
 		r.kind = Deny
@@ -87,19 +88,18 @@ func (l *loader) route(n yamldoc.Node) {
 	}
 	if r.kind != Write && r.kind != Job {
 		for name, n := range map[string]yamldoc.Node{"consistency": consistency, "settle": settle} {
-			if !n.Absent() {
+			if !n.Absent() && !l.Meant("invalidate", before, n) {
 				l.Fault(n, "%s is about writes: it belongs to a route with invalidate", name)
 			}
 		}
 	}
-	if !static.Absent() && r.kind != Read {
+	if !static.Absent() && r.kind != Read && !l.Meant("cache", before, n) {
 		l.Fault(static, "nobody_writes is about answers: it belongs to a route with cache")
 	}
-	l.patterns(r, match)
-	if len(r.patterns) == 0 {
-		return
+	if !match.Absent() {
+		l.patterns(r, match)
 	}
-	if r.name == "" {
+	if r.name == "" && len(r.patterns) > 0 {
 		r.name, r.derived = nameOf(r.patterns[0]), true
 	}
 	if i := slices.IndexFunc(l.routes, func(o *draft) bool { return o.name == r.name }); i >= 0 {
@@ -118,7 +118,9 @@ func (l *loader) route(n yamldoc.Node) {
 		l.jobFields(job, &block, false)
 		r.job = &block
 	}
-	l.routes = append(l.routes, r)
+	if len(r.patterns) > 0 {
+		l.routes = append(l.routes, r)
+	}
 }
 
 // kindOf decides the kind of the route. It reports whether the route has any.
@@ -172,7 +174,7 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 				s.Text, suspect)
 		}
 		if other, target := l.matcher.Conflict(p); other != nil {
-			l.conflict(s, p, other, target)
+			l.conflict(r, s, p, other, target)
 			continue
 		}
 		if l.patternCount++; l.patternCount > maxPatterns {
@@ -184,10 +186,19 @@ func (l *loader) patterns(r *draft, n yamldoc.Node) {
 	}
 }
 
-func (l *loader) conflict(at yamldoc.Located, p, other *pattern.Pattern, target *draft) {
+func (l *loader) conflict(r *draft, at yamldoc.Located, p, other *pattern.Pattern, target *draft) {
 	remedy := p.Parting(other)
 	if remedy == "" {
 		remedy = "make one route of them"
+	}
+	switch {
+	case target == r && p.String() == other.String():
+		l.Fault(at, "%q stands in match twice: keep one", at.Text)
+		return
+	case p.String() == other.String():
+		l.Fault(at, "%q is the pattern of the route in line %d too: %s", at.Text, target.at.Line,
+			remedy)
+		return
 	}
 	l.Fault(at, "%q and %q (the route in line %d) match the same requests, and neither is more specific: %s",
 		at.Text, other, target.at.Line, remedy)
@@ -197,11 +208,21 @@ func (l *loader) conflict(at yamldoc.Located, p, other *pattern.Pattern, target 
 func methodFault(kind Kind, p *pattern.Pattern) string {
 	switch {
 	case kind == Read && p.Method() != http.MethodGet:
-		return fmt.Sprintf("%q: a cached route matches GET, which includes HEAD", p.String())
+		return fmt.Sprintf("%q: a cached route matches GET, which includes HEAD: %s",
+			p.String(), withMethod(http.MethodGet, p))
 	case kind == Job && p.Method() != http.MethodPost:
-		return fmt.Sprintf("%q: a job route matches POST", p.String())
+		return fmt.Sprintf("%q: a job route matches POST: %s",
+			p.String(), withMethod(http.MethodPost, p))
 	}
 	return ""
+}
+
+// withMethod is a pattern with another method, or where the pattern belongs instead.
+func withMethod(method string, p *pattern.Pattern) string {
+	if p.Method() == "" || p.Method() == http.MethodHead {
+		return fmt.Sprintf("write %q", method+" "+strings.TrimPrefix(p.String(), p.Method()+" "))
+	}
+	return "make another route of this pattern"
 }
 
 // sameName tells of two routes with one name, either of which may be made from a pattern.
@@ -223,11 +244,15 @@ func (l *loader) sameName(n yamldoc.Node, r, other *draft) {
 // routeName reads a name that can be a metric's label.
 func (l *loader) routeName(n yamldoc.Node) string {
 	s, ok := l.Text(n, "name")
-	valid := s != "" && len(s) <= 100 && !strings.ContainsFunc(s, func(c rune) bool {
+	valid := s != "" && len(s) <= maxName && !strings.ContainsFunc(s, func(c rune) bool {
 		return c != '_' && c != '-' && c != '.' && (c < '0' || c > '9') && (c < 'a' || c > 'z') &&
 			(c < 'A' || c > 'Z')
 	})
-	if ok && !valid {
+	switch {
+	case !ok || valid:
+	case len(s) > maxName:
+		l.Fault(n, "a name has at most %d bytes", maxName)
+	default:
 		l.Fault(n, "%q is no name for metrics: it is made of letters, digits, '_', '-' and '.'", s)
 	}
 	return s

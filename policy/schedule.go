@@ -5,12 +5,12 @@ import (
 	"net/http"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"sidecar/internal/httpfield"
+	"sidecar/internal/nearest"
 	"sidecar/policy/yamldoc"
 )
 
@@ -27,10 +27,6 @@ type Schedule struct {
 	body   any         // string: as it is; nil: none; else JSON. With templates
 	env    func(string) (string, bool)
 }
-
-// scheduleHole is a placeholder in a field or a body of a schedule.
-var scheduleHole = regexp.MustCompile(
-	`\{(env\.[A-Za-z_][A-Za-z0-9_]*|now(?:[+-][0-9][0-9a-zµ.]*)?)\}`)
 
 // Fields are the request's fields for a tick.
 func (s *Schedule) Fields(tick time.Time) http.Header {
@@ -114,13 +110,16 @@ func (l *loader) schedule(n yamldoc.Node) {
 		field("request", yamldoc.Keep(&request))) {
 		return
 	}
-	switch {
-	case name.Absent():
-		l.Fault(n, "a schedule has a name, like name: cleanup")
-	case cron.Absent():
-		l.Fault(n, "a schedule has a cron, like cron: \"@every 24h\"")
-	case request.Absent():
-		l.Fault(n, "a schedule has a request, like request: {method: POST, path: /internal/cleanup}")
+	for _, missing := range []struct {
+		yamldoc.Node
+		name, like string
+	}{
+		{name, "name", "cleanup"}, {cron, "cron", `"@every 24h"`},
+		{request, "request", "{method: POST, path: /internal/cleanup}"},
+	} {
+		if missing.Absent() && !l.Meant(missing.name, before, n) {
+			l.Fault(n, "a schedule has a %s, like %[1]s: %s", missing.name, missing.like)
+		}
 	}
 	if l.nameTaken(s.Name) {
 		l.Fault(name, "the name %q is taken: give this schedule another one", s.Name)
@@ -156,7 +155,7 @@ func (l *loader) cron(n, zone yamldoc.Node) Cron {
 		}
 		var err error
 		if location, err = time.LoadLocation(text); err != nil || text == "" || text == "Local" {
-			l.Fault(zone, "%q is no time zone: name one like Europe/Berlin", text)
+			l.Fault(zone, "%q is no time zone: name one like %s", text, meantZone(text))
 			return Cron{}
 		}
 	}
@@ -165,33 +164,56 @@ func (l *loader) cron(n, zone yamldoc.Node) Cron {
 		return Cron{}
 	}
 	c, err := parseCron(text, location)
-	if err != nil {
+	switch {
+	case err != nil:
 		l.Fault(n, "%q is no cron: %v", text, err)
+	case c.every > 0 && !zone.Absent():
+		l.Smell(zone, "@every goes by the time that passes: timezone changes nothing")
 	}
 	return c
+}
+
+// meantZone is the time zone of a city, or an example.
+func meantZone(text string) string {
+	for _, area := range []string{"Europe", "America", "Asia", "Africa", "Australia", "Pacific"} {
+		name := area + "/" + strings.ReplaceAll(text, " ", "_")
+		if _, err := time.LoadLocation(name); err == nil && text != "" {
+			return name
+		}
+	}
+	return "Europe/Berlin"
 }
 
 func (l *loader) scheduledRequest(s *Schedule, n yamldoc.Node) {
 	s.fields = http.Header{}
 	var target yamldoc.Node
+	before := l.Count()
 	l.Mapping(n, "request",
 		field("method", func(n yamldoc.Node) {
-			if s.Method = n.Raw(); !httpfield.IsToken(s.Method) ||
-				strings.ToUpper(s.Method) != s.Method {
-				l.Fault(n, "%q is no method, like POST", s.Method)
+			text, ok := l.Text(n, "method")
+			upper := strings.ToUpper(text)
+			switch s.Method = text; {
+			case !ok:
+			case text != upper && slices.Contains(httpfield.Methods(), upper):
+				l.Fault(n, "%q: methods are written in capitals: %s", text, upper)
+			case !httpfield.IsToken(text) || text != upper:
+				l.Fault(n, "%q is no method, like POST", text)
 			}
 		}),
 		field("path", func(n yamldoc.Node) { target, s.Target = n, l.target(n) }),
 		field("headers", func(n yamldoc.Node) { l.scheduledFields(s, n) }),
 		field("body", func(n yamldoc.Node) { l.scheduledBody(s, n) }))
-	if target.Absent() {
+	if target.Absent() && !l.Meant("path", before, n) {
 		l.Fault(n, "request has a path, like path: /internal/cleanup")
 	}
 }
 
 // target reads a path that a pattern can match, and maybe a query.
 func (l *loader) target(n yamldoc.Node) string {
-	text, _ := l.Text(n, "path")
+	text, ok := l.Text(n, "path")
+	if !ok {
+		return ""
+	}
 	p, _, _ := strings.Cut(text, "?")
 	u, err := url.ParseRequestURI(text)
 	if err != nil || u.Host != "" || !strings.HasPrefix(p, "/") ||
@@ -209,9 +231,12 @@ func (l *loader) scheduledFields(s *Schedule, n yamldoc.Node) {
 		value := p.Value().Raw()
 		switch {
 		case !httpfield.IsToken(p.Key):
-			l.Fault(p, "%q is no field name", p.Key)
+			l.noFieldName(p, p.Key)
 		case strings.ContainsAny(value, "\r\n\x00"):
 			l.Fault(p, "the value of %s has a control character", p.Key)
+		}
+		if m := dollar.FindStringSubmatch(value); m != nil {
+			l.Smell(p, "%s is sent as it is: a variable is written {env.%s}", m[0], m[1])
 		}
 		l.holes(p, value)
 		s.fields[http.CanonicalHeaderKey(p.Key)] = []string{value}
@@ -236,45 +261,6 @@ func (l *loader) scheduledBody(s *Schedule, n yamldoc.Node) {
 	l.holesIn(n, value)
 }
 
-func (l *loader) holesIn(at yamldoc.Placed, v any) {
-	switch v := v.(type) {
-	case string:
-		l.holes(at, v)
-	case []any:
-		for _, e := range v {
-			l.holesIn(at, e)
-		}
-	case map[string]any:
-		for _, e := range v {
-			l.holesIn(at, e)
-		}
-	}
-}
-
-// holes checks the placeholders of a text.
-func (l *loader) holes(at yamldoc.Placed, text string) {
-	for _, m := range scheduleHole.FindAllStringSubmatch(text, -1) {
-		if name, ok := strings.CutPrefix(m[1], "env."); ok {
-			if l.options.Env == nil {
-				continue
-			}
-			if _, ok := l.options.Env(name); !ok {
-				l.Fault(at, "the variable %s is not set", name)
-			}
-			continue
-		}
-		if d := strings.TrimPrefix(m[1], "now"); d != "" {
-			if _, err := time.ParseDuration(d); err != nil {
-				l.Fault(at, "{%s}: %q is no time like -168h", m[1], d)
-			}
-		}
-	}
-	if rest := scheduleHole.ReplaceAllString(text, ""); strings.ContainsAny(rest, "{}") {
-		l.Fault(at, "a schedule has the placeholders {env.NAME}, {now}, {now-168h} and {now+1h}, "+
-			"and no other braces")
-	}
-}
-
 // denies reports whether a route that is shut to clients matches.
 func (l *loader) denies(method, target string) bool {
 	p, _, _ := strings.Cut(target, "?")
@@ -286,8 +272,12 @@ func (l *loader) denies(method, target string) bool {
 func (l *loader) queue(n yamldoc.Node) string {
 	name, ok := l.Text(n, "queue")
 	if ok && len(l.options.Queues) > 0 && !slices.Contains(l.options.Queues, name) {
-		l.Fault(n, "no worker serves the queue %q: JOBS_QUEUES has %s",
-			name, strings.Join(l.options.Queues, ", "))
+		meant := ""
+		if near := nearest.To(name, l.options.Queues); near != "" {
+			meant = ": did you mean " + near + "?"
+		}
+		l.Fault(n, "no worker serves the queue %q: JOBS_QUEUES has %s%s",
+			name, strings.Join(l.options.Queues, ", "), meant)
 	}
 	return name
 }

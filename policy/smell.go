@@ -1,11 +1,13 @@
 package policy
 
 import (
+	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/nearest"
 	"sidecar/policy/yamldoc"
 )
 
@@ -31,7 +33,7 @@ func (l *loader) smells() {
 				l.smellOfSpelling(t, r.tagsAt[i])
 			}
 		}
-		if r.cache != nil && !r.static && !l.invalidated(r) {
+		if r.cache != nil && !r.static && !l.unread() && !l.invalidated(r) {
 			l.Smell(r.at,
 				"nothing invalidates %q: after a write its answers are old until they expire. "+
 					"Name its tags in the invalidate of a route, or say nobody_writes: true",
@@ -40,8 +42,8 @@ func (l *loader) smells() {
 		if r.cache != nil && r.cache.Memory > 0 && l.invalidated(r) {
 			l.Smell(r.memoryAt,
 				"after a write another sidecar answers %q from its memory until it hears of it: "+
-					"milliseconds, and at most %v. memory: off waits for nobody",
-				r.name, r.cache.Memory)
+					"milliseconds, and at most %s. memory: off waits for nobody",
+				r.name, brief(r.cache.Memory))
 		}
 		if r.kind == Job && !l.jwt && !r.job.Link {
 			l.Smell(r.at,
@@ -52,6 +54,10 @@ func (l *loader) smells() {
 	l.smellOfIdentity()
 }
 
+// unread reports whether a route may be unknown, since it is at fault: what seems to be missing may
+// stand there.
+func (l *loader) unread() bool { return l.incomplete || l.Partial() }
+
 func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {
 	at := r.writesAt[i]
 	switch {
@@ -61,13 +67,41 @@ func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {
 				"refills what this drops, and a token that was logged out can read it until it expires")
 		}
 	case strings.HasPrefix(w.String(), "caller:"): // every private entry carries it
-	case !l.carried(w):
-		l.Smell(at, "no cached route carries %q: it invalidates nothing", w.String())
+	case !l.unread() && !l.carried(w):
+		l.Smell(at, "no cached route carries %q: it invalidates nothing%s", w.String(), l.meantTag(w))
 	case w.Has(cachekeys.FromClaim):
 		l.Smell(at, "%q names the one who writes, and the owner of what is written may be "+
 			"another: take the id from the path or the answer", w.String())
 	}
 }
+
+// meantTag is the end of a message about a tag that no route carries: the one that was meant.
+func (l *loader) meantTag(w *cachekeys.Template) string {
+	text := w.String()
+	if _, path, ok := strings.Cut(text, "/"); ok && (path == "" || strings.HasPrefix(text, "/") ||
+		strings.Contains(text, " /")) {
+		return ". It is the name of a tag, and no path"
+	}
+	var tags []string
+	for _, r := range l.routes {
+		if r.cache == nil {
+			continue
+		}
+		for _, t := range r.cache.Tags {
+			tags = append(tags, t.String())
+		}
+	}
+	if len(tags) > maxCompared {
+		return ""
+	}
+	if near := nearest.To(text, tags); near != "" {
+		return fmt.Sprintf(". Did you mean %q?", near)
+	}
+	return ""
+}
+
+// maxCompared bounds the tags among which one with a similar name is looked for.
+const maxCompared = 1000
 
 // smellOfSpelling proposes a filter for a placeholder of a path where a number or a UUID is seen:
 // in its name, or in the place of its value in some invalidation.

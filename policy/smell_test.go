@@ -97,7 +97,7 @@ func TestSmells(t *testing.T) {
 		{"ttl over max_age without jwt", "",
 			[]string{`  - {match: GET /a, cache: {scope: private, ttl: 6m}}`,
 				`  - {match: POST /a, invalidate: []}`},
-			[]string{"4: no entry lives longer than max_age (5m0s) without jwt"}},
+			[]string{"4: no entry lives longer than max_age (5m) without jwt"}},
 		{"none: ttl of just max_age", "",
 			[]string{`  - {match: GET /a, cache: {scope: private, ttl: 5m}}`,
 				`  - {match: POST /a, invalidate: []}`}, nil},

@@ -1,12 +1,14 @@
 package policy
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
+	"sidecar/internal/nearest"
 	"sidecar/policy/pattern"
 	"sidecar/policy/yamldoc"
 )
@@ -27,6 +29,9 @@ func (l *loader) template(s yamldoc.Located) *cachekeys.Template {
 		l.Fault(s, "%q: %v", s.Text, err)
 		return nil
 	}
+	if strings.Contains(s.Text, "${") {
+		l.Smell(s, "%q: a placeholder is like {id}: the $ before it becomes part of the tag", s.Text)
+	}
 	return t
 }
 
@@ -36,8 +41,12 @@ func (l *loader) tag(r *draft, c *Cache, s yamldoc.Located) *cachekeys.Template 
 	if t == nil {
 		return nil
 	}
+	if first, rest, comma := strings.Cut(s.Text, ", "); comma && !strings.ContainsAny(s.Text, "{(") {
+		l.Smell(s, "%q is one tag: several are a list, [%s, %s]", s.Text, first, rest)
+	}
 	if t.IsFamily() {
-		l.Fault(s, "%q: an entry carries tags; the families that they belong to it carries by itself", s.Text)
+		l.Fault(s, "%q: a * is for invalidate: an entry carries tags, and the families that they "+
+			"belong to by itself", s.Text)
 		return nil
 	}
 	for _, p := range t.Placeholders() {
@@ -75,9 +84,12 @@ func (l *loader) placeholder(r *draft, s yamldoc.Located, p cachekeys.Placeholde
 	switch p.Source {
 	case cachekeys.FromPath:
 		for _, pattern := range r.patterns {
-			if !slices.Contains(pattern.Wildcards(), p.Name) {
-				l.Fault(s, "%q: %q has no wildcard {%s}: it has %s",
-					s.Text, pattern, p.Name, namesOf(pattern))
+			if names := pattern.Wildcards(); !slices.Contains(names, p.Name) {
+				there := "it has " + namesOf(pattern)
+				if near := nearest.To(p.Name, names); near != "" {
+					there = fmt.Sprintf("did you mean {%s}?", near)
+				}
+				l.Fault(s, "%q: %q has no wildcard {%s}: %s", s.Text, pattern, p.Name, there)
 				return false
 			}
 		}
@@ -89,7 +101,14 @@ func (l *loader) placeholder(r *draft, s yamldoc.Located, p cachekeys.Placeholde
 		}
 	case cachekeys.FromHeader:
 		if !httpfield.IsToken(p.Name) {
-			l.Fault(s, "%q: %q is no field name", s.Text, p.Name)
+			l.Fault(s, "%q: %q is no name of a field%s", s.Text, p.Name, instead(p.Name))
+			return false
+		}
+	case cachekeys.FromRequestBody, cachekeys.FromResponseBody:
+		if strings.HasPrefix(p.Name, "$") || strings.ContainsAny(p.Name, "[]") &&
+			!strings.ContainsAny(p.Name, "#@|(") {
+			l.Fault(s, "%q: %q is JSONPath: a path is like data.user_id, data.0.id, or data.#.id "+
+				"for the id of each element", s.Text, p.Name)
 			return false
 		}
 	case cachekeys.FromEnv, cachekeys.FromNow:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -67,8 +68,30 @@ func ParseCredential(s string) (Credential, error) {
 	case kind == "query" && !strings.Contains(name, "*"):
 		return Credential{Query: true, Name: name}, nil
 	}
-	return Credential{}, fmt.Errorf(
-		"%q is no credential: it is like header:Authorization, cookie:session or query:token", s)
+	return Credential{}, fmt.Errorf("%q is no credential: %s", s, meantCredential(kind, name))
+}
+
+// meantCredential is what was probably meant by a credential of an unknown kind.
+func meantCredential(kind, name string) string {
+	const forms = "it is like header:Authorization, cookie:session or query:token"
+	kind, name = strings.ToLower(strings.TrimSpace(kind)), strings.TrimSpace(name)
+	switch {
+	case strings.Contains(name, "*"):
+		return "a field or a parameter has its whole name here, without *"
+	case strings.ContainsAny(name, " ,;="):
+		return forms
+	case name == "" && (kind == "authorization" || strings.HasPrefix(kind, "x-")):
+		return "did you mean header:" + http.CanonicalHeaderKey(kind) + "?"
+	case kind == "bearer" || kind == "basic" || kind == "token":
+		return "did you mean header:Authorization?"
+	case name != "" && slices.Contains([]string{"headers", "header", "field"}, kind):
+		return "did you mean header:" + name + "?"
+	case name != "" && (kind == "cookies" || kind == "cookie"):
+		return "did you mean cookie:" + name + "?"
+	case name != "" && slices.Contains([]string{"param", "parameter", "queries", "query"}, kind):
+		return "did you mean query:" + name + "?"
+	}
+	return forms
 }
 
 // symmetric are the algorithms of a shared secret, asymmetric those of a key pair (RFC 7518 §3.1,
@@ -102,10 +125,27 @@ func (j *JWT) Check() error {
 			kind, strings.Join(want, ", "))
 	}
 	for _, a := range j.Algorithms {
-		if !slices.Contains(want, a) {
-			return fmt.Errorf("%q is no algorithm for %s: those are %s", a, kind,
-				strings.Join(want, ", "))
+		if slices.Contains(want, a) {
+			continue
 		}
+		there := "those are " + strings.Join(want, ", ")
+		if upper := strings.ToUpper(a); slices.Contains(want, upper) {
+			there = "did you mean " + upper + "?"
+		}
+		return fmt.Errorf("%q is no algorithm for %s: %s", a, kind, there)
 	}
-	return nil
+	return checkURL(j.JWKSURL)
+}
+
+// checkURL checks the form of jwks_url.
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case s == "", err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http"):
+		return nil
+	case !strings.Contains(s, "://"):
+		return fmt.Errorf("jwks_url %q is no URL: did you mean %q?", s, "https://"+s)
+	}
+	return errors.New("jwks_url is no URL of https, like " +
+		"https://login.example/.well-known/jwks.json")
 }

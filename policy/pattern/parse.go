@@ -3,13 +3,8 @@ package pattern
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
-	"slices"
 	"strings"
-
-	"sidecar/internal/httpfield"
-	"sidecar/internal/nearest"
 )
 
 // Parse reads a pattern. A pattern that no request can match is an error, with the spelling that
@@ -23,6 +18,9 @@ func Parse(s string) (*Pattern, error) {
 	}
 	if i := strings.IndexAny(s, " \t"); i >= 0 {
 		method := s[:i]
+		if others := severalPatterns(s); others != "" {
+			return nil, fmt.Errorf("there are several: make a list of them, [%s]", others)
+		}
 		path = strings.TrimLeft(s[i:], " \t")
 		if err := methodFault(method, path); err != nil {
 			return nil, err
@@ -30,12 +28,7 @@ func Parse(s string) (*Pattern, error) {
 		p.method = method
 	}
 	if !strings.HasPrefix(path, "/") {
-		if strings.Contains(path, "/") {
-			return nil, errors.New(
-				"a pattern has no host here: it is like GET /api/characters/{id}")
-		}
-		return nil, errors.New(
-			"a pattern has a path that begins with '/': it is like GET /api/characters/{id}")
+		return nil, pathFault(p.method, path)
 	}
 	if i := strings.Index(path, "(?"); i >= 0 {
 		return nil, errors.New(
@@ -43,6 +36,9 @@ func Parse(s string) (*Pattern, error) {
 	}
 	if i := strings.IndexAny(path, "?#"); i >= 0 &&
 		strings.Count(path[:i], "{") == strings.Count(path[:i], "}") {
+		if path[i] == '#' {
+			return nil, fmt.Errorf("no client sends what begins with \"#\": match %q", path[:i])
+		}
 		return nil, fmt.Errorf("a path ends before %q: match %q, and use {query.…} in tags",
 			path[i:i+1], path[:i])
 	}
@@ -64,34 +60,6 @@ func Parse(s string) (*Pattern, error) {
 	return p, nil
 }
 
-// methodFault is the error about a method. path is the rest of the pattern.
-func methodFault(method, path string) error {
-	if method == http.MethodConnect || method == "PRI" {
-		return fmt.Errorf("no request with %s comes to a path", method)
-	}
-	known := httpfield.Methods()
-	if slices.Contains(known, method) {
-		return nil
-	}
-	upper := strings.ToUpper(method)
-	if slices.Contains(known, upper) {
-		return fmt.Errorf("methods are written in capitals: %s %s", upper, path)
-	}
-	several := strings.FieldsFunc(upper,
-		func(r rune) bool { return strings.ContainsRune("|,;+/", r) })
-	if len(several) > 1 {
-		for i, m := range several {
-			several[i] = fmt.Sprintf("%q", m+" "+path)
-		}
-		return fmt.Errorf("a pattern has one method: make a list of it, [%s]",
-			strings.Join(several, ", "))
-	}
-	if near := nearest.To(upper, known); near != "" && httpfield.IsToken(method) {
-		return fmt.Errorf("%q is no method: did you mean %s %s?", method, near, path)
-	}
-	return fmt.Errorf("%q is no method that the IANA registry knows", method)
-}
-
 func parseSegment(part string, last bool) (segment, error) {
 	switch {
 	case part == "" && last:
@@ -103,7 +71,8 @@ func parseSegment(part string, last bool) (segment, error) {
 		return segment{},
 			errors.New(`"..." would match itself alone: a wildcard for all that follows is like {rest...}`)
 	case part == "." || part == "..":
-		return segment{}, fmt.Errorf("%q in a pattern never matches what a client means", part)
+		return segment{}, fmt.Errorf(
+			"%q is a dot segment, which servers resolve: write the path that it leads to", part)
 	case part == "{$}" && last:
 		return segment{kind: literal}, nil
 	case part == "{$}":
@@ -120,7 +89,7 @@ func parseSegment(part string, last bool) (segment, error) {
 		}
 		text, err := url.PathUnescape(part)
 		if err != nil {
-			return segment{}, fmt.Errorf("%q is not well escaped", part)
+			return segment{}, fmt.Errorf("%q is not well escaped: a %% itself is written %%25", part)
 		}
 		if err := literalFault(part, text); err != nil {
 			return segment{}, err
@@ -128,17 +97,26 @@ func parseSegment(part string, last bool) (segment, error) {
 		return segment{literal, text, folded(text)}, nil
 	}
 	name, closed := strings.CutSuffix(name, "}")
-	if !closed {
+	switch {
+	case !closed && isIdentifier(name):
+		return segment{}, fmt.Errorf("%q is not closed: {%s}", part, name)
+	case !closed:
 		return segment{}, fmt.Errorf("%q: a wildcard is a whole segment, like /{id}/", part)
+	case strings.HasSuffix(name, "…"):
+		return segment{}, fmt.Errorf("%q: three dots make a wildcard for all that follows, {%s...}",
+			part, strings.TrimSuffix(name, "…"))
 	}
 	name, multi := strings.CutSuffix(name, "...")
 	switch {
 	case isIdentifier(leading(name)) && strings.IndexAny(name, ":?*+=<(") == len(leading(name)):
 		return segment{},
 			fmt.Errorf("%q: a wildcard has a name and nothing else, like {%s}", part, leading(name))
+	case strings.Contains(name, "-") && isIdentifier(strings.ReplaceAll(name, "-", "_")):
+		return segment{}, fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_': {%s}",
+			part, strings.ReplaceAll(name, "-", "_"))
 	case !isIdentifier(name):
 		return segment{},
-			fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_'", part)
+			fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_', like {id}", part)
 	case multi && !last:
 		return segment{}, fmt.Errorf("%q may only stand at the end", part)
 	case multi:

@@ -12,6 +12,17 @@ type Place struct{ Line, Column int }
 // At implements Placed.
 func (p Place) At() Place { return p }
 
+// precedes reports whether p stands before q.
+func (p Place) precedes(q Place) bool {
+	return p.Line < q.Line || p.Line == q.Line && p.Column < q.Column
+}
+
+// behind is the part of a line from a place on.
+func behind(line string, at Place) string {
+	characters := []rune(line)
+	return string(characters[min(at.Column-1, len(characters)):])
+}
+
 // Placed is something that is written at a place in the file.
 type Placed interface{ At() Place }
 
@@ -26,6 +37,15 @@ func (n Node) Absent() bool { return n.tree == nil }
 func (n Node) IsText() bool {
 	_, ok := n.tree.(*ast.StringNode)
 	return ok
+}
+
+// IsMapping reports whether the value is a mapping.
+func (n Node) IsMapping() bool {
+	switch n.tree.(type) {
+	case *ast.MappingNode, *ast.MappingValueNode:
+		return true
+	}
+	return false
 }
 
 // IsEmptyList reports whether the value is a list without elements.
