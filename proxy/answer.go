@@ -41,7 +41,7 @@ func (p *Proxy) open(x *exchange, e *entry.Entry, decided httpcache.Reply) (
 		}
 	}
 	var err error
-	switch r.body, err = p.Store.Open(x.r.Context(), x.budget, e, spans...); {
+	switch r.body, err = p.Store.Open(x.ctx, x.budget, e, spans...); {
 	case errors.Is(err, store.ErrBodyLost):
 		lost = reason.BodyLost
 	case err != nil:
@@ -135,7 +135,7 @@ func (r reply) writeBody(x *exchange, boundary string) error {
 }
 
 func (r reply) writeSpan(x *exchange, s store.Span) error {
-	return r.body.WriteRange(x.r.Context(), &x.w, s.First, s.End)
+	return r.body.WriteRange(x.ctx, &x.w, s.First, s.End)
 }
 
 // answerUnchanged answers 304 to a client that has the content that the backend just sent.

@@ -100,7 +100,7 @@ func (m *miss) notModified(o outcome) bool {
 // (RFC 9111 §4.2.4, RFC 5861 §4). One that a write has made old never is.
 func (m *miss) failed(o outcome) outcome {
 	c, x := m.candidate, m.x
-	if o.failure == store.NotFailed || c.entry == nil || c.dead || x.r.Context().Err() != nil {
+	if o.failure == store.NotFailed || c.entry == nil || c.dead || x.ctx.Err() != nil {
 		return o
 	}
 	d := x.evaluate(c.entry)

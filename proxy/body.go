@@ -49,7 +49,7 @@ func (w *writing) inspectBody(body io.ReadCloser, length int64) (again io.ReadCl
 // refuseBody answers for a body that cannot be read.
 func (w *writing) refuseBody(err error) {
 	var tooLarge *http.MaxBytesError
-	if w.x.r.Context().Err() != nil || errors.As(err, &tooLarge) {
+	if w.x.ctx.Err() != nil || errors.As(err, &tooLarge) {
 		w.proxy.backendFailed(w.x, err)
 		return
 	}

@@ -139,7 +139,7 @@ func (m *miss) validatedVariant(fields httpfield.Header) *entry.Entry {
 	if i < 0 {
 		return nil
 	}
-	held := m.proxy.Store.Variant(m.x.r.Context(), m.x.budget, m.x.query(), variants[i])
+	held := m.proxy.Store.Variant(m.x.ctx, m.x.budget, m.x.query(), variants[i])
 	if held == nil {
 		return nil
 	}
@@ -162,7 +162,7 @@ func (m *miss) updateFromHEAD(o outcome) {
 	case httpcache.Same:
 		m.keepUpdated(held, httpcache.Updated(stored(held), fields), o.at)
 	case httpcache.Other:
-		m.proxy.Store.Drop(m.x.r.Context(), m.x.budget, m.candidate.key)
+		m.proxy.Store.Drop(m.x.ctx, m.x.budget, m.candidate.key)
 	}
 }
 

@@ -178,7 +178,7 @@ func (c *capture) relay(o outcome) {
 	head.Trailer = nil // none is announced; net/http writes there when the body ends
 	body := c.takeBody(resp)
 	defer body.Close()
-	defer context.AfterFunc(x.r.Context(), func() { _ = body.Close() })()
+	defer context.AfterFunc(x.ctx, func() { _ = body.Close() })()
 	if c.miss.notModified(o) {
 		// The client has it whole, and does not wait for the rest, which is stored.
 		p.answerUnchanged(x, resp)

@@ -32,7 +32,9 @@ type Stored struct {
 // Explain explains a request, and asks the store as the request would. ok is false for a request
 // that is refused before it is planned. It sends nothing to the backend and stores nothing.
 func (p *Proxy) Explain(ctx context.Context, r *http.Request, body []byte) (e Live, ok bool) {
-	x := &exchange{r: r, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout)}
+	x := &exchange{
+		r: r, ctx: ctx, table: p.Table(), budget: p.Redis.Budget(p.RedisTimeout),
+	}
 	x.out.Start = time.Now()
 	if p.plan(x) != "" {
 		return e, false

@@ -47,7 +47,7 @@ func (p *Proxy) begin(x *exchange, found store.Found, c candidate) *miss {
 	if slices.ContainsFunc(found.Names, cachekeys.Tag.IsSurrogate) {
 		guards, unseen = slices.Concat(guards, unseen), nil
 	}
-	fill, err := p.Store.Begin(x.r.Context(), x.budget, store.Opening{
+	fill, err := p.Store.Begin(x.ctx, x.budget, store.Opening{
 		Query: m.query, Names: found.Names, Guards: guards, Unseen: unseen, Shared: m.joins,
 	})
 	switch {
@@ -104,7 +104,7 @@ func (m *miss) handOver(work func()) {
 // one. shared is false where this request has to fetch for itself, or for all. Where the fetch of
 // another one fails, a stale response may be served in its place; else this request waits on.
 func (m *miss) join() (o outcome, shared bool) {
-	ctx := m.x.r.Context()
+	ctx := m.x.ctx
 	if !m.fill.Join(ctx) {
 		return o, false
 	}
@@ -178,7 +178,7 @@ func (m *miss) context() context.Context {
 	if m.fill.Leads() {
 		return m.fill.Context()
 	}
-	return m.x.r.Context()
+	return m.x.ctx
 }
 
 // chunks begins to store a body in chunks; nil where that cannot be.

@@ -26,12 +26,14 @@ func (p *Proxy) pass(x *exchange) {
 // backend request ends.
 func (p *Proxy) bypass(x *exchange, why reason.Reason) {
 	x.out.Result, x.out.Reason = telemetry.ResultBypass, why
-	out, err := p.outgoing(x)
-	if err != nil {
-		p.backendFailed(x, err)
-		return
+	if x.made == nil || p.Tracer != nil { // each has a trace context of its own
+		var err error
+		if x.made, err = p.outgoing(x); err != nil {
+			p.backendFailed(x, err)
+			return
+		}
 	}
-	resp, _, err := p.roundTrip(x, x.r.Context(), out)
+	resp, _, err := p.roundTrip(x, x.ctx, x.made)
 	if err != nil {
 		p.backendFailed(x, err)
 		return

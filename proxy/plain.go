@@ -13,7 +13,8 @@ import (
 
 // A plain is a request that was read below net/http, with its plan.
 type plain struct {
-	x     *exchange   // of one request after the other: see hit
+	x     *exchange   // of the next answer, or of the last one
+	given bool        // x is another's: what may last longer than its answer
 	query store.Query // of a read
 	epoch policy.Epoch
 }
@@ -54,7 +55,11 @@ func (t *plain) again(p *Proxy) bool {
 	if p.Table() != x.table || !x.table.Holds(x.plan, t.epoch, x.out.Start, now) {
 		return false
 	}
-	x.budget = p.Redis.Budget(p.RedisTimeout)
+	if t.given {
+		x = &exchange{r: x.r, req: x.req, sent: x.sent, plan: x.plan, table: x.table, made: x.made}
+		t.x, t.given = x, false
+	}
+	x.ctx, x.budget = x.r.Context(), p.Redis.Budget(p.RedisTimeout)
 	x.out = telemetry.Outcome{Start: now, Method: x.r.Method, Route: x.plan.Route}
 	return true
 }
@@ -66,15 +71,14 @@ func (p *Proxy) Answer(w http.ResponseWriter, taken any, live func() context.Con
 	x := t.x
 	x.w = recorder{ResponseWriter: w, last: p.Draining}
 	p.trace(x)
-	var found *store.Found
 	if x.plan.Kind == policy.Read {
-		looked := p.Store.Lookup(x.traced(x.r.Context()), x.budget, t.query)
-		if p.hit(x, looked) {
+		found := p.Store.Lookup(x.traced(x.ctx), x.budget, t.query)
+		if p.hit(x, found) {
 			return
 		}
-		found = &looked
+		x.found = &found
 	}
-	x = x.own(x.r.WithContext(x.traced(live())), found)
+	t.given, x.ctx = true, x.traced(live())
 	defer p.finish(x)
 	p.carryOut(x)
 }
@@ -97,19 +101,10 @@ func (p *Proxy) hit(x *exchange, found store.Found) (ok bool) {
 	return true
 }
 
-// own is x for an answer that others may take part in when it has been sent: with another request,
-// and the look-up that was made for it, if there was one.
-func (x *exchange) own(r *http.Request, found *store.Found) *exchange {
-	return &exchange{
-		w: x.w, r: r, req: x.req, sent: x.sent, plan: x.plan, table: x.table, budget: x.budget,
-		out: x.out, found: found, span: x.span,
-	}
-}
-
 // lookup looks for the stored response, unless that has been done.
 func (p *Proxy) lookup(x *exchange) store.Found {
 	if x.found != nil {
 		return *x.found
 	}
-	return p.Store.Lookup(x.r.Context(), x.budget, x.query())
+	return p.Store.Lookup(x.ctx, x.budget, x.query())
 }

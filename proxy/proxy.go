@@ -87,6 +87,7 @@ type Proxy struct {
 type exchange struct {
 	w      recorder
 	r      *http.Request
+	ctx    context.Context   // of r, or of its answer
 	req    httpfield.Request // the view of r that planning and the caching rules have
 	sent   backend.Fields    // of req
 	plan   *policy.Plan
@@ -95,6 +96,8 @@ type exchange struct {
 	out    telemetry.Outcome
 	found  *store.Found  // the look-up, where it has been made
 	span   *tracing.Span // nil: there are no traces
+	// what is sent to the backend, where it was made for the same request before; nil: it was not
+	made *http.Request
 
 	bytesIn atomic.Int64 // content of the request, as far as it was read
 }
@@ -103,7 +106,8 @@ type exchange struct {
 func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := p.exchange(w, r)
 	if p.trace(x); x.span != nil {
-		x.r = x.r.WithContext(x.traced(x.r.Context()))
+		x.ctx = x.traced(x.ctx)
+		x.r = x.r.WithContext(x.ctx)
 	}
 	defer p.finish(x)
 	switch p.plan(x) {
@@ -149,7 +153,7 @@ func (p *Proxy) carryOut(x *exchange) {
 // exchange begins to answer r.
 func (p *Proxy) exchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{
-		w: recorder{ResponseWriter: w, last: p.Draining}, table: p.Table(),
+		w: recorder{ResponseWriter: w, last: p.Draining}, ctx: r.Context(), table: p.Table(),
 		budget: p.Redis.Budget(p.RedisTimeout),
 	}
 	x.out.Start, x.out.Method = time.Now(), r.Method
@@ -184,8 +188,8 @@ func (p *Proxy) finish(x *exchange) {
 	x.out.Redis = p.RedisTimeout - x.budget.Left()
 	p.endSpan(x, now)
 	p.Metrics.Finished(&x.out, now)
-	if level, ok := p.Access.Level(x.r.Context(), &x.out, now); ok {
-		p.Access.Write(x.r.Context(), level, &x.out, x.client(), now)
+	if level, ok := p.Access.Level(x.ctx, &x.out, now); ok {
+		p.Access.Write(x.ctx, level, &x.out, x.client(), now)
 	}
 }
 

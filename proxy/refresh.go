@@ -75,7 +75,7 @@ func (p *Proxy) Close() {
 
 // refresh fetches e, the entry under key, anew behind the answer to x. It is a miss like any other.
 func (p *Proxy) refresh(x *exchange, key cachekeys.Digest, e *entry.Entry) {
-	ctx, over, ok := p.refreshes.begin(key, x.r.Context())
+	ctx, over, ok := p.refreshes.begin(key, x.ctx)
 	if !ok {
 		return
 	}
@@ -111,7 +111,8 @@ func (p *Proxy) refreshing(ctx context.Context, x *exchange, e *entry.Entry) *ex
 	}
 	plan, read := *x.plan, *x.plan.Read
 	own := &exchange{
-		w: recorder{ResponseWriter: nowhere{}}, r: r, req: x.req, sent: p.Backend.Fields(r),
+		w: recorder{ResponseWriter: nowhere{}}, r: r, ctx: ctx, req: x.req,
+		sent: p.Backend.Fields(r),
 		plan: &plan, table: x.table,
 		out: telemetry.Outcome{
 			Start: time.Now(), Method: r.Method, Route: x.out.Route,
@@ -128,7 +129,7 @@ func (p *Proxy) refreshing(ctx context.Context, x *exchange, e *entry.Entry) *ex
 // fetchStale looks once more, for another refresh may have ended since, here or in another process,
 // and fetches an entry that is still stale.
 func (p *Proxy) fetchStale(x *exchange) {
-	found := p.Store.Lookup(x.r.Context(), x.budget, x.query())
+	found := p.Store.Lookup(x.ctx, x.budget, x.query())
 	if found.Entry == nil || found.Entry.Fresh(time.Now()) > 0 {
 		return
 	}

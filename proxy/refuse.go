@@ -28,7 +28,7 @@ var errTarget = errors.New("the request target cannot be passed on")
 // the request is why. A client that has left gets nothing.
 func (p *Proxy) backendFailed(x *exchange, err error) {
 	x.out.Err = err
-	if x.r.Context().Err() != nil {
+	if x.ctx.Err() != nil {
 		panic(http.ErrAbortHandler) // nobody is there to read an answer
 	}
 	status, detail := http.StatusBadGateway, "The API did not answer."

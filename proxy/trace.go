@@ -67,7 +67,7 @@ func (p *Proxy) endSpan(x *exchange, now time.Time) {
 	switch {
 	case out.Status >= 500:
 		x.span.Fail(strconv.Itoa(out.Status))
-	case out.Status == 0 && x.r.Context().Err() != nil:
+	case out.Status == 0 && x.ctx.Err() != nil:
 		x.span.Fail("canceled")
 	case out.Status == 0:
 		x.span.Fail("aborted")

@@ -21,7 +21,7 @@ func (p *Proxy) upgrade(x *exchange) {
 		return
 	}
 	backend.AskUpgrade(out)
-	resp, err := p.Backend.RoundTrip(x.r.Context(), out, x.informational)
+	resp, err := p.Backend.RoundTrip(x.ctx, out, x.informational)
 	if err != nil {
 		p.backendFailed(x, err)
 		return
@@ -35,7 +35,7 @@ func (p *Proxy) upgrade(x *exchange) {
 	head := http.Header{}
 	copyHead(head, resp)
 	p.finishHead(x, head)
-	ctx, cancel := context.WithCancel(x.r.Context())
+	ctx, cancel := context.WithCancel(x.ctx)
 	defer cancel()
 	if p.Streams != nil {
 		defer context.AfterFunc(p.Streams, cancel)()
@@ -56,5 +56,5 @@ func (p *Proxy) boundStream(x *exchange, resp *http.Response) {
 	}
 	body := resp.Body // relay may put another in its place
 	stop := context.AfterFunc(p.Streams, func() { _ = body.Close() })
-	context.AfterFunc(x.r.Context(), func() { stop() })
+	context.AfterFunc(x.ctx, func() { stop() })
 }

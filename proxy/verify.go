@@ -32,7 +32,7 @@ func (p *Proxy) verify(x *exchange, found store.Found) {
 		return
 	}
 	span := x.behind("verify")
-	own := p.refreshing(tracing.With(context.WithoutCancel(x.r.Context()), span), x, e)
+	own := p.refreshing(tracing.With(context.WithoutCancel(x.ctx), span), x, e)
 	own.span = span
 	q := &question{
 		proxy: p, x: own, found: found, tally: t, age: time.Since(e.ResponseTime) + e.InitialAge,

@@ -36,7 +36,7 @@ func (p *Proxy) write(x *exchange) {
 		p.backendFailed(x, err)
 		return
 	}
-	w := &writing{proxy: p, x: x, plan: plan, ctx: x.r.Context()}
+	w := &writing{proxy: p, x: x, plan: plan, ctx: x.ctx}
 	if plan.Matched {
 		// A write of a route is carried through when its client leaves: the backend may have begun.
 		w.ctx = context.WithoutCancel(w.ctx)
@@ -84,7 +84,7 @@ func (p *Proxy) write(x *exchange) {
 // one: nothing else ends one that is silent. Call stop when the answer has ended.
 func (w *writing) boundUnattended(answer io.Closer) (stop func()) {
 	ended := make(chan struct{})
-	forget := context.AfterFunc(w.x.r.Context(), func() {
+	forget := context.AfterFunc(w.x.ctx, func() {
 		late := time.NewTimer(w.proxy.Backend.Timeout())
 		defer late.Stop()
 		select {

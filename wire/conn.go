@@ -201,6 +201,7 @@ func (c *conn) Close() error {
 
 func (c *conn) close() error {
 	c.abort(time.Unix(1, 0))
+	c.watch.close()
 	c.closing.Do(c.listener.release)
 	return c.Conn.Close()
 }

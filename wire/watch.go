@@ -10,26 +10,31 @@ import (
 // answered below net/http, where nobody reads from the connection meanwhile.
 const watchInterval = 100 * time.Millisecond
 
-// A watch ends the context of a request when its client leaves. The zero value watches nothing.
+// A watch ends the context of a request when its client leaves, or the process ends. The zero value
+// watches nothing.
 type watch struct {
-	mu     sync.Mutex
-	cancel context.CancelFunc // of the request that is being answered; nil: there is none
-	timer  *time.Timer        // runs while there is one; nil before the first
+	mu    sync.Mutex
+	life  *life       // of the request that is being answered; nil: there is none
+	timer *time.Timer // runs while there is one; nil before the first
+	leave func() bool // forgets the process, of the timer's time; nil before the first
 }
 
 // live begins to watch, and returns the context of the request.
 func (c *conn) live() context.Context {
-	ctx, cancel := context.WithCancel(c.quick.Base)
-	w := &c.watch
+	w, l := &c.watch, &life{base: c.quick.Base}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.cancel = cancel
+	w.life = l
 	if w.timer == nil {
 		w.timer = time.AfterFunc(watchInterval, c.look)
+		w.leave = context.AfterFunc(l.base, w.end)
 	} else {
 		w.timer.Reset(watchInterval)
 	}
-	return ctx
+	if l.base.Err() != nil {
+		l.end()
+	}
+	return l
 }
 
 // look runs in the timer's goroutine.
@@ -38,21 +43,122 @@ func (c *conn) look() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
-	case w.cancel == nil:
+	case w.life == nil:
 	case hasLeft(c.Conn):
-		w.cancel()
+		w.life.end()
 	default:
 		w.timer.Reset(watchInterval)
 	}
 }
 
-// end ends the context.
+// end ends the context of the request.
 func (w *watch) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.cancel != nil {
+	if w.life != nil {
 		w.timer.Stop()
-		w.cancel()
-		w.cancel = nil
+		w.life.end()
+		w.life = nil
 	}
+}
+
+// close is for a connection that ends.
+func (w *watch) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.leave != nil {
+		w.leave()
+	}
+}
+
+// A life is the context of one request. One of package context would be a child of base, beside all
+// the others, and have a channel that is mostly not asked for.
+type life struct {
+	base context.Context // for its values
+
+	mu    sync.Mutex
+	over  bool
+	done  chan struct{} // nil: nobody has asked for it
+	after []*task       // to be run when it is over
+	room  [1]*task      // for nearly all requests
+}
+
+// A task is a function that waits for the end of a life.
+type task struct{ run func() }
+
+// Deadline implements context.Context.
+func (l *life) Deadline() (time.Time, bool) { return time.Time{}, false }
+
+// Value implements context.Context.
+func (l *life) Value(key any) any { return l.base.Value(key) }
+
+// Done implements context.Context.
+func (l *life) Done() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.done == nil {
+		l.done = make(chan struct{})
+		if l.over {
+			close(l.done)
+		}
+	}
+	return l.done
+}
+
+// Err implements context.Context.
+func (l *life) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return context.Canceled
+	}
+	return nil
+}
+
+// AfterFunc runs f in a goroutine of its own when the life is over. stop keeps it from that, and
+// reports whether it did. Package context uses it for children.
+func (l *life) AfterFunc(f func()) (stop func() bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := &task{f}
+	if l.over {
+		go f()
+		return func() bool { return false }
+	}
+	if l.after == nil {
+		l.after = l.room[:0]
+	}
+	l.after = append(l.after, t)
+	return func() bool { return l.forget(t) }
+}
+
+func (l *life) forget(t *task) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, other := range l.after {
+		if other == t {
+			last := len(l.after) - 1
+			l.after[i], l.after[last] = l.after[last], nil
+			l.after = l.after[:last]
+			return true
+		}
+	}
+	return false
+}
+
+// end ends it, for good.
+func (l *life) end() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	l.over = true
+	if l.done != nil {
+		close(l.done)
+	}
+	for _, t := range l.after {
+		go t.run()
+	}
+	l.after = nil
 }

@@ -118,7 +118,7 @@ type exchange struct {
 // is for all until the head is there, as net/http's ResponseHeaderTimeout is: informational
 // answers do not prolong it.
 func (x *exchange) run(request []byte, told Informational) (*http.Response, error) {
-	x.stop = context.AfterFunc(x.ctx, func() { _ = x.conn.Close() })
+	x.stop = afterFunc(x.ctx, func() { _ = x.conn.Close() })
 	if x.timeout > 0 {
 		_ = x.conn.SetDeadline(time.Now().Add(x.timeout))
 	}
@@ -138,6 +138,14 @@ func (x *exchange) run(request []byte, told Informational) (*http.Response, erro
 		_ = x.conn.SetDeadline(time.Time{})
 	}
 	return x.response(&head, f), nil
+}
+
+// afterFunc is context.AfterFunc, which makes a context of its own where ctx needs none.
+func afterFunc(ctx context.Context, f func()) (stop func() bool) {
+	if c, ok := ctx.(interface{ AfterFunc(f func()) func() bool }); ok {
+		return c.AfterFunc(f)
+	}
+	return context.AfterFunc(ctx, f)
 }
 
 // head sends the request, or begins to where it has content, and reads the head of its answer.

@@ -28,7 +28,7 @@ func (b *Backend) Fields(r *http.Request) Fields { return Fields{backend: b, req
 // Values implements httpfield.Fields.
 func (f *Fields) Values(name string) []string {
 	if isSet(name) {
-		return f.set(name)
+		return f.set(name, f.source(), nil)
 	}
 	came := f.request.Header[name]
 	if len(came) == 0 || !f.passes(name, f.hop()) {
@@ -49,8 +49,9 @@ func (f *Fields) all(yield func(string, []string) bool) {
 			return
 		}
 	}
-	for _, name := range setFields {
-		if values := f.set(name); len(values) > 0 && !yield(name, values) {
+	o, room := f.source(), make([]string, len(setFields))
+	for i, name := range setFields {
+		if v := f.set(name, o, room[i:i:i+1]); len(v) > 0 && !yield(name, v) {
 			return
 		}
 	}
@@ -84,18 +85,18 @@ func (f *Fields) passes(name string, hop httpfield.Hop) bool {
 	return !isForwarding(name) || f.trusted()
 }
 
-// set is one of setFields as it is sent.
-func (f *Fields) set(name string) []string {
+// set is one of setFields as it is sent. A value that is made is appended to room.
+func (f *Fields) set(name string, o source, room []string) []string {
 	switch name {
 	case "Via":
 		return f.via()
 	case "Te": // for this hop, anew
 		if httpfield.AcceptsTrailers(httpfield.Header(f.request.Header)) {
-			return []string{"trailers"}
+			return append(room, "trailers")
 		}
 		return nil
 	}
-	return f.forwarding(name)
+	return f.forwarding(name, o, room)
 }
 
 func (f *Fields) via() []string {

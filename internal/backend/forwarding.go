@@ -9,35 +9,49 @@ import (
 	"sidecar/internal/httpfield"
 )
 
+// A source is where a request came from, as the backend is told.
+type source struct {
+	trusted     bool   // the peer's own forwarding fields are believed
+	client      string // its address; "": it is not known
+	host, proto string
+}
+
+func (f *Fields) source() source {
+	peer := f.peer()
+	o := source{trusted: f.backend.trusts(peer)}
+	if client := f.client(peer, o.trusted); client.IsValid() {
+		o.client = client.Unmap().WithZone("").String()
+	}
+	o.host, o.proto = f.host(o.trusted), f.proto(o.trusted)
+	return o
+}
+
 // forwarding is the named forwarding field as it is sent: that of a trusted peer unchanged, else
 // one that agrees with those that are: the client is the one that a trusted peer names, else the
-// peer.
-func (f *Fields) forwarding(name string) []string {
-	peer := f.peer()
-	trusted := f.backend.trusts(peer)
-	if came := f.came(name); trusted && len(came) > 0 {
-		return came
+// peer. A field that is made is appended to room.
+func (f *Fields) forwarding(name string, o source, room []string) []string {
+	if o.trusted {
+		if came := f.came(name); len(came) > 0 {
+			return came
+		}
 	}
 	value := ""
 	switch name {
 	case "X-Forwarded-For", "X-Real-Ip":
-		if client := f.client(peer, trusted); client.IsValid() {
-			value = client.WithZone("").String()
-		}
+		value = o.client
 	case "X-Forwarded-Host":
-		value = f.host(trusted)
+		value = o.host
 	case "X-Forwarded-Proto":
-		value = f.proto(trusted)
+		value = o.proto
 	case "Forwarded":
 		value = httpfield.Forwarded{
-			For: httpfield.Node(f.client(peer, trusted)), Host: f.host(trusted),
-			Proto: f.proto(trusted),
+			For: httpfield.Node(o.client), Host: o.host, Proto: o.proto,
 		}.String()
 	}
 	if value == "" {
 		return nil
 	}
-	return []string{value}
+	return append(room, value)
 }
 
 // host is the authority that the client asked, as far as it is known.
@@ -87,13 +101,7 @@ func (f *Fields) client(peer netip.Addr, trusted bool) netip.Addr {
 }
 
 // Client is the address of who asked, as far as it is believed; "" if it is not known.
-func (f *Fields) Client() string {
-	peer := f.peer()
-	if client := f.client(peer, f.backend.trusts(peer)); client.IsValid() {
-		return client.WithZone("").String()
-	}
-	return ""
-}
+func (f *Fields) Client() string { return f.source().client }
 
 // parseNode reads an address as ingresses write it: alone, in brackets, or with a port.
 func parseNode(s string) (addr netip.Addr, ok bool) {
@@ -107,7 +115,7 @@ func parseNode(s string) (addr netip.Addr, ok bool) {
 			return addr, false
 		}
 		addr, err := netip.ParseAddr(s)
-		return addr, err == nil && addr.Is6()
+		return addr.Unmap(), err == nil && addr.Is6()
 	}
 	addr, err := netip.ParseAddr(s)
 	return addr.Unmap(), err == nil

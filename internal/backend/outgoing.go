@@ -93,7 +93,7 @@ func noReplay(out *http.Request) {
 // target makes a URL that net/http writes as the request target came, byte by byte, with query in
 // the place of its query.
 func (b *Backend) target(raw, query string) (*url.URL, bool) {
-	if strings.ContainsFunc(raw+query, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+	if endsATarget(raw) || endsATarget(query) {
 		return nil, false // it would end the request line, or more
 	}
 	origin, ok := httpfield.OriginForm(raw)
@@ -115,4 +115,14 @@ func (b *Backend) target(raw, query string) (*url.URL, bool) {
 	}
 	u.Path, u.RawPath = decoded, path
 	return u, u.EscapedPath() == path
+}
+
+// endsATarget reports whether s has a blank or a control byte.
+func endsATarget(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] == 0x7f {
+			return true
+		}
+	}
+	return false
 }

@@ -1,9 +1,6 @@
 package httpfield
 
-import (
-	"net/netip"
-	"strings"
-)
+import "strings"
 
 // A Forwarded is one element of the Forwarded field (RFC 7239), written by one proxy. A parameter
 // that is empty or has a control byte is left out.
@@ -18,6 +15,7 @@ type Forwarded struct {
 // all parameters are empty.
 func (f Forwarded) String() string {
 	var b strings.Builder
+	b.Grow(len("for=;by=;host=;proto=") + len(f.For) + len(f.By) + len(f.Host) + len(f.Proto))
 	for _, p := range [...]struct{ name, value string }{{"for", f.For}, {"by", f.By},
 		{"host", f.Host}, {"proto", f.Proto}} {
 		value := p.value
@@ -31,7 +29,9 @@ func (f Forwarded) String() string {
 		if b.Len() > 0 {
 			b.WriteByte(';')
 		}
-		b.WriteString(p.name + "=" + value)
+		b.WriteString(p.name)
+		b.WriteByte('=')
+		b.WriteString(value)
 	}
 	return b.String()
 }
@@ -81,14 +81,13 @@ func isNodePair(pair string) bool {
 	return IsToken(value)
 }
 
-// Node is addr in the form of For and By (§6): an IPv6 address in brackets, without its zone; an
-// IPv4 address that is mapped into IPv6 as IPv4. The zero address is "unknown".
-func Node(addr netip.Addr) string {
-	switch addr = addr.Unmap().WithZone(""); {
-	case !addr.IsValid():
+// Node is an address in the form of For and By (§6): an IPv6 address in brackets. "" is "unknown".
+func Node(address string) string {
+	switch {
+	case address == "":
 		return "unknown"
-	case addr.Is6():
-		return "[" + addr.String() + "]"
+	case strings.Contains(address, ":"):
+		return "[" + address + "]"
 	}
-	return addr.String()
+	return address
 }
