@@ -313,8 +313,8 @@ func comparable(came []byte, input int) []byte {
 }
 
 // FuzzQuick sends the same bytes, twice, to a server with a Quick and to one without, behind a
-// first request and cut into pieces: all answers have to be the same, byte by byte, but for the time
-// of net/http's own answers.
+// first request and cut into pieces: all answers have to be the same, byte by byte, but for the
+// time of net/http's own answers.
 func FuzzQuick(f *testing.F) {
 	for i, one := range slices.Concat(plainRequests, lastRequests, otherRequests) {
 		f.Add([]byte(one), uint64(0))
