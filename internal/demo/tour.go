@@ -43,7 +43,8 @@ The sidecar in front of it listens on {{.Sidecar}}.
 
    curl -s -X POST http://{{.Control}}/redis/pull
    curl -s -D - -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/characters/1
-   curl -s http://{{.Ops}}/status
+   sleep 5; curl -s -D - -H 'Authorization: Bearer demo-thorin' http://{{.Sidecar}}/api/v1/characters/1
+   curl -s http://{{.Ops}}/status | grep -e error -e '"status"'
    curl -s -X POST http://{{.Control}}/redis/plug
 
 Ctrl-C ends it.

@@ -182,7 +182,7 @@ func TestAnotherServerOnOurQueuesIsWarnedOfAtTheStart(t *testing.T) {
 		func(o *Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	other := asynq.NewServerFromRedisClient(w.conn.Client(), asynq.Config{
 		Queues: map[string]int{w.queue.asynq("default"): 7, "mail": 1},
-		Logger: asynqLog{slog.New(slog.DiscardHandler)},
+		Logger: newAsynqLog(slog.New(slog.DiscardHandler)),
 	})
 	if err := other.Start(asynq.HandlerFunc(func(context.Context, *asynq.Task) error {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strconv"
 
@@ -94,6 +95,9 @@ func (j *Jobs) fault(ctx context.Context, r Record, err error, what string) repl
 		}
 	case ctx.Err() != nil:
 		return replayed{cutOff: true}
+	}
+	if late, ok := errors.AsType[net.Error](err); ok && late.Timeout() {
+		what = "the backend did not answer in time" // BACKEND_TIMEOUT, less than the job's own
 	}
 	return replayed{attempt: attempt{fault: what}}
 }

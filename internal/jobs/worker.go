@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
@@ -72,7 +71,7 @@ func (j *Jobs) RunWorkers(ctx context.Context) error {
 		ShutdownTimeout: j.DrainTimeout + orderlyEnd,
 		RetryDelayFunc:  retryDelay,
 		IsFailure:       isFailure,
-		Logger:          asynqLog{j.Log},
+		Logger:          newAsynqLog(j.Log),
 		LogLevel:        asynq.WarnLevel,
 	})
 	j.warnOfOthers(ctx, queues)
@@ -225,16 +224,3 @@ func (j *Jobs) openRequest(r Record) (*Request, error) {
 	}
 	return decodeRequest(value)
 }
-
-// asynqLog is asynq's logger. Its message is constant, so that it can be searched for.
-type asynqLog struct{ log *slog.Logger }
-
-func (l asynqLog) say(level slog.Level, args []any) {
-	l.log.Log(context.Background(), level, "asynq", "says", fmt.Sprint(args...))
-}
-
-func (l asynqLog) Debug(args ...any) { l.say(slog.LevelDebug, args) }
-func (l asynqLog) Info(args ...any)  { l.say(slog.LevelDebug, args) }
-func (l asynqLog) Warn(args ...any)  { l.say(slog.LevelWarn, args) }
-func (l asynqLog) Error(args ...any) { l.say(slog.LevelWarn, args) }
-func (l asynqLog) Fatal(args ...any) { l.say(slog.LevelError, args) }

@@ -3,8 +3,11 @@ package jobs
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
 	"math"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +16,7 @@ import (
 	"github.com/hibiken/asynq"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/backend"
 	"sidecar/test/redisd"
 )
 
@@ -307,6 +311,32 @@ func TestAnAttemptThatTakesTooLongHasFailed(t *testing.T) {
 	}
 }
 
+func TestAnAttemptThatTheBackendsOwnTimeEndsIsSaidToBeLate(t *testing.T) {
+	t.Parallel()
+	api := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // only then a server sees that a client left
+		<-r.Context().Done()
+	}))
+	t.Cleanup(api.Close)
+	impatient, err := backend.New(backend.Options{
+		URL: api.URL, Timeout: 50 * time.Millisecond, Dial: time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(impatient.Close)
+	w := newWorld(t, shared, answer(201), func(o *Options) { o.Backend = impatient })
+	s := w.submission("a sword", "")
+	job := *s.Job
+	job.MaxRetry = 0
+	s.Job = &job
+	id := w.accept(s)
+	w.work()
+	if r := w.await(id, Failed); r.LastError != "the backend did not answer in time" {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestAnAnswerThatBreaksOffHasFailed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, shared, func(rw http.ResponseWriter, _ *http.Request) {
@@ -440,5 +470,28 @@ func TestNewSaysWhatIsMissing(t *testing.T) {
 		if _, err := New(o); err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("without %s: %v", name, err)
 		}
+	}
+}
+
+func TestAsynqSaysOnceWhatItFindsAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	redis := redisd.Start(t)
+	log := new(lines)
+	w := newWorld(t, redis, answer(200), func(o *Options) {
+		o.Log = slog.New(slog.NewTextHandler(log,
+			&slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	id := w.accept(w.submission("a sword", ""))
+	w.work()
+	w.await(id, Succeeded)
+	redis.Kill()
+	said := func(level string) int {
+		return strings.Count(log.String(),
+			"level="+level+` msg=asynq says="Failed to forward scheduled tasks`)
+	}
+	awaitTrue(t, "asynq says it again and again",
+		func() bool { return said("DEBUG")+said("WARN") > 2 })
+	if n := said("WARN"); n != 1 {
+		t.Errorf("a warning is said %d times, want 1", n)
 	}
 }

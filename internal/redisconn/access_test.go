@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -134,6 +135,17 @@ func TestAFaultOfAccessIsNamedAndRecovers(t *testing.T) {
 				t.Errorf("it is logged %d times", n)
 			}
 		})
+	}
+}
+
+// A server that is no primary loses all connections at once, some of them under a command.
+func TestAConnectionThatWeDroppedOurselvesIsNoFault(t *testing.T) {
+	t.Parallel()
+	c := open(t, config.Redis{Host: "127.0.0.1", Port: "1"}, patient)
+	c.Failed(redisconn.ErrReplica)
+	c.Failed(&net.OpError{Op: "read", Net: "tcp", Err: net.ErrClosed})
+	if err := c.Healthy(); err == nil || err.Error() != "it is a replica: name the primary" {
+		t.Errorf("%v", err)
 	}
 }
 

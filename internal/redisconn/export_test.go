@@ -1,6 +1,12 @@
 package redisconn
 
-import "time"
+import (
+	"context"
+	"time"
+)
+
+// Failed notes an error of the probe or the watch.
+func (c *Conn) Failed(err error) { c.failed(context.Background(), err) }
 
 // Waiting is how many reads wait for their batch and have not been left.
 func (c *Conn) Waiting() (n int) {

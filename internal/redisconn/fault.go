@@ -69,7 +69,7 @@ func (f *lastFault) get() string {
 func (c *Conn) failed(ctx context.Context, err error) {
 	switch {
 	case err == nil, ctx.Err() != nil, errors.Is(err, ErrAway), errors.Is(err, ErrUnproved),
-		errors.Is(err, errOutdated):
+		errors.Is(err, errOutdated), errors.Is(err, net.ErrClosed): // the last: by ourselves
 		return // they have another reason, which is told
 	}
 	// A dial may go on when its caller's time is over.

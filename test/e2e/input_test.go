@@ -367,6 +367,7 @@ func TestTheDemoDoesWhatItPrints(t *testing.T) {
 	}
 	for _, want := range []string{
 		"fwd=uri-miss", "sidecar; hit", `"hp":7`, `"job_id"`, "Grum the 1.", "Redis is out.",
+		"detail=breaker-open", `"cache_error": "refused: nothing listens there`,
 		`"status": "degraded"`, "Redis is in.",
 	} {
 		if !strings.Contains(string(out), want) {
