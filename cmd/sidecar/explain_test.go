@@ -316,7 +316,7 @@ func TestExplainNeedsARequest(t *testing.T) {
 		{[]string{"GET", "/a", "--policies", good + ".none"}, exitUsage, "no such file"},
 		{[]string{"GET", "/a", "--policies", written(t, "bad.yaml", badPolicies)},
 			exitUsage, ":4:5"},
-		{[]string{"GET", "/a", "--polices", good}, exitUsage, "did you mean policies?"},
+		{[]string{"GET", "/a", "--polices", good}, exitUsage, "did you mean --policies?"},
 		{[]string{"GET", "/a"}, exitDone, ""},
 	} {
 		got := runArgs(t, env, append([]string{"explain"}, c.args...)...)

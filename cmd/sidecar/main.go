@@ -162,9 +162,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		return err
 	}
 	var names []string
-	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
-	name := unknown.GetSpecifiedName()
-	return fmt.Errorf("there is no flag --%s%s", name, didYouMean(name, names))
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, "--"+f.Name) })
+	name := "--" + unknown.GetSpecifiedName()
+	return fmt.Errorf("there is no flag %s%s", name, didYouMean(name, names))
 }
 
 // didYouMean proposes the nearest of names, if there is one that is near.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,9 @@ func opsURL(env []string, ops string) (string, error) {
 			host = "127.0.0.1"
 		}
 		ops = "http://" + net.JoinHostPort(host, port)
+	}
+	if !strings.Contains(ops, "://") {
+		ops = "http://" + ops // host:port, as in OPS_ADDR
 	}
 	return strings.TrimRight(ops, "/"), nil
 }
@@ -104,8 +108,16 @@ func (s opsClient) sendAs(
 		return "", err
 	}
 	if response.StatusCode/100 != 2 {
-		return "", fmt.Errorf("the sidecar answered %s: %s",
-			response.Status, strings.TrimSpace(string(content)))
+		return "", fmt.Errorf("the sidecar answered %s: %s", response.Status, saidIn(content))
 	}
 	return strings.TrimSpace(string(content)), nil
+}
+
+// saidIn is the sentence of a problem document (RFC 9457), or the answer as it is.
+func saidIn(answer []byte) string {
+	var document struct{ Detail string }
+	if json.Unmarshal(answer, &document) == nil && document.Detail != "" {
+		return document.Detail
+	}
+	return strings.TrimSpace(string(answer))
 }
