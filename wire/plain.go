@@ -5,6 +5,8 @@ import (
 	"net/textproto"
 	"net/url"
 	"strings"
+
+	"sidecar/internal/httpfield"
 )
 
 // plainRequest reads a head, without its last empty line, as net/http does. ok is false outside the
@@ -47,7 +49,7 @@ func plainFields(lines string) (header http.Header, host string, ok bool) {
 		var line string
 		line, lines, ok = strings.Cut(lines, "\r\n")
 		name, value, found := strings.Cut(line, ":")
-		value = strings.Trim(value, " \t")
+		value = httpfield.TrimOWS(value)
 		if !ok || !found || !isName(name) || !isValue(value) {
 			return nil, "", false
 		}

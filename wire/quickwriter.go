@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sidecar/internal/httpfield"
 )
 
 // A quickWriter writes an answer as net/http does: with a Content-Length where the handler gave one
@@ -153,7 +155,7 @@ func (w *quickWriter) appendFields() {
 	for _, name := range names {
 		for _, value := range w.header[name] {
 			b = append(append(b, name...), ": "...)
-			b = append(append(b, strings.Trim(value, " \t")...), "\r\n"...)
+			b = append(append(b, httpfield.TrimOWS(value)...), "\r\n"...)
 		}
 	}
 	w.out = b

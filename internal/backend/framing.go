@@ -102,10 +102,10 @@ func contentLength(fields http.Header) (int64, error) {
 		return -1, nil
 	}
 	only, _, _ := strings.Cut(lines[0], ",")
-	only = strings.Trim(only, " \t")
+	only = httpfield.TrimOWS(only)
 	for _, line := range lines {
 		for value := range strings.SplitSeq(line, ",") {
-			if strings.Trim(value, " \t") != only {
+			if httpfield.TrimOWS(value) != only {
 				return 0, malformed("two values of Content-Length")
 			}
 		}
@@ -129,7 +129,7 @@ func parseTransferEncoding(values []string) (isChunked bool, err error) {
 		return false, malformed("a Transfer-Encoding that is not one coding")
 	}
 	name, _, hasParameters := strings.Cut(codings[0], ";")
-	name = strings.ToLower(strings.Trim(name, " \t"))
+	name = strings.ToLower(httpfield.TrimOWS(name))
 	switch {
 	case !httpfield.IsToken(name):
 		return false, malformed("a Transfer-Encoding that is no coding")

@@ -87,7 +87,7 @@ func appendFraming(b []byte, method string, c *content) []byte {
 
 func appendField(b []byte, name, value string) []byte {
 	b = append(append(b, name...), ": "...)
-	return append(append(b, strings.Trim(value, " \t")...), "\r\n"...)
+	return append(append(b, httpfield.TrimOWS(value)...), "\r\n"...)
 }
 
 // isWrittenApart reports whether the field is not written from the header: it is the target's, or

@@ -126,7 +126,7 @@ func parseFields(text string) (http.Header, error) {
 		if hasControl(value) {
 			return nil, malformed("a control byte in the value of %.40q", name)
 		}
-		name, value = http.CanonicalHeaderKey(name), strings.Trim(value, " \t")
+		name, value = http.CanonicalHeaderKey(name), httpfield.TrimOWS(value)
 		if earlier, ok := fields[name]; ok {
 			fields[name] = append(earlier, value)
 		} else {
@@ -152,7 +152,7 @@ func unfold(line, rest string) (whole, after string) {
 	for isFolded(rest) {
 		line, rest = cutLine(rest)
 		b.WriteByte(' ')
-		b.WriteString(strings.Trim(line, " \t"))
+		b.WriteString(httpfield.TrimOWS(line))
 	}
 	return b.String(), rest
 }

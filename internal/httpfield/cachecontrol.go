@@ -46,7 +46,7 @@ func ParseCacheControl(values []string) Directives {
 			if !ok {
 				// The text before the open quote is still read.
 				d.Broken = true
-				member, _, _ = strings.Cut(trimOWS(strings.TrimLeft(line, " \t,")), `"`)
+				member, _, _ = strings.Cut(TrimOWS(strings.TrimLeft(line, " \t,")), `"`)
 			}
 			if member != "" {
 				d.member(member)

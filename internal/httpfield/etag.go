@@ -33,7 +33,7 @@ func (t ETag) WeakMatch(u ETag) bool { return t.Opaque == u.Opaque }
 // list of entity tags. ok is false for anything else; one malformed member makes the whole list
 // malformed.
 func ParseETags(values []string) (tags []ETag, any, ok bool) {
-	if len(values) == 1 && trimOWS(values[0]) == "*" {
+	if len(values) == 1 && TrimOWS(values[0]) == "*" {
 		return nil, true, true
 	}
 	for _, line := range values {

@@ -59,7 +59,7 @@ func elementTarget(element string) string {
 	var kept []string
 	for element != "" {
 		end, _ := endOf(element, ';')
-		if pair := trimOWS(element[:end]); pair != "" && !isNodePair(pair) {
+		if pair := TrimOWS(element[:end]); pair != "" && !isNodePair(pair) {
 			kept = append(kept, pair)
 		}
 		element = strings.TrimPrefix(element[end:], ";")

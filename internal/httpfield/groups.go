@@ -49,7 +49,7 @@ func SurrogateKeys(f Fields) (names []string, overflow bool) {
 	}
 	for _, line := range f.Values("Cache-Tag") {
 		for name := range strings.SplitSeq(line, ",") {
-			if name = trimOWS(name); name != "" {
+			if name = TrimOWS(name); name != "" {
 				set.add(name)
 			}
 		}

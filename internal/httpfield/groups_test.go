@@ -134,7 +134,7 @@ func FuzzSurrogateKeys(f *testing.F) {
 			t.Fatalf("%d names", len(names))
 		}
 		for i, name := range names {
-			if name == "" || len(name) > 256 || trimOWS(name) != name ||
+			if name == "" || len(name) > 256 || TrimOWS(name) != name ||
 				slices.Contains(names[:i], name) {
 				t.Fatalf("SurrogateKeys(%q, %q) = %q", spaced, commaed, names)
 			}

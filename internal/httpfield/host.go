@@ -62,7 +62,7 @@ func Hosts(authority string, sent Fields) (hosts []string, overflow bool) {
 	members, _ = Members(sent.Values("Forwarded"))
 	for _, m := range members {
 		for pair := range strings.SplitSeq(m, ";") {
-			name, value, _ := strings.Cut(trimOWS(pair), "=")
+			name, value, _ := strings.Cut(TrimOWS(pair), "=")
 			if strings.EqualFold(name, "host") {
 				add(strings.Trim(value, `"`))
 			}

@@ -17,7 +17,7 @@ func NextMember(list string) (member, rest string, ok bool) {
 		if !ok {
 			return "", "", false
 		}
-		member, rest = trimOWS(list[:end]), ""
+		member, rest = TrimOWS(list[:end]), ""
 		if end < len(list) {
 			rest = list[end+1:]
 		}
@@ -70,7 +70,7 @@ func FieldNames(values []string) (names []string, ok bool) {
 	ok = true
 	for _, line := range values {
 		for member := range strings.SplitSeq(line, ",") {
-			member = trimOWS(member)
+			member = TrimOWS(member)
 			switch {
 			case member == "":
 			case IsToken(member):

@@ -71,13 +71,13 @@ func isPlain(s string) bool {
 // trimmed returns the values without white space around them (RFC 9110 §5.5).
 func trimmed(values []string) []string {
 	for i, v := range values {
-		if trimOWS(v) == v {
+		if TrimOWS(v) == v {
 			continue
 		}
 		out := make([]string, len(values))
 		copy(out, values[:i])
 		for j := i; j < len(values); j++ {
-			out[j] = trimOWS(values[j])
+			out[j] = TrimOWS(values[j])
 		}
 		return out
 	}
@@ -98,7 +98,7 @@ func allMembers(values []string) (members []string, ok bool) {
 			if !ok {
 				return nil, false
 			}
-			members = append(members, trimOWS(line[:end]))
+			members = append(members, TrimOWS(line[:end]))
 			if end == len(line) {
 				break
 			}

@@ -176,7 +176,7 @@ func cutParameter(s string) (first, rest string, ok bool) {
 	if end < len(s) {
 		rest = s[end+1:]
 	}
-	return trimOWS(s[:end]), rest, ok
+	return TrimOWS(s[:end]), rest, ok
 }
 
 // isArgument reports whether s is a token or a quoted-string, as a parameter value must be (RFC

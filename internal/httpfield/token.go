@@ -30,5 +30,15 @@ func tokenLen(s string) int {
 	return n
 }
 
-// trimOWS trims optional white space (RFC 9110 §5.6.3): spaces and tabs only.
-func trimOWS(s string) string { return strings.Trim(s, " \t") }
+// TrimOWS is s without the optional whitespace around it (RFC 9110 §5.6.3).
+func TrimOWS(s string) string {
+	for s != "" && isOWS(s[0]) {
+		s = s[1:]
+	}
+	for s != "" && isOWS(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func isOWS(c byte) bool { return c == ' ' || c == '	' }

@@ -30,6 +30,7 @@ type Conn struct {
 type direction struct {
 	mu   sync.Mutex                  // one call at a time, as in package net
 	move func(fd uintptr) (end bool) // moves bytes until there is nothing to wait for
+	try  func(fd uintptr) (end bool) // the same without waiting
 	p    []byte                      // to fill, or to write
 	n    int                         // how many bytes were moved
 	err  error                       // of the system call
@@ -54,7 +55,7 @@ func New(c net.Conn) net.Conn {
 		return c
 	}
 	s := &Conn{Conn: c, raw: raw}
-	s.in.move, s.out.move = s.in.read, s.out.write
+	s.in.move, s.in.try, s.out.move = s.in.read, s.in.readOnce, s.out.write
 	return s
 }
 
@@ -74,6 +75,26 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return 0, err
 	case d.err != nil:
 		return 0, c.failed("read", d.err)
+	case d.n == 0:
+		return 0, io.EOF
+	}
+	return d.n, nil
+}
+
+// TryRead is Read that does not wait: where nothing has come, neither bytes nor the end, its error
+// is syscall.EAGAIN.
+func (c *Conn) TryRead(p []byte) (int, error) {
+	d := &c.in
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.p, d.n, d.err = p, 0, nil
+	err := c.raw.Read(d.try)
+	d.p = nil
+	switch {
+	case err != nil:
+		return 0, err
+	case d.err != nil:
+		return 0, d.err
 	case d.n == 0:
 		return 0, io.EOF
 	}
@@ -101,6 +122,11 @@ func (d *direction) read(fd uintptr) (end bool) {
 			return d.err != syscall.EAGAIN
 		}
 	}
+}
+
+func (d *direction) readOnce(fd uintptr) (end bool) {
+	d.read(fd)
+	return true
 }
 
 func (d *direction) write(fd uintptr) (end bool) {

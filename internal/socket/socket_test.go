@@ -138,6 +138,35 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 	})
 }
 
+func TestTryReadDoesNotWait(t *testing.T) {
+	each(t, func(t *testing.T, own *socket.Conn, other net.Conn) {
+		room := make([]byte, 8)
+		try := func(want int, wantErr error) {
+			t.Helper()
+			for {
+				n, err := own.TryRead(room)
+				if wantErr != syscall.EAGAIN && err == syscall.EAGAIN {
+					continue // it is on its way
+				}
+				if n != want || err != wantErr {
+					t.Errorf("%d, %v; want %d, %v", n, err, want, wantErr)
+				}
+				return
+			}
+		}
+		try(0, syscall.EAGAIN)
+		_, _ = other.Write([]byte("ab"))
+		try(2, nil)
+		try(0, syscall.EAGAIN)
+		_ = other.Close()
+		try(0, io.EOF)
+		_ = own.Close()
+		if _, err := own.TryRead(room); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("of a closed connection: %v", err)
+		}
+	})
+}
+
 func TestErrorsAreThoseOfTheSystem(t *testing.T) {
 	own, other := pair(t, "tcp")
 	_ = other.(*net.TCPConn).SetLinger(0)
