@@ -177,6 +177,20 @@ func (p *Page) show(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte(document)) // a client that has gone is nobody's error
 }
 
+// routeHistory answers with the history of one route.
+func (p *Page) routeHistory(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	points, ok := p.history.pointsOf(r.URL.Query().Get("route"))
+	p.mu.Unlock()
+	if !ok {
+		problem.Write(w, http.StatusNotFound, "There is no history of this route.")
+		return
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Points []point `json:"points"`
+	}{points})
+}
+
 // sendTime bounds the time in which a watcher has to take a snapshot.
 const sendTime = 10 * time.Second
 

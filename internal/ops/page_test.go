@@ -4,10 +4,13 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -282,5 +285,121 @@ func TestAQuantileIsThatOfItsTime(t *testing.T) {
 		if got := c.now.quantile(c.since, c.n, c.share); math.Abs(got-c.want) > 0.001 {
 			t.Errorf("%+v since %+v: %v, want %v", c.now, c.since, got, c.want)
 		}
+	}
+}
+
+// Each route has a history of its own, which ends where that of all ends, and the tables of routes
+// are about the same time.
+func TestARouteHasAHistoryOfItsOwn(t *testing.T) {
+	m := telemetry.New(prometheus.NewRegistry())
+	now := time.Unix(1000, 0)
+	ask := func(route string, result telemetry.Result, n int) {
+		for range n {
+			m.Finished(&telemetry.Outcome{
+				Start: now, Method: "GET", Route: route, Result: result, Status: 200,
+			}, now.Add(10*time.Millisecond))
+		}
+	}
+	var h history
+	ask("old", telemetry.ResultMiss, 1000) // before the history
+	ask("old", telemetry.ResultHit, 1)
+	h.add(now, m.Totals())
+	for i := range maxPoints + 50 {
+		now = now.Add(5 * time.Second)
+		ask("old", telemetry.ResultHit, i%4)
+		if i >= 100 {
+			ask("new", telemetry.ResultMiss, 2)
+		}
+		h.add(now, m.Totals())
+	}
+	all := h.points()
+	for route, want := range map[string]func(i int) (hits, misses uint64){
+		"old": func(i int) (uint64, uint64) { return uint64(i % 4), 0 },
+		"new": func(i int) (uint64, uint64) {
+			if i < 100 {
+				return 0, 0
+			}
+			return 0, 2
+		},
+	} {
+		points, ok := h.pointsOf(route)
+		if !ok || len(points) != maxPoints {
+			t.Fatalf("%s: %d points", route, len(points))
+		}
+		for k, p := range points {
+			hits, misses := want(k + 50)
+			if p.Hits != hits || p.Misses != misses || p.At != all[k].At || p.Span != 5 ||
+				hits > 0 && math.Abs(p.HitMS-10) > 0.001 || hits == 0 && p.HitMS != unknown {
+				t.Errorf("%s: point %d is %+v", route, k, p)
+			}
+		}
+	}
+	if _, ok := h.pointsOf("none"); ok {
+		t.Error("a route that nobody asked for has a history")
+	}
+	ask("new", telemetry.ResultHit, 1) // since the last point
+	for _, r := range h.routesOf(m.Totals()) {
+		want := map[string]route{
+			"old": {Name: "old", Hits: 180, HitMS: 10, MissMS: unknown},
+			"new": {Name: "new", Hits: 1, Misses: 140, HitMS: 10, MissMS: 10},
+		}[r.Name]
+		r.HitMS, r.MissMS = math.Round(r.HitMS), math.Round(r.MissMS)
+		if r != want {
+			t.Errorf("%+v, want %+v", r, want)
+		}
+	}
+}
+
+func TestTheHistoryOfRoutesIsBounded(t *testing.T) {
+	var h history
+	for i := range 3 {
+		var totals telemetry.Totals
+		for k := range maxTracks + 10 {
+			totals.Routes = append(totals.Routes, telemetry.RouteTotals{
+				Name: fmt.Sprintf("%04d", k), Results: map[telemetry.Result]telemetry.Durations{
+					telemetry.ResultHit: {Count: uint64(i), Seconds: 1},
+				},
+			})
+		}
+		h.add(time.Unix(int64(i), 0), totals)
+	}
+	if len(h.routes) != maxTracks {
+		t.Errorf("%d routes", len(h.routes))
+	}
+}
+
+func TestTheHistoryOfARouteIsAnswered(t *testing.T) {
+	w := watch(t)
+	get := func(query string) (status int, body string) {
+		resp, err := http.Get(w.url + "/ui/history" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		content, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(content)
+	}
+	for _, none := range []string{"", "?route=", "?route=other"} {
+		if status, body := get(none); status != http.StatusNotFound {
+			t.Errorf("%s: %d %s", none, status, body)
+		}
+	}
+	_, next := w.open()
+	w.request("item", telemetry.ResultHit, 200, time.Millisecond)
+	for {
+		s, ok := next()
+		if !ok {
+			t.Fatal("the stream ended")
+		}
+		if slices.Contains(s.Routes, "item") {
+			break
+		}
+	}
+	if status, body := get("?route=item"); status != http.StatusOK ||
+		!strings.Contains(body, `"hits": 1`) {
+		t.Errorf("%d %s", status, body)
 	}
 }

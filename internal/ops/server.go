@@ -63,6 +63,7 @@ func Handler(o Options) http.Handler {
 	if o.Page != nil {
 		mux.HandleFunc("GET /{$}", o.Page.show)
 		mux.HandleFunc("GET /ui/events", o.Page.events)
+		mux.HandleFunc("GET /ui/history", o.Page.routeHistory)
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		problem.Write(w, http.StatusNotFound,

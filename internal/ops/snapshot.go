@@ -2,6 +2,7 @@ package ops
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +18,7 @@ type snapshot struct {
 	Window        window                   `json:"window"`
 	History       []point                  `json:"history"`
 	Spared        spared                   `json:"spared"`
+	Routes        []string                 `json:"routes"` // those with a history, sorted
 	Slowest       []route                  `json:"slowest"`
 	Least         []route                  `json:"least_effective"`
 	Bypasses      []why                    `json:"bypasses"`
@@ -39,7 +41,7 @@ type spared struct {
 	Seconds  float64 `json:"seconds"` // by the time that misses of the same route took
 }
 
-// A route is one line of the tables of routes, since the start.
+// A route is one line of the tables of routes, in the time of the history.
 type route struct {
 	Name   string  `json:"name"`
 	Hits   uint64  `json:"hits"`
@@ -61,13 +63,14 @@ type why struct {
 const maxRows = 8
 
 func (p *Page) snapshotOf(now time.Time, totals telemetry.Totals, status map[string]any) snapshot {
-	routes, saved := routesOf(totals)
+	routes, saved := p.history.routesOf(totals), sparedBy(totals)
 	s := snapshot{
 		Version: p.source.Version, At: now.UTC(), Status: status,
 		Window:  windowOf(p.history.since(), sumOf(now, totals)),
 		History: p.history.points(), Spared: saved,
 		Bypasses: whysOf(totals.Bypasses), NotStored: whysOf(totals.NotStored),
 		Invalidations: append([]telemetry.Invalidation{}, p.source.Invalidations()...),
+		Routes:        append([]string{}, slices.Sorted(maps.Keys(p.history.routes))...),
 	}
 	s.Slowest = best(routes, func(r route) float64 { return r.MissMS })
 	s.Least = best(routes, func(r route) float64 {
@@ -85,24 +88,32 @@ func windowOf(since, now sum) window {
 	return w
 }
 
-// routesOf are the routes with look-ups.
-func routesOf(totals telemetry.Totals) (routes []route, saved spared) {
+// routesOf are the routes with look-ups in the time of the history.
+func (h *history) routesOf(totals telemetry.Totals) (routes []route) {
 	for _, t := range totals.Routes {
-		hit, stale, miss := t.Results[telemetry.ResultHit], t.Results[telemetry.ResultStale],
-			t.Results[telemetry.ResultMiss]
-		r := route{Name: t.Name, Hits: hit.Count +
-			stale.Count, Misses: miss.Count, Failed: t.Failed}
-		if r.Hits+r.Misses == 0 {
+		c := countsOf(t).since(h.before(t.Name))
+		if c.hits+c.misses == 0 {
 			continue
 		}
-		r.HitMS, r.MissMS = mean(hit.Seconds+stale.Seconds, r.Hits), mean(miss.Seconds, r.Misses)
-		routes = append(routes, r)
-		saved.Requests += r.Hits
-		if r.Hits > 0 && r.Misses > 0 {
-			saved.Seconds += float64(r.Hits) * max(0, r.MissMS-r.HitMS) / 1000
+		routes = append(routes, route{
+			Name: t.Name, Hits: c.hits, Misses: c.misses, Failed: c.failed,
+			HitMS: mean(c.hitTime, c.hits), MissMS: mean(c.missTime, c.misses),
+		})
+	}
+	return routes
+}
+
+// sparedBy is what the API was spared since the start: a hit spares what a miss of its route takes.
+func sparedBy(totals telemetry.Totals) (saved spared) {
+	for _, t := range totals.Routes {
+		c := countsOf(t)
+		saved.Requests += c.hits
+		if c.hits > 0 && c.misses > 0 {
+			more := mean(c.missTime, c.misses) - mean(c.hitTime, c.hits)
+			saved.Seconds += float64(c.hits) * max(0, more) / 1000
 		}
 	}
-	return routes, saved
+	return saved
 }
 
 // best are the routes with the highest rank, the highest first.

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +63,12 @@ type sidecar struct {
 
 func start(t *testing.T) *sidecar {
 	t.Helper()
+	return startWith(t, policies, "REDIS_EMBEDDED=true")
+}
+
+// startWith starts a sidecar with policies and a Redis.
+func startWith(t *testing.T, policies string, redis ...string) *sidecar {
+	t.Helper()
 	var mu sync.Mutex
 	n := 0
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -83,8 +91,8 @@ func start(t *testing.T) *sidecar {
 	if err := os.WriteFile(file, []byte(policies), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := proc.Start(t, proc.Cmd{Path: proc.Build(t, "../../cmd/sidecar"), Env: append(proc.Env(),
-		"BACKEND_URL="+api.URL, "REDIS_EMBEDDED=true", "POLICIES_FILE="+file,
+	p := proc.Start(t, proc.Cmd{Path: proc.Build(t, "../../cmd/sidecar"), Env: append(append(proc.Env(),
+		redis...), "BACKEND_URL="+api.URL, "POLICIES_FILE="+file,
 		"LISTEN_ADDR=127.0.0.1:0",
 		"OPS_ADDR=127.0.0.1:0", "ADMIN_TOKEN="+token,
 		"KEY_SECRET=a secret of this test that is long enough",
@@ -388,12 +396,92 @@ func TestThePageIsLiveAndActsByTheKeyboard(t *testing.T) {
 	b.await(`/runs at once|does not wait|is running/.test(document.getElementById("said").textContent)`)
 	b.await(`document.querySelectorAll('[data-key^="Cancel"]').length > 0`)
 	b.do(chromedp.Focus(chromedp.CSS(`[data-key^="Cancel"]`)), chromedp.KeyEvent(kb.Enter))
+	b.await(`/once more/.test(document.getElementById("said").textContent)`)
+	b.do(chromedp.KeyEvent(kb.Enter))
 	b.await(`/is canceled/.test(document.getElementById("said").textContent)`)
 	b.await(`[...document.querySelectorAll("#jobs-table td")].some((d) => d.textContent === "canceled")`)
 	b.noFaults()
 
+	// One that hangs ends no connection.
+	s.Signal(syscall.SIGSTOP)
+	b.await(`document.getElementById("state").textContent === "offline" && document.title.startsWith("offline") &&
+		/has not answered since/.test(document.getElementById("lost").innerText)`)
+	b.shoot("lost")
+	s.Signal(syscall.SIGCONT)
+	b.await(`document.getElementById("lost").hidden && document.getElementById("state").textContent !== "offline"`)
 	s.Kill()
-	b.await(`document.getElementById("state").textContent === "offline"`)
+	b.await(`document.getElementById("state").textContent === "offline" && !document.getElementById("lost").hidden`)
+}
+
+// hostile is a text that would do something if it were taken for markup. No route or queue can have
+// such a name; a tag can.
+const hostile = `<img src=x onerror="document.title=1"><script>document.title=2</script>`
+
+// Many routes and jobs, long names, and texts with markup: none of it breaks the page, and nothing
+// from a client or the API is markup.
+func TestThePageHoldsManyRoutesAndHostileTexts(t *testing.T) {
+	many := &strings.Builder{}
+	many.WriteString(policies)
+	for i := range 200 {
+		fmt.Fprintf(many, "  - {name: %q, match: \"GET /r%d/{id}\", cache: {scope: shared, ttl: 1h, tags: [\"r%d:{id}\"]}}\n",
+			fmt.Sprintf("inventory_of_all_the_characters_of_a_campaign_of_a_game_master_%03d", i), i, i)
+	}
+	fmt.Fprintf(many, "  - {name: markup, match: \"GET /markup/{id}\", cache: {scope: shared, ttl: 1h, tags: [%q]}}\n",
+		hostile)
+	s := startWith(t, many.String(), "REDIS_EMBEDDED=true")
+	s.use(t)
+	for i := range 200 {
+		if _, err := s.send("GET", fmt.Sprintf("/r%d/%d", i, i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.send("GET", "/markup/1"); err != nil {
+		t.Fatal(err)
+	}
+	for range 98 { // with those of use the 100 that one caller may have
+		if _, err := s.send("POST", "/generate"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	axe, b := fetchAxe(t), open(t)
+	for _, width := range []int64{1280, 390} {
+		b.do(call(cdppage.SetBypassCSP, cdppage.SetBypassCSPParams{Enabled: true}))
+		b.look(s.ops, "light", width)
+		b.do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent(token),
+			chromedp.KeyEvent(kb.Enter))
+		// 50 of many are shown, and more on demand
+		b.await(`document.querySelectorAll("#policies-table tbody tr").length === 50`)
+		b.await(`document.querySelectorAll("#jobs-table tbody tr").length === 50`)
+		b.await(`document.getElementById("jobs-found").textContent === "100, the newest first"`)
+		b.do(chromedp.Focus(chromedp.CSS("#jobs-table .more")), chromedp.KeyEvent(kb.Enter))
+		b.await(`document.querySelectorAll("#jobs-table tbody tr").length === 100`)
+		b.await(`document.querySelectorAll("#route option").length > 200`)
+		if wide := b.eval("document.documentElement.scrollWidth"); wide != float64(width) {
+			t.Errorf("it is %v wide, and not %d", wide, width)
+		}
+		if axe != "" {
+			b.audit(axe, fmt.Sprint("many at ", width))
+		}
+		b.shoot(fmt.Sprint("many-", width))
+	}
+	// The history of one route is chosen by a click in a table, and by the list.
+	b.do(chromedp.Focus(chromedp.CSS("#slowest-table button.link")), chromedp.KeyEvent(kb.Enter))
+	b.await(`document.getElementById("route").value !== "" &&
+		document.querySelector("#times svg").getAttribute("aria-label").includes("a hit of " + document.getElementById("route").value)`)
+	b.shoot("one-route")
+	if wide := b.eval("document.documentElement.scrollWidth"); wide != 390.0 {
+		t.Errorf("with a route of a long name it is %v wide", wide)
+	}
+	b.do(chromedp.Focus(chromedp.CSS("#filter")), chromedp.KeyEvent("master_077"))
+	b.await(`document.querySelectorAll("#policies-table tbody tr").length === 1`)
+	b.eval(`document.getElementById("filter").select()`)
+	b.do(chromedp.KeyEvent("<img"))
+	b.await(`document.querySelector("#policies-table tbody tr").textContent.includes("<img src=x")`)
+	if b.eval(`document.querySelectorAll("main img, main script").length`) != 0.0 ||
+		b.eval(`["1", "2"].includes(document.title)`) != false {
+		t.Error("a text became markup")
+	}
+	b.noFaults()
 }
 
 func TestADegradedSidecarSaysWhy(t *testing.T) {
@@ -417,6 +505,33 @@ func TestADegradedSidecarSaysWhy(t *testing.T) {
 		if axe != "" {
 			b.audit(axe, theme)
 		}
+	}
+}
+
+func TestThePageKnowsThatRedisIsAway(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	l.Close()
+	s := startWith(t, policies, "REDIS_HOST=127.0.0.1", "REDIS_PORT="+port)
+	s.use(t)
+	b := open(t)
+	for _, width := range []int64{1280, 390} {
+		b.look(s.ops, "light", width)
+		b.await(`document.getElementById("state").textContent === "degraded" &&
+			document.getElementById("redis-table").innerText.includes("refused") &&
+			/Redis, breaker\s+open/.test(document.getElementById("cards").innerText) &&
+			document.getElementById("cards").innerText.includes("the job store is away")`)
+		b.do(chromedp.Focus(chromedp.CSS("#token")), chromedp.KeyEvent(token),
+			chromedp.KeyEvent(kb.Enter))
+		b.await(`document.getElementById("said").textContent.includes("job store does not answer") &&
+			document.querySelectorAll("#policies-table tbody tr").length === 4`)
+		if wide := b.eval("document.documentElement.scrollWidth"); wide != float64(width) {
+			t.Errorf("it is %v wide, and not %d", wide, width)
+		}
+		b.shoot(fmt.Sprint("redis-", width))
 	}
 }
 
