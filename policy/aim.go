@@ -240,11 +240,19 @@ func (t *Table) each(list []aim, f func(m match, method string)) {
 
 // deniedBy is the name of a route that denies the request under one of its aims; "" if there is
 // none.
-func (t *Table) deniedBy(list []aim) (route string) {
-	t.each(list, func(m match, _ string) {
-		if m.Target.kind == Deny && route == "" {
-			route = m.Target.name
+func (t *Table) deniedBy(list []aim) (name string) {
+	denies := func(r *route) bool {
+		if r.kind == Deny && name == "" {
+			name = r.name
 		}
-	})
-	return route
+		return r.kind == Deny
+	}
+	for _, aim := range list {
+		for _, method := range aim.methods {
+			if t.matcher.Reaches(method, aim.forms, denies) {
+				return name
+			}
+		}
+	}
+	return ""
 }

@@ -88,10 +88,10 @@ type ReadPlan struct {
 
 	table  *Table
 	values requestValues
-	paths  []map[string]string // wildcards of the path as sent, and of its harmless forms
-	query  cachekeys.Query     // as it is sent on
-	plain  bool                // the names of all fields are, see cachekeys.Target
-	few    bool                // the fields are, see there
+	paths  []pattern.Values // of the path as sent, and of its harmless forms
+	query  cachekeys.Query  // as it is sent on
+	plain  bool             // the names of all fields are, see cachekeys.Target
+	few    bool             // the fields are, see there
 }
 
 // A Cache is a compiled cache block. Among its fields the tags alone are part of the digest of the

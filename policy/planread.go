@@ -98,7 +98,7 @@ type queries struct{ all, selected cachekeys.Query }
 func (r *ReadPlan) IsValue(text string) bool {
 	for _, path := range r.paths {
 		for _, value := range path {
-			if value == text {
+			if value.Text == text {
 				return true
 			}
 		}

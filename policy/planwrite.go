@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 
@@ -98,10 +97,10 @@ func (s *matchSet) addOne(m match) (added bool) {
 // leniently is a match as a backend reads it that takes the number at the beginning of a value for
 // all of it: to parseInt and its like /c/5-name is /c/5. ok is false if that changes nothing.
 func leniently(m match) (read match, ok bool) {
-	read = match{Target: m.Target, Values: maps.Clone(m.Values)}
-	for name, value := range m.Values {
-		if n, starts := cachekeys.LeadingNumber(value); starts {
-			read.Values[name], ok = n, true
+	read = match{Target: m.Target, Values: slices.Clone(m.Values)}
+	for i, value := range m.Values {
+		if n, starts := cachekeys.LeadingNumber(value.Text); starts {
+			read.Values[i].Text, ok = n, true
 		}
 	}
 	return read, ok

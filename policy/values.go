@@ -6,11 +6,12 @@ import (
 	"sidecar/cachekeys"
 	"sidecar/internal/caller"
 	"sidecar/internal/httpfield"
+	"sidecar/policy/pattern"
 )
 
 // requestValues fills placeholders from a request and, where there is one, its answer.
 type requestValues struct {
-	path              map[string]string
+	path              pattern.Values
 	query             cachekeys.Query
 	fields            httpfield.Fields // as they are sent to the backend
 	caller            caller.Caller
@@ -22,7 +23,8 @@ type requestValues struct {
 func (v *requestValues) Value(p cachekeys.Placeholder, limit int) ([]string, bool) {
 	switch p.Source {
 	case cachekeys.FromPath:
-		return one(v.path[p.Name], v.path[p.Name] != "")
+		value := v.path.Get(p.Name)
+		return one(value, value != "")
 	case cachekeys.FromQuery:
 		if p.Optional && !v.query.Has(p.Name) {
 			return nil, true

@@ -1,9 +1,6 @@
 package pattern
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // A Matcher finds the one target that applies to a method and a path. The zero value is empty. Once
 // it is filled it is safe for concurrent use.
@@ -50,12 +47,12 @@ func (m *Matcher[T]) Conflict(p *Pattern) (other *Pattern, target T) {
 // A Match is a target with the values of its pattern's wildcards.
 type Match[T comparable] struct {
 	Target T
-	Values map[string]string // nil: none
+	Values Values
 }
 
 // Equal reports whether two matches lead to the same target with the same values.
 func (m Match[T]) Equal(o Match[T]) bool {
-	return m.Target == o.Target && maps.Equal(m.Values, o.Values)
+	return m.Target == o.Target && m.Values.Equal(o.Values)
 }
 
 // Find returns the most specific match of a path as it was sent.
@@ -79,32 +76,47 @@ func (m *Matcher[T]) All(method string, f *Forms) (out []Match[T]) {
 	if f.Overflow {
 		return m.every(method)
 	}
-	add := func(found Match[T]) {
+	m.each(method, f, func(e *entry[T], s split) {
+		found := Match[T]{e.target, e.values(s.parts)}
 		if !slices.ContainsFunc(out, found.Equal) {
 			out = append(out, found)
 		}
+	})
+	return out
+}
+
+// Reaches reports whether some match of All has a target that f accepts.
+func (m *Matcher[T]) Reaches(method string, forms *Forms, f func(T) bool) (reaches bool) {
+	if forms.Overflow {
+		return slices.ContainsFunc(m.every(method), func(m Match[T]) bool { return f(m.Target) })
 	}
+	m.each(method, forms, func(e *entry[T], _ split) { reaches = reaches || f(e.target) })
+	return reaches
+}
+
+// each calls visit for the entry that matches each form of a path in each way, or for all entries
+// that do if the method may be any.
+func (m *Matcher[T]) each(method string, f *Forms, visit func(*entry[T], split)) {
 	for _, form := range f.list {
 		s := m.split(form.path)
 		for _, how := range m.ways(s) {
 			if method == AnyMethod {
-				m.under(s, how, add)
-			} else if found, ok := m.first(method, s, how); ok {
-				add(found)
+				for _, e := range m.under(s, how) {
+					visit(e, s)
+				}
+			} else if e := m.search(method, s, how); e != nil {
+				visit(e, s)
 			}
 		}
 	}
-	return out
 }
 
-// under calls add for the match of every pattern, of any method.
-func (m *Matcher[T]) under(s split, how how, add func(Match[T])) {
+// under are the entries that match, of any method.
+func (m *Matcher[T]) under(s split, how how) []*entry[T] {
 	all := search[T]{method: AnyMethod, split: s, how: how, every: true}
 	all.below(&m.root, 0)
 	slices.SortFunc(all.all, func(a, b *entry[T]) int { return a.rank - b.rank })
-	for _, e := range all.all {
-		add(Match[T]{e.target, e.values(s.parts)})
-	}
+	return all.all
 }
 
 // every matches each target that has a pattern of the method.

@@ -2,7 +2,6 @@ package pattern
 
 import (
 	"net/http"
-	"strings"
 )
 
 // A Pattern has the syntax and the meaning of net/http.ServeMux: a method, literal segments, {name}
@@ -96,28 +95,4 @@ func (p *Pattern) matches(s split, how how) bool {
 		}
 	}
 	return len(s.parts) == len(p.segments) && (!how.empty || hasEmpty)
-}
-
-// values are the values of the wildcards in a path that matches.
-func (p *Pattern) values(parts []string) (values map[string]string) {
-	for i, s := range p.segments {
-		switch s.kind {
-		case wildcard:
-			values = with(values, s.text, parts[i])
-		case rest:
-			return with(values, s.text, strings.Join(parts[i:], "/"))
-		}
-	}
-	return values
-}
-
-func with(values map[string]string, name, value string) map[string]string {
-	if name == "" {
-		return values
-	}
-	if values == nil {
-		values = map[string]string{}
-	}
-	values[name] = value
-	return values
 }
