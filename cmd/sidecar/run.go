@@ -37,6 +37,9 @@ func start(ctx context.Context, c console, cfg config.Config) error {
 	if err != nil {
 		return failure{exitUsage, err}
 	}
+	for _, w := range config.Warnings(c.env, cfg) {
+		log.Warn("a variable is probably not meant", "variable", w.Variable, "why", w.Msg)
+	}
 	quietLibraries(log)
 	limitMemory(memlimit.FromCgroup, log)
 	s, err := assemble(cfg, environment(c.env), log)

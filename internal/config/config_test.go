@@ -375,8 +375,8 @@ func TestAValueInTheWrongFormIsToldWithTheRightOne(t *testing.T) {
 	for set, want := range map[string]string{
 		"VIA=yes":                 `VIA: "yes" is wrong: it is true or false`,
 		"REDIS_TIMEOUT=5":         `REDIS_TIMEOUT: "5" is wrong: it is a time with a unit, like 500ms, 5s or 2m`,
-		"JOBS_CONCURRENCY=many":   `JOBS_CONCURRENCY: "many" is wrong: it is a number in its range`,
-		"BREAKER_FAILURE_RATIO=a": `BREAKER_FAILURE_RATIO: "a" is wrong: it is a number in its range`,
+		"JOBS_CONCURRENCY=many":   `JOBS_CONCURRENCY: "many" is wrong: it is a whole number`,
+		"BREAKER_FAILURE_RATIO=a": `BREAKER_FAILURE_RATIO: "a" is wrong: it is a number, like 0.6`,
 	} {
 		if got := faults(t, "REDIS_HOST=redis", set); len(got) != 1 || got.Error() != want {
 			t.Errorf("%s: %v, want %s", set, got, want)

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caarlos0/env/v11"
+
+	"sidecar/internal/nearest"
 )
 
 // A Fault is one fault of the environment.
@@ -51,14 +52,15 @@ func Load(environ []string, overrides map[string]string) (Config, error) {
 	overrideRedis(vars, overrides)
 	maps.Copy(vars, overrides)
 
-	faults := unknown(vars)
-	faults = append(faults, malformed(vars)...)
+	faults := append(unknown(vars), malformed(vars)...)
 	var c Config
-	if len(faults) == 0 {
-		if err := parse(&c, vars); err != nil {
-			faults = append(faults, Fault{Msg: err.Error()})
+	if err := parse(&c, without(vars, faults)); err != nil {
+		faults = append(faults, Fault{Msg: err.Error()})
+	}
+	for _, f := range c.finish(vars) {
+		if !faults.about(f) {
+			faults = append(faults, f)
 		}
-		faults = append(faults, c.finish(vars)...)
 	}
 	if len(faults) > 0 {
 		slices.SortStableFunc(faults, func(a, b Fault) int {
@@ -67,6 +69,24 @@ func Load(environ []string, overrides map[string]string) (Config, error) {
 		return Config{}, faults
 	}
 	return c, nil
+}
+
+// without are the variables that are not at fault.
+func without(vars map[string]string, faults Faults) map[string]string {
+	sound := maps.Clone(vars)
+	for _, f := range faults {
+		delete(sound, f.Variable)
+	}
+	return sound
+}
+
+// about reports whether one of the faults explains another: it is of the same variable, or names a
+// Redis where another misses one.
+func (fs Faults) about(other Fault) bool {
+	return slices.ContainsFunc(fs, func(f Fault) bool {
+		return f.Variable == other.Variable && f.Variable != "" ||
+			other.Variable == "" && strings.Contains(f.Variable, "REDIS_")
+	})
 }
 
 // overrideRedis lets --embedded win over any Redis of the environment.
@@ -90,7 +110,7 @@ func malformed(vars map[string]string) Faults {
 		value, ok := vars[v.Name]
 		if ok {
 			if err := parse(new(Config), map[string]string{v.Name: value}); err != nil {
-				faults = append(faults, Fault{v.Name, wrong(value, cause(err))})
+				faults = append(faults, Fault{v.Name, wrong(value, cause(err, value))})
 			}
 		}
 		if v.Secret && ok && vars[v.Name+"_FILE"] != "" {
@@ -104,14 +124,17 @@ func malformed(vars map[string]string) Faults {
 // wrong is the error for a value. A value that looks like a URL, or like credentials before a host,
 // is not quoted, and neither is why, which may quote it too.
 func wrong(value, why string) string {
+	if quotedWhole(value) {
+		return unquote
+	}
 	if strings.Contains(value, "@") || strings.Contains(value, "://") {
 		return "its value is wrong; it looks like a URL, and is not shown"
 	}
 	return fmt.Sprintf("%q is wrong: %s", value, why)
 }
 
-// cause is the message of the innermost parser.
-func cause(err error) string {
+// cause is the message of the innermost parser about a value.
+func cause(err error, value string) string {
 	var aggregate env.AggregateError
 	if errors.As(err, &aggregate) && len(aggregate.Errors) > 0 {
 		err = aggregate.Errors[0]
@@ -124,12 +147,37 @@ func cause(err error) string {
 		if number.Func == "ParseBool" {
 			return "it is true or false"
 		}
-		return "it is a number in its range"
+		return numberOf(number)
 	}
 	if strings.Contains(err.Error(), "parse duration") {
-		return "it is a time with a unit, like 500ms, 5s or 2m"
+		if strings.Trim(value, "0123456789") == "" {
+			return "it is a time with a unit, like 500ms, 5s or 2m"
+		}
+		return "it is a time with a unit, like 500ms, 5s or 2m" + instead(MeantDuration(value))
+	}
+	if err.Error() == noSize {
+		return noSize + instead(MeantSize(value))
 	}
 	return err.Error()
+}
+
+// instead is the end of a message: the value that was probably meant.
+func instead(meant string) string {
+	if meant == "" {
+		return ""
+	}
+	return ": write " + meant
+}
+
+// numberOf says which numbers a parser of numbers takes.
+func numberOf(err *strconv.NumError) string {
+	switch err.Func {
+	case "ParseFloat":
+		return "it is a number, like 0.6"
+	case "ParseUint":
+		return "it is a whole number from 0"
+	}
+	return "it is a whole number"
 }
 
 // finish derives the values that need several variables, and checks those variables against each
@@ -159,8 +207,13 @@ func (c *Config) finish(vars map[string]string) Faults {
 		{"LOG_FORMAT", c.LogFormat, "json text"},
 	} {
 		if choice.value != "" && !slices.Contains(strings.Fields(choice.words), choice.value) {
+			meant := ""
+			if near := nearest.To(strings.ToLower(choice.value),
+				strings.Fields(choice.words)); near != "" {
+				meant = ": did you mean " + near + "?"
+			}
 			faults = append(faults, Fault{choice.name,
-				fmt.Sprintf("%q is none of: %s", choice.value, choice.words)})
+				fmt.Sprintf("%q is none of: %s%s", choice.value, choice.words, meant)})
 		}
 	}
 	return append(append(faults, c.Tracing.check()...), c.bounds()...)
@@ -183,6 +236,12 @@ func (c *Config) bounds() Faults {
 		{"SHUTDOWN_DELAY", c.ShutdownDelay >= 0, "it is 0 for none, or a time"},
 		{"READ_HEADER_TIMEOUT", c.ReadHeader > 0,
 			"it has to be over 0: a client could else hold a connection for ever"},
+		{"IDLE_TIMEOUT", c.Idle >= 0, "it is a time, and not below 0"},
+		{"BREAKER_INTERVAL", c.Breaker.Interval >= 0,
+			"it is 0 to count for as long as the breaker is closed, or a time"},
+		{"MAX_INSPECT_BODY", c.MaxInspect > 0, "it has to be over 0"},
+		{"BACKEND_HEALTH_PATH", c.Backend.HealthPath == "" ||
+			strings.HasPrefix(c.Backend.HealthPath, "/"), "it is a path like /health"},
 		{"MAX_CONNECTIONS", c.MaxConns >= 0, "it is 0 for none, or a number of connections"},
 		{"MAX_HEADER_BYTES", c.MaxHeader >= 4<<10, "it has to be at least 4KiB"},
 		{"JOBS_CONCURRENCY", c.JobsConcurrency >= 0,
@@ -202,11 +261,13 @@ func (c *Config) bounds() Faults {
 			faults = append(faults, Fault{b.name, b.msg})
 		}
 	}
-	if u, err := url.Parse(c.Backend.URL); err != nil ||
-		!slices.Contains([]string{"http", "https", "h2c", "unix"}, u.Scheme) {
-		faults = append(faults, Fault{"BACKEND_URL",
-			schemeOf(c.Backend.URL) + "it is no URL of http, https, h2c or unix, " +
-				"like http://127.0.0.1:3000 or unix:///run/api.sock"})
+	for _, address := range []Fault{
+		{"BACKEND_URL", backendFault(c.Backend.URL)},
+		{"LISTEN_ADDR", addressFault(c.Listen)}, {"OPS_ADDR", addressFault(c.Ops)},
+	} {
+		if address.Msg != "" {
+			faults = append(faults, address)
+		}
 	}
 	return faults
 }

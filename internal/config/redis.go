@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"strconv"
 	"strings"
 )
@@ -49,7 +50,10 @@ func (r Redis) check() Faults {
 		fault("HOST", fmt.Sprintf("it is the name or address of a host alone: the rest belongs to "+
 			"%sPORT, %[1]sUSERNAME, %[1]sPASSWORD, or all of it to %[1]sURL", r.Prefix))
 	}
-	if _, err := strconv.ParseUint(r.Port, 10, 16); err != nil && r.Port != "" {
+	if host, port, err := net.SplitHostPort(r.Host); err == nil && host != "" && port != "" {
+		fault("HOST", fmt.Sprintf("it is a host alone: the port belongs to %sPORT", r.Prefix))
+	}
+	if port, err := strconv.ParseUint(r.Port, 10, 16); r.Port != "" && (err != nil || port == 0) {
 		fault("PORT", "it is a port from 1 to 65535")
 	}
 	switch {

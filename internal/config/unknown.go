@@ -71,5 +71,8 @@ func nearestTo(name string) string {
 	for _, v := range Variables() {
 		names = append(names, v.Name)
 	}
+	if same := spelling(name); same != "" {
+		return same
+	}
 	return nearest.To(name, names)
 }

@@ -17,6 +17,8 @@ import (
 // powers of ten.
 type Size int64
 
+const noSize = "it is a size like 512KiB, 64MiB or 1048576"
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (s *Size) UnmarshalText(text []byte) error {
 	number, factor := strings.TrimSpace(string(text)), int64(1)
@@ -32,7 +34,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	}
 	n, err := strconv.ParseInt(number, 10, 64)
 	if err != nil || n < 0 || n > math.MaxInt64/factor {
-		return errors.New("it is a size like 512KiB, 64MiB or 1048576")
+		return errors.New(noSize)
 	}
 	*s = Size(n * factor)
 	return nil

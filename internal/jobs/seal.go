@@ -72,6 +72,8 @@ func ParseSealer(value string) (*Sealer, error) {
 	return s, nil
 }
 
+const makeKey = "make one by openssl rand -base64 32"
+
 func decodeKey(text string) ([]byte, error) {
 	text = strings.TrimRight(text, "=")
 	encoding := base64.RawStdEncoding
@@ -80,10 +82,10 @@ func decodeKey(text string) ([]byte, error) {
 	}
 	key, err := encoding.DecodeString(text)
 	if err != nil {
-		return nil, errors.New("not base64")
+		return nil, errors.New("not base64: " + makeKey)
 	}
 	if len(key) != sealingKeyBytes {
-		return nil, fmt.Errorf("%d bytes, want %d", len(key), sealingKeyBytes)
+		return nil, fmt.Errorf("%d bytes, want %d: %s", len(key), sealingKeyBytes, makeKey)
 	}
 	return key, nil
 }

@@ -6,7 +6,7 @@ package nearest
 func To(name string, candidates []string) string {
 	best, least := "", len(name)/3+2
 	for _, c := range candidates {
-		if d := distance(name, c); d < least {
+		if d := Distance(name, c); d < least {
 			best, least = c, d
 		}
 	}
@@ -14,7 +14,8 @@ func To(name string, candidates []string) string {
 }
 
 // distance is the Levenshtein distance in bytes.
-func distance(a, b string) int {
+// Distance is how many letters of a have to be changed, added or taken out to get b.
+func Distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j

@@ -1,6 +1,7 @@
 package yamldoc
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -173,10 +174,21 @@ func isOctal(raw string) bool {
 func (r *Reader) Duration(n Node, what string) time.Duration {
 	d, err := time.ParseDuration(n.Raw())
 	if err != nil || d < 0 || d > math.MaxInt64/2 {
-		r.Fault(n, "%s is a time like 90s, 5m or 24h%s", what, remedy(n.Raw(), meantDuration))
+		r.Fault(n, "%s is a time like 90s, 5m or 24h%s", what, remedy(n.Raw(), config.MeantDuration))
 		return 0
 	}
 	return d
+}
+
+// remedy is the end of a message about a value: what it was probably meant to be.
+func remedy(raw string, meant func(string) string) string {
+	switch value := meant(raw); {
+	case strings.HasPrefix(raw, "$"):
+		return ": " + raw + " " + noFilling
+	case value != "":
+		return fmt.Sprintf(": write %s for %q", value, raw)
+	}
+	return ""
 }
 
 // Positive reads a time over 0.
@@ -193,7 +205,7 @@ func (r *Reader) Size(n Node, what string) int64 {
 	var s config.Size
 	raw := n.Raw()
 	if err := s.UnmarshalText([]byte(raw)); err != nil || isOctal(raw) {
-		r.Fault(n, "%s is a size like 512KiB, 1MiB or 1048576%s", what, remedy(raw, meantSize))
+		r.Fault(n, "%s is a size like 512KiB, 1MiB or 1048576%s", what, remedy(raw, config.MeantSize))
 		return 0
 	}
 	return int64(s)

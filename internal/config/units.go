@@ -1,4 +1,4 @@
-package yamldoc
+package config
 
 import (
 	"fmt"
@@ -6,20 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"sidecar/internal/config"
 )
-
-// remedy is the end of a message about a value: what it was probably meant to be.
-func remedy(raw string, meant func(string) string) string {
-	switch value := meant(raw); {
-	case strings.HasPrefix(raw, "$"):
-		return ": " + raw + " " + noFilling
-	case value != "":
-		return fmt.Sprintf(": write %s for %q", value, raw)
-	}
-	return ""
-}
 
 // amount is a number with a unit, or without one.
 var amount = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)$`)
@@ -32,8 +19,8 @@ var units = map[string]string{
 	"week": "week", "weeks": "week", "y": "year", "year": "year", "years": "year",
 }
 
-// meantDuration is the time that a text was probably meant to be; "" if that is not known.
-func meantDuration(raw string) string {
+// MeantDuration is the time that a text was probably meant to be; "" if that is not known.
+func MeantDuration(raw string) string {
 	raw = strings.TrimSpace(raw)
 	if iso, ok := strings.CutPrefix(raw, "PT"); ok {
 		raw = strings.ToLower(iso)
@@ -65,8 +52,11 @@ func plainDuration(text string) string {
 	return ""
 }
 
-// meantSize is the size that a text was probably meant to be; "" if that is not known.
-func meantSize(raw string) string {
+// MeantSize is the size that a text was probably meant to be; "" if that is not known.
+func MeantSize(raw string) string {
+	if raw == "off" || raw == "none" {
+		return "0"
+	}
 	m := amount.FindStringSubmatch(strings.ReplaceAll(strings.ReplaceAll(raw, "_", ""), " ", ""))
 	if m == nil {
 		return ""
@@ -82,7 +72,7 @@ func meantSize(raw string) string {
 			unit = strings.ToUpper(name) + "iB"
 		}
 	}
-	var s config.Size
+	var s Size
 	text := strconv.FormatFloat(number, 'f', -1, 64) + unit
 	if whole := int64(number * float64(factor)); strings.Contains(text, ".") || unit == "TiB" {
 		for i, unit := range []string{"GiB", "MiB", "KiB"} {
