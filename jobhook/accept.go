@@ -55,7 +55,9 @@ func (h *Hook) Accept(w http.ResponseWriter, r *http.Request, plan *policy.Plan,
 	if !plan.Caller.Anonymous {
 		s.Owner = plan.Caller.ID
 	}
-	receipt := h.Jobs.Submit(r.Context(), b, s)
+	ctx, span := s.BeginSpan(r.Context())
+	receipt := h.Jobs.Submit(ctx, b, s)
+	s.EndSpan(span, receipt)
 	if receipt.Outcome == jobs.Accepted {
 		body.Release() // the client may yet wait for long
 	}

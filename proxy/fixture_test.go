@@ -95,7 +95,7 @@ func start(t testing.TB, b *api, routes string, change ...func(*setup)) *sidecar
 		Names: names, Log: log,
 		Breaker: config.Breaker{MaxRequests: 1, Interval: 10 * time.Second,
 			Timeout: 50 * time.Millisecond, MinRequests: 3, FailureRatio: 0.6},
-		Greet: incarnation, Observe: s.operated,
+		Greet: incarnation, Observe: s.operated, Traced: o.tracer != nil,
 	})
 	check(t, err)
 	s.keys = coherence.New(coherence.Options{Conn: conn, Names: names, Incarnation: incarnation,

@@ -12,6 +12,7 @@ import (
 
 	"sidecar/internal/tracing"
 	"sidecar/test/collector"
+	"sidecar/test/redisd"
 )
 
 const (
@@ -223,7 +224,7 @@ func TestAMissBelowNetHTTPIsASpan(t *testing.T) {
 			return s.Kind == "server" && s.Attrs["url.path"] == target
 		})
 		out := c.Await(t, "of the backend's", func(s collector.Span) bool {
-			return s.Kind == "client" && s.Parent == server.ID
+			return s.Name == "GET" && s.Parent == server.ID
 		})
 		if got := api.of("Traceparent"); got != "00-"+out.Trace+"-"+out.ID+"-01" {
 			t.Errorf("the API gets %q, want %s", got, out.ID)
@@ -239,7 +240,9 @@ func TestWhatGoesOnBehindAnAnswerIsWithinItsTrace(t *testing.T) {
 		return strings.Contains(s.get("/soon/1", sampledFields).cache(), "ttl=-")
 	})
 	refresh := c.Await(t, "of the refresh", of("internal", "refresh"))
-	out := c.Await(t, "of its request", func(s collector.Span) bool { return s.Parent == refresh.ID })
+	out := c.Await(t, "of its request", func(s collector.Span) bool {
+		return s.Name == "GET" && s.Parent == refresh.ID
+	})
 	server := c.Await(t, "of the request", func(s collector.Span) bool {
 		return s.ID == refresh.Parent
 	})
@@ -284,4 +287,57 @@ func (s *sidecar) remember(request string) {
 		s.proxy.ServeHTTP(w, requestOf(s.t, request))
 		return strings.HasSuffix(w.Header().Get("Cache-Status"), "detail=memory")
 	})
+}
+
+// What Redis is asked for a request is within its span, named by command and operation, and has
+// neither keys nor values.
+func TestWhatRedisIsAskedIsWithinTheSpanOfTheRequest(t *testing.T) {
+	c, api := collector.Start(t), &contexts{}
+	s := start(t, backendThat(t, api.answer), traced, traceTo(t, c, "parentbased_always_off"))
+	s.get("/items/geheim", sampledFields)
+	await(t, "it is stored", func() bool { return s.operations("store") > 0 })
+	s.do(t.Context(), "PUT", "/items/geheim", nil, sampledFields)
+	for name, of := range map[string]string{
+		"MGET lookup": "miss", "PIPELINE open": "miss", "PIPELINE store": "miss",
+		"EVALSHA end": "write",
+	} {
+		got := c.Await(t, name, func(s collector.Span) bool { return s.Name == name })
+		command, op, _ := strings.Cut(name, " ")
+		for key, want := range map[string]any{
+			"db.system.name": "redis", "db.operation.name": command, "sidecar.operation": op,
+			"db.namespace": "0", "server.address": s.redis.Host(), "sidecar.redis": "cache",
+		} {
+			if got.Attrs[key] != want {
+				t.Errorf("%s of %s is %v", key, name, got.Attrs[key])
+			}
+		}
+		server := c.Await(t, "of the request", func(s collector.Span) bool {
+			return s.ID == got.Parent
+		})
+		if server.Kind != "server" || server.Attrs["sidecar.result"] != of || got.Failed ||
+			got.Kind != "client" || got.Trace != clientTrace {
+			t.Errorf("%+v is within %+v", got, server)
+		}
+	}
+	for _, span := range c.Spans() {
+		if span.Attrs["db.system.name"] != nil && strings.Contains(fmt.Sprint(span), "geheim") {
+			t.Errorf("a key is in %+v", span)
+		}
+	}
+}
+
+func TestARedisThatDoesNotAnswerIsAFailedSpan(t *testing.T) {
+	c, api := collector.Start(t), &contexts{}
+	redis := redisd.Start(t)
+	s := start(t, backendThat(t, api.answer), traced, traceTo(t, c, "always_on"),
+		func(o *setup) { o.redis, o.budget = redis, 100*time.Millisecond })
+	redis.Freeze()
+	t.Cleanup(redis.Thaw)
+	s.get("/items/1")
+	got := c.Await(t, "of Redis", func(s collector.Span) bool {
+		return s.Attrs["db.system.name"] == "redis" && s.Failed
+	})
+	if got.Attrs["error.type"] != "redis-timeout" || got.Attrs["sidecar.operation"] != "lookup" {
+		t.Errorf("%+v", got)
+	}
 }

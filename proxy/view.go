@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"net/http"
 
 	"sidecar/internal/backend"
@@ -33,7 +34,7 @@ func (x *exchange) client() telemetry.Client {
 	return telemetry.Client{
 		Address: x.sent.Client(), Host: x.r.Host, Path: x.r.URL.Path,
 		RequestID: httpfield.First(fields, "X-Request-Id"),
-		Trace:     httpfield.First(fields, "Traceparent"),
+		Trace:     cmp.Or(x.span.Traceparent(), httpfield.First(fields, "Traceparent")),
 	}
 }
 

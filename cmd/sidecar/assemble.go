@@ -189,7 +189,7 @@ func (s *sidecar) dial(name string, r config.Redis, names cachekeys.Names,
 	conn, err := redisconn.New(redisconn.Options{
 		Name: name, Label: label(s.cfg.KeyPrefix, name), Redis: r,
 		Breaker: s.cfg.Breaker, Names: names, Log: s.log, Greet: greet,
-		Observe: metrics.Operation,
+		Observe: metrics.Operation, Traced: s.tracer != nil,
 		Changed: func(to redisconn.State) { metrics.Breaker(telemetry.BreakerState(to)) },
 	})
 	if err != nil {
@@ -277,7 +277,7 @@ func (s *sidecar) makeJobs(names cachekeys.Names) error {
 		Processed: func(jobType string, outcome jobs.Status) {
 			s.metrics.JobProcessed(jobType, string(outcome))
 		},
-		Begun: s.metrics.JobBegun, Attempted: s.metrics.JobAttempted,
+		Begun: s.metrics.JobBegun, Attempted: s.metrics.JobAttempted, Tracer: s.tracer,
 		Limited: func() []string { return s.policies.Table().LimitedJobs() },
 		Log:     s.log,
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/tracing"
 	"sidecar/policy"
 )
 
@@ -63,7 +64,10 @@ func (j *Jobs) attempt(ctx, own context.Context, r Record, req *Request) error {
 func (j *Jobs) perform(ctx context.Context, r Record, plan *policy.Plan,
 	req *Request, n int) replayed {
 	began := time.Now()
+	span := j.beginSpan(r, req, n, began)
+	ctx = tracing.With(ctx, span)
 	a := j.replay(ctx, r, plan, req, n)
+	defer func() { endSpan(span, a) }()
 	j.Attempted(r.Type, a.result(), time.Since(began))
 	if a.unsent {
 		j.gate.shut(time.Now())
@@ -72,7 +76,7 @@ func (j *Jobs) perform(ctx context.Context, r Record, plan *policy.Plan,
 	if !a.cutOff {
 		j.gate.reached()
 	}
-	j.invalidate(r, tagsOf(plan.Write, req, a, j.MaxInspectBody))
+	j.invalidate(ctx, r, tagsOf(plan.Write, req, a, j.MaxInspectBody))
 	return a
 }
 
@@ -268,12 +272,12 @@ func (j *Jobs) shortenHold(ctx context.Context, r Record) {
 		})
 }
 
-// invalidate drops the entries that an attempt may have changed.
-func (j *Jobs) invalidate(r Record, tags []cachekeys.Tag) {
+// invalidate drops the entries that an attempt may have changed, also when ctx is done.
+func (j *Jobs) invalidate(ctx context.Context, r Record, tags []cachekeys.Tag) {
 	if len(tags) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), recordTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	if err := j.Invalidator.Changed(ctx, tags); err != nil {
 		j.Log.Warn("what a job changed is not invalidated yet", "job_type", r.Type, "error", err)

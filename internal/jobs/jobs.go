@@ -15,6 +15,7 @@ import (
 	"sidecar/internal/httpfield"
 	"sidecar/internal/lease"
 	"sidecar/internal/redisconn"
+	"sidecar/internal/tracing"
 	"sidecar/policy"
 )
 
@@ -96,7 +97,8 @@ type Options struct {
 	// Attempted is told of each attempt: its result, a class of statuses or a word of package jobs,
 	// and how long it took; nil: nobody counts.
 	Attempted func(jobType, result string, took time.Duration)
-	Log       *slog.Logger // nil: slog.Default
+	Tracer    *tracing.Tracer // of attempts; nil: there are no traces
+	Log       *slog.Logger    // nil: slog.Default
 }
 
 // Jobs is the queue. It is safe for concurrent use.

@@ -260,6 +260,9 @@ func (b *batcher) close() {
 func (c *Conn) Read(ctx context.Context, b *Budget, op string,
 	keys []string) (values []any, err error) {
 	err = c.bounded(ctx, b, op, func(ctx context.Context) (err error) {
+		if span, ok := ctx.Value(opSpanKey{}).(*opSpan); c.traced && ok {
+			span.note("MGET", 0) // that of a batch has another context
+		}
 		values, err = c.reads.mget(ctx, keys)
 		return err
 	})

@@ -38,6 +38,7 @@ type Conn struct {
 	trials    uint32 // successes that close a half-open breaker
 	probe     probe
 	observe   func(op string, took time.Duration, failed bool)
+	traced    bool
 	log       *slog.Logger
 	reached   atomic.Bool           // the last probe succeeded
 	answered  atomic.Bool           // a probe has succeeded
@@ -59,7 +60,10 @@ type Options struct {
 	Log     *slog.Logger // nil: slog.Default
 	// Observe is told of each operation; nil: nobody wants to know.
 	Observe func(op string, took time.Duration, failed bool)
-	Greet   Greeter // nil: servers are not asked who they are
+	// Traced says that contexts may have spans: each operation within one that is recorded then
+	// gets one of its own.
+	Traced bool
+	Greet  Greeter // nil: servers are not asked who they are
 	// Changed is told of each change of the breaker's state, in the order in which they happen; it
 	// must not wait. nil: nobody wants to know.
 	Changed func(State)
@@ -100,7 +104,7 @@ func New(o Options) (*Conn, error) {
 		name: o.Name, redis: o.Redis, label: o.Label, prefix: o.Names.Prefix(),
 		keeper: &keeper{redis: o.Redis},
 		open:   newConnections(), trials: o.Breaker.MaxRequests,
-		probe: newProbe(o.Names.Probe()), observe: o.Observe, log: o.Log,
+		probe: newProbe(o.Names.Probe()), observe: o.Observe, traced: o.Traced, log: o.Log,
 	}
 	if o.Redis.Cluster != "" {
 		c.client = c.dialCluster(o.Greet)
@@ -149,9 +153,12 @@ func (c *Conn) bounded(ctx context.Context, b *Budget, op string,
 	}
 	defer cancel()
 	start := time.Now()
+	bounded, span := c.beginSpan(bounded, op, start)
 	err = f(bounded)
 	c.noteStarved(err)
-	took := time.Since(start)
+	now := time.Now()
+	took := now.Sub(start)
+	span.end(c, op, err, now)
 	b.spend(took)
 	if !errors.Is(err, ErrAway) {
 		c.observe(op, took, err != nil)

@@ -8,7 +8,8 @@ import (
 )
 
 // signs look at the errors of all commands, those of asynq and of subscriptions among them, for
-// signs that the server is no primary any more, or wants another password.
+// signs that the server is no primary any more, or wants another password. Spans get the names of
+// their commands here.
 type signs struct{ conn *Conn }
 
 func (s signs) look(err error) error {
@@ -32,7 +33,10 @@ func (s signs) DialHook(next redis.DialHook) redis.DialHook {
 
 // ProcessHook implements redis.Hook.
 func (s signs) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
-	return func(ctx context.Context, cmd redis.Cmder) error { return s.look(next(ctx, cmd)) }
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		s.conn.noteCommands(ctx, cmd)
+		return s.look(next(ctx, cmd))
+	}
 }
 
 // ProcessPipelineHook implements redis.Hook.
@@ -41,6 +45,7 @@ func (s signs) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.Process
 		if s.conn.Cluster() {
 			cmds = sentOnce(cmds)
 		}
+		s.conn.noteCommands(ctx, cmds...)
 		return s.look(next(ctx, cmds))
 	}
 }

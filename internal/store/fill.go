@@ -10,6 +10,7 @@ import (
 	"sidecar/internal/collapse"
 	"sidecar/internal/lease"
 	"sidecar/internal/redisconn"
+	"sidecar/internal/tracing"
 )
 
 // tokenTTL is how long tokens live at the least, and how much longer than the entry that carries
@@ -29,8 +30,9 @@ type Fill struct {
 	key    cachekeys.Digest // of the variant that the request is expected to select
 	opened *coherence.Opened
 	began  readAt
-	shared bool         // the answer may be shared
-	lease  *lease.Lease // to fetch for all processes; nil: nobody was asked
+	shared bool          // the answer may be shared
+	span   *tracing.Span // of the request that began it; nil: it has none
+	lease  *lease.Lease  // to fetch for all processes; nil: nobody was asked
 
 	member *collapse.Member[flightID, *Fill, Result] // nil: not joined
 	// ends the renewals of lease; nil: there are none
@@ -62,7 +64,7 @@ func (s *Store) Begin(ctx context.Context, b *redisconn.Budget, want Opening) (*
 	vary, shareable := s.hints.expected(q.Route, q.Primary, time.Now())
 	f := &Fill{
 		store: s, query: q, key: s.variantOf(vary, q), began: s.now(),
-		shared: want.Shared && shareable && s.collapseWait > 0,
+		shared: want.Shared && shareable && s.collapseWait > 0, span: tracing.From(ctx),
 	}
 	opening := coherence.Opening{
 		Rules: q.Rules, Carried: q.Carried, Known: want.Names, Guards: want.Guards,

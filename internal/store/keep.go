@@ -14,6 +14,7 @@ import (
 	"sidecar/internal/httpcache"
 	"sidecar/internal/reason"
 	"sidecar/internal/redisconn"
+	"sidecar/internal/tracing"
 )
 
 // Names reads the surrogate keys of a complete answer. Why is not empty if the answer cannot be
@@ -51,7 +52,7 @@ func (f *Fill) Keep(e *entry.Entry, retain time.Duration, names Names, done func
 		ctx, cancel := context.WithTimeout(s.closing, s.timeout)
 		defer cancel()
 		defer f.lease.Release(ctx) // where nothing was stored, others look again at once
-		done(f.keep(ctx, e, retain, names))
+		done(f.keep(tracing.With(ctx, f.span), e, retain, names))
 	})
 }
 

@@ -85,6 +85,14 @@ func (s *Span) TraceID() string {
 	return hex.EncodeToString(s.context.Trace[:])
 }
 
+// Traceparent is the context of the span as a field; "" if it is not recorded.
+func (s *Span) Traceparent() string {
+	if !s.Recorded() {
+		return ""
+	}
+	return s.context.header()
+}
+
 // Inject makes s the parent of what is sent with these fields, which have those that came to it.
 // Where it is not sampled and came with a context, the fields stay as they are.
 func (s *Span) Inject(fields http.Header) {

@@ -12,6 +12,7 @@ import (
 
 	"sidecar/test/collector"
 	"sidecar/test/proc"
+	"sidecar/test/redisd"
 )
 
 const (
@@ -129,4 +130,99 @@ func TestACollectorThatIsAwayHoldsUpNothing(t *testing.T) {
 		strings.Contains(log, "geheim") {
 		t.Errorf("%d warnings in\n%s", n, log)
 	}
+}
+
+const tracedJobs = `version: 1
+routes:
+  - {name: work, match: "POST /work", job: {mode: always}, invalidate: ["work"]}
+  - {name: soon, match: "POST /soon", job: {mode: after, after: 30s}}
+  - {match: "GET /work", cache: {scope: shared, ttl: 1h, tags: ["work"]}}
+`
+
+// A trace goes across the queue: a sidecar takes the job, another one runs it. Whether it is
+// sampled was decided when it was taken. A job from before there were traces begins one.
+func TestATraceGoesAcrossTheQueue(t *testing.T) {
+	t.Parallel()
+	c, redis := collector.Start(t), redisd.Start(t)
+	came := make(chan http.Header, 10)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		came <- r.Header.Clone()
+	}))
+	t.Cleanup(api.Close)
+	policies := policiesFile(t, tracedJobs)
+	begin := func(service string, env ...string) string {
+		_, url, ops := startSidecar(t, api.URL, redis.Addr(), policies, append(env,
+			"OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_SERVICE_NAME="+service,
+			"OTEL_BSP_SCHEDULE_DELAY=10", "OTEL_TRACES_SAMPLER=parentbased_traceidratio")...)
+		(&stack{t: t, ops: ops}).awaitCaching()
+		return url
+	}
+	submit := func(url, path string, fields ...string) {
+		t.Helper()
+		if a := do(t, "POST", url+path, "{}", append(fields, "Authorization: Bearer a")...); path ==
+			"/work" && a.status != http.StatusAccepted {
+			t.Fatalf("%d: %s", a.status, a.body)
+		}
+	}
+	untraced := begin("untraced", "JOBS_CONCURRENCY=0", "OTEL_SDK_DISABLED=true")
+	submit(untraced, "/work", "X-Job: before")
+	submit(untraced, "/work", traceparent, "X-Job: carried")
+	taker := begin("taker", "JOBS_CONCURRENCY=0", "OTEL_TRACES_SAMPLER_ARG=0")
+	submit(taker, "/work", traceparent, "tracestate: a=1", "X-Job: traced")
+	submit(taker, "/work", "X-Job: unsampled")
+	begin("worker", "OTEL_TRACES_SAMPLER_ARG=1")
+	submit(taker, "/soon", traceparent, "X-Job: direct")
+
+	got := map[string]http.Header{}
+	for range 5 {
+		select {
+		case fields := <-came:
+			got[fields.Get("X-Job")] = fields
+		case <-time.After(60 * time.Second):
+			t.Fatalf("%d jobs ran", len(got))
+		}
+	}
+	if u := got["unsampled"].Get("Traceparent"); !strings.HasSuffix(u, "-00") {
+		t.Errorf("the API gets %q for a job that is not sampled", u)
+	}
+	for job, want := range map[string]string{
+		"before": "client < consumer", "carried": "client < consumer < the client",
+		"traced": "client < consumer < producer < server < the client",
+		"direct": "client < consumer < producer < server < the client",
+	} {
+		parts := strings.Split(got[job].Get("Traceparent"), "-")
+		if len(parts) != 4 || (parts[1] == traceID) != (job != "before") || parts[3] != "01" {
+			t.Errorf("%s: the API gets %q", job, got[job].Get("Traceparent"))
+			continue
+		}
+		var line []string
+		for id := parts[2]; id != ""; {
+			if id == "b7ad6b7169203331" {
+				line = append(line, "the client")
+				break
+			}
+			span := c.Await(t, job+", "+id, func(s collector.Span) bool { return s.ID == id })
+			line, id = append(line, span.Kind), span.Parent
+			switch service := span.Resource["service.name"]; {
+			case span.Kind == "consumer" && (span.Name != "process default" ||
+				span.Attrs["messaging.message.id"] == nil || span.Attrs["sidecar.result"] != "2xx"),
+				span.Kind == "producer" && (span.Name != "send default" || service != "taker"),
+				job != "direct" && span.Kind == "consumer" && service != "worker", span.Failed:
+				t.Errorf("%s: %+v", job, span)
+			}
+		}
+		if chain := strings.Join(line, " < "); chain != want {
+			t.Errorf("%s: %s, want %s", job, chain, want)
+		}
+	}
+	if got["traced"].Get("Tracestate") != "a=1" {
+		t.Errorf("the state is lost: %v", got["traced"])
+	}
+	// what Redis does at the submission, and at the end of the attempt
+	c.Await(t, "the enqueue", func(s collector.Span) bool {
+		return s.Attrs["sidecar.operation"] == "enqueue" && s.Trace == traceID
+	})
+	c.Await(t, "the invalidation", func(s collector.Span) bool {
+		return s.Attrs["sidecar.operation"] == "end" && s.Trace == traceID
+	})
 }
