@@ -9,9 +9,9 @@ CHECK_SEED ?= 1
 CHECK_JOBS ?= 250
 REDIS_RUNS ?= 10
 
-.PHONY: test tidy tools check unit modules fuzz check-rfc check-coherence check-jobs measure-jobs check-redis check-model check-image check-alerts bench bench-docs build cross demo clean
+.PHONY: test tidy tools check unit checkers modules fuzz check-rfc check-coherence check-jobs measure-jobs check-redis check-model check-image check-alerts check-docs check-page bench bench-docs build cross demo clean
 
-test: tools check unit modules
+test: tools check unit checkers modules
 
 # redis-server is Debian's. Without root and sudo the command is told.
 tools:
@@ -31,13 +31,16 @@ check:
 	  || exit 1; done
 
 # The end-to-end tests come first, since they wait most of the time: the other packages are tested
-# beside them. The checkers run without the race detector: they want many operations, and the
-# end-to-end tests have raced the same code. Both run programs that they build, which go test's
-# cache does not know: hence -count=1. internal/socket has other system calls with the race detector
-# than without it. make check has vetted all packages.
+# beside them. They run programs that they build, which go test's cache does not know: hence
+# -count=1. make check vets all packages.
 unit:
 	go test -vet=off -count=1 -race -timeout 14m ./test/e2e \
-	  $$(go list ./... | grep -v -e /test/e2e$$ -e /test/check$$ -e /test/jobscheck$$)
+	  $$(go list ./... | grep -v -e /test/e2e$$ -e /test/check$$ -e /test/jobscheck$$ -e /test/docs$$)
+
+# The checkers run without the race detector: they want many operations, and the end-to-end tests
+# race the same code. They mostly wait. internal/socket has other system calls with the race detector
+# than without it.
+checkers:
 	go test -vet=off -count=1 -timeout 14m ./internal/socket ./test/check ./test/jobscheck
 
 modules:
@@ -93,6 +96,10 @@ check-alerts:
 	promtool test rules monitoring/rules_test.yaml
 	cd test/alerts && go test -count=1 -timeout 15m .
 
+# README.md and docs, followed from a clean clone of the last commit: a minute or two.
+check-docs: tools
+	go test -count=1 -timeout 20m -v ./test/docs
+
 # The sidecar beside nginx, Varnish and HAProxy, in about a minute. BENCH has further flags.
 bench:
 	go run ./bench $(BENCH)
@@ -115,8 +122,9 @@ cross:
 	  CGO_ENABLED=0 GOOS=linux GOARCH=$$a \
 	  go build -trimpath -ldflags '-s -w' -o bin/sidecar-linux-$$a ./cmd/sidecar || exit 1; done
 
-demo:
-	go run ./cmd/sidecar demo
+# The same binary as that of make build, so that nothing is compiled twice.
+demo: build
+	bin/sidecar demo $(DEMO)
 
 clean:
 	rm -rf bin

@@ -20,17 +20,11 @@ require (
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.9
 	github.com/tidwall/gjson v1.20.1
+	go.yaml.in/yaml/v4 v4.0.0
 	pgregory.net/rapid v1.3.0
 )
 
 require go.opentelemetry.io/proto/otlp v1.11.1
-
-require (
-	github.com/getkin/kin-openapi v0.153.0
-	github.com/go-openapi/jsonpointer v0.22.5 // indirect
-	github.com/go-openapi/swag/jsonname v0.25.5 // indirect
-	go.yaml.in/yaml/v4 v4.0.0 // indirect
-)
 
 require (
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -2,14 +2,13 @@ package openapi
 
 import (
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/getkin/kin-openapi/openapi3"
 
 	"sidecar/internal/propose"
 )
@@ -21,8 +20,8 @@ const ttl = time.Minute
 // Propose makes a first policies file from a document that Read returned. name is that of the
 // document. base, unless it is empty, replaces the path that its servers have in common with all
 // paths.
-func Propose(name string, doc *openapi3.T, base string) *propose.File {
-	d := &document{T: doc}
+func Propose(name string, doc *Document, base string) *propose.File {
+	d := &proposal{Document: doc}
 	if base != "" {
 		d.base = strings.TrimSuffix(base, "/")
 	} else {
@@ -35,8 +34,9 @@ func Propose(name string, doc *openapi3.T, base string) *propose.File {
 	return f
 }
 
-type document struct {
-	*openapi3.T
+// A proposal is made of a document, step by step.
+type proposal struct {
+	*Document
 	base      string // before all paths
 	notes     []string
 	gets      []operation
@@ -49,21 +49,20 @@ type document struct {
 
 // An operation is one method of a path.
 type operation struct {
-	*openapi3.Operation
+	*operationItem
 	method string
 	path   propose.Path
-	item   *openapi3.PathItem
+	item   *pathItem
 }
 
 func (o operation) pattern() string { return o.method + " " + o.path.String() }
 
 // serverPath takes the path of the first server.
-func (d *document) serverPath() {
-	for i, server := range d.Servers {
-		path, err := server.BasePath()
+func (d *proposal) serverPath() {
+	for i, path := range d.servers {
 		path = strings.TrimSuffix(path, "/")
 		switch {
-		case err != nil, strings.ContainsAny(path, "{}"):
+		case strings.ContainsAny(path, "{}"):
 		case i == 0:
 			d.base = path
 		case path != d.base:
@@ -77,27 +76,22 @@ func (d *document) serverPath() {
 }
 
 // operations reads all paths.
-func (d *document) operations() {
-	keys := d.Paths.Keys()
-	slices.Sort(keys)
-	for _, key := range keys {
-		item := d.Paths.Value(key)
+func (d *proposal) operations() {
+	for _, key := range slices.Sorted(maps.Keys(d.paths)) {
+		item := d.paths[key]
 		path, ok := propose.ParsePath(d.base + key)
-		if item == nil {
-			continue
-		}
 		if !ok {
 			d.odd = append(d.odd, key[:min(len(key), 100)])
 			if slices.ContainsFunc(
 				methods[1:],
-				func(m string) bool { return item.GetOperation(m) != nil },
+				func(m string) bool { return item.operations[m] != nil },
 			) {
 				d.oddWrites = append(d.oddWrites, d.base+key)
 			}
 			continue
 		}
 		for _, method := range methods {
-			if op := item.GetOperation(method); op != nil {
+			if op := item.operations[method]; op != nil {
 				o := operation{op, method, path, item}
 				if method == http.MethodGet {
 					d.gets = append(d.gets, o)
@@ -128,7 +122,7 @@ func paths(ops []operation) []propose.Path {
 }
 
 // filter returns the filters of wildcards, by the types of parameters.
-func (d *document) filter() func(p propose.Path, i int) string {
+func (d *proposal) filter() func(p propose.Path, i int) string {
 	known := map[string]string{}
 	for _, o := range slices.Concat(d.gets, d.unsafe) {
 		for i, s := range o.path {
@@ -141,36 +135,28 @@ func (d *document) filter() func(p propose.Path, i int) string {
 }
 
 // parameters are those of the operation and of its path.
-func (o operation) parameters() (out []*openapi3.Parameter) {
-	for _, list := range []openapi3.Parameters{o.Parameters, o.item.Parameters} {
-		for _, ref := range list {
-			if ref != nil && ref.Value != nil {
-				out = append(out, ref.Value)
-			}
-		}
-	}
-	return out
+func (o operation) parameters() []parameter {
+	return slices.Concat(o.operationItem.parameters, o.item.parameters)
 }
 
 // typeOf is the filter for the values of a wildcard.
 func (o operation) typeOf(name string) string {
 	for _, p := range o.parameters() {
-		own, ok := propose.ParsePath("/{" + p.Name + "}")
-		if p.In != openapi3.ParameterInPath || !ok || own[0].Text != name || p.Schema == nil ||
-			p.Schema.Value == nil {
+		own, ok := propose.ParsePath("/{" + p.name + "}")
+		if p.in != "path" || !ok || own[0].Text != name {
 			continue
 		}
-		switch schema := p.Schema.Value; {
-		case schema.Type.Is("integer"):
+		switch {
+		case p.kind == "integer":
 			return "int"
-		case schema.Type.Is("string") && schema.Format == "uuid":
+		case p.kind == "string" && p.format == "uuid":
 			return "uuid"
 		}
 	}
 	return ""
 }
 
-func (d *document) head(name string) []string {
+func (d *proposal) head(name string) []string {
 	head := []string{
 		"Policies proposed from " + name + ", an OpenAPI document. Look at each route before it " +
 			"is used: " +
@@ -188,7 +174,7 @@ func (d *document) head(name string) []string {
 	return append(head, d.notes...)
 }
 
-func (d *document) tail() (tail []string) {
+func (d *proposal) tail() (tail []string) {
 	if len(d.unrelated) > 0 {
 		tail = append(tail, "By their paths these writes change no answer above: "+
 			strings.Join(d.unrelated, ", ")+". Where one does, give it a route with invalidate.")
@@ -202,7 +188,7 @@ func (d *document) tail() (tail []string) {
 }
 
 // reads are the routes of all GETs.
-func (d *document) reads() (routes []propose.Route) {
+func (d *proposal) reads() (routes []propose.Route) {
 	for _, o := range d.gets {
 		r := propose.Route{
 			Name: routeName(o.path, d.base), Match: []string{o.pattern()},
@@ -227,50 +213,39 @@ func (d *document) reads() (routes []propose.Route) {
 
 // line is the place of the operation in the document.
 func (o operation) line() string {
-	if o.Origin == nil || o.Origin.Key == nil || o.Origin.Key.Line == 0 {
-		return ""
-	}
-	return fmt.Sprintf("Line %d: ", o.Origin.Key.Line)
+	return fmt.Sprintf("Line %d: ", o.operationItem.line)
 }
 
 // scope says for whom an answer is, and why. Only the words of the document make it shared: that
 // this one operation needs no credentials where others do.
-func (d *document) scope(o operation) (scope, why string) {
+func (d *proposal) scope(o operation) (scope, why string) {
 	switch {
-	case o.Security != nil && len(*o.Security) == 0:
+	case o.security.none:
 		if slices.ContainsFunc(
 			o.parameters(),
-			func(p *openapi3.Parameter) bool { return p.In == openapi3.ParameterInCookie },
+			func(p parameter) bool { return p.in == "cookie" },
 		) {
 			return "private", "it needs no credentials (security: []) but takes a cookie, so an " +
 				"entry per caller."
 		}
 		return "shared", "it needs no credentials (security: [])."
-	case o.Security != nil && optional(*o.Security), o.Security == nil && optional(d.Security):
+	case o.security.optional, !o.security.given && d.security.optional:
 		return "private", "credentials are optional, so the answer may depend on them: an entry " +
 			"per caller."
-	case o.Security == nil && len(d.Security) == 0:
+	case !o.security.given && (!d.security.given || d.security.none):
 		return "private", "the document says nothing about its security, so an entry per caller. " +
 			"If it is the same for everybody by design, scope: shared."
 	}
 	return "private", "it needs credentials: an entry per caller."
 }
 
-// optional reports whether no credentials are one of the choices.
-func optional(choices openapi3.SecurityRequirements) bool {
-	return slices.ContainsFunc(
-		choices,
-		func(c openapi3.SecurityRequirement) bool { return len(c) == 0 },
-	)
-}
-
 // unfit says why the answers to a GET had better not be cached unseen; "" if nothing speaks against
 // it.
-func (d *document) unfit(o operation) string {
-	if o.RequestBody != nil {
+func (d *proposal) unfit(o operation) string {
+	if o.requestBody {
 		return "a GET with content is never cached."
 	}
-	if len(o.item.Servers) > 0 || o.Servers != nil {
+	if o.item.servers || o.servers {
 		return "it has servers of its own: look for the path under which it comes through the " +
 			"sidecar."
 	}
@@ -283,22 +258,22 @@ func (d *document) unfit(o operation) string {
 			path,
 		)
 	}
-	if o.Responses == nil {
+	if o.responses == nil {
 		return "the document shows no answer."
 	}
 	found := false
-	for status, ref := range o.Responses.Map() {
-		if !strings.HasPrefix(status, "2") || ref == nil || ref.Value == nil {
+	for status, answer := range o.responses {
+		if !strings.HasPrefix(status, "2") {
 			continue
 		}
-		for kind := range ref.Value.Content {
+		for _, kind := range answer.content {
 			if media, _, err := mime.ParseMediaType(kind); err != nil ||
 				media != "application/json" && !strings.HasSuffix(media, "+json") {
 				return "its answer is not JSON alone."
 			}
 			found = true
 		}
-		if ref.Value.Headers["Set-Cookie"] != nil {
+		if answer.setCookie {
 			return "its answer sets a cookie."
 		}
 	}
@@ -310,7 +285,7 @@ func (d *document) unfit(o operation) string {
 
 // oddWrite is a path that something is written to, that no pattern can be, and that begins as the
 // path does, up to the first wildcards; "" if there is none.
-func (d *document) oddWrite(path string) string {
+func (d *proposal) oddWrite(path string) string {
 	literals, _, _ := strings.Cut(path, "{")
 	for _, odd := range d.oddWrites {
 		begin, _, _ := strings.Cut(odd, "{")
@@ -326,9 +301,9 @@ func (d *document) oddWrite(path string) string {
 // fields are the request fields that the answer may depend on.
 func (o operation) fields() (names []string) {
 	for _, p := range o.parameters() {
-		name := http.CanonicalHeaderKey(p.Name)
+		name := http.CanonicalHeaderKey(p.name)
 		// those of the caller are in the key; OpenAPI has three that are described elsewhere
-		if p.In == openapi3.ParameterInHeader && isToken(name) && !slices.Contains(names, name) &&
+		if p.in == "header" && isToken(name) && !slices.Contains(names, name) &&
 			!slices.Contains(
 				[]string{"Accept", "Content-Type", "Authorization", "X-Api-Key"},
 				name,
@@ -348,7 +323,7 @@ func isToken(name string) bool {
 }
 
 // writes are the routes of all unsafe operations that invalidate something.
-func (d *document) writes() (routes []propose.Route) {
+func (d *proposal) writes() (routes []propose.Route) {
 	for _, o := range d.unsafe {
 		tags := d.relations.Invalidated(o.method, o.path)
 		if len(tags) == 0 {
@@ -381,24 +356,18 @@ func routeName(
 
 // credentials are those of the caller block: the default, and those of the document. The default is
 // never narrowed: cookies that no document names may tell callers apart.
-func (d *document) credentials() []string {
+func (d *proposal) credentials() []string {
 	var extra []string
-	if d.Components == nil {
-		return nil
-	}
-	for _, ref := range d.Components.SecuritySchemes {
-		if ref == nil || ref.Value == nil || ref.Value.Type != "apiKey" {
-			continue
-		}
-		switch s := ref.Value; s.In {
+	for _, s := range d.schemes {
+		switch s.in {
 		case "header":
-			if name := http.CanonicalHeaderKey(s.Name); isToken(name) && name != "Authorization" &&
+			if name := http.CanonicalHeaderKey(s.name); isToken(name) && name != "Authorization" &&
 				name != "X-Api-Key" {
 				extra = append(extra, "header:"+name)
 			}
 		case "query":
-			if s.Name != "" && !strings.ContainsAny(s.Name, " ,;=*") {
-				extra = append(extra, "query:"+s.Name)
+			if s.name != "" && !strings.ContainsAny(s.name, " ,;=*") {
+				extra = append(extra, "query:"+s.name)
 			}
 		}
 	}

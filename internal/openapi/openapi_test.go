@@ -2,6 +2,7 @@ package openapi
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"strings"
@@ -160,6 +161,10 @@ func TestTheBasePath(t *testing.T) {
 		"match: GET /v2/a\n") || !strings.Contains(got, "another base path") {
 		t.Errorf("of the servers: %s", got)
 	}
+	odd := "servers: [{url: api.example/v1}]\n" + head + "  /a:\n    get: " + answersJSON + "\n"
+	if got := proposed(t, odd, ""); !strings.Contains(got, "match: GET /a\n") {
+		t.Errorf("of a server without a scheme: %s", got)
+	}
 	if got := proposed(t, doc, "/x/"); !strings.Contains(got,
 		"match: GET /x/a\n") || strings.Contains(got, "another base path") {
 		t.Errorf("as it was named: %s", got)
@@ -212,21 +217,88 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// Aliases that grow without end are refused before they fill the memory.
+// Aliases and references that lead to themselves, or to much again and again, end in a fault.
 func TestADocumentThatGrowsIsRefused(t *testing.T) {
-	var b strings.Builder
-	b.WriteString("openapi: 3.0.3\nx-a: &a [x, x, x, x, x, x, x, x, x, x]\n")
-	for c := 'b'; c <= 'j'; c++ {
-		b.WriteString("x-" + string(c) + ": &" + string(c) + " " +
-			"[" + strings.Repeat("*"+string(c-1)+", ", 10) + "]\n")
+	var wide, many strings.Builder
+	wide.WriteString(head + "  /a: &a {get: {responses: {")
+	for status := range 2_000 {
+		fmt.Fprintf(&wide, "%d: {}, ", status)
 	}
-	b.WriteString("paths: {/a: {get: {responses: {}}}}\n")
-	if _, err := Read("api.yaml", []byte(b.String())); err == nil {
-		t.Error("it was read")
+	wide.WriteString("}}}\n")
+	many.WriteString(head + "  /a: {get: {parameters: [")
+	for i := range 2_000 {
+		fmt.Fprintf(&wide, "  /a%d: *a\n", i)
+		many.WriteString("{$ref: '#/components/parameters/p'}, ")
+	}
+	many.WriteString("]}}\ncomponents: {parameters: {p: {name: x, in: query}")
+	for i := range 2_000 {
+		fmt.Fprintf(&many, ", p%d: {name: x, in: query}", i)
+	}
+	many.WriteString("}}\n")
+	const loop = "components: {parameters: {a: {$ref: '#/components/parameters/b'}, " +
+		"b: {$ref: '#/components/parameters/a'}}}\n"
+	for content, want := range map[string]string{
+		wide.String(): "more than 2000000 values",
+		many.String(): "", // each reference is one step
+		loop + head + "  /a: {parameters: [{$ref: '#/components/parameters/a'}]}\n": "references",
+		head + "  /a: &a {<<: *a, get: {}}\n":                                       "",
+		head + "  /a: &a [*a]\n":                                                    "mapping",
+	} {
+		_, err := Read("api.yaml", []byte(content))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(),
+			want)) {
+			t.Errorf("%.100q: %v, want %q", content, err, want)
+		}
 	}
 }
 
-// Reads of a resource that something else is written to, by a path that no pattern can be.
+// What stands elsewhere, is merged, or is written as only JSON may write it is read too.
+func TestWhereADocumentKeepsItsParts(t *testing.T) {
+	const want = `cache: {scope: private, ttl: 1m, tags: ["a:{id|uuid}"], vary: ["X-A"]}`
+	for name, content := range map[string]string{
+		"all in one": head + `  /a/{id}:
+    get:
+      parameters: [{name: id, in: path, schema: {type: string, format: uuid}}, {name: x-a, in: header}]
+      responses: {"200": {description: d, content: {application/json: {}}}}
+`,
+		"by reference": `openapi: 3.1.0
+components:
+  pathItems:
+    a/b:
+      parameters: [{$ref: '#/components/parameters/id'}, {$ref: '#/components/parameters/x~1a'}]
+      get: {responses: {"200": {$ref: '#/components/responses/json'}}}
+  parameters:
+    id: {name: id, in: path, schema: {$ref: '#/components/schemas/id'}}
+    x/a: {name: x-a, in: header}
+  schemas:
+    id: {type: [string], format: uuid}
+  responses:
+    json: {$ref: '#/components/responses/0'}
+    "0": {content: {application/json: {}}}
+paths:
+  /a/{id}: {$ref: '#/components/pathItems/a~1b'}
+`,
+		"merged": head + `  /b: &b
+    parameters: [&id {name: id, in: path, schema: {type: string, format: uuid}}, {name: x-a, in: header}]
+    get: &get {responses: {"200": {content: {application/json: {}}}}}
+  /a/{id}: {<<: [*b], post: {}, get: {<<: *get, operationId: x}}
+`,
+		"JSON": "{\"openapi\": \"3.0.3\",\n\t\"info\": {\"title\": \"\\ud83d\\ude00 \\/\"}, \"paths\": {\n" +
+			`"\/a\/{id}": {"get": {"parameters": [{"name": "id", "in": "path", "schema": ` +
+			`{"type": "string", "format": "uuid"}}, {"name": "x-a", "in": "header", "schema": null}], ` +
+			`"responses": {"200": {"content": {"application/json": {"x": [1.5, true]}}}}}}}}`,
+	} {
+		got := proposed(t, content, "")
+		_, route, _ := strings.Cut(got, "match: GET /a/{id}\n    ")
+		if route, _, _ = strings.Cut(route, "\n"); route != want {
+			t.Errorf("%s: %s\nof\n%s", name, route, got)
+		}
+		if name == "JSON" && !strings.Contains(got, "# Line 3: ") {
+			t.Errorf("the line in JSON:\n%s", got)
+		}
+	}
+}
+
 func TestAWriteThatNoPatternCanBe(t *testing.T) {
 	const item = "    get: " + answersJSON + "\n"
 	got := proposed(t, head+"  /Products:\n"+item+"  /Other:\n"+item+
