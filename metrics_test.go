@@ -98,7 +98,7 @@ func exercise(m *telemetry.Metrics) {
 	m.JobBegun("a", time.Millisecond)
 	m.JobAttempted("a", "2xx", time.Millisecond)
 	m.Slots(func() map[string]int { return map[string]int{"a": 1} })
-	m.BackendAsked("2xx", time.Millisecond)
+	m.BackendAsked("2xx", time.Millisecond, "")
 	m.Backend(func() (up, known bool) { return true, true })
 	m.Build("1", "a", "go")
 	m.Memory(func() telemetry.MemoryStats { return telemetry.MemoryStats{} })

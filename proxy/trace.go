@@ -39,6 +39,7 @@ func (p *Proxy) endSpan(x *exchange, now time.Time) {
 		return
 	}
 	out, method := &x.out, tracing.Method(x.r.Method)
+	out.Trace = x.span.TraceID()
 	name, route := method, x.table.Template(x.req.Method, x.req.Path, out.Route)
 	if route != "" {
 		name += " " + route

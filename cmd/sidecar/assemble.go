@@ -105,8 +105,8 @@ func (s *sidecar) build(env func(string) (string, bool)) (err error) {
 		URL: s.cfg.Backend.URL, Timeout: s.cfg.Backend.Timeout, Dial: s.cfg.Backend.Dial,
 		HealthPath: s.cfg.Backend.HealthPath,
 		Trusted:    s.cfg.TrustedProxies, Via: s.cfg.Via,
-		Observe: func(o backend.Outcome, took time.Duration) {
-			s.metrics.BackendAsked(o.String(), took)
+		Observe: func(o backend.Outcome, took time.Duration, trace string) {
+			s.metrics.BackendAsked(o.String(), took, trace)
 		},
 		Traced: s.tracer != nil,
 	}); err != nil {

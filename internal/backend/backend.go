@@ -48,8 +48,8 @@ type Options struct {
 	Via        bool           // send Via
 	TLS        *tls.Config    // nil: the system's roots
 	// Observe, if not nil, is told of each request but those that ask for its health, and of the
-	// time to the head of its answer.
-	Observe func(o Outcome, took time.Duration)
+	// time to the head of its answer. trace is the id of its trace; "" if it is in none.
+	Observe func(o Outcome, took time.Duration, trace string)
 	// Traced says that contexts may have spans: each request then gets one, to the head of its
 	// answer, and the backend is told of it.
 	Traced bool

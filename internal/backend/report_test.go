@@ -19,7 +19,7 @@ type observed struct {
 	told []string
 }
 
-func (o *observed) observe(outcome backend.Outcome, took time.Duration) {
+func (o *observed) observe(outcome backend.Outcome, took time.Duration, _ string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.told = append(o.told, fmt.Sprint(outcome, " ", took > 0))

@@ -48,7 +48,7 @@ func (b *Backend) RoundTrip(ctx context.Context, out *http.Request,
 	endSpan(span, outcome, resp, err, now)
 	b.record.note(outcome, start, now, err)
 	if b.options.Observe != nil {
-		b.options.Observe(outcome, now.Sub(start))
+		b.options.Observe(outcome, now.Sub(start), span.TraceID())
 	}
 	return resp, err
 }

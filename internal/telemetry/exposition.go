@@ -19,8 +19,9 @@ func NewRegistry() *prometheus.Registry {
 	return r
 }
 
-// Handler answers GET /metrics. A collector that fails leaves the others' metrics in place.
+// Handler answers GET /metrics, in OpenMetrics to who accepts it: only that, and Prometheus's own
+// format, have exemplars. A collector that fails leaves the others' metrics in place.
 func Handler(r *prometheus.Registry) http.Handler {
 	return promhttp.HandlerFor(r, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError,
-		MaxRequestsInFlight: maxScrapes})
+		MaxRequestsInFlight: maxScrapes, EnableOpenMetrics: true})
 }

@@ -26,3 +26,14 @@ func histogram(name, help, bounds string) prometheus.HistogramOpts {
 	}
 	return opts
 }
+
+// observe adds a duration, with the trace in which it is recorded as an exemplar; "": none is.
+func observe(h prometheus.Observer, took time.Duration, trace string) {
+	if trace != "" {
+		if e, ok := h.(prometheus.ExemplarObserver); ok {
+			e.ObserveWithExemplar(took.Seconds(), prometheus.Labels{"trace_id": trace})
+			return
+		}
+	}
+	h.Observe(took.Seconds())
+}

@@ -65,7 +65,7 @@ func exercised(t *testing.T) recorder {
 	m.Slots(func() map[string]int { return map[string]int{"npc_generation": 2} })
 	m.AuthFailed(AuthFailureJob)
 	m.PolicyReload(nil)
-	m.BackendAsked("2xx", time.Millisecond)
+	m.BackendAsked("2xx", time.Millisecond, "")
 	m.Backend(func() (up, known bool) { return true, true })
 	m.Build("1.0", "abc", "go1.26")
 	r := m.Redis("cache")

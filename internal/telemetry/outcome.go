@@ -32,6 +32,7 @@ type Outcome struct {
 	BytesIn, BytesOut int64         // content, without heads and framing
 	Redis             time.Duration // time spent waiting for Redis
 	Err               error         // failure between the sidecar and the backend
+	Trace             string        // id of the trace in which it is recorded; "": in none
 }
 
 // A Result is the result of a request: a label from a closed list.

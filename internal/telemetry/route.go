@@ -48,7 +48,7 @@ type resultMetrics struct {
 
 func (r *RouteMetrics) finished(o *Outcome, now time.Time) {
 	result := r.result(o.Result)
-	result.duration.Observe(o.Duration(now).Seconds())
+	observe(result.duration, o.Duration(now), o.Trace)
 	if result.cache != nil {
 		result.cache.Inc()
 	}

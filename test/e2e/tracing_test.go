@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -54,6 +55,23 @@ func TestATraceGoesThroughTheSidecar(t *testing.T) {
 	}
 	if len(c.Posts()) > 0 {
 		t.Error("something was posted before its time")
+	}
+	// the trace is an exemplar of the durations, for who asks for OpenMetrics
+	open := string(do(t, "GET", s.ops+"/metrics", nil,
+		"Accept: application/openmetrics-text; version=1.0.0").body)
+	for _, series := range []string{
+		`sidecar_request_duration_seconds_bucket{result="miss",route="item"`,
+		`sidecar_request_duration_seconds_bucket{result="write",route="change"`,
+		`sidecar_backend_request_duration_seconds_bucket{status="2xx"`,
+	} {
+		if !regexp.MustCompile(regexp.QuoteMeta(series) + `,le="[^"]*"} \d+ # {trace_id="` +
+			traceID + `"} `).MatchString(open) {
+			t.Errorf("%s has no exemplar in\n%s", series, open)
+		}
+	}
+	if plain := string(do(t, "GET", s.ops+"/metrics", nil).body); !strings.HasSuffix(open,
+		"# EOF\n") || strings.Contains(plain, "trace_id") {
+		t.Error("OpenMetrics is for nobody, or for all")
 	}
 	s.sidecar.Signal(syscall.SIGTERM)
 	if status := s.sidecar.Wait(60 * time.Second); status != 0 {
