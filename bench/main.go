@@ -20,6 +20,10 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if addresses := os.Getenv(relayVariable); addresses != "" {
+		fmt.Fprintln(os.Stderr, "bench:", serveRelay(addresses))
+		os.Exit(1)
+	}
 	if err := command(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		stop()
 		fmt.Fprintln(os.Stderr, "bench:", err)

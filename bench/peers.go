@@ -23,6 +23,7 @@ var peers = []peer{
 	{"nginx with Lua", []string{fromRedis}, (*stack).nginxLua},
 	{"Varnish", []string{hit, passThrough}, (*stack).varnish},
 	{"HAProxy", []string{passThrough}, (*stack).haproxy},
+	{relayName, []string{passThrough}, (*stack).relay},
 }
 
 // reference is the peer that ratios are taken of.
