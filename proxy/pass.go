@@ -84,7 +84,7 @@ func (p *Proxy) job(x *exchange) {
 }
 
 // outgoing returns the request to the backend, or errTarget.
-func (p *Proxy) outgoing(x *exchange) (*http.Request, error) {
+func (p *Proxy) outgoing(x *exchange) (*backend.Request, error) {
 	out, ok := p.Backend.Outgoing(x.r, x.plan.Query)
 	if !ok {
 		return nil, errTarget
@@ -93,7 +93,7 @@ func (p *Proxy) outgoing(x *exchange) (*http.Request, error) {
 }
 
 // roundTrip sends out and measures the time that RFC 9111 §4.2.3 needs.
-func (p *Proxy) roundTrip(x *exchange, ctx context.Context, out *http.Request) (
+func (p *Proxy) roundTrip(x *exchange, ctx context.Context, out *backend.Request) (
 	*http.Response, timing, error,
 ) {
 	at := timing{sent: time.Now()}

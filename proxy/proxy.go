@@ -97,7 +97,7 @@ type exchange struct {
 	found  *store.Found  // the look-up, where it has been made
 	span   *tracing.Span // nil: there are no traces
 	// what is sent to the backend, where it was made for the same request before; nil: it was not
-	made *http.Request
+	made *backend.Request
 
 	bytesIn atomic.Int64 // content of the request, as far as it was read
 }

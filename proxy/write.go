@@ -41,7 +41,7 @@ func (p *Proxy) write(x *exchange) {
 		// A write of a route is carried through when its client leaves: the backend may have begun.
 		w.ctx = context.WithoutCancel(w.ctx)
 		w.steps = p.Keyspace.Write(x.table.Rules())
-		if !w.prepare(out) {
+		if !w.prepare(out.Request) {
 			return
 		}
 	}

@@ -61,7 +61,7 @@ func BenchmarkDirect(b *testing.B) {
 		transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: idleConnections}
 		defer transport.CloseIdleConnections()
 		transported := func(
-			ctx context.Context, out *http.Request, _ Informational,
+			ctx context.Context, out *Request, _ Informational,
 		) (*http.Response, bool, error) {
 			resp, err := transport.RoundTrip(out.WithContext(ctx))
 			return resp, true, err
@@ -74,12 +74,12 @@ func BenchmarkDirect(b *testing.B) {
 		out, _ := backend.Outgoing(in, in.URL.RawQuery)
 		for _, client := range []struct {
 			name string
-			send func(context.Context, *http.Request, Informational) (*http.Response, bool, error)
+			send func(context.Context, *Request, Informational) (*http.Response, bool, error)
 		}{{"direct", backend.direct}, {"transport", transported}} {
 			get := func(b *testing.B, buf []byte) {
 				ctx, cancel := context.WithCancel(b.Context())
 				defer cancel()
-				resp, _, err := client.send(ctx, out, nil)
+				resp, _, err := client.send(ctx, &Request{Request: out.Request}, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,19 +26,27 @@ var errUnanswered = errors.New("the backend ended the connection without an answ
 // An idle connection may be ended by the backend while the request is on its way. A GET or HEAD
 // without content that got no byte of an answer on a used connection is sent again, once, on a new
 // one: it is safe (RFC 9110 §9.2.1, RFC 9112 §9.3.1).
-func (b *Backend) direct(ctx context.Context, out *http.Request,
+func (b *Backend) direct(ctx context.Context, out *Request,
 	told Informational) (resp *http.Response, connected bool, err error) {
 	if ctx.Err() != nil {
 		return nil, false, context.Cause(ctx)
 	}
-	content := contentOf(out)
+	content := contentOf(out.Request)
 	if usuallyHasNoContent(out.Method) {
 		content = probe(content)
 	}
-	buffer := requests.Get().(*[]byte)
-	defer putRequest(buffer)
-	if *buffer, err = appendRequest((*buffer)[:0], out, b.host, content); err != nil {
-		return nil, false, err
+	head := out.head
+	if head == nil {
+		buffer := requests.Get().(*[]byte)
+		defer putRequest(buffer)
+		*buffer, err = appendRequest((*buffer)[:0], out.Request, b.host, content)
+		if err != nil {
+			return nil, false, err
+		}
+		if head = *buffer; out.sent {
+			out.head = bytes.Clone(head)
+		}
+		out.sent = true
 	}
 	for fresh := false; ; fresh = true {
 		x := &exchange{
@@ -57,7 +66,7 @@ func (b *Backend) direct(ctx context.Context, out *http.Request,
 		if content != nil {
 			x.upload = newUpload(x, content)
 		}
-		resp, err := x.run(*buffer, told)
+		resp, err := x.run(head, told)
 		if err == nil || !reused || content != nil || !isSafeToRepeat(out.Method) ||
 			!errors.Is(err, errUnanswered) {
 			return resp, true, err

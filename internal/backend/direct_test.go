@@ -357,3 +357,30 @@ func TestCloseEndsIdleConnections(t *testing.T) {
 		t.Error("the connection stays open")
 	}
 }
+
+// A request that is sent again is the same: the third time its head is not made anew.
+func TestARequestMayBeSentAgain(t *testing.T) {
+	heads := make(chan string, 1)
+	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+		heads <- string(r.Head)
+		_, _ = c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+	})
+	b := newBackend(t, backend.Options{URL: o.URL()})
+	out := outgoing(t, b, "GET", "/again")
+	first := ""
+	for i := range 4 {
+		resp, err := b.RoundTrip(t.Context(), out, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if head := <-heads; i == 0 {
+			first = head
+		} else if head != first {
+			t.Errorf("the %d. time %q is sent, at first %q", i+1, head, first)
+		}
+	}
+	if !strings.HasPrefix(first, "GET /again HTTP/1.1\r\n") {
+		t.Errorf("%q", first)
+	}
+}

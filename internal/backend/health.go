@@ -33,12 +33,12 @@ func (b *Backend) healthy(ctx context.Context) error {
 		return conn.Close()
 	}
 	path, query, _ := strings.Cut(b.options.HealthPath, "?")
-	request := &http.Request{
+	request := &Request{Request: &http.Request{
 		Method: http.MethodGet, URL: &url.URL{
 			Scheme: b.scheme, Host: b.host, Opaque: path, RawQuery: query,
 		}, Host: b.host,
 		Header: http.Header{"User-Agent": {"sidecar"}},
-	}
+	}}
 	resp, err := b.roundTrip(ctx, request, nil)
 	if err != nil {
 		return fmt.Errorf("the backend's health cannot be asked: %w", err)

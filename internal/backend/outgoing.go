@@ -9,24 +9,32 @@ import (
 	"sidecar/internal/httpfield"
 )
 
+// A Request is a request to the backend. It may be sent again when its answer has come, and must not
+// change once it was sent.
+type Request struct {
+	*http.Request
+	sent bool   // over HTTP/1.1
+	head []byte // as it is sent so, once it has been sent twice
+}
+
 // Outgoing returns the request to send on for r, a request as a server received it: the same
 // method, target, content and trailers, and the fields as Fields has them. Nothing that net/http
 // would invent is added. query is sent instead of r's own; of "/a?" the '?' stays. r is not
 // changed, but its body is handed over.
 //
 // ok is false for a target or a host that cannot be sent as it came.
-func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok bool) {
+func (b *Backend) Outgoing(r *http.Request, query string) (out *Request, ok bool) {
 	target, ok := b.target(r.RequestURI, query)
 	if !ok || !isPlainHost(r.Host) {
 		return nil, false
 	}
-	out = &http.Request{
+	out = &Request{Request: &http.Request{
 		Method: r.Method, URL: target, Host: r.Host,
 		Header: make(http.Header, len(r.Header)+len(setFields)),
 		Body:   r.Body, ContentLength: r.ContentLength,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	passTrailers(r, out)
+	}}
+	passTrailers(r, out.Request)
 	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
 		// over HTTP/2 it is another empty body, and net/http would have to probe it
 		out.Body = http.NoBody
@@ -39,7 +47,7 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *http.Request, ok
 	if _, sent := out.Header["User-Agent"]; !sent {
 		out.Header["User-Agent"] = nil // net/http would introduce itself
 	}
-	noReplay(out)
+	noReplay(out.Request)
 	if !b.options.Via {
 		out.Header[passedField] = b.passed(r)
 	}

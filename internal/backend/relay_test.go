@@ -191,13 +191,13 @@ func next[T any](t *testing.T, from <-chan T) (v T) {
 }
 
 // outgoing is b's request for one without fields.
-func outgoing(t *testing.T, b *backend.Backend, method, target string) *http.Request {
+func outgoing(t *testing.T, b *backend.Backend, method, target string) *backend.Request {
 	t.Helper()
 	return sending(t, b, method, target, "")
 }
 
 // sending is b's request for one with this content.
-func sending(t *testing.T, b *backend.Backend, method, target, content string) *http.Request {
+func sending(t *testing.T, b *backend.Backend, method, target, content string) *backend.Request {
 	t.Helper()
 	out, ok := b.Outgoing(httptest.NewRequest(method, target, strings.NewReader(content)), "")
 	if !ok {

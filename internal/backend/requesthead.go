@@ -29,7 +29,7 @@ func putRequest(b *[]byte) {
 // are nil is not sent. host is sent where out has none.
 func appendRequest(b []byte, out *http.Request, host string, content *content) ([]byte, error) {
 	target := out.URL.RequestURI()
-	if strings.ContainsFunc(target, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if hasControl(target) || strings.IndexByte(target, '\t') >= 0 {
 		return b, errors.New("the request has a control byte in its target")
 	}
 	if !httpfield.IsToken(out.Method) {
@@ -128,12 +128,17 @@ func hasControl(v string) bool {
 // 3986 §3.2.
 func isPlainHost(host string) bool {
 	for i := range len(host) {
-		c := host[i]
-		if c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' ||
-			strings.IndexByte("-._~:!$&'()*+,;=[]%", c) >= 0 {
-			continue
+		if !inHosts[host[i]] {
+			return false
 		}
-		return false
 	}
 	return true
 }
+
+var inHosts = func() (in [256]bool) {
+	for c := range in {
+		in[c] = c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' ||
+			strings.IndexByte("-._~:!$&'()*+,;=[]%", byte(c)) >= 0
+	}
+	return in
+}()

@@ -51,7 +51,7 @@ func TestARequestIsWrittenAsNetHTTPWritesIt(t *testing.T) {
 			if err := out.Write(&want); err != nil {
 				t.Fatal(err)
 			}
-			got, err := appendRequest(nil, out, b.host, contentOf(out))
+			got, err := appendRequest(nil, out.Request, b.host, contentOf(out.Request))
 			if err != nil || string(got) != want.String() {
 				t.Errorf("%v\n%q, by net/http\n%q", err, got, want.String())
 			}
@@ -87,8 +87,8 @@ func TestWhatCouldBeReadAsAnotherRequestIsNotSent(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, _ := b.Outgoing(httptest.NewRequest("GET", "/", nil), "")
-			tt.change(out)
-			if got, err := appendRequest(nil, out, b.host, contentOf(out)); err == nil {
+			tt.change(out.Request)
+			if got, err := appendRequest(nil, out.Request, b.host, contentOf(out.Request)); err == nil {
 				t.Errorf("%q", got)
 			}
 			if _, err := b.RoundTrip(t.Context(), out, nil); !IsUnsent(err) {

@@ -35,12 +35,12 @@ type Informational func(status int, fields http.Header)
 //
 // 100 is not told: net/http sends it to the client by itself when the transport, having got it,
 // begins to read the body.
-func (b *Backend) RoundTrip(ctx context.Context, out *http.Request,
+func (b *Backend) RoundTrip(ctx context.Context, out *Request,
 	told Informational) (*http.Response, error) {
 	start := time.Now()
 	var span *tracing.Span
 	if b.options.Traced {
-		span = b.beginSpan(ctx, out, start)
+		span = b.beginSpan(ctx, out.Request, start)
 	}
 	resp, err := b.roundTrip(ctx, out, told)
 	now := time.Now()
@@ -54,7 +54,7 @@ func (b *Backend) RoundTrip(ctx context.Context, out *http.Request,
 }
 
 // roundTrip is RoundTrip without a record of it.
-func (b *Backend) roundTrip(ctx context.Context, out *http.Request,
+func (b *Backend) roundTrip(ctx context.Context, out *Request,
 	told Informational) (*http.Response, error) {
 	resp, connected, err := b.send(ctx, out, told)
 	if err == nil {
@@ -70,11 +70,11 @@ func (b *Backend) roundTrip(ctx context.Context, out *http.Request,
 }
 
 // send sends out by the protocol that the backend speaks.
-func (b *Backend) send(ctx context.Context, out *http.Request,
+func (b *Backend) send(ctx context.Context, out *Request,
 	told Informational) (resp *http.Response, connected bool, err error) {
 	switch {
 	case b.idle == nil:
-		return b.transported(ctx, out, told)
+		return b.transported(ctx, out.Request, told)
 	case b.tls == nil || out.Header["Upgrade"] != nil: // that goes by HTTP/1.1 alone
 		return b.direct(ctx, out, told)
 	}
@@ -83,7 +83,7 @@ func (b *Backend) send(ctx context.Context, out *http.Request,
 		if body != nil && body != http.NoBody {
 			out.Body = io.NopCloser(body) // the transport closes it even if there is no connection
 		}
-		resp, connected, err = b.transported(ctx, out, told)
+		resp, connected, err = b.transported(ctx, out.Request, told)
 		out.Body = body
 		if connected || !errors.Is(err, errHTTP1) {
 			return resp, connected, err
@@ -95,7 +95,7 @@ func (b *Backend) send(ctx context.Context, out *http.Request,
 		return resp, connected, err
 	}
 	b.speaks2.Store(true)
-	return b.transported(ctx, out, told)
+	return b.transported(ctx, out.Request, told)
 }
 
 // transported is direct by net/http.

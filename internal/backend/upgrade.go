@@ -42,7 +42,7 @@ func has(list []string, member string) bool {
 
 // AskUpgrade puts the fields of an upgrade back into out, which Outgoing made for a request that
 // IsUpgrade.
-func AskUpgrade(out *http.Request) {
+func AskUpgrade(out *Request) {
 	out.Header["Connection"] = []string{"Upgrade"}
 	out.Header["Upgrade"] = []string{"websocket"}
 }

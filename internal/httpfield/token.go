@@ -12,10 +12,15 @@ func IsToken(s string) bool {
 	return s != ""
 }
 
-func isTchar(c byte) bool {
-	return isAlpha(c) || isDigit(c) ||
-		c > 0x20 && c < 0x7f && strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
-}
+func isTchar(c byte) bool { return inTokens[c] }
+
+var inTokens = func() (in [256]bool) {
+	for i := range in {
+		c := byte(i)
+		in[i] = isAlpha(c) || isDigit(c) || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0
+	}
+	return in
+}()
 
 func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
