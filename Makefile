@@ -11,7 +11,10 @@ REDIS_RUNS ?= 10
 
 .PHONY: test tidy tools check unit checkers modules fuzz check-rfc check-coherence check-jobs measure-jobs check-redis check-model check-image check-alerts check-docs check-page bench bench-docs build cross demo clean
 
-test: tools check unit checkers modules
+# Two at a time: unit takes longest, and the others run beside it, one after the other. Each prints
+# when it is done.
+test: tools
+	@$(MAKE) --no-print-directory -j2 -O unit check checkers modules
 
 # redis-server is Debian's. Without root and sudo the command is told.
 tools:
@@ -38,10 +41,10 @@ unit:
 	  $$(go list ./... | grep -v -e /test/e2e$$ -e /test/check$$ -e /test/jobscheck$$ -e /test/docs$$)
 
 # The checkers run without the race detector: they want many operations, and the end-to-end tests
-# race the same code. They mostly wait. internal/socket has other system calls with the race detector
-# than without it.
+# race the same code. One after the other, since unit runs beside them. internal/socket has other
+# system calls with the race detector than without it.
 checkers:
-	go test -vet=off -count=1 -timeout 14m ./internal/socket ./test/check ./test/jobscheck
+	go test -vet=off -count=1 -p 1 -timeout 14m ./internal/socket ./test/check ./test/jobscheck
 
 modules:
 	cd examples/gameapi && go test -vet=off -race -timeout 5m ./...
