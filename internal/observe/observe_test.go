@@ -382,6 +382,45 @@ func TestARenewedTokenIsTheSamePerson(t *testing.T) {
 	}
 }
 
+// Some frameworks say of each answer that it is stale, or not to be stored. What the file suggests
+// against it is valid, and never live.
+func TestAHabitOfAFrameworkIsASuggestion(t *testing.T) {
+	api := http.NewServeMux()
+	says := func(pattern, cacheControl string) {
+		api.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", cacheControl)
+			_, _ = w.Write([]byte(`{"hay": 1}`))
+		})
+	}
+	says("GET /rails/{id}", "max-age=0, private, must-revalidate")
+	says("GET /spring/{id}", "no-cache, no-store, max-age=0, must-revalidate")
+	says("GET /soon/{id}", "max-age=60")
+	changing := 0
+	api.HandleFunc("GET /changing/{id}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "no-store")
+		changing++
+		fmt.Fprint(w, changing/10)
+	})
+	w := watch(t, api, DefaultBounds)
+	for range 20 {
+		for _, path := range strings.Fields("/rails/1 /spring/1 /soon/1 /changing/1") {
+			w.do("GET", path, "Authorization: Bearer alice")
+		}
+	}
+	file := w.proposed(80)
+	expect(t, route(t, file, "GET /rails/{id}"), "#- name: rails_id", "ttl: 5m, override: true, tags",
+		"Not live", "stale at once", "override: true has 95 % hits")
+	expect(t, route(t, file, "GET /spring/{id}"), "#- name: spring_id",
+		"ttl: 5m, response_directives: ignore, tags", "(no-store; see", "not to be stored",
+		"response_directives: ignore has 95 % hits")
+	expect(t, route(t, file, "GET /soon/{id}"), "\n  - name: soon_id", "!override", "95 % hits")
+	expect(t, route(t, file, "GET /changing/{id}"), "#- name: changing_id", "!ignore", "!override")
+	taken := strings.NewReplacer("\n  #-", "\n  -", "\n  #  ", "\n    ").Replace(file)
+	if _, _, err := policy.Load([]byte(taken), policy.Options{File: "taken"}); err != nil {
+		t.Errorf("%v\n%s", err, taken)
+	}
+}
+
 // That an answer calls itself public is no proof while nobody else has asked.
 func TestOneCallerIsNoReasonToShare(t *testing.T) {
 	w := watch(t, shop(), DefaultBounds)

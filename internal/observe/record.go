@@ -82,6 +82,8 @@ type event struct {
 	digest           digest // of the answer; zero: it is not known
 	private, shared  fate
 	public           bool // the answer itself says that it is for everybody
+	overridden       bool // a private cache would store it, whatever lifetime it states
+	ignored          bool // the same, whatever its own Cache-Control says
 	drops            bool // it sets cookies that no caller is told by, and is stored without them
 	brings           bool // the request has cookies of these names
 }
@@ -183,8 +185,10 @@ type observed struct {
 	variant         uint64
 	private, shared fate
 	public          bool
-	drops, brings   bool
-	cookies         []string // names of those that the answer sets
+
+	overridden, ignored, drops, brings bool
+
+	cookies []string // names of those that the answer sets
 }
 
 // Unwrap is for http.ResponseController.
@@ -234,14 +238,16 @@ func (o *observed) judge(status int) {
 	cc := httpfield.ParseCacheControl(fields.Values("Cache-Control"))
 	o.public = cc.Public || cc.SMaxAge.Set
 	anySet := o.setCookies(fields)
-	o.private = o.fate(
-		status,
-		fields,
-		o.who.Anonymous,
-	) // who bring no credentials share their answers
-	o.shared = o.fate(status, fields, true)
+	own := httpcache.Rules{Shared: o.who.Anonymous} // who bring no credentials share their answers
+	o.private = o.fate(status, fields, own)
+	o.shared = o.fate(status, fields, httpcache.Rules{Shared: true})
+	own.Override = true
+	o.overridden = o.fate(status, fields, own).store
+	own.Override, own.IgnoreResponse = false, true
+	o.ignored = o.fate(status, fields, own).store
 	if anySet && !o.drops {
 		o.private, o.shared = o.private.unless(reason.SetCookie), o.shared.unless(reason.SetCookie)
+		o.overridden, o.ignored = false, false
 	}
 }
 
@@ -275,13 +281,13 @@ func (o *observed) setCookies(fields httpfield.Fields) (any bool) {
 	return len(lines) > 0
 }
 
-// fate is the decision of a private or a shared cache about the answer. An answer to a conditional
+// fate is the decision about the answer of a cache with these rules. An answer to a conditional
 // request that says that nothing has changed counts as the whole one.
-func (o *observed) fate(status int, fields httpfield.Fields, shared bool) fate {
+func (o *observed) fate(status int, fields httpfield.Fields, rules httpcache.Rules) fate {
 	if status == http.StatusNotModified {
 		status = http.StatusOK
 	}
-	rules := httpcache.Rules{Shared: shared, TTL: unstated, HasTTL: true}
+	rules.TTL, rules.HasTTL = unstated, true
 	demand := httpcache.Read(rules, o.view())
 	s := httpcache.Store(
 		rules,
@@ -323,13 +329,13 @@ func (o *observed) finish() {
 		), head: o.head.Sub(r.began), end: end.Sub(r.began), method: methodOf(o.request),
 		status: o.status, query: r.hash(o.request.Host, canonical(o.query)), variant: o.variant,
 		private: o.private, shared: o.shared, public: o.public,
-		drops: o.drops, brings: o.brings,
+		overridden: o.overridden, ignored: o.ignored, drops: o.drops, brings: o.brings,
 	}
 	switch {
 	case o.bytes > maxBody:
-		e.private, e.shared = fate{why: reason.TooLarge}, fate{why: reason.TooLarge}
+		e.refuse(reason.TooLarge)
 	case len(o.Header()["Trailer"]) > 0:
-		e.private, e.shared = fate{why: reason.Trailers}, fate{why: reason.Trailers}
+		e.refuse(reason.Trailers)
 	}
 	if o.status != http.StatusNotModified {
 		sum := o.hash.Sum(binary.BigEndian.AppendUint16(nil, uint16(o.status)))
@@ -337,6 +343,12 @@ func (o *observed) finish() {
 		copy(e.digest[:], whole[:])
 	}
 	r.add(e, o)
+}
+
+// refuse makes the answer one that no cache stores.
+func (e *event) refuse(why reason.Reason) {
+	e.private, e.shared = fate{why: why}, fate{why: why}
+	e.overridden, e.ignored = false, false
 }
 
 var methods = httpfield.Methods()

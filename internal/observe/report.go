@@ -136,8 +136,35 @@ func (t *traffic) routeOf(r *read) propose.Route {
 	}
 	if why != "" {
 		route.Comment = append(route.Comment, "Not live: "+why)
+		if text := t.insisting(r, route.Cache, got); text != "" {
+			route.Comment = append(route.Comment, text)
+		}
 	}
 	return route
+}
+
+// insisting says how a private cache would have hits against what the answers say themselves, as
+// some frameworks let them say by habit, and writes it into c; "" if it would have none.
+func (t *traffic) insisting(r *read, c *propose.Cache, got outcome) string {
+	if len(r.unexplained) > 0 || r.steady < leastSteady || got.ratio() >= leastRatio ||
+		c.Scope != "private" {
+		return ""
+	}
+	for _, m := range []model{{ttl: t.ttl(), override: true}, {ttl: t.ttl(), ignore: true}} {
+		would := t.simulate(r, m)
+		if would.stale > 0 || would.ratio() < 2*leastRatio {
+			continue
+		}
+		c.TTL, c.Override, c.Ignore = m.ttl, m.override, m.ignore
+		says, how := "are stale at once", "override: true"
+		if m.ignore {
+			says, how = "are not to be stored", "response_directives: ignore"
+		}
+		return fmt.Sprintf("The answers say that they %s, which some frameworks say of each. If "+
+			"it is not meant, %s has %d %% hits (docs/recipes.md).", says, how,
+			percent(would.ratio()))
+	}
+	return ""
 }
 
 // ttl is the longest lifetime that the watch was long enough for.
@@ -359,10 +386,13 @@ func (t *traffic) sharing(r *read, shared bool, ttl time.Duration) string {
 	if ttl == 0 {
 		ttl = t.ttl()
 	}
-	return fmt.Sprintf("Two callers got the same answer %d of %s. If that is by design, scope: "+
-		"shared with authorized: public "+
-		"would have about %d %% hits.", r.alike, timesOf(r.alike),
-		percent(t.simulate(r, model{shared: true, ttl: ttl, forAll: true}).ratio()))
+	text := fmt.Sprintf("Two callers got the same answer %d of %s.", r.alike, timesOf(r.alike))
+	would := t.simulate(r, model{shared: true, ttl: ttl, forAll: true})
+	if would.ratio() < leastRatio {
+		return text
+	}
+	return text + fmt.Sprintf(" If that is by design, scope: shared with authorized: public would "+
+		"have about %d %% hits.", percent(would.ratio()))
 }
 
 // writeRoute is the route of a write.

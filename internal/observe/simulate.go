@@ -31,9 +31,15 @@ type model struct {
 	ttl    time.Duration
 	forAll bool // shared, and it may store the answers to all requests
 	tokens bool // it verifies tokens: a renewed one is the same caller
+
+	override bool // its ttl wins over the lifetime that answers state
+	ignore   bool // and over all that their Cache-Control says
 }
 
 func (m model) fateOf(e *event) fate {
+	if m.override && e.overridden || m.ignore && e.ignored {
+		return fate{store: true, life: unstated}
+	}
 	if m.shared && !m.forAll {
 		return e.shared
 	}

@@ -41,6 +41,9 @@ type Cache struct {
 	Tags  []Tag
 	Vary  []string
 	Drop  []string // cookies of the answer that are not stored
+
+	Override bool // the TTL wins over the lifetime that answers state
+	Ignore   bool // the answers' own Cache-Control counts for nothing
 }
 
 // Bytes is the file. A line that is commented out has no blank behind its '#', prose has one.
@@ -190,6 +193,12 @@ func (c *Cache) flow() string {
 	parts := []string{"scope: " + c.Scope}
 	if c.TTL > 0 {
 		parts = append(parts, "ttl: "+Duration(c.TTL))
+	}
+	if c.Override {
+		parts = append(parts, "override: true")
+	}
+	if c.Ignore {
+		parts = append(parts, "response_directives: ignore")
 	}
 	if len(c.Tags) > 0 {
 		tags := make([]string, len(c.Tags))
