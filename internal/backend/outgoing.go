@@ -9,8 +9,8 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// A Request is a request to the backend. It may be sent again when its answer has come, and must not
-// change once it was sent.
+// A Request is a request to the backend. It may be sent again when its answer has come, and must
+// not change once it was sent.
 type Request struct {
 	*http.Request
 	sent bool   // over HTTP/1.1
