@@ -42,9 +42,11 @@ unit:
 
 # The checkers run without the race detector: they want many operations, and the end-to-end tests
 # race the same code. One after the other, since unit runs beside them. internal/socket has other
-# system calls with the race detector than without it.
+# system calls with the race detector than without it. What is answered below net/http is compared
+# with net/http's answers for a minute.
 checkers:
 	go test -vet=off -count=1 -p 1 -timeout 14m ./internal/socket ./test/check ./test/jobscheck
+	go test -vet=off -run '^$$' -fuzz '^FuzzQuick$$' -fuzztime 60s -fuzzminimizetime 1x -parallel 1 ./wire
 
 modules:
 	cd examples/gameapi && go test -vet=off -race -timeout 5m ./...
