@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,6 +194,28 @@ func TestJobsAreLookedAtFromAShell(t *testing.T) {
 		got := runArgs(t, env, append(strings.Fields(c.args), "--ops", e.ops)...)
 		if got.status != c.status || !strings.Contains(got.stdout+got.stderr, c.says) {
 			t.Errorf("%s: %+v", c.args, got)
+		}
+	}
+}
+
+func TestAStartThatIsRefusedIsInTheLogsFormat(t *testing.T) {
+	t.Parallel()
+	bad := written(t, "bad.yaml", badPolicies)
+	for want, env := range map[string][]string{
+		"REDIS_TIMEOUT": {"REDIS_TIMEOUT=soon"},
+		bad + ":4:5: ":  {"REDIS_EMBEDDED=true", "POLICIES_FILE=" + bad},
+	} {
+		got := runArgs(t, append(env, "LOG_FORMAT=json"))
+		found := false
+		for line := range strings.Lines(got.stderr) {
+			var l struct{ Level, Msg, Error string }
+			if err := json.Unmarshal([]byte(line), &l); err != nil {
+				t.Errorf("%q is no line of the log: %v", line, err)
+			}
+			found = found || l.Level == "ERROR" && strings.Contains(l.Error, want)
+		}
+		if !found || got.status != exitUsage || got.stdout != "" {
+			t.Errorf("%s: %+v", want, got)
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
@@ -24,7 +25,7 @@ func runCommand(c console) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := config.Load(c.env, overrides)
 		if err != nil {
-			return failure{exitUsage, err}
+			return refusal(c, err)
 		}
 		return start(cmd.Context(), c, cfg)
 	}
@@ -44,17 +45,30 @@ func start(ctx context.Context, c console, cfg config.Config) error {
 	limitMemory(memlimit.FromCgroup, log)
 	s, err := assemble(cfg, environment(c.env), log)
 	if err != nil {
-		var findings *yamldoc.Findings
-		if errors.As(err, &findings) {
-			_ = findings.Write(c.stderr, yamldoc.Text)
-			err = nil
-		}
-		return failure{exitUsage, err}
+		return refusal(c, err)
 	}
 	if err := s.run(ctx); err != nil {
 		return failed(err)
 	}
 	return nil
+}
+
+// refusal is the failure of a start. Where LOG_FORMAT says json, it is told in lines of the log,
+// for programs that read nothing else.
+func refusal(c console, err error) error {
+	var findings *yamldoc.Findings
+	switch format, _ := environment(c.env)("LOG_FORMAT"); {
+	case format == "json":
+		log, _ := telemetry.NewLogger(c.stderr, slog.LevelError, format) // the format is known
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			log.Error("the sidecar does not start", "error", line)
+		}
+		err = nil
+	case errors.As(err, &findings):
+		_ = findings.Write(c.stderr, yamldoc.Text)
+		err = nil
+	}
+	return failure{exitUsage, err}
 }
 
 // overridesOf adds the flags that win over the environment. It returns the variables that they

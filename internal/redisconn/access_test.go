@@ -216,6 +216,33 @@ func awaitFault(t *testing.T, c *redisconn.Conn, want string) {
 	}
 }
 
+func TestARedisThatTakesNoWritesOrConnectionsIsNamed(t *testing.T) {
+	t.Parallel()
+	for want, begin := range map[string]func(*redisd.Server){
+		"it is full: raise its maxmemory": func(s *redisd.Server) {
+			s.Do("CONFIG", "SET", "maxmemory", "1")
+		},
+		"fewer replicas than min-replicas-to-write": func(s *redisd.Server) {
+			s.Do("CONFIG", "SET", "min-replicas-to-write", "1")
+		},
+		"raise its maxclients, or lower REDIS_POOL_SIZE": func(s *redisd.Server) {
+			_ = s.Client().ConfigSet(t.Context(), "maxclients", "1") // by the one that it keeps
+		},
+		"a script of somebody blocks it": func(s *redisd.Server) {
+			s.Do("CONFIG", "SET", "busy-reply-threshold", "1")
+			client := s.Client()
+			go client.Eval(t.Context(), "while true do end", nil) // ends with the server
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			server := redisd.Start(t)
+			begin(server)
+			awaitFault(t, greeting(t, server.Redis()), want)
+		})
+	}
+}
+
 func TestAFaultOfSentinelsIsNamed(t *testing.T) {
 	t.Parallel()
 	s := redisd.StartSentinels(t, "geheim", nil)

@@ -162,6 +162,13 @@ func explainReply(r config.Redis, err error, user, password string) string {
 		{"READONLY", "it is a replica: name the primary"},
 		{"CLUSTERDOWN", "the Cluster is down, or a part of it"},
 		{"NOPERM", "missing permission: docs/redis.md lists those that are needed"},
+		{"OOM ", "it is full: raise its maxmemory; a cache may also evict: maxmemory-policy"},
+		{"LOADING", "it starts, and loads its data"},
+		{"MISCONF", "it cannot save to its disk, and takes no writes: see its log"},
+		{"NOREPLICAS", "it has fewer replicas than min-replicas-to-write, and takes no writes"},
+		{"max number of clients", "it takes no more connections: raise its maxclients, or lower " +
+			r.Variable("POOL_SIZE")},
+		{"BUSY ", "a script of somebody blocks it: SCRIPT KILL ends it"},
 	} {
 		if strings.Contains(text, known.part) {
 			return known.text + " (" + text + ")"
