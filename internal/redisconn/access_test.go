@@ -216,7 +216,7 @@ func awaitFault(t *testing.T, c *redisconn.Conn, want string) {
 	}
 }
 
-func TestARedisThatTakesNoWritesOrConnectionsIsNamed(t *testing.T) {
+func TestARedisThatTakesNoWritesIsNamed(t *testing.T) {
 	t.Parallel()
 	for want, begin := range map[string]func(*redisd.Server){
 		"it is full: raise its maxmemory": func(s *redisd.Server) {
@@ -224,9 +224,6 @@ func TestARedisThatTakesNoWritesOrConnectionsIsNamed(t *testing.T) {
 		},
 		"fewer replicas than min-replicas-to-write": func(s *redisd.Server) {
 			s.Do("CONFIG", "SET", "min-replicas-to-write", "1")
-		},
-		"raise its maxclients, or lower REDIS_POOL_SIZE": func(s *redisd.Server) {
-			_ = s.Client().ConfigSet(t.Context(), "maxclients", "1") // by the one that it keeps
 		},
 		"a script of somebody blocks it": func(s *redisd.Server) {
 			s.Do("CONFIG", "SET", "busy-reply-threshold", "1")
