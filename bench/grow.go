@@ -28,7 +28,7 @@ const growthConnections = 32
 // Figures that have a goal.
 const (
 	figureIdle = "resident, idle"
-	figureHeap = "live heap, per entry of 200 bytes"
+	figureHeap = "of that beside the record"
 )
 
 // fillBody is how long the bodies are that the origin answers to any path.
@@ -187,7 +187,7 @@ func entries(ctx context.Context, o options, s *stack, r *result) (table, error)
 	}
 	defer v.end()
 	rows := map[string]*cell{}
-	before := s.weigh(ctx, v)
+	var weights []weight // after each row
 	for _, n := range []int{fewEntries, max(fewEntries, o.Entries)} {
 		for _, kind := range []string{hit, fromRedis} {
 			row, err := s.anywhere(ctx, o, v, kind, n)
@@ -199,19 +199,40 @@ func entries(ctx context.Context, o options, s *stack, r *result) (table, error)
 			} else {
 				rows[kind].Series = append(rows[kind].Series, row.Series...)
 			}
-		}
-		if n == fewEntries {
-			before = s.weigh(ctx, v)
+			// once more: a look-up that finds an entry in Redis is kept
+			if err := s.fill(ctx, v, kind, n); err != nil {
+				return t, err
+			}
+			weights = append(weights, s.weigh(ctx, v))
 		}
 	}
 	t.Rows = []cell{*rows[hit], *rows[fromRedis]}
-	if added := float64(o.Entries - fewEntries); added > 0 {
-		after := s.weigh(ctx, v)
-		r.figure(figureHeap, (after.heap-before.heap)/added, "bytes")
-		r.figure("the same as the sidecar counts it", (after.memory-before.memory)/added, "bytes")
-		r.figure("in Redis, per entry of 200 bytes", (after.redis-before.redis)/added/2, "bytes")
+	added := float64(o.Entries - fewEntries)
+	if added <= 0 {
+		return t, nil
 	}
-	return t, nil
+	few, inMemory, inRedis := weights[1], weights[2], weights[3]
+	record, err := s.recordSize(ctx)
+	heap := (inMemory.heap - few.heap) / added
+	r.figure("record in Redis, of an entry of 200 bytes", record, "bytes")
+	r.figure("Redis's memory, per entry", (inRedis.redis-few.redis)/added/2, "bytes")
+	r.figure("live heap, per entry in memory", heap, "bytes")
+	r.figure(figureHeap, heap-record, "bytes")
+	counted := (inMemory.memory - few.memory) / added
+	r.figure("the same as the sidecar counts it", counted-record, "bytes")
+	kept := (inRedis.heap - inMemory.heap) / added
+	r.figure("live heap, per look-up in Redis that is kept", kept, "bytes")
+	return t, err
+}
+
+// recordSize is the length of the record of one of the entries.
+func (s *stack) recordSize(ctx context.Context) (float64, error) {
+	keys, _, err := s.client.Scan(ctx, 0, "*:e:*", 1000).Result()
+	if err != nil || len(keys) == 0 {
+		return 0, fmt.Errorf("no entry in Redis: %w", err)
+	}
+	length, err := s.client.StrLen(ctx, keys[0]).Result()
+	return float64(length), err
 }
 
 // anywhere measures hits of one kind all over the first n entries.

@@ -95,9 +95,7 @@ func age(use httpcache.Reuse) []string {
 // backend has just validated (RFC 9111 §5.1).
 func (p *Proxy) answerEntry(x *exchange, r reply, age []string) {
 	h, boundary := x.w.Header(), ""
-	for name, values := range r.entry.Fields() {
-		h[name] = values
-	}
+	x.lines = r.entry.AddTo(h, x.lines)
 	if len(age) > 0 {
 		h["Age"] = age
 	}

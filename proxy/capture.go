@@ -134,10 +134,11 @@ func newEntry(read *policy.ReadPlan, decision httpcache.Storing,
 	}
 	e.Vary, _ = httpcache.VaryNames(answer.Fields)
 	e.Cookies = dropped
-	e.ResponseTime, e.InitialAge = answer.ResponseTime, decision.InitialAge
-	e.Lifetime, e.Until = decision.Lifetime, read.Until(answer.ResponseTime)
-	if !e.Until.IsZero() {
-		e.Lifetime = min(e.Lifetime, e.InitialAge+e.Until.Sub(answer.ResponseTime))
+	until := read.Until(answer.ResponseTime)
+	e.ResponseTime, e.InitialAge = entry.At(answer.ResponseTime), decision.InitialAge
+	e.Lifetime, e.Until = decision.Lifetime, entry.At(until)
+	if !until.IsZero() {
+		e.Lifetime = min(e.Lifetime, e.InitialAge+until.Sub(answer.ResponseTime))
 	}
 	return e, ""
 }

@@ -54,7 +54,7 @@ func TestAnAnswerThatWasGivenUpIsNeverKept(t *testing.T) {
 		proxy.GiveUp(fill, why)
 		e, err := entry.New(http.StatusOK, http.Header{})
 		check(t, err)
-		e.Body, e.ResponseTime, e.Lifetime = []byte("late"), time.Now(), time.Hour
+		e.Body, e.ResponseTime, e.Lifetime = []byte("late"), entry.At(time.Now()), time.Hour
 		fill.Keep(e, 0, func() ([]cachekeys.Tag, reason.Reason) { return nil, "" },
 			func(reason.Reason) { t.Errorf("%s: kept afterwards", why) })
 		// waits for a store

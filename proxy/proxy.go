@@ -97,7 +97,8 @@ type exchange struct {
 	found  *store.Found  // the look-up, where it has been made
 	span   *tracing.Span // nil: there are no traces
 	// what is sent to the backend, where it was made for the same request before; nil: it was not
-	made *backend.Request
+	made  *backend.Request
+	lines []string // room for the field lines of a stored response, while it is sent
 
 	bytesIn atomic.Int64 // content of the request, as far as it was read
 }

@@ -63,8 +63,8 @@ func (x *exchange) evaluate(e *entry.Entry) httpcache.Decision {
 func stored(e *entry.Entry) httpcache.Stored {
 	return httpcache.Stored{
 		Status: e.Status, Fields: e, Size: e.Size(), Cookies: e.Cookies,
-		ResponseTime: e.ResponseTime, InitialAge: e.InitialAge,
-		Lifetime: e.Lifetime, Until: e.Until,
+		ResponseTime: e.ResponseTime.Time(), InitialAge: e.InitialAge,
+		Lifetime: e.Lifetime, Until: e.Until.Time(),
 		Offset: e.Offset, Total: e.Total,
 	}
 }

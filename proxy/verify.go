@@ -35,7 +35,8 @@ func (p *Proxy) verify(x *exchange, found store.Found) {
 	own := p.refreshing(tracing.With(context.WithoutCancel(x.ctx), span), x, e)
 	own.span = span
 	q := &question{
-		proxy: p, x: own, found: found, tally: t, age: time.Since(e.ResponseTime) + e.InitialAge,
+		proxy: p, x: own, found: found, tally: t,
+		age: time.Since(e.ResponseTime.Time()) + e.InitialAge,
 	}
 	if !p.comparisons.add(q) {
 		t.count(p.Metrics, x.plan.Route, telemetry.VerifiedDropped)

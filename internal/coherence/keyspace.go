@@ -186,10 +186,25 @@ func (k *Keyspace) NewReading(tags []cachekeys.Digest, values []any) Reading {
 	if k.disabled.AllNotCarried {
 		all = notCarried
 	}
-	r := Reading{make([]cachekeys.Digest, 0, len(values)), make([]Token, 0, len(values))}
+	r := Reading{
+		tags: make([]cachekeys.Digest, 0, len(values)), tokens: make([]Token, 0, len(values)),
+	}
 	r.add(allDigest, all)
 	r.Add(tags, values[1:])
 	return r
+}
+
+// NewStampReading pairs Redis's answers for MoreTokenKeys with a stamp, whose tags they are of.
+func (k *Keyspace) NewStampReading(s Stamp, values []any) Reading {
+	if k.disabled.AllNotCarried {
+		values = slices.Clone(values)
+		for i, m := range s {
+			if m.Tag == allDigest {
+				values[i] = string(notCarried[:])
+			}
+		}
+	}
+	return Reading{of: s, values: values}
 }
 
 // notCarried stands for All's token where Disabled says that it does not count.

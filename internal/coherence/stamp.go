@@ -55,3 +55,12 @@ func ParseStamp(b []byte) (s Stamp, rest []byte, err error) {
 func (s Stamp) Has(tag cachekeys.Digest) bool {
 	return slices.ContainsFunc(s, func(m Mark) bool { return m.Tag == tag })
 }
+
+// Tags are the tags of the stamp, in its order.
+func (s Stamp) Tags() []cachekeys.Digest {
+	tags := make([]cachekeys.Digest, len(s))
+	for i, m := range s {
+		tags[i] = m.Tag
+	}
+	return tags
+}

@@ -17,6 +17,8 @@ const (
 //
 // The zero value has none. Tags that a stamp has in the order of the reading are found at once.
 type Reading struct {
+	of     Stamp // whose tags were asked for first
+	values []any // Redis's answers for them
 	tags   []cachekeys.Digest
 	tokens []Token
 }
@@ -26,15 +28,31 @@ func (r *Reading) add(tag cachekeys.Digest, token Token) {
 	r.tags, r.tokens = append(r.tags, tag), append(r.tokens, token)
 }
 
+func (r *Reading) len() int { return len(r.of) + len(r.tags) }
+
+func (r *Reading) tag(i int) cachekeys.Digest {
+	if i < len(r.of) {
+		return r.of[i].Tag
+	}
+	return r.tags[i-len(r.of)]
+}
+
+func (r *Reading) token(i int) Token {
+	if i < len(r.of) {
+		return parseToken(r.values[i])
+	}
+	return r.tokens[i-len(r.of)]
+}
+
 // find returns where the tag is, if it is; near is where it is looked for first.
 func (r *Reading) find(tag cachekeys.Digest, near int) (at int, ok bool) {
-	for i := near; i < len(r.tags); i++ {
-		if r.tags[i] == tag {
+	for i := near; i < r.len(); i++ {
+		if r.tag(i) == tag {
 			return i, true
 		}
 	}
-	for i := range min(near, len(r.tags)) {
-		if r.tags[i] == tag {
+	for i := range min(near, r.len()) {
+		if r.tag(i) == tag {
 			return i, true
 		}
 	}
@@ -51,7 +69,7 @@ func Judge(s Stamp, r Reading) (Verdict, []cachekeys.Digest) {
 		switch at, read = r.find(m.Tag, at); {
 		case !read:
 			missing = append(missing, m.Tag)
-		case r.tokens[at] != m.Token || m.Token.IsZero():
+		case r.token(at) != m.Token || m.Token.IsZero():
 			return Dead, nil
 		default:
 			at++

@@ -1,7 +1,6 @@
 package entry
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
@@ -13,8 +12,8 @@ import (
 // ErrDamaged is returned for bytes that are not one complete, undamaged record of the wanted kind.
 var ErrDamaged = errors.New("entry: damaged, or no entry")
 
-// Decode reads an entry. The entry refers to b, which must not change any more, unless the body had
-// to be decompressed: then it has an allocation of its own. A body of more than limit bytes, unless
+// Decode reads an entry. Its body is a part of b, which must not change any more, unless it had to
+// be decompressed: then it has an allocation of its own. A body of more than limit bytes, unless
 // it is in chunks, is an error and is not decompressed: a writer to Redis can claim any size.
 func Decode(b []byte, limit int64) (*Entry, error) {
 	if KindOf(b) != KindEntry || !isWhole(b) {
@@ -23,10 +22,10 @@ func Decode(b []byte, limit int64) (*Entry, error) {
 	r := reader{rest: b[metaStart:]}
 	e := &Entry{
 		Status:       r.int(),
-		ResponseTime: time.Unix(0, r.signed()),
+		ResponseTime: Instant(r.signed()),
 		InitialAge:   time.Duration(r.signed()),
 		Lifetime:     time.Duration(r.signed()),
-		Until:        atEpoch(r.signed()),
+		Until:        Instant(r.signed()),
 		Offset:       r.signed(),
 		Total:        r.signed(),
 		Vary:         r.names(),
@@ -38,40 +37,36 @@ func Decode(b []byte, limit int64) (*Entry, error) {
 	if r.bad || !isFinal(e.Status) || !areTokens(e.Vary) || !isHead(head) {
 		return nil, ErrDamaged
 	}
+	e.head = string(head)
 	if how == chunks {
-		e.head, e.Chunks = head, r.chunks(size)
+		e.Chunks = r.chunks(size)
 		if e.Chunks == nil || e.Offset != 0 || e.Total != 0 { // a part is never in chunks
 			return nil, ErrDamaged
 		}
 		return e, nil
 	}
 	if size > min(limit, math.MaxInt32) ||
-		!e.unpack(head, how, int(size), r.rest) || !e.isPlaced() {
+		!e.unpack(how, int(size), r.rest) || !e.isPlaced() {
 		return nil, ErrDamaged
 	}
 	return e, nil
 }
 
-// unpack sets the head and the body of size bytes. It reports success.
-func (e *Entry) unpack(head []byte, how form, size int, stored []byte) bool {
+// unpack sets the body of size bytes. It reports success.
+func (e *Entry) unpack(how form, size int, stored []byte) (ok bool) {
 	switch {
 	case how == plain && size == len(stored):
-		e.head, e.Body = head, stored[:size:size]
+		e.Body, e.view = stored[:size:size], true
 		return true
 	case how == zstandard && size/maxRatio <= len(stored):
-		both := append(make([]byte, 0, len(head)+size+slack), head...)
-		both, ok := appendDecoded(both, stored, size)
-		if ok {
-			e.head, e.Body = both[:len(head)], both[len(head):len(both):len(both)]
-		}
+		e.Body, ok = appendDecoded(make([]byte, 0, size+slack), stored, size)
 		return ok
 	}
 	return false
 }
 
-// ShareBody makes e use the body of another entry, with the same content, and refer no longer to
-// the record that it was decoded from.
-func (e *Entry) ShareBody(other *Entry) { e.head, e.Body = bytes.Clone(e.head), other.Body }
+// ShareBody makes e use the body of another entry, with the same content.
+func (e *Entry) ShareBody(other *Entry) { e.Body, e.view = other.Body, other.view }
 
 // isPlaced reports whether the body lies within the limits of Offset and Total.
 func (e *Entry) isPlaced() bool {
@@ -79,14 +74,6 @@ func (e *Entry) isPlaced() bool {
 		return e.Offset == 0
 	}
 	return e.Offset >= 0 && e.Offset <= e.Total && int64(len(e.Body)) <= e.Total-e.Offset
-}
-
-// atEpoch is the inverse of sinceEpoch.
-func atEpoch(ns int64) time.Time {
-	if ns == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, ns)
 }
 
 // isWhole reports whether the checksum of a record with a complete preamble is right.

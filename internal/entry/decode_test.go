@@ -100,6 +100,10 @@ func TestWholeRecordsThatSayNonsense(t *testing.T) {
 			ErrDamaged},
 		{"in another spelling", record(fine, "\x00", 19, plain, 0, "content-length: 5\r\n"),
 			ErrDamaged},
+		{"fields that are sorted", record(fine, "\x00", 18, plain, 0, "A: 1\r\nB: 2\r\nB: 3\r\n"),
+			nil},
+		{"fields that are not", record(fine, "\x00", 18, plain, 0, "A: 1\r\nB: 2\r\nA: 3\r\n"),
+			ErrDamaged},
 		{"a body shorter than it says", record(fine, "\x00", 0, plain, 3, "ab"), ErrDamaged},
 		{"a body longer than it says", record(fine, "\x00", 0, plain, 1, "ab"), ErrDamaged},
 		{"a coded body shorter than it says",
@@ -240,7 +244,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzHead holds isHead and parseHead against the reader of net/textproto.
+// FuzzHead holds isHead and Fields against the reader of net/textproto.
 func FuzzHead(f *testing.F) {
 	for _, s := range []string{
 		"", "A: 1\r\n", "A: 1\r\nB: 2\r\nA: 3\r\n", "A:1\r\n", "A: 1\n", "A: \r\n", "A:  x\r\n",
@@ -257,10 +261,10 @@ func FuzzHead(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%q: %v", s, err)
 		}
-		if got := parseHead(s); !reflect.DeepEqual(got, http.Header(want)) {
+		if got := (&Entry{head: s}).Fields(); !reflect.DeepEqual(got, http.Header(want)) {
 			t.Fatalf("%q: got %q; want %q", s, got, want)
 		}
-		if e, err := New(200, parseHead(s)); err != nil || len(e.Head()) != len(s) {
+		if e, err := New(200, (&Entry{head: s}).Fields()); err != nil || len(e.Head()) != len(s) {
 			t.Fatalf("%q: written anew: %v", s, err)
 		}
 	})

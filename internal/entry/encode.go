@@ -3,7 +3,6 @@ package entry
 import (
 	"encoding/binary"
 	"hash/crc32"
-	"time"
 )
 
 // A Kind is the kind of a record.
@@ -45,10 +44,10 @@ func (e *Entry) Encode(dst []byte) []byte {
 	begin := len(dst)
 	dst = appendPreamble(dst, KindEntry)
 	dst = binary.AppendUvarint(dst, uint64(e.Status))
-	dst = binary.AppendVarint(dst, e.ResponseTime.UnixNano())
+	dst = binary.AppendVarint(dst, int64(e.ResponseTime))
 	dst = binary.AppendVarint(dst, int64(e.InitialAge))
 	dst = binary.AppendVarint(dst, int64(e.Lifetime))
-	dst = binary.AppendVarint(dst, sinceEpoch(e.Until))
+	dst = binary.AppendVarint(dst, int64(e.Until))
 	dst = binary.AppendVarint(dst, e.Offset)
 	dst = binary.AppendVarint(dst, e.Total)
 	dst = appendNames(dst, e.Vary)
@@ -68,14 +67,6 @@ func (e *Entry) Encode(dst []byte) []byte {
 		dst = append(dst, e.Body...)
 	}
 	return seal(dst, begin)
-}
-
-// sinceEpoch is t in nanoseconds since 1970, and 0 for the zero time.
-func sinceEpoch(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixNano()
 }
 
 func appendPreamble(b []byte, k Kind) []byte {

@@ -23,9 +23,8 @@ func TestForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Vary, e.ResponseTime, e.InitialAge, e.Lifetime, e.Body = []string{"Accept"}, time.Unix(1, 0),
-		time.Second, time.Minute, []byte("no")
-	e.Until = time.Unix(2, 0)
+	e.ResponseTime, e.InitialAge, e.Lifetime = At(time.Unix(1, 0)), time.Second, time.Minute
+	e.Vary, e.Until, e.Body = []string{"Accept"}, At(time.Unix(2, 0)), []byte("no")
 	const want = "7363" + "45" + "32" + "ec9b8ff9" + // magic, kind, version, checksum
 		// status, time, age, lifetime, end, no part
 		"9403" + "80a8d6b907" + "80a8d6b907" + "80e0ba84bf03" + "80d0acf30e" + "00" + "00" +
@@ -86,10 +85,10 @@ func anEntry(t *rapid.T) *Entry {
 	if len(e.Cookies) == 0 {
 		e.Cookies = nil
 	}
-	e.ResponseTime = time.Unix(0, rapid.Int64().Draw(t, "time"))
+	e.ResponseTime = Instant(rapid.Int64().Draw(t, "time"))
 	e.InitialAge = time.Duration(rapid.Int64().Draw(t, "age"))
 	e.Lifetime = time.Duration(rapid.Int64().Draw(t, "lifetime"))
-	e.Until = atEpoch(rapid.Int64().Draw(t, "until"))
+	e.Until = Instant(rapid.Int64().Draw(t, "until"))
 	part := rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "part")
 	e.Body = bytes.Repeat(part, rapid.IntRange(0, 3000).Draw(t, "repeat"))
 	if rapid.Bool().Draw(t, "part") {
@@ -152,7 +151,7 @@ func TestHeadIsReadyToSend(t *testing.T) {
 
 func TestOverheadIsSmall(t *testing.T) {
 	e := made(t, bytes.Repeat([]byte{1, 2, 3}, 100))
-	e.ResponseTime, e.InitialAge, e.Lifetime = time.Unix(0, math.MaxInt64),
+	e.ResponseTime, e.InitialAge, e.Lifetime = At(time.Unix(0, math.MaxInt64)),
 		math.MaxInt64, math.MaxInt64
 	if got := len(e.Encode(nil)) - len(e.Head()) - len(e.Body); got > 100 {
 		t.Errorf("%d bytes beyond head and body", got)
@@ -192,7 +191,7 @@ func TestBodyCoding(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			e.Body, e.ResponseTime = tt.body, time.Unix(0, 0)
+			e.Body, e.ResponseTime = tt.body, At(time.Unix(0, 0))
 			b := e.Encode(nil)
 			if isCoded := len(b) < len(e.Body); isCoded != (tt.want == zstandard) {
 				t.Errorf("a body of %d bytes became a record of %d", len(e.Body), len(b))

@@ -24,11 +24,13 @@
 package entry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"net/http"
-	"sync"
+	"strings"
 	"time"
 )
 
@@ -50,12 +52,12 @@ type Entry struct {
 	// request that carries these cookies may get it.
 	Cookies []string
 
-	// ResponseTime is the time of arrival, in nanoseconds, between the years 1678 and 2262.
-	ResponseTime time.Time
+	// ResponseTime is the time of arrival.
+	ResponseTime Instant
 	// InitialAge and Lifetime are corrected_initial_age and freshness_lifetime (RFC 9111 §4.2).
 	InitialAge, Lifetime time.Duration
 	// Until, if not zero, is the hard end of the entry: after it, even stale use is forbidden.
-	Until time.Time
+	Until Instant
 
 	// Offset and Total place the Body of a part (206) within the representation: its first byte and
 	// the size of the whole. Both are 0 for a complete response.
@@ -67,9 +69,28 @@ type Entry struct {
 	// Chunks, if not nil, locates a content that is too long for one record. Body is nil then.
 	Chunks *Chunks
 
-	head  []byte
-	parse sync.Once
-	lines http.Header
+	head string // its fields are not kept in another form: that would be most of a small entry
+	view bool   // Body is a part of something longer
+}
+
+// An Instant is a time between the years 1678 and 2262, in nanoseconds since 1970; 0: none. It is a
+// third of a time.Time, of which each entry has two.
+type Instant int64
+
+// At is the Instant of t.
+func At(t time.Time) Instant {
+	if t.IsZero() {
+		return 0
+	}
+	return Instant(t.UnixNano())
+}
+
+// Time is the inverse of At, without a monotonic clock.
+func (i Instant) Time() time.Time {
+	if i == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, int64(i))
 }
 
 // New returns an entry with this status and a copy of fields, which have canonical names and are
@@ -83,12 +104,12 @@ func New(status int, fields http.Header) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Entry{Status: status, head: head}, nil
+	return &Entry{Status: status, head: string(head)}, nil
 }
 
 // Fresh is the remaining freshness lifetime at now; 0 or less if the entry is stale.
 func (e *Entry) Fresh(now time.Time) time.Duration {
-	return e.Lifetime - e.InitialAge - max(0, now.Sub(e.ResponseTime))
+	return e.Lifetime - e.InitialAge - max(0, now.Sub(e.ResponseTime.Time()))
 }
 
 func isFinal(status int) bool { return 200 <= status && status <= 999 }
@@ -101,27 +122,59 @@ func (e *Entry) Size() int64 {
 	return int64(len(e.Body))
 }
 
-// Head is the field section, ready to send: "Name: value\r\n" for each line, without status line,
-// final empty line and Content-Length (see Size). It must not be changed.
-func (e *Entry) Head() []byte { return e.head[:len(e.head):len(e.head)] }
+// Head is the field section, ready to send: "Name: value\r\n" for each line, sorted by name. It has
+// no status line, final empty line and Content-Length (see Size).
+func (e *Entry) Head() string { return e.head }
 
-// Fields is the field section as a map, parsed on first use and shared by all callers. It must not
-// be changed.
+// Fields is the field section as a new map.
 func (e *Entry) Fields() http.Header {
-	e.parse.Do(func() { e.lines = parseHead(string(e.head)) })
-	return e.lines
+	h := http.Header{}
+	e.AddTo(h, nil)
+	return h
+}
+
+// AddTo sets the fields in h. Their values are in room, which grows as needed and is returned: it
+// must not change as long as h is used.
+func (e *Entry) AddTo(h http.Header, room []string) []string {
+	if n := strings.Count(e.head, "\n"); cap(room) < n {
+		room = make([]string, 0, n)
+	}
+	room = room[:0]
+	first, last := 0, "" // of the lines of one name, which stand together
+	for head := e.head; head != ""; {
+		var name, value string
+		name, value, head = cutLine(head)
+		if name != last {
+			first, last = len(room), name
+		}
+		room = append(room, value)
+		h[name] = room[first:len(room):len(room)]
+	}
+	return room
 }
 
 // Values implements httpfield.Fields.
-func (e *Entry) Values(name string) []string { return e.Fields()[name] }
-
-// All implements httpfield.Fields.
-func (e *Entry) All() iter.Seq2[string, []string] {
-	return func(yield func(string, []string) bool) {
-		for name, values := range e.Fields() {
-			if !yield(name, values) {
-				return
-			}
+func (e *Entry) Values(name string) (values []string) {
+	for head := e.head; head != ""; {
+		var found, value string
+		if found, value, head = cutLine(head); found == name {
+			values = append(values, value)
 		}
 	}
+	return values
+}
+
+// All implements httpfield.Fields.
+func (e *Entry) All() iter.Seq2[string, []string] { return maps.All(e.Fields()) }
+
+// IsView reports whether Body is a part of a record, all of which it keeps alive.
+func (e *Entry) IsView() bool { return e.view }
+
+// Compact is a copy of e that keeps nothing alive but itself, and no body with much spare room.
+func (e *Entry) Compact() *Entry {
+	c := *e
+	if e.view || cap(e.Body)-len(e.Body) > len(e.Body)/8 {
+		c.Body, c.view = bytes.Clone(e.Body), false
+	}
+	return &c
 }

@@ -28,17 +28,17 @@ func made(t testing.TB, body []byte) *Entry {
 	}
 	e.Vary = []string{"Accept", "Origin"}
 	e.Cookies = []string{"csrf_token"}
-	e.ResponseTime = time.Unix(1_700_000_000, 123_456_789)
-	e.InitialAge, e.Lifetime, e.Until = 3*time.Second, time.Hour, time.Unix(1_700_001_000, 1)
+	e.ResponseTime = At(time.Unix(1_700_000_000, 123_456_789))
+	e.InitialAge, e.Lifetime, e.Until = 3*time.Second, time.Hour, At(time.Unix(1_700_001_000, 1))
 	e.Body = body
 	return e
 }
 
 // same compares two entries by their exported parts.
 func same(t interface{ Errorf(string, ...any) }, got, want *Entry) {
-	if got.Status != want.Status || !got.ResponseTime.Equal(want.ResponseTime) ||
+	if got.Status != want.Status || got.ResponseTime != want.ResponseTime ||
 		got.InitialAge != want.InitialAge || got.Lifetime != want.Lifetime ||
-		!got.Until.Equal(want.Until) ||
+		got.Until != want.Until ||
 		got.Offset != want.Offset || got.Total != want.Total {
 		t.Errorf("got %d %v %v %v; want %d %v %v %v",
 			got.Status, got.ResponseTime, got.InitialAge, got.Lifetime,
@@ -184,13 +184,59 @@ func TestAppendingToAViewChangesNoOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = append(e.Head(), "overwritten"...)
 		_ = append(e.Body, "overwritten"...)
 		_ = append(e.Fields()["Link"], "overwritten")
 		_ = append(e.Fields()["Content-Type"], "overwritten")
 		same(t, e, made(t, []byte(body)))
 		if got := string(buffer[len(record):]); got != "what the caller has behind it" {
 			t.Errorf("the caller's buffer was written to: %q", got)
+		}
+	}
+}
+
+// Fields that are added use the room that they are given, once it is large enough.
+func TestFieldsAreAddedInTheRoomThatIsThere(t *testing.T) {
+	e, h := made(t, nil), http.Header{"Age": {"7"}}
+	room := e.AddTo(h, nil)
+	want := e.Fields()
+	want["Age"] = []string{"7"}
+	if !reflect.DeepEqual(h, want) {
+		t.Errorf("got %q, want %q", h, want)
+	}
+	clear(h)
+	if allocated := testing.AllocsPerRun(100, func() { room = e.AddTo(h, room) }); allocated > 0 {
+		t.Errorf("%v allocations", allocated)
+	}
+	delete(want, "Age")
+	if !reflect.DeepEqual(h, want) {
+		t.Errorf("got %q, want %q", h, want)
+	}
+}
+
+// A compact entry keeps neither a record nor spare room, and is otherwise the same.
+func TestACompactEntryKeepsNothingElse(t *testing.T) {
+	decoded, err := Decode(made(t, []byte("of a record")).Encode(nil), anyLength)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roomy, tight, empty := made(t, nil), made(t, nil), made(t, nil)
+	roomy.Body = append(make([]byte, 0, 1000), "with spare room"...)
+	tight.Body = make([]byte, 900, 1000)
+	for name, c := range map[string]struct {
+		e     *Entry
+		moves bool
+	}{"a view": {decoded, true}, "spare room": {roomy, true}, "tight": {tight, false},
+		"empty": {empty, false}} {
+		got := c.e.Compact()
+		same(t, got, c.e)
+		if got.IsView() {
+			t.Errorf("%s: the body is a view", name)
+		}
+		if n := cap(got.Body); n > len(got.Body)*9/8+16 {
+			t.Errorf("%s: a body of %d bytes has room for %d", name, len(got.Body), n)
+		}
+		if moves := len(got.Body) > 0 && &got.Body[0] != &c.e.Body[0]; moves != c.moves {
+			t.Errorf("%s: the body moves: %v", name, moves)
 		}
 	}
 }

@@ -34,44 +34,34 @@ func appendHead(b []byte, fields http.Header) ([]byte, error) {
 	return b, nil
 }
 
-// isHead reports whether b is a head as appendHead writes it: nothing in it can end the head early,
-// frame a message or be read in two ways.
+// isHead reports whether b is a head as appendHead writes it: sorted, and nothing in it can end the
+// head early, frame a message or be read in two ways.
 func isHead(b []byte) bool {
+	var last []byte
 	for len(b) > 0 {
 		line, rest, ok := bytes.Cut(b, []byte("\r\n"))
 		if !ok {
 			return false
 		}
 		name, value, ok := bytes.Cut(line, []byte(": "))
-		if !ok || !isName(string(name)) || isPerAnswer(string(name)) || !isValue(string(value)) {
+		if !ok || !isName(string(name)) || isPerAnswer(string(name)) || !isValue(string(value)) ||
+			bytes.Compare(name, last) < 0 {
 			return false
 		}
-		b = rest
+		b, last = rest, name
 	}
 	return true
 }
 
-func parseHead(text string) http.Header {
-	n := strings.Count(text, "\r\n")
-	h := make(http.Header, n)
-	values := make([]string, 0, n) // one array for all
-	for text != "" {
-		line, rest, _ := strings.Cut(text, "\r\n")
-		name, value, _ := strings.Cut(line, ": ")
-		if earlier, ok := h[name]; ok {
-			h[name] = append(earlier, value)
-		} else {
-			values = append(values, value)
-			h[name] = values[len(values)-1 : len(values) : len(values)]
-		}
-		text = rest
-	}
-	return h
+// cutLine cuts the first line off a head: no name has a colon, and no value a carriage return.
+func cutLine(head string) (name, value, rest string) {
+	colon := strings.IndexByte(head, ':')
+	end := strings.IndexByte(head, '\r')
+	return head[:colon], head[colon+len(": ") : end], head[end+len("\r\n"):]
 }
 
-func hasLine(head []byte, name string) bool {
-	return bytes.HasPrefix(head, []byte(name+": ")) ||
-		bytes.Contains(head, []byte("\r\n"+name+": "))
+func hasLine(head, name string) bool {
+	return strings.HasPrefix(head, name+": ") || strings.Contains(head, "\r\n"+name+": ")
 }
 
 // isPerAnswer reports whether the field is written anew for each response: framing, hop-by-hop

@@ -1,47 +1,35 @@
 package store
 
 import (
-	"slices"
+	"strings"
 
 	"sidecar/cachekeys"
 	"sidecar/internal/entry"
 	"sidecar/internal/memory"
 )
 
-// Bounds of the kept look-ups: a share of the memory tier's size, beside it. Records and bodies of
-// maxDecoded or more are not kept. (Longer bodies may be changed by sharing.)
+// Bounds of the kept look-ups: a share of the memory tier's size, beside it. Records and bodies
+// over maxDecoded are not kept.
 const (
 	decodedShare = 8
-	maxDecoded   = minShared
+	maxDecoded   = 1 << 20
 )
 
-// A decoded is a record of Redis that was decoded, with the question for it. The next look-up that
-// gets the same bytes does not decode them again. It is no answer by itself: every look-up asks
-// Redis. It does not change.
+// A decoded is a record of Redis that was decoded, with the keys of the question for it: its own,
+// and those of the tokens of its stamp. The next look-up asks for these, and where it gets the same
+// bytes, it does not decode them again. It is no answer by itself: every look-up asks Redis. It
+// does not change.
 type decoded struct {
-	asked  asked
-	record string
+	keys []string
 	envelope
 	entry *entry.Entry
 }
 
-// An asked is the question of a look-up: its tags, and the Redis keys of the entry and of the
-// tokens of All and the tags.
-type asked struct {
-	rules          cachekeys.Tag
-	carried, names []cachekeys.Tag
-	tags           []cachekeys.Digest
-	keys           []string
-}
-
-// asks makes the question, or takes that of an earlier look-up under its key, which may be nil.
-func (l *lookup) asks(variant cachekeys.Digest, kept *decoded) asked {
+// asks returns the keys of the question for a variant of which nothing is kept, and the tags whose
+// tokens it asks for, besides that of All: those that the entry is expected to carry.
+func (l *lookup) asks(variant cachekeys.Digest) (keys []string, tags []cachekeys.Digest) {
 	q, names := l.query, l.hint.names
-	if kept != nil && kept.asked.rules == q.Rules && slices.Equal(kept.asked.carried, q.Carried) &&
-		slices.Equal(kept.asked.names, names) {
-		return kept.asked
-	}
-	tags := make([]cachekeys.Digest, 0, len(q.Carried)+len(names)+1)
+	tags = make([]cachekeys.Digest, 0, len(q.Carried)+len(names)+1)
 	if !q.Rules.IsZero() {
 		tags = append(tags, q.Rules.Digest())
 	}
@@ -51,10 +39,8 @@ func (l *lookup) asks(variant cachekeys.Digest, kept *decoded) asked {
 	for _, t := range names {
 		tags = append(tags, t.Digest())
 	}
-	keys := make([]string, 0, len(tags)+4)
-	keys = append(keys, l.store.names.Entry(variant))
-	keys = l.store.keyspace.TokenKeys(keys, tags)
-	return asked{q.Rules, q.Carried, names, tags, keys[:len(keys):len(keys)]}
+	keys = append(make([]string, 0, len(tags)+4), l.store.names.Entry(variant))
+	return l.store.keyspace.TokenKeys(keys, tags), tags
 }
 
 // kept returns the look-up under the key of a variant; nil: none.
@@ -67,13 +53,41 @@ func (s *Store) kept(variant cachekeys.Digest) *decoded {
 }
 
 // keepDecoded keeps an entry with the record that it was decoded from.
-func (s *Store) keepDecoded(variant cachekeys.Digest, d *decoded) {
-	if s.decoded == nil || len(d.record) >= maxDecoded || d.entry.Size() >= maxDecoded ||
-		d.entry.Chunks != nil {
+func (s *Store) keepDecoded(variant cachekeys.Digest, rec *envelope, e *entry.Entry) {
+	if s.decoded == nil || len(rec.record) > maxDecoded || e.Size() > maxDecoded ||
+		e.Chunks != nil {
 		return
 	}
-	tags := 200 * len(d.asked.keys) // keys, digests, marks and names
-	s.decoded.Put(variant, d, int64(len(d.record)+tags)+weight(d.entry, nil))
+	keys := make([]string, 1, len(rec.stamp)+1)
+	keys[0] = s.names.Entry(variant)
+	d := &decoded{joined(s.keyspace.MoreTokenKeys(keys, rec.stamp.Tags())), *rec, e}
+	s.decoded.Put(variant, d, d.weight())
+}
+
+// joined are the same strings in one piece of memory.
+func joined(parts []string) []string {
+	text := strings.Join(parts, "")
+	for i, part := range parts {
+		parts[i], text = text[:len(part)], text[len(part):]
+	}
+	return parts
+}
+
+// weight is about how many bytes of memory it takes, without the cache's own overhead. A test
+// measures it. A body that is no part of the record lies beside it.
+func (d *decoded) weight() int64 {
+	const structs, key, name, mark = 400, 16, 24, 32
+	size := structs + cap(d.record) + len(d.entry.Head()) + mark*cap(d.stamp)
+	for _, k := range d.keys {
+		size += key + len(k)
+	}
+	for _, n := range d.names {
+		size += name + len(n.Marshal()) + 2
+	}
+	if !d.entry.IsView() {
+		size += cap(d.entry.Body)
+	}
+	return int64(size)
 }
 
 func newDecoded(limit int64) *memory.Cache[*decoded] {

@@ -20,6 +20,7 @@ type envelope struct {
 	stamp   coherence.Stamp
 	names   []cachekeys.Tag
 	payload []byte
+	record  []byte // all of it, of one that was decoded
 }
 
 var errEnvelope = errors.New("store: not an envelope")
@@ -44,7 +45,7 @@ func (r envelope) encode(key string) []byte {
 
 // decodeEnvelope reads the record that was stored under this Redis key; its payload is a part of b.
 func decodeEnvelope(b []byte, key string) (envelope, error) {
-	var r envelope
+	r := envelope{record: b}
 	var err error
 	length, width := binary.Uvarint(b)
 	if width <= 0 || length != uint64(len(key)) || len(b)-width < len(key) ||
@@ -55,23 +56,39 @@ func decodeEnvelope(b []byte, key string) (envelope, error) {
 	if r.stamp, b, err = coherence.ParseStamp(b); err != nil {
 		return r, err
 	}
+	r.names, r.payload, err = decodeNames(b)
+	return r, err
+}
+
+// decodeNames reads the names at the beginning of b, and returns the rest. Their texts are parts of
+// one string.
+func decodeNames(b []byte) (names []cachekeys.Tag, rest []byte, err error) {
 	n, width := binary.Uvarint(b)
 	if width <= 0 || n > maxNames {
-		return r, errEnvelope
+		return nil, nil, errEnvelope
 	}
-	b = b[width:]
-	for range n {
-		size, width := binary.Uvarint(b)
-		if width <= 0 || uint64(len(b)-width) < size {
-			return r, errEnvelope
-		}
-		tag, ok := cachekeys.UnmarshalTag(string(b[width : width+int(size)]))
-		if !ok {
-			return r, errEnvelope
-		}
-		r.names = append(r.names, tag)
-		b = b[width+int(size):]
+	if n == 0 {
+		return nil, b[width:], nil
 	}
-	r.payload = b
-	return r, nil
+	var spans [maxNames]struct{ begin, end int }
+	at := width
+	for i := range spans[:n] {
+		size, width := binary.Uvarint(b[at:])
+		if width <= 0 || uint64(len(b)-at-width) < size {
+			return nil, nil, errEnvelope
+		}
+		at += width
+		spans[i].begin = at
+		at += int(size)
+		spans[i].end = at
+	}
+	text := string(b[:at])
+	names = make([]cachekeys.Tag, n)
+	for i, span := range spans[:n] {
+		var ok bool
+		if names[i], ok = cachekeys.UnmarshalTag(text[span.begin:span.end]); !ok {
+			return nil, nil, errEnvelope
+		}
+	}
+	return names, b[at:], nil
 }

@@ -419,7 +419,7 @@ func TestVariantsToAskTheBackendAboutAreThoseOfOneVaryWithAStrongETag(t *testing
 			t.Fatal(err)
 		}
 		e.Body, e.Vary = []byte("x"), []string{vary}
-		e.ResponseTime, e.Lifetime = time.Now(), time.Hour
+		e.ResponseTime, e.Lifetime = entry.At(time.Now()), time.Hour
 		if why := w.keep(w.begin(query("/rules", fields)), e, noNames); why != "" {
 			t.Fatal(why)
 		}
@@ -473,7 +473,7 @@ func TestAnErrorWithNoVarySearchIsNotWrittenBesideASuccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Body, e.ResponseTime, e.Lifetime = []byte("error"), time.Now(), time.Hour
+	e.Body, e.ResponseTime, e.Lifetime = []byte("error"), entry.At(time.Now()), time.Hour
 	if why := w.keep(w.begin(q), e, noNames); why != reason.FreshSuccess {
 		t.Errorf("it is kept for %q", why)
 	}

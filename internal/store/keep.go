@@ -59,8 +59,8 @@ func (f *Fill) Keep(e *entry.Entry, retain time.Duration, names Names, done func
 func (f *Fill) keep(ctx context.Context, e *entry.Entry, retain time.Duration,
 	read Names) reason.Reason {
 	lifetime := e.Fresh(time.Now()) + retain
-	if !e.Until.IsZero() {
-		lifetime = min(lifetime, time.Until(e.Until))
+	if e.Until != 0 {
+		lifetime = min(lifetime, time.Until(e.Until.Time()))
 	}
 	if lifetime < time.Millisecond { // Redis counts in these
 		return reason.AgeExceedsLife

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sidecar/cachekeys"
+	"sidecar/internal/entry"
 	"sidecar/internal/reason"
 	"sidecar/internal/store"
 )
@@ -130,7 +131,7 @@ func TestAnAnswerThatIsNotStoredGivesTheLeaseBack(t *testing.T) {
 	stale := answer("stale")
 	stale.Lifetime = 0
 	ended := answer("ended")
-	ended.Until = time.Now()
+	ended.Until = entry.At(time.Now())
 	for _, e := range []struct {
 		name  string
 		entry func(f *store.Fill) reason.Reason

@@ -138,9 +138,8 @@ type lookup struct {
 	lease   string                   // also read; "": none
 	leased  bool                     // it stands
 	said    httpfield.SearchVariance // of the path, as Redis has it
-	asked   asked                    // of the last readAll
 	kept    *decoded                 // that it found unchanged; nil: none
-	record  string                   // that it found else
+	fresh   *envelope                // that it decoded else
 }
 
 // newLookup is a look-up of q with this process's hint of its key.
@@ -156,7 +155,7 @@ func (l *lookup) ruled() Query {
 	return l.query.under(l.said)
 }
 
-// run reads, and puts an entry that it finds into this process's memory.
+// run reads, and puts an entry that it finds into this process's memory, or keeps its decoding.
 func (l *lookup) run() (Found, error) {
 	generation, began := l.store.keyspace.Generation(), l.store.now()
 	found, stamp, err := l.find()
@@ -167,8 +166,9 @@ func (l *lookup) run() (Found, error) {
 		return Found{
 			Why: reason.Invalidated, Names: found.Names, Key: found.Key, Dead: found.Entry,
 		}, nil
-	default:
-		l.store.toMemory(l.query, l.variant(), began, found.Entry, stamp)
+	case l.store.toMemory(l.query, found.Key, began, found.Entry, stamp):
+	case l.fresh != nil:
+		l.store.keepDecoded(found.Key, l.fresh, found.Entry)
 	}
 	return found, err
 }
@@ -185,7 +185,6 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	}
 	if index, ok := entry.DecodeIndex(rec.payload); ok && !slices.Equal(index.Vary, l.hint.vary) {
 		l.hint.vary, l.hint.variants = index.Vary, index.Variants
-		l.record = "" // of another key
 		if rec, err = l.readEntry(l.variant()); err != nil || rec == nil {
 			l.remember(rec)
 			return Found{Why: reason.VaryMiss, Names: l.hint.names, Variants: index.Variants}, nil,
@@ -207,9 +206,9 @@ func (l *lookup) find() (Found, coherence.Stamp, error) {
 	case verdict != coherence.Alive:
 		return Found{Why: reason.Invalidated, Names: rec.names, Dead: e}, nil, nil
 	}
-	l.store.bodies.share(e)
-	if l.record != "" {
-		l.store.keepDecoded(l.variant(), &decoded{l.asked, l.record, *rec, e})
+	if l.kept == nil {
+		l.store.bodies.share(e)
+		l.fresh = rec
 	}
 	return Found{Entry: e, Names: rec.names}, rec.stamp, nil
 }
@@ -221,15 +220,11 @@ func (s *Store) Stands(ctx context.Context, b *redisconn.Budget, found Found) (b
 		return false, nil
 	}
 	generation := s.keyspace.Generation()
-	tags := make([]cachekeys.Digest, len(found.stamp))
-	for i, mark := range found.stamp {
-		tags[i] = mark.Tag
-	}
-	values, err := s.mget(ctx, b, s.keyspace.TokenKeys(nil, tags))
+	values, err := s.mget(ctx, b, s.keyspace.MoreTokenKeys(nil, found.stamp.Tags()))
 	if err != nil {
 		return false, err
 	}
-	verdict, _ := coherence.Judge(found.stamp, s.keyspace.NewReading(tags, values))
+	verdict, _ := coherence.Judge(found.stamp, s.keyspace.NewStampReading(found.stamp, values))
 	return verdict == coherence.Alive && s.keyspace.Generation() == generation, nil
 }
 
@@ -264,20 +259,25 @@ func (s *Store) Variant(ctx context.Context, b *redisconn.Budget, q Query,
 	return e
 }
 
-// variant is the key of the entry that the request selects, as far as the hint tells.
 // variantOf is the key of the variant that q selects, by the fields that vary names.
 func (s *Store) variantOf(vary []string, q Query) cachekeys.Digest {
 	return cachekeys.Variant(s.secret(), q.Primary, cachekeys.SelectVary(vary, q.Fields))
 }
 
+// variant is the key of the entry that the request selects, as far as the hint tells.
 func (l *lookup) variant() cachekeys.Digest { return l.store.variantOf(l.hint.vary, l.query) }
 
 // readAll reads the entry and every token that it is expected to carry, at once.
 func (l *lookup) readAll() (*envelope, error) {
 	variant := l.variant()
+	var keys []string
+	var tags []cachekeys.Digest
 	kept := l.store.kept(variant)
-	l.asked = l.asks(variant, kept)
-	keys := l.asked.keys
+	if kept != nil {
+		keys = kept.keys[:len(kept.keys):len(kept.keys)]
+	} else {
+		keys, tags = l.asks(variant)
+	}
 	if l.lease != "" {
 		keys = append(keys, l.lease)
 	}
@@ -298,20 +298,25 @@ func (l *lookup) readAll() (*envelope, error) {
 		last := len(values) - 1
 		l.leased, values = values[last] != nil, values[:last]
 	}
-	l.reading = l.store.keyspace.NewReading(l.asked.tags, values[1:])
-	l.kept, l.record = nil, ""
-	if kept != nil && values[0] == any(kept.record) {
+	if kept == nil {
+		l.reading = l.store.keyspace.NewReading(tags, values[1:])
+		return parse(values[0], keys[0]), nil
+	}
+	l.reading = l.store.keyspace.NewStampReading(kept.stamp, values[1:])
+	if record, ok := values[0].(string); ok && record == string(kept.record) {
 		l.kept = kept
 		return &kept.envelope, nil
 	}
-	l.record, _ = values[0].(string)
 	return parse(values[0], keys[0]), nil
 }
 
 // decode decodes the entry of rec, unless this process has just done so with the same bytes.
 func (l *lookup) decode(rec *envelope) (*entry.Entry, error) {
 	limit := l.query.maxBody()
-	if l.kept != nil && rec == &l.kept.envelope && l.kept.entry.Size() <= limit {
+	if l.kept != nil {
+		if l.kept.entry.Size() > limit {
+			return nil, entry.ErrDamaged
+		}
 		return l.kept.entry, nil
 	}
 	return entry.Decode(rec.payload, limit)
@@ -346,9 +351,17 @@ func (l *lookup) judge(stamp coherence.Stamp) (coherence.Verdict, error) {
 // remember keeps the hint for the next look-up.
 func (l *lookup) remember(rec *envelope) {
 	if rec != nil {
+		if l.kept != nil && isSame(l.hint.names, rec.names) {
+			return // as it was found
+		}
 		l.hint.names = rec.names
 	}
 	l.store.hints.set(l.query.Primary, l.hint)
+}
+
+// isSame reports whether two lists are one in memory.
+func isSame(a, b []cachekeys.Tag) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
 // parse reads the record under a Redis key; nil if it is absent, damaged, or was stored under

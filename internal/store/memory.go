@@ -1,7 +1,7 @@
 package store
 
 import (
-	"bytes"
+	"slices"
 	"time"
 
 	"sidecar/cachekeys"
@@ -14,10 +14,13 @@ import (
 // was touched.
 type readAt struct {
 	position coherence.Position
-	at       time.Time
+	at       time.Duration // since epoch
 }
 
-func (s *Store) now() readAt { return readAt{s.keyspace.Position(), time.Now()} }
+// epoch is a time of this process: a duration since then is a third of a time.Time.
+var epoch = time.Now()
+
+func (s *Store) now() readAt { return readAt{s.keyspace.Position(), time.Since(epoch)} }
 
 // held is an entry in memory. It is served while no invalidation of its tags was heard since it
 // began, and for as long as the route allows.
@@ -37,32 +40,45 @@ func (s *Store) fromMemory(q Query, variant cachekeys.Digest) *held {
 		return nil
 	}
 	now := time.Now()
-	if now.Sub(h.began.at) >= q.Memory || h.entry.Fresh(now) <= 0 ||
+	if now.Sub(epoch)-h.began.at >= q.Memory || h.entry.Fresh(now) <= 0 ||
 		!s.keyspace.Stands(h.began.position, h.stamp) {
 		return nil
 	}
 	return h
 }
 
-// toMemory holds e, which must not be changed any more, while it is fresh: a stale entry is looked
-// up in Redis, where another process may have validated it. A body in chunks is not held.
+// toMemory holds e, which must not be changed any more, while it is fresh, and reports whether it
+// does: a stale entry is looked up in Redis, where another process may have validated it. A body in
+// chunks is not held.
 func (s *Store) toMemory(q Query, variant cachekeys.Digest, began readAt, e *entry.Entry,
-	stamp coherence.Stamp) {
+	stamp coherence.Stamp) bool {
 	if q.Memory <= 0 || s.memory == nil || e.Chunks != nil || e.Fresh(time.Now()) <= 0 ||
 		!s.keyspace.Stands(began.position, stamp) {
-		return
+		return false
 	}
-	s.memory.Put(variant, &held{began, stamp, e}, weight(e, stamp))
+	h := hold(began, e, stamp)
+	s.memory.Put(variant, h, h.weight())
+	return true
+}
+
+// hold makes the form in which memory has an entry: of a short one, nothing is kept but itself. A
+// long body may be shared, and is not copied.
+func hold(began readAt, e *entry.Entry, stamp coherence.Stamp) *held {
+	if len(e.Body) < minShared {
+		e = e.Compact()
+	}
+	return &held{began, slices.Clip(slices.Clone(stamp)), e}
 }
 
 // weight is about how many bytes of memory an entry takes, without the cache's own overhead. A test
-// measures it: the head lies in the record, in the entry and in the parsed fields, and the stamp in
-// the record and beside it.
-func weight(e *entry.Entry, stamp coherence.Stamp) int64 {
-	const structs, line, mark = 620, 40, 2 * 32
-	head := e.Head()
-	return int64(structs + 3*len(head) + line*bytes.Count(head, []byte{'\n'}) +
-		cap(e.Body) + mark*cap(stamp))
+// measures it.
+func (h *held) weight() int64 {
+	const structs, mark = 300, 32
+	size := structs + len(h.entry.Head()) + cap(h.entry.Body) + mark*len(h.stamp)
+	if h.entry.IsView() {
+		size += len(h.entry.Head()) + mark*len(h.stamp) // the rest of the record
+	}
+	return int64(size)
 }
 
 // Memory are the statistics of the memory tier; zero if there is none.

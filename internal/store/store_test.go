@@ -73,7 +73,7 @@ func answer(body string, vary ...string) *entry.Entry {
 	if err != nil {
 		panic(err)
 	}
-	e.Body, e.Vary, e.ResponseTime, e.Lifetime = []byte(body), vary, time.Now(), time.Hour
+	e.Body, e.Vary, e.ResponseTime, e.Lifetime = []byte(body), vary, entry.At(time.Now()), time.Hour
 	return e
 }
 
@@ -302,7 +302,7 @@ func TestAnEntryStaysBeyondItsLifetimeAndNeverBeyondItsEnd(t *testing.T) {
 	} {
 		e := answer("one")
 		if tt.until > 0 {
-			e.Until = time.Now().Add(tt.until)
+			e.Until = entry.At(time.Now().Add(tt.until))
 		}
 		outcome := make(chan reason.Reason, 1)
 		w.begin(query("/characters/42", nil)).Keep(e, tt.retain, noNames,

@@ -15,7 +15,8 @@ func failed(vary ...string) *entry.Entry {
 	if err != nil {
 		panic(err)
 	}
-	e.Body, e.Vary, e.ResponseTime, e.Lifetime = []byte("error"), vary, time.Now(), time.Hour
+	e.Body, e.Vary = []byte("error"), vary
+	e.ResponseTime, e.Lifetime = entry.At(time.Now()), time.Hour
 	return e
 }
 
