@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -168,6 +169,32 @@ func TestASilentCollectorHoldsUpNothing(t *testing.T) {
 	if text := said.String(); strings.Count(text, "level=WARN") != 1 ||
 		strings.Contains(text, "geheim") {
 		t.Errorf("the log is\n%s", text)
+	}
+}
+
+// The end of the context cuts a post off that would go on for long.
+func TestShutdownEndsWithItsContext(t *testing.T) {
+	c := collector.Start(t)
+	held := make(chan struct{})
+	c.Answer(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // the server then sees that the client leaves
+		close(held)
+		<-r.Context().Done()
+	})
+	o := options(c)
+	o.Timeout, o.BatchTime = time.Hour, time.Hour
+	tr := tracing.New(o)
+	tr.Receive(tracing.Server, nil, time.Now()).End(time.Now())
+	<-held
+	ended := make(chan struct{})
+	go func() { defer close(ended); tr.Shutdown(done()) }()
+	select {
+	case <-ended:
+	case <-time.After(20 * time.Second):
+		t.Fatal("it goes on")
+	}
+	if got := tr.Stats(); got != (tracing.Stats{Failed: 1}) {
+		t.Errorf("%+v", got)
 	}
 }
 
