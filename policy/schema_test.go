@@ -13,6 +13,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"sidecar/policy/pattern"
 )
 
 // compiled compiles Schema, or a schema in it: "#/definitions/cache".
@@ -53,7 +55,7 @@ func refusedBySchema(t testing.TB, content []byte) error {
 
 // beyondSchema are the files of testdata whose faults the shape of a file does not tell.
 var beyondSchema = []string{
-	"query", "queues", // one field depends on another
+	"query",                             // one field depends on another
 	"jwt-key-file-missing", "jwt-unset", // beside the file
 	"merge-key", "two-documents", // YAML that the decoder does not read
 	"pattern-conflicts",
@@ -330,5 +332,50 @@ func agree(t *testing.T, content string, good bool) {
 	if (fault == nil) != good || (refused == nil) != good {
 		t.Errorf("good: %t, but the decoder says %v, and the schema %v, of\n%s",
 			good, fault, refused, content)
+	}
+}
+
+// Editors check a file against the schema while it is written. It refuses most mistakes, and no
+// file that only smells.
+func TestTheSchemaRefusesMostMistakesAndNoValidFile(t *testing.T) {
+	files, err := filepath.Glob("testdata/mistakes/*.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var accepted []string
+	for _, file := range files {
+		for _, m := range mistakesOf(t, file) {
+			faulty := findings(t, "f", m.content).Faulty()
+			switch err := refusedBySchema(t, []byte(m.content)); {
+			case faulty && err == nil:
+				accepted = append(accepted, m.name)
+			case !faulty && err != nil:
+				t.Errorf("%s: it is valid, and the schema refuses it: %v", m.name, err)
+			}
+		}
+	}
+	// what the values, the environment or YAML itself decide
+	if len(accepted) > 65 {
+		t.Errorf("the schema accepts %d faulty files: %q", len(accepted), accepted)
+	}
+}
+
+// Every pattern of the tests of patterns that is one is taken by the schema.
+func TestTheSchemaTakesEveryPattern(t *testing.T) {
+	s := compiled(t, "#/definitions/pattern")
+	count := 0
+	for _, file := range []string{"pattern/pattern_test.go", "pattern/index_test.go"} {
+		for i, text := range strings.Split(string(read(t, file)), `"`) {
+			if _, err := pattern.Parse(text); i%2 == 0 || err != nil {
+				continue
+			}
+			count++
+			if err := s.Validate(text); err != nil {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	}
+	if count < 40 {
+		t.Errorf("%d patterns", count)
 	}
 }
