@@ -295,7 +295,8 @@ func (t *Table) Epoch() Epoch { return t.identifier.Epoch() }
 func (t *Table) Holds(plan *Plan, epoch Epoch, then, now time.Time) bool {
 	expires := plan.Caller.Expires
 	// without the monotonic clock: nbf and exp go by the wall clock, which may be put back
-	return t.identifier.Epoch() == epoch && !now.Round(0).Before(then.Round(0)) &&
+	return plan.Caller.Bypass != reason.TokenInvalid && // its nbf may come
+		t.identifier.Epoch() == epoch && !now.Round(0).Before(then.Round(0)) &&
 		(expires.IsZero() || now.Before(expires))
 }
 

@@ -228,7 +228,15 @@ func TestAKeptPlanHoldsNoLongerThanItsPremises(t *testing.T) {
 		"routes: [{match: GET /held, cache: {scope: private, ttl: 1h, memory: 1h}}]").proxy
 	end := time.Now().Add(4 * time.Second).Truncate(time.Second)
 	r := requestOf(t, "GET /held")
-	r.Header.Set("Authorization", bearer(t, end))
+	r.Header.Set("Authorization", bearer(t, jwt.Claims{Expiry: jwt.NewNumericDate(end)}))
+	begin := time.Now().Add(time.Second).Truncate(time.Second)
+	early := requestOf(t, "GET /held")
+	early.Header.Set("Authorization", bearer(t, jwt.Claims{NotBefore: jwt.NewNumericDate(begin)}))
+	tooEarly, ok := p.Take(early, nil)
+	if !ok {
+		t.Error("a request with a token that does not hold yet is not taken")
+	}
+	answerPlain(p, tooEarly)
 	var taken any
 	holds := func(kept any) bool {
 		taken, _ = p.Take(r, kept)
@@ -256,16 +264,18 @@ func TestAKeptPlanHoldsNoLongerThanItsPremises(t *testing.T) {
 	if holds(first) {
 		t.Error("it holds though the token has expired")
 	}
+	if again, _ := p.Take(early, tooEarly); again == tooEarly {
+		t.Error("one without a caller holds though its token has begun to hold")
+	}
 }
 
 // bearer is an Authorization with a token under TOKEN_SECRET.
-func bearer(t *testing.T, expires time.Time) string {
+func bearer(t *testing.T, claims jwt.Claims) string {
 	t.Helper()
 	key := jose.SigningKey{Algorithm: jose.HS256, Key: bytes.Repeat([]byte("k"), 32)}
 	signer, err := jose.NewSigner(key, nil)
 	check(t, err)
-	token, err := jwt.Signed(signer).
-		Claims(jwt.Claims{Expiry: jwt.NewNumericDate(expires)}).Serialize()
+	token, err := jwt.Signed(signer).Claims(claims).Serialize()
 	check(t, err)
 	return "Bearer " + token
 }

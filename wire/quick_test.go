@@ -46,9 +46,11 @@ func tell(w http.ResponseWriter, r *http.Request) {
 	case has("none"):
 		status = http.StatusNoContent
 	}
-	if status == http.StatusNotModified || status == http.StatusNoContent ||
-		has("open") || has("pieces") || has("trailer") {
+	if has("open") || has("pieces") || has("trailer") {
 		delete(h, "Content-Length")
+	}
+	if has("typed") {
+		h["Content-Type"] = []string{"text/plain"}
 	}
 	if has("early") {
 		h["Link"] = []string{"</style.css>"}
@@ -238,6 +240,9 @@ var plainRequests = []string{
 	"GET /q/mute/open HTTP/1.1\r\nHost: a\r\n\r\n",
 	"HEAD /q/mute/open HTTP/1.1\r\nHost: a\r\n\r\n",
 	"GET /q/none/open HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/none/typed HTTP/1.1\r\nHost: a\r\n\r\n",
+	"GET /q/same/typed HTTP/1.1\r\nHost: a\r\n\r\n",
+	"HEAD /q/same/typed HTTP/1.1\r\nHost: a\r\n\r\n",
 }
 
 // lastRequests are answered below net/http, and their answers end the connection.

@@ -139,14 +139,12 @@ func (w *quickWriter) appendHead(status int) {
 	w.appendFields()
 }
 
-// appendFields writes the fields that are the handler's to set. The length of an informational
-// answer is not.
+// appendFields writes the fields that are the handler's to set.
 func (w *quickWriter) appendFields() {
 	var room [32]string
 	names := room[:0]
 	for name := range w.header {
-		if name != "Transfer-Encoding" && !strings.HasPrefix(name, http.TrailerPrefix) &&
-			(name != "Content-Length" || w.status != 0) {
+		if w.isSent(name) {
 			names = append(names, name)
 		}
 	}
@@ -159,6 +157,20 @@ func (w *quickWriter) appendFields() {
 		}
 	}
 	w.out = b
+}
+
+// isSent reports whether a field of the handler's is sent with this status, as by net/http: an
+// answer that has no content announces none. The status is not known yet of an informational one.
+func (w *quickWriter) isSent(name string) bool {
+	switch name {
+	case "Transfer-Encoding":
+		return false
+	case "Content-Length":
+		return hasContent(w.status)
+	case "Content-Type":
+		return w.status != http.StatusNotModified
+	}
+	return !strings.HasPrefix(name, http.TrailerPrefix)
 }
 
 // Write implements io.Writer.
