@@ -70,6 +70,7 @@ func (p *Proxy) Answer(w http.ResponseWriter, taken any, live func() context.Con
 	t := taken.(*plain)
 	x := t.x
 	x.w = recorder{ResponseWriter: w, last: p.Draining}
+	defer x.letGo()
 	p.trace(x)
 	if x.plan.Kind == policy.Read {
 		found := p.Store.Lookup(x.traced(x.ctx), x.budget, t.query)
@@ -82,6 +83,10 @@ func (p *Proxy) Answer(w http.ResponseWriter, taken any, live func() context.Con
 	defer p.finish(x)
 	p.carryOut(x)
 }
+
+// letGo lets go of what an answer has used and its plan need not keep: a connection may be idle for
+// long. Nothing that goes on behind the answer uses it.
+func (x *exchange) letGo() { x.w, x.found = recorder{}, nil }
 
 // hit answers with a fresh response that is in hand, if there is one: nothing of x is in use any
 // more when it returns.

@@ -8,9 +8,11 @@ import (
 	"net/http/httptest"
 	"reflect"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
@@ -266,6 +268,31 @@ func TestAKeptPlanHoldsNoLongerThanItsPremises(t *testing.T) {
 	}
 	if again, _ := p.Take(early, tooEarly); again == tooEarly {
 		t.Error("one without a caller holds though its token has begun to hold")
+	}
+}
+
+// A plan that is kept with an idle connection keeps nothing of the last answer: neither its writer
+// nor the entry that was looked up for it.
+func TestAKeptPlanKeepsNothingOfItsAnswer(t *testing.T) {
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		w.Header().Set("Cache-Control", "no-store")
+		write(w, "an answer")
+	})
+	p := start(t, b, remembered).proxy
+	for _, path := range []string{"/held/1", "/other"} {
+		taken, ok := p.Take(requestOf(t, "GET "+path), nil)
+		if !ok {
+			t.Fatalf("%s is not taken", path)
+		}
+		w := httptest.NewRecorder()
+		kept := weak.Make(w)
+		p.Answer(w, taken, t.Context)
+		w = nil
+		await(t, "the writer for "+path+" is let go", func() bool {
+			runtime.GC()
+			return kept.Value() == nil
+		})
+		runtime.KeepAlive(taken)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -667,6 +668,52 @@ func TestTheContextLastsWhileTheClientIsThere(t *testing.T) {
 	c.answerTo(t, "GET")
 	c.send(t, plainRequests[0]+plainRequests[0]) // one more is there
 	c.answerTo(t, "GET")
+	c.answerTo(t, "GET")
+}
+
+// A lookedAt notes when it is asked for the system's connection, as each look after a client does.
+type lookedAt struct {
+	*net.TCPConn
+	looks chan time.Time
+}
+
+func (c lookedAt) SyscallConn() (syscall.RawConn, error) {
+	c.looks <- time.Now()
+	return c.TCPConn.SyscallConn()
+}
+
+type lookedAtListener struct {
+	net.Listener
+	looks chan time.Time
+}
+
+func (l lookedAtListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return lookedAt{c.(*net.TCPConn), l.looks}, nil
+}
+
+// There may be thousands of event streams.
+func TestTheClientOfALongAnswerIsLookedAfterMoreRarely(t *testing.T) {
+	const looks = 12
+	l := lookedAtListener{listen(t, "tcp", "127.0.0.1:0"), make(chan time.Time, 1000)}
+	s := serveQuick(t, l, quick(func(w http.ResponseWriter, r *http.Request) {
+		var last, between time.Time
+		for range looks {
+			last, between = <-l.looks, last
+		}
+		if gap := last.Sub(between); gap < 300*time.Millisecond {
+			t.Errorf("%v passed between look %d and %d", gap, looks-1, looks)
+		}
+		tell(w, r)
+	}), tell)
+	c := s.used(t)
+	for len(l.looks) > 0 {
+		<-l.looks
+	}
+	c.send(t, plainRequests[0])
 	c.answerTo(t, "GET")
 }
 

@@ -6,17 +6,23 @@ import (
 	"time"
 )
 
-// watchInterval is how long it takes at most to notice that a client has left while its request is
-// answered below net/http, where nobody reads from the connection meanwhile.
-const watchInterval = 100 * time.Millisecond
+// How long it takes at most to notice that a client has left while its request is answered below
+// net/http, where nobody reads from the connection meanwhile: minWatch at first. For answers that
+// take long, as event streams do, it becomes longer by an eighth with each look, up to maxWatch:
+// there may be thousands of them.
+const (
+	minWatch = 100 * time.Millisecond
+	maxWatch = 2 * time.Second
+)
 
 // A watch ends the context of a request when its client leaves, or the process ends. The zero value
 // watches nothing.
 type watch struct {
 	mu    sync.Mutex
-	life  *life       // of the request that is being answered; nil: there is none
-	timer *time.Timer // runs while there is one; nil before the first
-	leave func() bool // forgets the process, of the timer's time; nil before the first
+	life  *life         // of the request that is being answered; nil: there is none
+	timer *time.Timer   // runs while there is one; nil before the first
+	every time.Duration // from one look to the next
+	leave func() bool   // forgets the process, of the timer's time; nil before the first
 }
 
 // live begins to watch, and returns the context of the request.
@@ -24,12 +30,12 @@ func (c *conn) live() context.Context {
 	w, l := &c.watch, &life{base: c.quick.Base}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.life = l
+	w.life, w.every = l, minWatch
 	if w.timer == nil {
-		w.timer = time.AfterFunc(watchInterval, c.look)
+		w.timer = time.AfterFunc(w.every, c.look)
 		w.leave = context.AfterFunc(l.base, w.end)
 	} else {
-		w.timer.Reset(watchInterval)
+		w.timer.Reset(w.every)
 	}
 	if l.base.Err() != nil {
 		l.end()
@@ -47,7 +53,8 @@ func (c *conn) look() {
 	case hasLeft(c.Conn):
 		w.life.end()
 	default:
-		w.timer.Reset(watchInterval)
+		w.every = min(w.every+w.every/8, maxWatch)
+		w.timer.Reset(w.every)
 	}
 }
 
