@@ -77,7 +77,8 @@ func (p *Proxy) Answer(w http.ResponseWriter, taken any, live func() context.Con
 		if p.hit(x, found) {
 			return
 		}
-		x.found = &found
+		missed := found // else the one of a hit would be allocated too
+		x.found = &missed
 	}
 	t.given, x.ctx = true, x.traced(live())
 	defer p.finish(x)
