@@ -17,6 +17,7 @@ func read(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_READ, fd,
 func write(fd uintptr, p []byte) (int, error) { return call(syscall.SYS_WRITE, fd, p) }
 
 func call(number, fd uintptr, p []byte) (int, error) {
+	p = p[:min(len(p), maxCall)]
 	n, _, errno := syscall.RawSyscall(
 		number, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
 	if errno != 0 {

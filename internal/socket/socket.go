@@ -26,6 +26,10 @@ type Conn struct {
 	out direction
 }
 
+// maxCall is how many bytes one system call moves at the most: until it returns, its processor does
+// nothing else, and the garbage collector waits for it.
+const maxCall = 256 << 10
+
 // A direction is that of reading or that of writing.
 type direction struct {
 	mu   sync.Mutex                  // one call at a time, as in package net

@@ -1,0 +1,31 @@
+//go:build linux
+
+package socket
+
+import (
+	"net"
+	"testing"
+)
+
+// The system would take all of it at once: a socket over the loopback interface has more room.
+func TestOneCallMovesNoMoreThanItMay(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	raw, err := c.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, failed := 0, error(nil)
+	err = raw.Control(func(fd uintptr) { n, failed = write(fd, make([]byte, 1<<20)) })
+	if n == 0 || n > maxCall || failed != nil || err != nil {
+		t.Errorf("%d bytes are written at once, %v, %v", n, failed, err)
+	}
+}
