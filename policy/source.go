@@ -89,7 +89,7 @@ func (s *Source) load(content []byte) error {
 	if err != nil {
 		return err
 	}
-	for _, f := range found.Smells() {
+	for _, f := range found.ToldSmells() {
 		s.log.Warn("policies: "+f.Msg, "file", found.File, "line", f.Line, "column", f.Column)
 	}
 	s.sum = sha256.Sum256(content)

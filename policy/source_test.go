@@ -241,6 +241,17 @@ func TestSmellsOfTheFileInForceAreLogged(t *testing.T) {
 	}
 }
 
+func TestEqualSmellsAreLoggedOnce(t *testing.T) {
+	t.Parallel()
+	s := open(t, file(t, "version: 1\nroutes:\n"+
+		"  - {match: GET /a, cache: {scope: shared}}\n"+
+		"  - {match: GET /b, cache: {scope: shared}}\n"+
+		"  - {match: GET /c, cache: {scope: shared}}\n"))
+	if s.logged("level=WARN") != 1 || s.logged("(2 more like this, in lines 4, 5)") != 1 {
+		t.Errorf("logged:\n%s", s.log.String())
+	}
+}
+
 func TestAFileThatCannotBeHadIsNotOpened(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ path, want string }{

@@ -17,8 +17,7 @@ import (
 )
 
 // A Conn is a connection of package net over TCP or a Unix socket. Its methods behave as those of
-// package net do, but that the Op of an error which the poller found, as a deadline that has
-// passed, is "raw-read" or "raw-write".
+// package net do.
 type Conn struct {
 	net.Conn
 	raw syscall.RawConn
@@ -76,7 +75,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	d.p = nil
 	switch {
 	case err != nil:
-		return 0, err
+		return 0, named("read", err)
 	case d.err != nil:
 		return 0, c.failed("read", d.err)
 	case d.n == 0:
@@ -113,7 +112,10 @@ func (c *Conn) Write(p []byte) (int, error) {
 	d.p, d.n, d.err = p, 0, nil
 	err := c.raw.Write(d.move)
 	d.p = nil
-	if err == nil && d.err != nil {
+	switch {
+	case err != nil:
+		err = named("write", err)
+	case d.err != nil:
 		err = c.failed("write", d.err)
 	}
 	return d.n, err
@@ -147,6 +149,14 @@ func (d *direction) write(fd uintptr) (end bool) {
 		}
 	}
 	return true
+}
+
+// named is an error of the poller, which calls what it does raw.
+func named(call string, err error) error {
+	if e, ok := err.(*net.OpError); ok {
+		e.Op = call
+	}
+	return err
 }
 
 func (c *Conn) failed(call string, err error) error {

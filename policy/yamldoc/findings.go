@@ -89,17 +89,10 @@ func severity(x Finding) string {
 
 func (f *Findings) writeText(w io.Writer) error {
 	lines := strings.Split(string(f.Source), "\n")
-	alike := f.alike()
-	for _, x := range f.List {
+	for _, x := range f.told() {
 		mark := ""
 		if x.Smell {
 			mark = "warning: "
-			others, told := alike[unquoted(x.Msg)]
-			if !told {
-				continue
-			}
-			delete(alike, unquoted(x.Msg))
-			x.Msg += others.String()
 		}
 		if _, err := fmt.Fprintf(w, "%s:%d:%d: %s%s\n",
 			f.File, x.Line, x.Column, mark, x.Msg); err != nil {
@@ -114,6 +107,31 @@ func (f *Findings) writeText(w io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// told are the findings for people: smells that differ in nothing but names are one, at the first
+// place, with the lines of the others.
+func (f *Findings) told() []Finding {
+	var out []Finding
+	alike := f.alike()
+	for _, x := range f.List {
+		if x.Smell {
+			others, first := alike[unquoted(x.Msg)]
+			if !first {
+				continue
+			}
+			delete(alike, unquoted(x.Msg))
+			x.Msg += others.String()
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// ToldSmells are the smells as a log tells them: those that differ in nothing but names are one, at
+// the first place, with the lines of the others.
+func (f *Findings) ToldSmells() []Finding {
+	return slices.DeleteFunc(f.told(), func(x Finding) bool { return !x.Smell })
 }
 
 // likeness has the lines of smells that differ in nothing but the names that they quote.
