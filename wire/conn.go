@@ -25,11 +25,12 @@ type conn struct {
 	insert string // to be read next
 	rest   []byte // to be scanned next, and then read
 
-	idle   atomic.Bool  // net/http waits for the next request, and nothing was read since
-	phase  atomic.Int32 // served, answering or leaving
-	remote string       // the client's address, once it is known
-	last   lastHead     // of the reading goroutine
-	watch  watch        // of the request that is answered below net/http
+	idle    atomic.Bool  // net/http waits for the next request, and nothing was read since
+	phase   atomic.Int32 // served, answering or leaving
+	remote  string       // the client's address, once it is known
+	last    lastHead     // of the reading goroutine
+	keeping atomic.Int32 // whether last may have one
+	watch   watch        // of the request that is answered below net/http
 
 	writeBy   atomic.Int64 // the write deadline in Unix nanoseconds; 0: none is set
 	ownWrites atomic.Bool  // the server has set a write deadline of its own
@@ -202,6 +203,7 @@ func (c *conn) Close() error {
 func (c *conn) close() error {
 	c.abort(time.Unix(1, 0))
 	c.watch.close()
+	c.forget()
 	c.closing.Do(c.listener.release)
 	return c.Conn.Close()
 }

@@ -33,6 +33,7 @@ type Listener struct {
 	late     atomic.Int64  // connections that are being closed
 	deciding atomic.Int64  // requests of which it is open whether they are answered below net/http
 	answered atomic.Uint64 // requests that were answered there
+	keepers  atomic.Int64  // connections that keep their last head
 }
 
 // Listen returns l with connections that this package looks after. A further one is accepted when

@@ -61,12 +61,12 @@ func (c *conn) answerAll(p []byte, n int) (left int, err error) {
 		case used == 0:
 			return n, nil
 		}
-		if n = copy(p, p[used:n]); n > 0 {
-			continue
-		}
 		if now := time.Now(); c.quick.Idle > 0 && until.Sub(now) < c.quick.Idle {
 			until = now.Add(c.quick.Idle + c.quick.Idle/64) // it is not set for each request
 			_ = c.Conn.SetReadDeadline(until)
+		}
+		if n = copy(p, p[used:n]); n > 0 {
+			continue
 		}
 		if n, err = c.stream.Read(p); n == 0 || err != nil {
 			return n, err
@@ -100,7 +100,7 @@ func (c *conn) answer(p []byte) (used int, err error) {
 		return 0, nil
 	}
 	last, err := c.send(r, taken)
-	if c.last.keep(head, r, taken); err == nil && last {
+	if c.keep(head, r, taken); err == nil && last {
 		err = io.EOF
 	}
 	return end + 4, err
@@ -132,8 +132,38 @@ type lastHead struct {
 	kept    any
 }
 
-// maxKept is how long a head may be that is kept for its next time, in bytes.
-const maxKept = 2 << 10
+// Bounds of what is kept: a plan may take some kilobytes, and most connections are idle.
+const (
+	maxKept    = 2 << 10 // bytes of a head
+	maxKeepers = 1 << 10 // connections of a listener that keep one
+)
+
+// The keeping of a connection.
+const (
+	keepsNothing = iota
+	keeps        // it counts among maxKeepers
+	keptEnough   // it has ended
+)
+
+// keep keeps a request that was answered, with its value, if the connection may.
+func (c *conn) keep(head []byte, r *http.Request, value any) {
+	if c.keeping.Load() == keepsNothing {
+		if c.listener.keepers.Add(1) > maxKeepers ||
+			!c.keeping.CompareAndSwap(keepsNothing, keeps) {
+			c.listener.keepers.Add(-1)
+		}
+	}
+	if c.keeping.Load() == keeps {
+		c.last.keep(head, r, value)
+	}
+}
+
+// forget makes room for another connection to keep something.
+func (c *conn) forget() {
+	if c.keeping.Swap(keptEnough) == keeps {
+		c.listener.keepers.Add(-1)
+	}
+}
 
 // of returns the request that was read from the same head, and its value; nil if it is another one.
 func (l *lastHead) of(head []byte) (r *http.Request, kept any) {

@@ -594,6 +594,65 @@ func TestWhatIsKeptComesBackWithTheSameHead(t *testing.T) {
 	}
 }
 
+// Beyond a number of connections none keeps anything, until one of those that do has ended.
+func TestFewConnectionsKeepTheirLastHead(t *testing.T) {
+	kept := make(chan bool, 1)
+	q := quick(tell)
+	q.Take = func(r *http.Request, value any) (any, bool) {
+		kept <- value != nil
+		return see(r), true
+	}
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell)
+	keeps := func(c *client) bool {
+		keeps := false
+		for range 2 {
+			c.send(t, plainRequests[0])
+			keeps = <-kept
+			c.answerTo(t, "GET")
+		}
+		return keeps
+	}
+	var first *client
+	for i := range 1024 {
+		c := s.used(t)
+		if !keeps(c) {
+			t.Fatalf("the %d. connection keeps nothing", i+1)
+		}
+		if first == nil {
+			first = c
+		}
+	}
+	if keeps(s.used(t)) {
+		t.Error("one connection too many keeps its last head")
+	}
+	_ = first.Close()
+	proc.Await(t, patience, func() error {
+		if !keeps(s.used(t)) {
+			return errors.New("there is no room though a connection has ended")
+		}
+		return nil
+	})
+}
+
+// Bytes of the next request that come early do not end the connection when the answer before took
+// longer than it may be idle.
+func TestAnEarlyByteIsNotLateBehindALongAnswer(t *testing.T) {
+	q := quick(func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(300 * time.Millisecond) // longer than both bounds
+		tell(w, r)
+	})
+	q.Idle = 200 * time.Millisecond
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell,
+		func(h *http.Server) { h.IdleTimeout = 200 * time.Millisecond })
+	c := s.used(t)
+	c.send(t, plainRequests[0]+"GE")
+	c.answerTo(t, "GET")
+	c.send(t, strings.TrimPrefix(inVain, "GE"))
+	if body := c.answerTo(t, "GET"); !strings.HasPrefix(body, "GET /n ") {
+		t.Errorf("the next request is answered %q", body)
+	}
+}
+
 // A long answer without a length, in pieces of all sizes, comes whole.
 func TestAnAnswerWithoutALengthComesWhole(t *testing.T) {
 	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<14)

@@ -54,6 +54,9 @@ func newQuickWriter(c *conn, method string) *quickWriter {
 
 // release gives the writer back.
 func (w *quickWriter) release() {
+	if cap(w.out) > 2*maxQuick { // a very long head
+		return
+	}
 	clear(w.header)
 	*w = quickWriter{header: w.header, out: w.out[:0], held: w.held[:0]}
 	quickWriters.Put(w)
