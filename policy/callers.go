@@ -67,7 +67,8 @@ func (l *loader) token(n yamldoc.Node) {
 	before := l.Count()
 	l.Mapping(n, "jwt",
 		field("secret_env", func(n yamldoc.Node) {
-			if secret, _ = l.Text(n, "secret_env"); secret != "" && !isVariable.MatchString(secret) {
+			if secret, _ = l.Text(n, "secret_env"); secret != "" &&
+				!isVariable.MatchString(secret) {
 				l.Fault(n, "secret_env is the name of the variable with the secret, like JWT_SECRET, "+
 					"and neither the secret nor $NAME")
 				return

@@ -119,7 +119,9 @@ func TestFindingsAsJSONAreAnArrayOfObjects(t *testing.T) {
 		{"a.yaml", "warning",
 			"override lets ttl win over what the API says of an answer that many share: see that it " +
 				"never shortens a lifetime for a reason", 5, 47},
-		{"a.yaml", "error", `"GET /%zz" is no pattern: "%zz" is not well escaped: a % itself is written %25`, 6, 12},
+		{"a.yaml", "error",
+			`"GET /%zz" is no pattern: "%zz" is not well escaped: a % itself is written %25`, 6,
+			12},
 	}
 	if len(got) != len(want) || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("got  %+v\nwant %+v", got, want)

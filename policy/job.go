@@ -64,7 +64,8 @@ func (l *loader) jobFields(n yamldoc.Node, b *JobPlan, defaults bool) {
 	case !after.Absent() && b.Mode != ModeAfter && b.Mode != "?" && !(defaults && b.Mode == ""):
 		l.Fault(after, "after is for mode: after, and this is mode: %s", b.Mode)
 	case b.After > maxAfter:
-		l.Fault(after, "after is at most %v: clients and load balancers wait no longer", brief(maxAfter))
+		l.Fault(after, "after is at most %v: clients and load balancers wait no longer",
+			brief(maxAfter))
 	}
 }
 

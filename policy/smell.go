@@ -68,7 +68,8 @@ func (l *loader) smellOfWrite(r *draft, w *cachekeys.Template, i int) {
 		}
 	case strings.HasPrefix(w.String(), "caller:"): // every private entry carries it
 	case !l.unread() && !l.carried(w):
-		l.Smell(at, "no cached route carries %q: it invalidates nothing%s", w.String(), l.meantTag(w))
+		l.Smell(at, "no cached route carries %q: it invalidates nothing%s",
+			w.String(), l.meantTag(w))
 	case w.Has(cachekeys.FromClaim):
 		l.Smell(at, "%q names the one who writes, and the owner of what is written may be "+
 			"another: take the id from the path or the answer", w.String())

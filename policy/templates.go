@@ -30,7 +30,8 @@ func (l *loader) template(s yamldoc.Located) *cachekeys.Template {
 		return nil
 	}
 	if strings.Contains(s.Text, "${") {
-		l.Smell(s, "%q: a placeholder is like {id}: the $ before it becomes part of the tag", s.Text)
+		l.Smell(s, "%q: a placeholder is like {id}: the $ before it becomes part of the tag",
+			s.Text)
 	}
 	return t
 }
@@ -41,7 +42,8 @@ func (l *loader) tag(r *draft, c *Cache, s yamldoc.Located) *cachekeys.Template 
 	if t == nil {
 		return nil
 	}
-	if first, rest, comma := strings.Cut(s.Text, ", "); comma && !strings.ContainsAny(s.Text, "{(") {
+	if first, rest, comma := strings.Cut(s.Text, ", "); comma &&
+		!strings.ContainsAny(s.Text, "{(") {
 		l.Smell(s, "%q is one tag: several are a list, [%s, %s]", s.Text, first, rest)
 	}
 	if t.IsFamily() {

@@ -157,7 +157,8 @@ func TestAnUnsampledContextPassesUntouched(t *testing.T) {
 		for _, method := range []string{"GET", "PUT", "POST"} {
 			r.to.do(t.Context(), method, "/items/"+fmt.Sprint(prefixes.Add(1)), nil,
 				"Traceparent: "+r.traceparent, "Tracestate: ,x", "Tracestate: y")
-			if got := api.of("Traceparent"); got != r.traceparent || api.of("Tracestate") != ",x;y" {
+			if got := api.of("Traceparent"); got != r.traceparent ||
+				api.of("Tracestate") != ",x;y" {
 				t.Errorf("%s: the API gets %q, %q for %q", method, got, api.of("Tracestate"),
 					r.traceparent)
 			}
@@ -191,7 +192,8 @@ func TestAHitIsASpanWhereItsContextIsSampled(t *testing.T) {
 	}
 	s.proxy.Answer(httptest.NewRecorder(), taken, t.Context)
 	hit := c.Await(t, "of the hit", of("server", "GET /items/{id}"))
-	if hit.Trace != clientTrace || hit.Parent != clientSpan || hit.Attrs["sidecar.result"] != "hit" ||
+	if hit.Trace != clientTrace || hit.Parent != clientSpan ||
+		hit.Attrs["sidecar.result"] != "hit" ||
 		hit.Attrs["sidecar.detail"] != "memory" {
 		t.Errorf("%+v", hit)
 	}

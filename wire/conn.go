@@ -44,7 +44,8 @@ type conn struct {
 
 func newConn(c net.Conn, l *Listener) *conn {
 	return &conn{
-		Conn: c, stream: socket.New(c), listener: l, stall: l.options.Stall, quick: l.options.Quick, scan: newScanner(),
+		Conn: c, stream: socket.New(c), listener: l, stall: l.options.Stall, quick: l.options.Quick,
+		scan: newScanner(),
 	}
 }
 

@@ -303,11 +303,13 @@ var otherRequests = []string{
 }
 
 // ownDate is the Date of an answer that net/http gives by itself: that of tell is in another year.
-var ownDate = regexp.MustCompile(`Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT`)
+var ownDate = regexp.MustCompile(
+	`Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT`)
 
 // refusal is net/http's refusal of a head. One that is both too long and malformed is refused for
 // the one or the other, as its bytes come.
-var refusal = regexp.MustCompile(`(?s)HTTP/1\.1 (400 Bad Request|431 Request Header Fields Too Large)\r\n.*`)
+var refusal = regexp.MustCompile(
+	`(?s)HTTP/1\.1 (400 Bad Request|431 Request Header Fields Too Large)\r\n.*`)
 
 // comparable is what came back without what differs from time to time.
 func comparable(came []byte, input int) []byte {

@@ -238,7 +238,8 @@ func TestAPurgeNamesTagsAndURLs(t *testing.T) {
 		t.Errorf("of tags of which one is carried: %+v", got)
 	}
 	if got := runArgs(t, env, "purge", "itme:*", "--ops", e.ops); got.status != exitFaulty ||
-		!strings.Contains(got.stderr, `400 Bad Request: Entries do not carry the family "itme:*": `) {
+		!strings.Contains(got.stderr,
+			`400 Bad Request: Entries do not carry the family "itme:*": `) {
 		t.Errorf("%+v", got)
 	}
 }

@@ -77,7 +77,8 @@ func collectorTLS(o config.OTLP) (*tls.Config, error) {
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, errors.New("OTEL_EXPORTER_OTLP_CERTIFICATE: the file has no certificate in PEM")
+			return nil, errors.New(
+				"OTEL_EXPORTER_OTLP_CERTIFICATE: the file has no certificate in PEM")
 		}
 	}
 	if o.CertFile != "" {

@@ -88,7 +88,8 @@ func TestWhatCouldBeReadAsAnotherRequestIsNotSent(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			out, _ := b.Outgoing(httptest.NewRequest("GET", "/", nil), "")
 			tt.change(out.Request)
-			if got, err := appendRequest(nil, out.Request, b.host, contentOf(out.Request)); err == nil {
+			if got, err := appendRequest(nil, out.Request, b.host,
+				contentOf(out.Request)); err == nil {
 				t.Errorf("%q", got)
 			}
 			if _, err := b.RoundTrip(t.Context(), out, nil); !IsUnsent(err) {

@@ -60,17 +60,18 @@ func TestClaimedTellsApartByLastingClaims(t *testing.T) {
 		}
 	}
 	for name, line := range map[string]string{
-		"no token":        "Authorization: Bearer opaque",
-		"no credentials":  "Accept: */*",
-		"no JSON":         bearer(`{}`, `{`, "a"),
-		"a claim twice":   bearer(`{}`, `{"sub":"ann","sub":"bob"}`, "a"),
-		"no claims":       bearer(`{}`, `{}`, "a"),
-		"not UTF-8":       bearer(`{}`, "{\"sub\":\"\xff\"}", "a"),
-		"too long":        bearer(`{}`, `{"sub":"`+strings.Repeat("a", maxToken)+`"}`, "a"),
-		"two parts":       "Authorization: Bearer e30.e30",
-		"undeclared":      "X-Forwarded-User: ann",
-		"another scheme":  "Authorization: Basic YTpi",
-		"an odd spelling": strings.Replace(bearer(`{}`, `{"sub":"ann"}`, "a"), "Bearer", "bearer", 1),
+		"no token":       "Authorization: Bearer opaque",
+		"no credentials": "Accept: */*",
+		"no JSON":        bearer(`{}`, `{`, "a"),
+		"a claim twice":  bearer(`{}`, `{"sub":"ann","sub":"bob"}`, "a"),
+		"no claims":      bearer(`{}`, `{}`, "a"),
+		"not UTF-8":      bearer(`{}`, "{\"sub\":\"\xff\"}", "a"),
+		"too long":       bearer(`{}`, `{"sub":"`+strings.Repeat("a", maxToken)+`"}`, "a"),
+		"two parts":      "Authorization: Bearer e30.e30",
+		"undeclared":     "X-Forwarded-User: ann",
+		"another scheme": "Authorization: Basic YTpi",
+		"an odd spelling": strings.Replace(bearer(`{}`, `{"sub":"ann"}`, "a"),
+			"Bearer", "bearer", 1),
 	} {
 		if got := claimed(line); got != "" {
 			t.Errorf("%s: %q", name, got)

@@ -105,8 +105,9 @@ func Warnings(environ []string, c Config) Faults {
 			warnings = append(warnings, Fault{secrets[name].variable,
 				strings.TrimPrefix(err.Error(), secrets[name].variable+": ")})
 		case secrets[name].IsSet() && length < minSecret:
-			warnings = append(warnings, Fault{name, fmt.Sprintf("it is %d long, and can be guessed: "+
-				"make one by openssl rand -base64 32", length)})
+			warnings = append(warnings,
+				Fault{name, fmt.Sprintf("it is %d long, and can be guessed: "+
+					"make one by openssl rand -base64 32", length)})
 		}
 	}
 	return warnings

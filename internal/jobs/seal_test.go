@@ -91,10 +91,13 @@ func TestKeysThatAreNone(t *testing.T) {
 		t.Errorf("URL-safe base64 without padding: %v", err)
 	}
 	for value, want := range map[string]string{
-		"c2hvcnQ=":                     "key 1 of JOBS_ENCRYPTION_KEY: 5 bytes, want 32: " + makeKey,
-		testKey(1) + ",!!secret!!":     "key 2 of JOBS_ENCRYPTION_KEY: not base64: " + makeKey,
-		testKey(1) + ",":               "key 2 of JOBS_ENCRYPTION_KEY: 0 bytes, want 32: " + makeKey,
-		strings.Repeat("A", 44) + "AA": "key 1 of JOBS_ENCRYPTION_KEY: 34 bytes, want 32: " + makeKey,
+		"c2hvcnQ=": "key 1 of JOBS_ENCRYPTION_KEY: 5 bytes, want 32: " +
+			makeKey,
+		testKey(1) + ",!!secret!!": "key 2 of JOBS_ENCRYPTION_KEY: not base64: " + makeKey,
+		testKey(1) + ",": "key 2 of JOBS_ENCRYPTION_KEY: 0 bytes, want 32: " +
+			makeKey,
+		strings.Repeat("A", 44) + "AA": "key 1 of JOBS_ENCRYPTION_KEY: 34 bytes, want 32: " +
+			makeKey,
 	} {
 		if _, err := ParseSealer(value); err == nil || err.Error() != want {
 			t.Errorf("%q gives %v, want %q", value, err, want)

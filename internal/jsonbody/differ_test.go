@@ -72,7 +72,8 @@ func TestANameThatMayBeDataIsNotTold(t *testing.T) {
 	}
 	for _, name := range []string{
 		"hp", "maxHp", "max_hp", "@type", "$ref", "_id", "hydra:member", "line2", "y2026", "sha256",
-		"createdAt", "dc-title", "isPublishedInTheStore", "URL", "userID", "x1y1", "rhythm", "feedback",
+		"createdAt", "dc-title", "isPublishedInTheStore", "URL", "userID", "x1y1",
+		"rhythm", "feedback",
 	} {
 		a, b := map[string]any{name: 1, "s": ""}, map[string]any{name: 2, "s": ""}
 		if got := told(t, a, b); got != name {

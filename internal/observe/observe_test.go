@@ -408,7 +408,8 @@ func TestAHabitOfAFrameworkIsASuggestion(t *testing.T) {
 		}
 	}
 	file := w.proposed(80)
-	expect(t, route(t, file, "GET /rails/{id}"), "#- name: rails_id", "ttl: 5m, override: true, tags",
+	expect(t, route(t, file, "GET /rails/{id}"), "#- name: rails_id",
+		"ttl: 5m, override: true, tags",
 		"Not live", "stale at once", "override: true has 95 % hits")
 	expect(t, route(t, file, "GET /spring/{id}"), "#- name: spring_id",
 		"ttl: 5m, response_directives: ignore, tags", "(no-store; see", "not to be stored",

@@ -78,12 +78,17 @@ func TestWordsOfOnePersonEachAreValues(t *testing.T) {
 		of   map[string]asked
 		want string
 	}{
-		{map[string]asked{"/profile/ann/cart": by(0), "/profile/bob/cart": by(1)}, "/profile/{id}/cart"},
-		{map[string]asked{"/profile/ann": by(0), "/profile/bob": by(0)}, "/profile/ann /profile/bob"},
-		{map[string]asked{"/profile/ann": by(0, 1), "/profile/bob": by(1)}, "/profile/ann /profile/bob"},
-		{map[string]asked{"/profile/ann": by(0), "/profile/bob/x": by(1)}, "/profile/ann /profile/bob/x"},
+		{map[string]asked{"/profile/ann/cart": by(0), "/profile/bob/cart": by(1)},
+			"/profile/{id}/cart"},
+		{map[string]asked{"/profile/ann": by(0), "/profile/bob": by(0)},
+			"/profile/ann /profile/bob"},
+		{map[string]asked{"/profile/ann": by(0, 1), "/profile/bob": by(1)},
+			"/profile/ann /profile/bob"},
+		{map[string]asked{"/profile/ann": by(0), "/profile/bob/x": by(1)},
+			"/profile/ann /profile/bob/x"},
 		{map[string]asked{"/profile/ann": by(0), "/profile/7": by(1)}, "/profile/{id}"},
-		{map[string]asked{"/profile/ann": by(0), "/profile/7": by(0)}, "/profile/ann /profile/{id}"},
+		{map[string]asked{"/profile/ann": by(0), "/profile/7": by(0)},
+			"/profile/ann /profile/{id}"},
 		{map[string]asked{"/orders": by(0), "/bills": by(1)}, "/bills /orders"},
 		{map[string]asked{"/ann": by(0), "/bob": by(1), "/eve": by(2)}, "/{id}"},
 		{map[string]asked{"/users/james/7": by(0), "/x": by(1)}, "/users/{user_id}/{id} /x"},

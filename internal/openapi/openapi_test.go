@@ -283,7 +283,8 @@ paths:
     get: &get {responses: {"200": {content: {application/json: {}}}}}
   /a/{id}: {<<: [*b], post: {}, get: {<<: *get, operationId: x}}
 `,
-		"JSON": "{\"openapi\": \"3.0.3\",\n\t\"info\": {\"title\": \"\\ud83d\\ude00 \\/\"}, \"paths\": {\n" +
+		"JSON": "{\"openapi\": \"3.0.3\",\n" +
+			"\t\"info\": {\"title\": \"\\ud83d\\ude00 \\/\"}, \"paths\": {\n" +
 			`"\/a\/{id}": {"get": {"parameters": [{"name": "id", "in": "path", "schema": ` +
 			`{"type": "string", "format": "uuid"}}, {"name": "x-a", "in": "header", "schema": null}], ` +
 			`"responses": {"200": {"content": {"application/json": {"x": [1.5, true]}}}}}}}}`,

@@ -23,7 +23,9 @@ const (
 // are none in YAML.
 func parse(content []byte) (*yaml.Node, error) {
 	if json.Valid(content) {
-		j := jsonReader{Decoder: json.NewDecoder(bytes.NewReader(content)), content: content, line: 1}
+		j := jsonReader{
+			Decoder: json.NewDecoder(bytes.NewReader(content)), content: content, line: 1,
+		}
 		j.UseNumber()
 		return j.value()
 	}

@@ -57,7 +57,8 @@ func each(t *testing.T, f func(t *testing.T, own *socket.Conn, other net.Conn)) 
 
 func TestBytesPassBothWaysAtOnce(t *testing.T) {
 	each(t, func(t *testing.T, own *socket.Conn, other net.Conn) {
-		sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // more than the kernel takes at once
+		// more than the kernel takes at once
+		sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
 		var done sync.WaitGroup
 		for _, c := range []net.Conn{own, other} {
 			done.Go(func() {

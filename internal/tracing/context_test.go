@@ -63,7 +63,8 @@ func tracer(t *testing.T, sampler, arg string) *tracing.Tracer {
 // The context of a client goes on as it came unless the request is recorded; then the span is the
 // parent of what follows. Where there was none, what follows knows that it is not recorded.
 func TestTheSampledFlagOfTheClientDecides(t *testing.T) {
-	const sampled, unsampled = "00-" + trace + "-" + parent + "-01", "00-" + trace + "-" + parent + "-00"
+	const sampled, unsampled = "00-" + trace + "-" + parent + "-01", "00-" + trace +
+		"-" + parent + "-00"
 	for _, c := range []struct {
 		sampler, arg, traceparent string
 		recorded, same            bool
@@ -147,7 +148,8 @@ func FuzzContextOf(f *testing.F) {
 	f.Add("01-"+trace+"-"+parent+"-01-", "")
 	f.Fuzz(func(t *testing.T, traceparent, state string) {
 		c := tracing.ContextOf(http.Header{"Traceparent": {traceparent}, "Tracestate": {state}})
-		if c.Valid() && (c.Flags > 3 || len(c.State) > 512) || !c.Valid() && c != (tracing.Context{}) {
+		if c.Valid() && (c.Flags > 3 || len(c.State) > 512) ||
+			!c.Valid() && c != (tracing.Context{}) {
 			t.Errorf("%q, %q: %+v", traceparent, state, c)
 		}
 	})

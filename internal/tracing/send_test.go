@@ -31,8 +31,9 @@ func options(c *collector.Collector) tracing.Options {
 	all, _ := tracing.ParseSampler("always_on", "")
 	return tracing.Options{
 		Endpoint: c.URL + "/v1/traces", Sampler: all, Timeout: 10 * time.Second,
-		Scope: "sidecar", Version: "1", Resource: []tracing.Attr{tracing.String("service.name", "a")},
-		Delay: 10 * time.Millisecond, BatchTime: 20 * time.Second, Queue: 1000, Batch: 100,
+		Scope: "sidecar", Version: "1",
+		Resource: []tracing.Attr{tracing.String("service.name", "a")},
+		Delay:    10 * time.Millisecond, BatchTime: 20 * time.Second, Queue: 1000, Batch: 100,
 		Log: slog.New(slog.DiscardHandler),
 	}
 }
@@ -110,8 +111,10 @@ func TestSpansThatTheCollectorRefusesAreCounted(t *testing.T) {
 	c := collector.Start(t)
 	c.Answer(func(w http.ResponseWriter, _ *http.Request) {
 		partial := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1)
-		partial = protowire.AppendString(protowire.AppendTag(partial, 2, protowire.BytesType), "why")
-		_, _ = w.Write(protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType), partial))
+		partial = protowire.AppendString(protowire.AppendTag(partial, 2, protowire.BytesType),
+			"why")
+		_, _ = w.Write(protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType),
+			partial))
 	})
 	o := options(c)
 	o.Delay = time.Hour

@@ -42,7 +42,8 @@ func pathFault(method, path string) error {
 		return fmt.Errorf("a blank is missing behind the method: %s /%s", strings.ToUpper(before),
 			after)
 	case slash && (strings.Contains(before, ".") || strings.HasSuffix(before, ":")):
-		return fmt.Errorf("a pattern has a path, and neither scheme nor host: it is like %s", example)
+		return fmt.Errorf("a pattern has a path, and neither scheme nor host: it is like %s",
+			example)
 	case method == "" && known:
 		return fmt.Errorf("a path is missing behind the method: it is like %s", example)
 	case method != "" && path != "" && !strings.ContainsAny(path, ` :\`):

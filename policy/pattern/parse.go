@@ -89,7 +89,8 @@ func parseSegment(part string, last bool) (segment, error) {
 		}
 		text, err := url.PathUnescape(part)
 		if err != nil {
-			return segment{}, fmt.Errorf("%q is not well escaped: a %% itself is written %%25", part)
+			return segment{},
+				fmt.Errorf("%q is not well escaped: a %% itself is written %%25", part)
 		}
 		if err := literalFault(part, text); err != nil {
 			return segment{}, err
@@ -112,8 +113,9 @@ func parseSegment(part string, last bool) (segment, error) {
 		return segment{},
 			fmt.Errorf("%q: a wildcard has a name and nothing else, like {%s}", part, leading(name))
 	case strings.Contains(name, "-") && isIdentifier(strings.ReplaceAll(name, "-", "_")):
-		return segment{}, fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_': {%s}",
-			part, strings.ReplaceAll(name, "-", "_"))
+		return segment{},
+			fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_': {%s}",
+				part, strings.ReplaceAll(name, "-", "_"))
 	case !isIdentifier(name):
 		return segment{},
 			fmt.Errorf("%q: a wildcard's name is made of letters, digits and '_', like {id}", part)

@@ -11,7 +11,8 @@ var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // encodingFault says why content is no text that YAML can be written in; "" if it is.
 func encodingFault(content []byte) (at Place, why string) {
-	if bytes.HasPrefix(content, []byte{0xff, 0xfe}) || bytes.HasPrefix(content, []byte{0xfe, 0xff}) {
+	if bytes.HasPrefix(content, []byte{0xff, 0xfe}) ||
+		bytes.HasPrefix(content, []byte{0xfe, 0xff}) {
 		return Place{1, 1}, "the file is in UTF-16: save it as UTF-8"
 	}
 	at = Place{1, 1}
@@ -19,7 +20,8 @@ func encodingFault(content []byte) (at Place, why string) {
 		c, size := utf8.DecodeRune(content[i:])
 		switch {
 		case c == utf8.RuneError && size == 1:
-			return at, fmt.Sprintf("the byte 0x%02x is not UTF-8: save the file as UTF-8", content[i])
+			return at, fmt.Sprintf("the byte 0x%02x is not UTF-8: save the file as UTF-8",
+				content[i])
 		case c < ' ' && c != '\n' && c != '\r' && c != '\t':
 			return at, fmt.Sprintf("the control character %U, which YAML forbids: take it out", c)
 		case c == '\n':

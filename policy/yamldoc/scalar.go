@@ -19,7 +19,8 @@ func (r *Reader) Text(n Node, what string) (string, bool) {
 	switch tree := n.tree.(type) {
 	case *ast.StringNode:
 		if quote := oddQuote(tree.Value); quote != "" {
-			r.Fault(n, `%s begins with %s, which YAML takes for a letter: write " or '`, what, quote)
+			r.Fault(n, `%s begins with %s, which YAML takes for a letter: write " or '`,
+				what, quote)
 			return "", false
 		}
 		return tree.Value, true
@@ -174,7 +175,8 @@ func isOctal(raw string) bool {
 func (r *Reader) Duration(n Node, what string) time.Duration {
 	d, err := time.ParseDuration(n.Raw())
 	if err != nil || d < 0 || d > math.MaxInt64/2 {
-		r.Fault(n, "%s is a time like 90s, 5m or 24h%s", what, remedy(n.Raw(), config.MeantDuration))
+		r.Fault(n, "%s is a time like 90s, 5m or 24h%s",
+			what, remedy(n.Raw(), config.MeantDuration))
 		return 0
 	}
 	return d
@@ -205,7 +207,8 @@ func (r *Reader) Size(n Node, what string) int64 {
 	var s config.Size
 	raw := n.Raw()
 	if err := s.UnmarshalText([]byte(raw)); err != nil || isOctal(raw) {
-		r.Fault(n, "%s is a size like 512KiB, 1MiB or 1048576%s", what, remedy(raw, config.MeantSize))
+		r.Fault(n, "%s is a size like 512KiB, 1MiB or 1048576%s",
+			what, remedy(raw, config.MeantSize))
 		return 0
 	}
 	return int64(s)

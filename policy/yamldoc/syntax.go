@@ -209,9 +209,11 @@ func (d *diagnosis) brackets() (syntaxFault, bool) {
 		return d.here("the mapping that begins here is not closed with }"), true
 	case d.has("character corresponding to"):
 		return d.here("nothing is open here that this bracket could close"), true
-	case d.has("not allowed in this context") && behind != "" && behind[0] == d.line[len(d.line)-1] &&
+	case d.has("not allowed in this context") && behind != "" &&
+		behind[0] == d.line[len(d.line)-1] &&
 		strings.ContainsAny(behind[:1], ",;]}"):
-		return d.here("a value in brackets ends with its bracket: take " + behind[:1] + " out"), true
+		return d.here("a value in brackets ends with its bracket: take " + behind[:1] + " out"),
+			true
 	}
 	return syntaxFault{}, false
 }
@@ -234,8 +236,9 @@ func (d *diagnosis) indentation() (syntaxFault, bool) {
 		line := d.nth(next)
 		return d.byteOf(next, len(line)-len(strings.TrimLeft(line, " ")), oneColumn), true
 	case d.has("mapping value is not allowed"):
-		return d.here(`a text with ": " in it has to be in quotes, and several fields of one line ` +
-			"in braces, like {a: b, c: d}"), true
+		return d.here(
+			`a text with ": " in it has to be in quotes, and several fields of one line ` +
+				"in braces, like {a: b, c: d}"), true
 	case d.has("sequence entries are not allowed"):
 		return d.here("a list begins in a line of its own, or is written like [a, b]"), true
 	case d.has("not allowed in this context") && indented, d.has("non-map value") && indented:

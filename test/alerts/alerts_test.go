@@ -111,10 +111,13 @@ var faults = []fault{
 	},
 	{
 		name: "redis-pool", alerts: []string{"SidecarRedisPoolExhausted"},
-		may:   []string{"SidecarInvalidationsDeferred", "SidecarRedisSlow"},
-		env:   []string{"REDIS_TIMEOUT=100ms", "REDIS_POOL_SIZE=2", "BREAKER_FAILURE_RATIO=0.9"},
-		begin: func(w *world) { w.stalling.Store(int64(400 * time.Millisecond)); w.searching.Store(true) },
-		end:   func(w *world) { w.stalling.Store(0); w.searching.Store(false) },
+		may: []string{"SidecarInvalidationsDeferred", "SidecarRedisSlow"},
+		env: []string{"REDIS_TIMEOUT=100ms", "REDIS_POOL_SIZE=2", "BREAKER_FAILURE_RATIO=0.9"},
+		begin: func(w *world) {
+			w.stalling.Store(int64(400 * time.Millisecond))
+			w.searching.Store(true)
+		},
+		end: func(w *world) { w.stalling.Store(0); w.searching.Store(false) },
 	},
 	{
 		name: "policies", alerts: []string{"SidecarPoliciesRefused"},
@@ -194,7 +197,8 @@ func TestEachAlertFiresByItsCauseAndNoneWithout(t *testing.T) {
 		t.Errorf("the healthy world has %v", slices.Collect(maps.Keys(fired)))
 	}
 	for _, name := range alertsOfTheRunbook(t) {
-		if !slices.ContainsFunc(faults, func(f fault) bool { return slices.Contains(f.alerts, name) }) {
+		if !slices.ContainsFunc(faults,
+			func(f fault) bool { return slices.Contains(f.alerts, name) }) {
 			t.Errorf("nothing here is to fire %s", name)
 		}
 	}

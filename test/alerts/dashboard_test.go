@@ -82,7 +82,8 @@ func (p *prometheus) showsAllPanels(job string) {
 			}
 			numbers := slices.DeleteFunc(found, func(s series) bool { return s.Value[1] == "NaN" })
 			if _, ok := empty[panel.Title]; (len(numbers) == 0) != ok {
-				p.t.Errorf("the panel %q has %d series with a number: %s", panel.Title, len(numbers),
+				p.t.Errorf("the panel %q has %d series with a number: %s",
+					panel.Title, len(numbers),
 					target.Expr)
 			}
 		}

@@ -256,7 +256,8 @@ func (w *world) page() (string, error) {
 func (w *world) run(args ...string) (out string, status int) {
 	w.t.Helper()
 	p := proc.Start(w.t, proc.Cmd{Path: w.program, Args: args, Dir: filepath.Dir(w.policies),
-		Env: []string{"ADMIN_TOKEN=" + adminToken, "OPS_ADDR=" + strings.TrimPrefix(w.ops, "http://"),
+		Env: []string{"ADMIN_TOKEN=" + adminToken,
+			"OPS_ADDR=" + strings.TrimPrefix(w.ops, "http://"),
 			"JWT_SECRET=" + jwtSecret}})
 	status = p.Wait(time.Minute)
 	return strings.Join(p.Lines(), "\n"), status

@@ -127,7 +127,8 @@ func spanOf(s *trace.Span, resource map[string]any) Span {
 		Name:   s.Name, Kind: strings.ToLower(strings.TrimPrefix(s.Kind.String(), "SPAN_KIND_")),
 		Attrs: attrs(s.Attributes), Resource: resource,
 		Failed: s.Status.GetCode() == trace.Status_STATUS_CODE_ERROR,
-		Start:  time.Unix(0, int64(s.StartTimeUnixNano)), End: time.Unix(0, int64(s.EndTimeUnixNano)),
+		Start:  time.Unix(0, int64(s.StartTimeUnixNano)),
+		End:    time.Unix(0, int64(s.EndTimeUnixNano)),
 	}
 }
 

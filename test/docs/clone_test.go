@@ -186,7 +186,8 @@ func (s *shell) start(script string) *running {
 			}
 			if s.t.Failed() {
 				printed := strings.Split(r.String(), "\n")
-				s.t.Logf("%s:\n…\n%s", script, strings.Join(printed[max(0, len(printed)-12):], "\n"))
+				s.t.Logf("%s:\n…\n%s", script,
+					strings.Join(printed[max(0, len(printed)-12):], "\n"))
 			}
 		})
 	}

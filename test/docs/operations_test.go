@@ -331,7 +331,8 @@ func TestATokenThatIsWrittenAnew(t *testing.T) {
 func TestEveryPoliciesFileIsValid(t *testing.T) {
 	t.Parallel()
 	secret := "=a-secret-that-is-long-enough-for-HS256"
-	s := open(t, t.TempDir(), "JWT_SECRET"+secret, "PGRST_JWT_SECRET"+secret, "CLEANUP_TOKEN"+secret)
+	s := open(t, t.TempDir(), "JWT_SECRET"+secret, "PGRST_JWT_SECRET"+secret,
+		"CLEANUP_TOKEN"+secret)
 	count := 0
 	for _, page := range pages(t) {
 		for _, b := range blocks(t, page) {

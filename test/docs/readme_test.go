@@ -76,16 +76,17 @@ func TestTheGameAPI(t *testing.T) {
 func yourAPI(t *testing.T, s *shell) {
 	t.Helper()
 	var hp atomic.Int64
-	api := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		switch r.Method {
-		case http.MethodPut:
-			hp.Add(1)
-		case http.MethodPost:
-			w.WriteHeader(http.StatusCreated)
-		}
-		fmt.Fprintf(w, `{"hp": %d}`, hp.Load())
-	}))
+	api := httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			switch r.Method {
+			case http.MethodPut:
+				hp.Add(1)
+			case http.MethodPost:
+				w.WriteHeader(http.StatusCreated)
+			}
+			fmt.Fprintf(w, `{"hp": %d}`, hp.Load())
+		}))
 	listener, err := net.Listen("tcp", s.api)
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +197,8 @@ func TestUseIt(t *testing.T) {
 // Each row of the table of Cache-Status in README.md is seen, with other numbers.
 func TestEachCacheStatusOfTheReadme(t *testing.T) {
 	t.Parallel()
-	_, table, found := strings.Cut(read(t, "README.md"), "| `Cache-Status` | meaning |\n|---|---|\n")
+	_, table, found := strings.Cut(read(t, "README.md"),
+		"| `Cache-Status` | meaning |\n|---|---|\n")
 	table, _, _ = strings.Cut(table, "\n\n")
 	if !found || strings.Count(table, "\n") < 6 {
 		t.Fatalf("no table: %s", table)

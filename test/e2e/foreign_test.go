@@ -174,7 +174,8 @@ func subject(r *http.Request) string {
 func token(sub string, time int) string {
 	part := base64.RawURLEncoding.EncodeToString
 	return part([]byte(`{"alg":"HS256","typ":"JWT"}`)) + "." +
-		part(fmt.Appendf(nil, `{"sub":%q,"role":"player","iat":%d,"exp":%d}`, sub, time, 1<<31+time)) +
+		part(fmt.Appendf(nil, `{"sub":%q,"role":"player","iat":%d,"exp":%d}`,
+			sub, time, 1<<31+time)) +
 		"." + part(fmt.Appendf(nil, "signature of %s at %d", sub, time))
 }
 
@@ -345,7 +346,9 @@ func TestWhatIsObservedOfForeignAPIsHolds(t *testing.T) {
 					t.Errorf("it has no %q", s)
 				}
 			}
-			for _, private := range []string{"annabel", "roberta", "evelyn", "hello", "s%3A", "player"} {
+			for _, private := range []string{
+				"annabel", "roberta", "evelyn", "hello", "s%3A", "player",
+			} {
 				if strings.Contains(string(content), private) {
 					t.Errorf("it tells %q", private)
 				}

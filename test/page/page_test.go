@@ -91,12 +91,13 @@ func startWith(t *testing.T, policies string, redis ...string) *sidecar {
 	if err := os.WriteFile(file, []byte(policies), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p := proc.Start(t, proc.Cmd{Path: proc.Build(t, "../../cmd/sidecar"), Env: append(append(proc.Env(),
-		redis...), "BACKEND_URL="+api.URL, "POLICIES_FILE="+file,
-		"LISTEN_ADDR=127.0.0.1:0",
-		"OPS_ADDR=127.0.0.1:0", "ADMIN_TOKEN="+token,
-		"KEY_SECRET=a secret of this test that is long enough",
-		"LOG_FORMAT=json", "REDIS_TIMEOUT=2s")})
+	p := proc.Start(t,
+		proc.Cmd{Path: proc.Build(t, "../../cmd/sidecar"), Env: append(append(proc.Env(),
+			redis...), "BACKEND_URL="+api.URL, "POLICIES_FILE="+file,
+			"LISTEN_ADDR=127.0.0.1:0",
+			"OPS_ADDR=127.0.0.1:0", "ADMIN_TOKEN="+token,
+			"KEY_SECRET=a secret of this test that is long enough",
+			"LOG_FORMAT=json", "REDIS_TIMEOUT=2s")})
 	m := p.AwaitLine(time.Minute, `"data":"([^"]+)","ops":"([^"]+)"`)
 	s := &sidecar{Proc: p, data: "http://" + m[1], ops: "http://" + m[2], api: api}
 	proc.Await(t, time.Minute, func() error {
@@ -423,10 +424,14 @@ func TestThePageHoldsManyRoutesAndHostileTexts(t *testing.T) {
 	many := &strings.Builder{}
 	many.WriteString(policies)
 	for i := range 200 {
-		fmt.Fprintf(many, "  - {name: %q, match: \"GET /r%d/{id}\", cache: {scope: shared, ttl: 1h, tags: [\"r%d:{id}\"]}}\n",
-			fmt.Sprintf("inventory_of_all_the_characters_of_a_campaign_of_a_game_master_%03d", i), i, i)
+		fmt.Fprintf(many,
+			"  - {name: %q, match: \"GET /r%d/{id}\", cache: {scope: shared, ttl: 1h, tags: "+
+				"[\"r%d:{id}\"]}}\n",
+			fmt.Sprintf("inventory_of_all_the_characters_of_a_campaign_of_a_game_master_%03d", i),
+			i, i)
 	}
-	fmt.Fprintf(many, "  - {name: markup, match: \"GET /markup/{id}\", cache: {scope: shared, ttl: 1h, tags: [%q]}}\n",
+	fmt.Fprintf(many,
+		"  - {name: markup, match: \"GET /markup/{id}\", cache: {scope: shared, ttl: 1h, tags: [%q]}}\n",
 		hostile)
 	s := startWith(t, many.String(), "REDIS_EMBEDDED=true")
 	s.use(t)
