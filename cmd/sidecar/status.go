@@ -37,9 +37,10 @@ func (s *sidecar) ready(ctx context.Context) error {
 // not send every first request past the cache.
 const greetTime = 2 * time.Second
 
-// hasGreeted reports whether the cache's Redis has answered once, or greetTime is over.
+// hasGreeted reports whether the cache's Redis has answered once and the secret of its keys is
+// known, or greetTime is over.
 func (s *sidecar) hasGreeted() bool {
-	return s.cache.HasAnswered() || time.Since(s.made) >= greetTime
+	return s.cache.HasAnswered() && s.secret.Value() != nil || time.Since(s.made) >= greetTime
 }
 
 // policiesInForce is the answer of /admin/policies.
