@@ -14,8 +14,8 @@ import (
 	"sidecar/internal/socket"
 )
 
-// relayName is a relay that does nothing but the system calls of a pass-through: what is between it
-// and the sidecar is the sidecar's, and the rest is Go's and the kernel's.
+// relayName is a relay that makes the system calls of a pass-through and nothing else. Its cost
+// is the price of Go and the kernel, and the rest is the sidecar's own.
 const relayName = "bare relay in Go"
 
 // relayVariable makes this program the relay: its address and that of the API.

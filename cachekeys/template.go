@@ -183,7 +183,7 @@ func parsePlaceholder(expr string, offset int) (*Placeholder, error) {
 	return p, nil
 }
 
-// noPlaceholder says what was probably meant by a placeholder that is none.
+// noPlaceholder names the placeholder that was probably meant by one that is none.
 func noPlaceholder(expr string) string {
 	const all = "{id} for a wildcard, {query.…}, {header.…}, {claim.…}, {caller}, " +
 		"{request.body.…}, {response.body.…}"

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// shorthands are what other programs read in the place of five fields.
+// shorthands are those that other programs read in the place of five fields.
 var shorthands = map[string]string{
 	"@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *",
 	"@weekly": "0 0 * * 0", "@daily": "0 0 * * *", "@midnight": "0 0 * * *",
@@ -30,8 +30,8 @@ var cronFields = []cronField{
 	{"day of the week", 0, 6, strings.Fields("sun mon tue wed thu fri sat")},
 }
 
-// cronFault says why a text is no cron of five fields, and what it was probably meant to be. "" if
-// nothing is found.
+// cronFault says why a text is no cron of five fields, and names the one that was probably meant.
+// "" if nothing is found.
 func cronFault(text string) string {
 	fields := strings.Fields(text)
 	if len(fields) == 0 {

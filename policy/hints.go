@@ -10,7 +10,7 @@ import (
 	"sidecar/policy/yamldoc"
 )
 
-// hints are what messages about the shape of a policies file say beyond it.
+// hints are the additions to messages about the shape of a policies file.
 func hints() yamldoc.Hints { return yamldoc.Hints{Examples: examples, Field: fieldHint} }
 
 // examples are values by the name of their field in messages.
@@ -65,7 +65,7 @@ var places = []struct{ block, place string }{
 	{"file", "the file itself, in the first column"},
 }
 
-// fieldHint says where an unknown field belongs, or what it is called here.
+// fieldHint says where an unknown field belongs, or its name here.
 func fieldHint(name, what string, names []string, near string) (hint, meant string) {
 	bare := strings.ToLower(strings.ReplaceAll(name, "-", "_"))
 	other := synonyms[bare]

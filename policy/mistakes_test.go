@@ -110,7 +110,7 @@ func told(found *yamldoc.Findings) (lines []string) {
 	return lines
 }
 
-// rewrite appends a section with what is told now.
+// rewrite appends a section with the findings of today.
 func rewrite(b *strings.Builder, m mistake, got []string) {
 	content := m.content
 	if strings.ContainsFunc(content, func(c rune) bool {

@@ -1,11 +1,12 @@
 package proxy_test
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"sidecar/proxy"
 )
 
 // A nowhere takes an answer and keeps nothing of it.
@@ -30,27 +31,7 @@ func BenchmarkHit(b *testing.B) {
 		p.ServeHTTP(w, requestOf(b, request))
 		return strings.HasSuffix(w.Header().Get("Cache-Status"), "detail=memory")
 	})
-	for _, c := range []struct {
-		name     string
-		repeated bool
-	}{{"another", false}, {"repeated", true}} {
-		b.Run(c.name, func(b *testing.B) {
-			r, w := requestOf(b, request), nowhere{http.Header{}}
-			var kept any
-			b.ReportAllocs()
-			for b.Loop() {
-				clear(w.header)
-				taken, ok := p.Take(r, kept)
-				if !ok {
-					b.Fatal("it is not taken")
-				}
-				p.Answer(w, taken, nil) // there is time for nothing else than memory
-				if c.repeated {
-					kept = taken
-				}
-			}
-		})
-	}
+	benchmarkPlain(b, p, request)
 }
 
 // BenchmarkPass is a GET without a cache behind the connection, with its exchange with an API that
@@ -63,6 +44,11 @@ func BenchmarkPass(b *testing.B) {
 		_, _ = w.Write(body)
 	})
 	p := start(b, api, remembered).proxy
+	benchmarkPlain(b, p, request)
+}
+
+// benchmarkPlain answers a request as another one each time, and as one that a connection repeats.
+func benchmarkPlain(b *testing.B, p *proxy.Proxy, request string) {
 	for _, c := range []struct {
 		name     string
 		repeated bool
@@ -77,9 +63,8 @@ func BenchmarkPass(b *testing.B) {
 				if !ok {
 					b.Fatal("it is not taken")
 				}
-				ctx, cancel := context.WithCancel(b.Context())
-				p.Answer(w, taken, func() context.Context { return ctx })
-				if cancel(); c.repeated {
+				p.Answer(w, taken, b.Context)
+				if c.repeated {
 					kept = taken
 				}
 			}

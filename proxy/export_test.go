@@ -24,5 +24,5 @@ func Sampler(share float64, seed uint64) func() bool {
 	return func() bool { return t.sample(share) }
 }
 
-// Proves is what so many comparisons prove.
+// Proves is the text of the proof by so many comparisons.
 var Proves = proves

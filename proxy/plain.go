@@ -14,7 +14,7 @@ import (
 // A plain is a request that was read below net/http, with its plan.
 type plain struct {
 	x     *exchange   // of the next answer, or of the last one
-	given bool        // x is another's: what may last longer than its answer
+	given bool        // x belongs to an answer that may outlast its handler
 	query store.Query // of a read
 	epoch policy.Epoch
 }
@@ -85,7 +85,7 @@ func (p *Proxy) Answer(w http.ResponseWriter, taken any, live func() context.Con
 	p.carryOut(x)
 }
 
-// letGo lets go of what an answer has used and its plan need not keep: a connection may be idle for
+// letGo drops the parts of an answer that its plan need not keep: a connection may be idle for
 // long. Nothing that goes on behind the answer uses it.
 func (x *exchange) letGo() { x.w, x.found = recorder{}, nil }
 

@@ -96,7 +96,7 @@ type exchange struct {
 	out    telemetry.Outcome
 	found  *store.Found  // the look-up, where it has been made
 	span   *tracing.Span // nil: there are no traces
-	// what is sent to the backend, where it was made for the same request before; nil: it was not
+	// the request to the backend, if it was made for the same one before; else nil
 	made  *backend.Request
 	lines []string // room for the field lines of a stored response, while it is sent
 

@@ -17,8 +17,8 @@ func (p *Proxy) trace(x *exchange) {
 	}
 }
 
-// traced is ctx within the span of the request: contexts of flights and of what goes on behind an
-// answer have none.
+// traced is ctx within the span of the request: contexts of flights and of work behind an answer
+// have none.
 func (x *exchange) traced(ctx context.Context) context.Context {
 	if x.span == nil {
 		return ctx
@@ -33,7 +33,7 @@ func (x *exchange) behind(work string) *tracing.Span {
 	return span
 }
 
-// endSpan ends the span of a request that is over. It has what the access log has.
+// endSpan ends the span of a request that is over. It has the fields of the access log.
 func (p *Proxy) endSpan(x *exchange, now time.Time) {
 	if !x.span.Recorded() {
 		return

@@ -31,7 +31,7 @@ type Listener struct {
 	closing sync.Once
 
 	late     atomic.Int64  // connections that are being closed
-	deciding atomic.Int64  // requests of which it is open whether they are answered below net/http
+	deciding atomic.Int64  // requests that may yet be left to net/http
 	answered atomic.Uint64 // requests that were answered there
 	keepers  atomic.Int64  // connections that keep their last head
 }
@@ -81,9 +81,9 @@ func (l *Listener) Close() error {
 // Answered is how many requests were answered below net/http.
 func (l *Listener) Answered() uint64 { return l.answered.Load() }
 
-// Settle waits until ctx is done for requests of which it is open whether they are answered below
-// net/http. Call it before the server is shut down, when Take has begun to take nothing: net/http
-// takes their connections for idle, and would close those of requests that it is to answer.
+// Settle waits until ctx is done for requests that may yet be left to net/http. Call it before the
+// server is shut down, when Take has begun to take nothing: net/http takes their connections for
+// idle, and would close those of requests that it is to answer.
 func (l *Listener) Settle(ctx context.Context) error { return none(ctx, &l.deciding) }
 
 // Await waits until ctx is done for answers that were under way below net/http when the server was

@@ -132,7 +132,7 @@ type lastHead struct {
 	kept    any
 }
 
-// Bounds of what is kept: a plan may take some kilobytes, and most connections are idle.
+// Bounds of keeping: a plan may take some kilobytes, and most connections are idle.
 const (
 	maxKept    = 2 << 10 // bytes of a head
 	maxKeepers = 1 << 10 // connections of a listener that keep one

@@ -253,7 +253,7 @@ func (w *quickWriter) flush() error {
 	return w.err
 }
 
-// finish ends the answer and sends what waits of it.
+// finish ends the answer and sends the rest of it.
 func (w *quickWriter) finish() error {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)

@@ -7,7 +7,7 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// Claimed tells the callers of requests apart by what their tokens claim, with no look at the
+// Claimed tells the callers of requests apart by the claims of their tokens, with no look at the
 // signature: a caller whose token is renewed stays the same, as if the token were verified and no
 // id configured. It is no identity, and nothing may be answered by it. ok is false where no
 // credential is such a token: the ID of Identify tells then.

@@ -71,7 +71,7 @@ func ParseCredential(s string) (Credential, error) {
 	return Credential{}, fmt.Errorf("%q is no credential: %s", s, meantCredential(kind, name))
 }
 
-// meantCredential is what was probably meant by a credential of an unknown kind.
+// meantCredential is the credential that was probably meant by one of an unknown kind.
 func meantCredential(kind, name string) string {
 	const forms = "it is like header:Authorization, cookie:session or query:token"
 	kind, name = strings.ToLower(strings.TrimSpace(kind)), strings.TrimSpace(name)

@@ -31,7 +31,8 @@ type Tracing struct {
 	Batch     int `env:"BSP_MAX_EXPORT_BATCH_SIZE" envDefault:"512" help:"spans that are sent together"`
 }
 
-// OTLP configures the posts to a collector. What is unset for traces is that of all signals.
+// OTLP configures the posts to a collector. A setting that is unset for traces is that of all
+// signals.
 type OTLP struct {
 	Headers     Secret `env:"HEADERS" help:"fields of each post: name=value,name=value"`
 	Timeout     int    `env:"TIMEOUT" help:"milliseconds for one post; unset: 10000"`
@@ -81,7 +82,7 @@ func (t *Tracing) Posts() OTLP {
 	return p
 }
 
-// check checks what is in use: traces that are off have no faults.
+// check checks the settings in use: traces that are off have no faults.
 func (t *Tracing) check() (faults Faults) {
 	if t.Exporter != "otlp" && t.Exporter != "none" {
 		faults = append(faults, Fault{"OTEL_TRACES_EXPORTER",

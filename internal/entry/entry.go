@@ -167,7 +167,7 @@ func (e *Entry) Values(name string) (values []string) {
 // All implements httpfield.Fields.
 func (e *Entry) All() iter.Seq2[string, []string] { return maps.All(e.Fields()) }
 
-// IsView reports whether Body is a part of a record, all of which it keeps alive.
+// IsView reports whether Body is a part of a record, and keeps the whole of it alive.
 func (e *Entry) IsView() bool { return e.view }
 
 // Compact is a copy of e that keeps nothing alive but itself, and no body with much spare room.

@@ -104,9 +104,9 @@ func text(path []step) string {
 
 var plain = strings.NewReplacer(`\`, `\\`, `.`, `\.`, `*`, `\*`, `#`, `\#`)
 
-// Differences are the places where two JSON texts differ, as patterns, at most limit of them; ""
-// is the whole text. A list that is longer in one of them is one place. Numbers are compared by
-// value, and the order of names does not count. What ignored selects is left out. A name that may
+// Differences are the places where two JSON texts differ, as patterns, at most limit of them; "" is
+// the whole text. A list that is longer in one of them is one place. Numbers are compared by value,
+// and the order of names does not count. Values that ignored selects are left out. A name that may
 // be data, or that isValue knows to be some (nil: it knows none), is `*` in a path. ok is false if
 // one of them is no JSON text.
 func Differences(a, b []byte, ignored []Pattern, limit int, isValue func(name string) bool) (

@@ -15,7 +15,7 @@ const (
 	maxSwitch  = 2  // from letters to digits
 )
 
-// fieldName is what names of fields look like: "hp", "maxHp", "@type", "hydra:member".
+// fieldName is the form of the names of fields: "hp", "maxHp", "@type", "hydra:member".
 var fieldName = regexp.MustCompile(`^[@$_]?[A-Za-z][A-Za-z0-9_.:$/-]*$`)
 
 // isData reports whether a name looks like an id, an address, a secret or a title: some objects

@@ -8,7 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// A Document is what policies depend on in an OpenAPI document.
+// A Document is the part of an OpenAPI document on which policies depend.
 type Document struct {
 	version  string
 	servers  []string // their base paths; one that cannot be told has braces
@@ -32,7 +32,7 @@ type operationItem struct {
 	responses   map[string]response // by status; nil if there is no word of them
 }
 
-// security is what an operation or the document says of credentials.
+// security are the credentials of an operation, or of the document.
 type security struct {
 	given    bool
 	none     bool // the list is empty

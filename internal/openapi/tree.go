@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// Bounds of what is read of one document. An alias and a reference lead to the same values again.
+// Bounds of the reading of one document. An alias and a reference lead to the same values again.
 const (
 	maxReads  = 2_000_000 // values
 	maxHops   = 32        // references, aliases and merges, one behind the other
@@ -96,7 +96,7 @@ func (r *tree) fault(at *yaml.Node, format string, args ...any) {
 	}
 }
 
-// value is what is written at a place, or behind its alias; nil for null and behind a fault.
+// value is the node at a place, or behind its alias; nil for null and behind a fault.
 func (r *tree) value(n *yaml.Node) *yaml.Node {
 	for range maxHops {
 		if r.left--; r.left < 0 && n != nil {

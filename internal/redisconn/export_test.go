@@ -34,7 +34,7 @@ func (c *Conn) Hold() (end func()) {
 	}
 }
 
-// FillQueue is Hold, and makes as many reads wait as may, all of which were left.
+// FillQueue is Hold, and makes as many reads wait as may, and leaves them all.
 func (c *Conn) FillQueue() (end func()) {
 	end = c.Hold()
 	b := c.reads

@@ -39,7 +39,7 @@ func (c *Conn) beginSpan(ctx context.Context, op string, now time.Time) (context
 	return context.WithValue(ctx, opSpanKey{}, s), s
 }
 
-// noteCommands notes what is sent with ctx, but for keys and values.
+// noteCommands notes the commands that are sent with ctx, without keys and values.
 func (c *Conn) noteCommands(ctx context.Context, cmds ...redis.Cmder) {
 	if !c.traced || len(cmds) == 0 {
 		return

@@ -151,7 +151,7 @@ func (d *direction) write(fd uintptr) (end bool) {
 	return true
 }
 
-// named is an error of the poller, which calls what it does raw.
+// named is an error of the poller, whose calls have names of its own.
 func named(call string, err error) error {
 	if e, ok := err.(*net.OpError); ok {
 		e.Op = call

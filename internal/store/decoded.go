@@ -25,8 +25,8 @@ type decoded struct {
 	entry *entry.Entry
 }
 
-// asks returns the keys of the question for a variant of which nothing is kept, and the tags whose
-// tokens it asks for, besides that of All: those that the entry is expected to carry.
+// asks returns the keys of the question for a variant that is not kept, and the tags whose tokens
+// it asks for, besides that of All: those that the entry is expected to carry.
 func (l *lookup) asks(variant cachekeys.Digest) (keys []string, tags []cachekeys.Digest) {
 	q, names := l.query, l.hint.names
 	tags = make([]cachekeys.Digest, 0, len(q.Carried)+len(names)+1)

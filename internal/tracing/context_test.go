@@ -61,7 +61,7 @@ func tracer(t *testing.T, sampler, arg string) *tracing.Tracer {
 }
 
 // The context of a client goes on as it came unless the request is recorded; then the span is the
-// parent of what follows. Where there was none, what follows knows that it is not recorded.
+// parent of the next. Where there was none, the next knows that it is not recorded.
 func TestTheSampledFlagOfTheClientDecides(t *testing.T) {
 	const sampled, unsampled = "00-" + trace + "-" + parent + "-01", "00-" + trace +
 		"-" + parent + "-00"

@@ -52,7 +52,7 @@ const (
 	isRemote  = 1 << 9
 )
 
-// encode returns an ExportTraceServiceRequest of the spans. head is what is the same in each one.
+// encode returns an ExportTraceServiceRequest of the spans. head is the same in each one.
 func encode(head requestHead, spans []*Span) []byte {
 	scope := append([]byte(nil), head.scope...)
 	for _, s := range spans {

@@ -81,7 +81,7 @@ func (s *sender) send(ctx context.Context, batch []*Span) {
 	}
 }
 
-// sent counts a batch that was posted, of which some spans were refused.
+// sent counts a batch that was posted, and its spans that were refused.
 func (s *sender) sent(all, refused uint64) {
 	s.tracer.exported.Add(all - refused)
 	s.tracer.failed.Add(refused)

@@ -128,7 +128,7 @@ func TestSpansThatTheCollectorRefusesAreCounted(t *testing.T) {
 	}
 }
 
-// Shutdown sends what waits, more than one batch of it.
+// Shutdown sends the spans that wait, more than one batch of them.
 func TestTheLastSpansAreSent(t *testing.T) {
 	c := collector.Start(t)
 	o := options(c)

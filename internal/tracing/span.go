@@ -28,7 +28,7 @@ type Span struct {
 	parent  Context // zero: it is the first of its trace
 	remote  bool    // the parent is in another process
 	carried bool    // the trace came from another process
-	passes  bool    // not sampled: what the parent sent goes on as it is
+	passes  bool    // not sampled: the parent's fields go on as they came
 
 	name       string
 	kind       Kind
@@ -37,7 +37,7 @@ type Span struct {
 	failed     bool
 }
 
-// Receive begins a span for what came with these fields, by the context that they carry. A nil
+// Receive begins a span for a request with these fields, by the context that they carry. A nil
 // Tracer begins none.
 func (t *Tracer) Receive(kind Kind, fields http.Header, start time.Time) *Span {
 	if t == nil {
@@ -93,8 +93,8 @@ func (s *Span) Traceparent() string {
 	return s.context.header()
 }
 
-// Inject makes s the parent of what is sent with these fields, which have those that came to it.
-// Where it is not sampled and came with a context, the fields stay as they are.
+// Inject makes s the parent of a request with these fields, which have those that came to it. Where
+// it is not sampled and came with a context, the fields stay as they are.
 func (s *Span) Inject(fields http.Header) {
 	if s == nil || s.passes {
 		return

@@ -1,7 +1,7 @@
 // Package tracing makes the spans of OpenTelemetry and sends them to a collector by OTLP over HTTP.
 //
 // It has the part of OpenTelemetry's SDK that the sidecar needs: context (W3C Trace Context),
-// samplers, a bounded batch, the exporter. CONTRIBUTING.md has what the SDK would cost. Names and
+// samplers, a bounded batch, the exporter. CONTRIBUTING.md has the cost of the SDK. Names and
 // attributes of spans follow the semantic conventions; they are given where the work is done, in
 // proxy, backend, redisconn, jobs and jobhook.
 //
@@ -52,7 +52,7 @@ type Tracer struct {
 	exported, failed, dropped atomic.Uint64
 }
 
-// New returns a tracer, and begins to send what it gets. Shutdown has to be called.
+// New returns a tracer, and begins to send its spans. Shutdown has to be called.
 func New(o Options) *Tracer {
 	if o.Log == nil {
 		o.Log = slog.Default()
@@ -82,7 +82,8 @@ func (t *Tracer) Stats() Stats {
 	}
 }
 
-// Shutdown sends what waits, until ctx is done, and takes no more. A nil Tracer has nothing to do.
+// Shutdown sends the spans that wait, until ctx is done, and takes no more. A nil Tracer has
+// nothing to do.
 func (t *Tracer) Shutdown(ctx context.Context) {
 	if t == nil || t.stopped.Swap(true) {
 		return
@@ -107,7 +108,7 @@ func (t *Tracer) take(s *Span) {
 	}
 }
 
-// run sends batches until the tracer is stopped, and then what is left.
+// run sends batches until the tracer is stopped, and then the rest.
 func (t *Tracer) run(ctx context.Context, o Options) {
 	defer close(t.ended)
 	batch := make([]*Span, 0, o.Batch)

@@ -27,7 +27,7 @@ func severalPatterns(s string) string {
 	return strings.Join(found, ", ")
 }
 
-// pathFault says what a path lacks that does not begin with '/'.
+// pathFault is the fault of a path that does not begin with '/'.
 func pathFault(method, path string) error {
 	before, after, slash := strings.Cut(path, "/")
 	example := "GET /api/characters/{id}"

@@ -89,8 +89,8 @@ func (r *Reader) only(file *ast.File) ast.Node {
 	return nil
 }
 
-// A draft is a document in which what is no YAML is mended or left out. Its lines keep their
-// numbers.
+// A draft is a document in which lines that are no YAML are mended or left out. Its lines keep
+// their numbers.
 type draft struct {
 	lines  []string
 	left   map[int]bool // lines that were left out, from 1

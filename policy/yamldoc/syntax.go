@@ -26,7 +26,7 @@ const (
 	noFilling = "is not filled in here: write the value itself, or fill it in before (envsubst)"
 )
 
-// A diagnosis finds the cause of what a parser says about a place.
+// A diagnosis finds the cause of a parser's message about a place.
 type diagnosis struct {
 	message string
 	at      Place

@@ -1,5 +1,5 @@
 // Package alerts loads the rules and the dashboard of monitoring/ into a real Prometheus, which
-// scrapes sidecars under load, and breaks what the alerts are about.
+// scrapes sidecars under load, and breaks the parts that the alerts are about.
 package alerts
 
 import (

@@ -59,7 +59,7 @@ type panels struct {
 	}
 }
 
-// showsAllPanels asks Prometheus what Grafana would ask for one job: each panel has a number.
+// showsAllPanels asks Prometheus as Grafana would for one job: each panel has a number.
 func (p *prometheus) showsAllPanels(job string) {
 	p.t.Helper()
 	content, err := os.ReadFile(dashboardFile)

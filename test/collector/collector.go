@@ -32,7 +32,7 @@ type Span struct {
 	Start, End        time.Time
 }
 
-// A Collector is a server that keeps what it gets. It is safe for concurrent use.
+// A Collector is a server that keeps the spans that it gets. It is safe for concurrent use.
 type Collector struct {
 	URL string
 
@@ -66,7 +66,7 @@ func Start(t testing.TB) *Collector {
 	return c
 }
 
-// Answer makes the collector answer by f, and take nothing; nil: it takes what comes.
+// Answer makes the collector answer by f, and take nothing; nil: it takes all.
 func (c *Collector) Answer(f http.HandlerFunc) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

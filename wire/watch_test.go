@@ -1,0 +1,142 @@
+package wire_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"syscall"
+	"testing"
+	"time"
+
+	"sidecar/test/proc"
+)
+
+// A leaver tells when the context of its request ends.
+func leaver(t *testing.T) (h http.HandlerFunc, begun chan struct{}, ended chan error) {
+	begun, ended = make(chan struct{}), make(chan error, 1)
+	return func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		select {
+		case <-r.Context().Done():
+			ended <- r.Context().Err()
+		case <-time.After(patience):
+			ended <- errors.New("it does not end")
+		}
+	}, begun, ended
+}
+
+func TestTheContextEndsWhenTheClientLeaves(t *testing.T) {
+	for how, leave := range map[string]func(c *client){
+		"it closes":       func(c *client) { _ = c.Close() },
+		"it resets":       func(c *client) { _ = c.SetLinger(0); _ = c.Close() },
+		"it ends its way": func(c *client) { _ = c.CloseWrite() },
+	} {
+		t.Run(how, func(t *testing.T) {
+			h, begun, ended := leaver(t)
+			s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), quick(h), tell)
+			c := s.used(t)
+			c.send(t, plainRequests[0])
+			<-begun
+			leave(c)
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestTheContextLastsWhileTheClientIsThere(t *testing.T) {
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
+		quick(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-r.Context().Done():
+				t.Errorf("%v, though its client is there", r.Context().Err())
+			case <-time.After(400 * time.Millisecond): // it is looked after meanwhile
+			}
+			tell(w, r)
+		}), tell)
+	c := s.used(t)
+	c.send(t, plainRequests[0])
+	c.answerTo(t, "GET")
+	c.send(t, plainRequests[0]+plainRequests[0]) // one more is there
+	c.answerTo(t, "GET")
+	c.answerTo(t, "GET")
+}
+
+// A lookedAt notes when it is asked for the system's connection, as each look after a client does.
+type lookedAt struct {
+	*net.TCPConn
+	looks chan time.Time
+}
+
+func (c lookedAt) SyscallConn() (syscall.RawConn, error) {
+	c.looks <- time.Now()
+	return c.TCPConn.SyscallConn()
+}
+
+type lookedAtListener struct {
+	net.Listener
+	looks chan time.Time
+}
+
+func (l lookedAtListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return lookedAt{c.(*net.TCPConn), l.looks}, nil
+}
+
+// There may be thousands of event streams.
+func TestTheClientOfALongAnswerIsLookedAfterMoreRarely(t *testing.T) {
+	const looks = 12
+	l := lookedAtListener{listen(t, "tcp", "127.0.0.1:0"), make(chan time.Time, 1000)}
+	s := serveQuick(t, l, quick(func(w http.ResponseWriter, r *http.Request) {
+		var last, between time.Time
+		for range looks {
+			last, between = <-l.looks, last
+		}
+		if gap := last.Sub(between); gap < 300*time.Millisecond {
+			t.Errorf("%v passed between look %d and %d", gap, looks-1, looks)
+		}
+		tell(w, r)
+	}), tell)
+	c := s.used(t)
+	for len(l.looks) > 0 {
+		<-l.looks
+	}
+	c.send(t, plainRequests[0])
+	c.answerTo(t, "GET")
+}
+
+func TestTheContextEndsWithTheAnswerAndWithTheProcess(t *testing.T) {
+	base, end := context.WithCancel(t.Context())
+	h, begun, ended := leaver(t)
+	var first context.Context
+	q := quick(func(w http.ResponseWriter, r *http.Request) {
+		if first == nil {
+			first = r.Context()
+			tell(w, r)
+			return
+		}
+		h(w, r)
+	})
+	q.Base = base
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell)
+	c := s.used(t)
+	c.send(t, plainRequests[0])
+	c.answerTo(t, "GET")
+	proc.Await(t, patience, func() error {
+		if first.Err() == nil {
+			return errors.New("its context lasts")
+		}
+		return nil
+	})
+	c.send(t, plainRequests[0])
+	<-begun
+	end()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}
