@@ -2,14 +2,17 @@
 # redis-server.
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-MODULES     = . examples/gameapi examples/compose k8s coherence-model test/register test/page test/alerts
+MODULES     = . examples/gameapi examples/compose k8s coherence-model \
+              test/register test/page test/alerts
 FUZZTIME   ?= 10s
 CHECK_OPS  ?= 12000
 CHECK_SEED ?= 1
 CHECK_JOBS ?= 250
 REDIS_RUNS ?= 10
 
-.PHONY: test tidy tools check unit checkers modules fuzz check-rfc check-coherence check-jobs measure-jobs check-redis check-model check-image check-alerts check-docs check-page bench bench-docs build cross demo clean
+.PHONY: test tidy tools check unit checkers modules fuzz check-rfc check-coherence check-jobs \
+        measure-jobs check-redis check-model check-image check-alerts check-docs check-page \
+        bench bench-docs build cross demo clean
 
 # Two at a time: unit takes longest, and the others run beside it, one after the other. Each prints
 # when it is done.
@@ -38,7 +41,8 @@ check:
 # -count=1. make check vets all packages.
 unit:
 	go test -vet=off -count=1 -race -timeout 14m ./test/e2e \
-	  $$(go list ./... | grep -v -e /test/e2e$$ -e /test/check$$ -e /test/jobscheck$$ -e /test/docs$$)
+	  $$(go list ./... | grep -v -e /test/e2e$$ -e /test/check$$ \
+	      -e /test/jobscheck$$ -e /test/docs$$)
 
 # The checkers run without the race detector: they want many operations, and the end-to-end tests
 # race the same code. One after the other, since unit runs beside them. internal/socket has other
@@ -46,7 +50,8 @@ unit:
 # with net/http's answers for a minute.
 checkers:
 	go test -vet=off -count=1 -p 1 -timeout 14m ./internal/socket ./test/check ./test/jobscheck
-	go test -vet=off -run '^$$' -fuzz '^FuzzQuick$$' -fuzztime 60s -fuzzminimizetime 1x -parallel 1 ./wire
+	go test -vet=off -run '^$$' -fuzz '^FuzzQuick$$' -fuzztime 60s \
+	  -fuzzminimizetime 1x -parallel 1 ./wire
 
 modules:
 	cd examples/gameapi && go test -vet=off -race -timeout 5m ./...

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 )
@@ -147,4 +148,28 @@ func TestTooManyNamesInAWriteAreTheirFamily(t *testing.T) {
 	}
 	wantTags(t, "tags", plan.Write.Tags(long, http.StatusOK, httpfield.Header{},
 		jsonBody(`{"id":5.0}`)), "a:*", "b:5", "/a")
+}
+
+// Answers of one plan, which a connection may keep, add to their names apart from each other.
+func TestTheNamesOfOneAnswerAreNotThoseOfAnother(t *testing.T) {
+	read := table(t, "", `{match: GET /a, cache: {scope: shared, max_body: 2MiB, tags: [`+
+		`"a:{response.body.ids}", "b:{response.body.ids}", "c:{response.body.ids}"]}}`).
+		Plan(request("GET", "/a"), now).Read
+	ids := make([]string, maxNames)
+	for i := range ids {
+		ids[i] = fmt.Sprint(i)
+	}
+	body := jsonBody(`{"ids":[` + strings.Join(ids, ",") + `]}`)
+	withName := func(name string) []cachekeys.Tag {
+		names, why := read.Names(body)
+		if why != "" {
+			t.Fatal(why)
+		}
+		return append(names, cachekeys.Surrogate("a", name))
+	}
+	first := withName("one")
+	withName("two")
+	if got := first[len(first)-1]; got != cachekeys.Surrogate("a", "one") {
+		t.Errorf("the name of the first answer is %v", got)
+	}
 }

@@ -291,7 +291,7 @@ func (r *ReadPlan) Names(body *Body) (names []cachekeys.Tag, why reason.Reason) 
 	}
 	names = distinct(append(names, r.table.familiesOf(names)...))
 	if len(names) > 2*maxNames {
-		return r.Guards, "" // every write under the guards invalidates the entry
+		return slices.Clip(r.Guards), "" // every write under the guards invalidates the entry
 	}
 	return names, ""
 }

@@ -90,12 +90,18 @@ func age(use httpcache.Reuse) []string {
 	return []string{strconv.FormatInt(int64(use.Age/time.Second), 10)}
 }
 
+// maxLines is how many bytes the head of an entry may have if its lines stay with a plan that is
+// kept: they hold all of it.
+const maxLines = 4 << 10
+
 // answerEntry sends a reply. Where a chunk of the body is lost in the middle, the answer ends so
 // that it cannot be taken for complete. age is the Age field; none for a response that the
 // backend has just validated (RFC 9111 §5.1).
 func (p *Proxy) answerEntry(x *exchange, r reply, age []string) {
 	h, boundary := x.w.Header(), ""
-	x.lines = r.entry.AddTo(h, x.lines)
+	if x.lines = r.entry.AddTo(h, x.lines); len(r.entry.Head()) > maxLines {
+		x.lines = nil
+	}
 	if len(age) > 0 {
 		h["Age"] = age
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
@@ -294,6 +295,48 @@ func TestAKeptPlanKeepsNothingOfItsAnswer(t *testing.T) {
 		})
 		runtime.KeepAlive(taken)
 	}
+}
+
+// A large head that was served is not held by the plans that are kept.
+func TestKeptPlansHoldNoLargeHeads(t *testing.T) {
+	const plans, size = 20, 600 << 10
+	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+		for i := range size / 8000 {
+			w.Header().Set(fmt.Sprint("X-", i), strings.Repeat("h", 8000))
+		}
+		write(w, "an answer")
+	})
+	p := start(t, b, remembered).proxy
+	target := func(i int) string { return fmt.Sprintf("GET /redis/%d", i) }
+	kept := make([]any, plans)
+	for i := range kept {
+		await(t, "it is stored", func() bool {
+			p.ServeHTTP(httptest.NewRecorder(), requestOf(t, target(i)))
+			return take(p, requestOf(t, target(i)))
+		})
+		kept[i], _ = p.Take(requestOf(t, target(i)), nil)
+		if _, asked := answerPlain(p, kept[i]); asked {
+			t.Fatal("it is no hit")
+		}
+	}
+	for i := range 3 * plans { // others take the place of the decoded entries
+		p.ServeHTTP(httptest.NewRecorder(), requestOf(t, target(plans+i)))
+	}
+	with := heap()
+	runtime.KeepAlive(kept)
+	kept = nil
+	if held := (int64(with) - int64(heap())) / plans; held > size/2 {
+		t.Errorf("a plan holds %d bytes", held)
+	}
+}
+
+// heap is how many bytes live.
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC() // pools keep theirs for one collection
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // bearer is an Authorization with a token under TOKEN_SECRET.

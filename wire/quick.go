@@ -112,8 +112,8 @@ func (c *conn) take(r *http.Request, kept any) (taken any, ok bool) {
 	return c.quick.Take(r, kept)
 }
 
-// send sends the answer to a request that was taken. last: it is the last one of its connection. An
-// answer that ends in a panic goes out as far as it came, and net/http ends the connection.
+// send sends the answer to a request that was taken. last: it is the last one of its connection. Of
+// an answer that ends in a panic nothing more is sent, and net/http ends the connection.
 func (c *conn) send(r *http.Request, taken any) (last bool, err error) {
 	c.listener.answered.Add(1)
 	w := newQuickWriter(c, r.Method)

@@ -62,6 +62,23 @@ func TestASecretThatWasKeptBeforeIsTaken(t *testing.T) {
 	}
 }
 
+// Plans hold for as long as the secret that they were made with, by its identity.
+func TestASecretThatStaysIsTheSame(t *testing.T) {
+	s, _ := kept(t, shared)
+	var first []byte
+	for range 2 {
+		if err := s.agree(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = s.Value()
+		}
+	}
+	if &first[0] != &s.Value()[0] {
+		t.Error("it was taken anew")
+	}
+}
+
 func TestASecretThatWentMissingIsWrittenAgain(t *testing.T) {
 	s, log := kept(t, shared)
 	if err := s.agree(t.Context()); err != nil {
