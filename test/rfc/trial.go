@@ -247,7 +247,9 @@ func (c *trial) take(ctx context.Context, n int, s step) (faults []string) {
 const fillTime = 300 * time.Millisecond
 
 // awaitFill waits until the answer of step s is stored, if it is fresh: until a request that must
-// not be forwarded is answered. That it should be there at once is a case of its own.
+// not be forwarded is answered. That it should be there at once is a case of its own. The request
+// takes no stale answer, or a lifetime of a second that is over already, since Date has whole
+// seconds, would have the answer refreshed.
 func (c *trial) awaitFill(ctx context.Context, s step) {
 	if s.method != http.MethodGet || s.body != "" || len(s.replies) == 0 || c.left() > 0 ||
 		s.from > 0 || s.status >= 500 {
@@ -258,7 +260,7 @@ func (c *trial) awaitFill(ctx context.Context, s step) {
 		return slices.Contains([]string{"Cache-Control", "Pragma", "Range"}, name) ||
 			strings.HasPrefix(name, "If-")
 	})
-	s.fields = append(s.fields, "Cache-Control: only-if-cached")
+	s.fields = append(s.fields, "Cache-Control: only-if-cached, min-fresh=0")
 	for deadline := time.Now().Add(fillTime); time.Now().Before(deadline) &&
 		ctx.Err() == nil; time.Sleep(5 * time.Millisecond) {
 		if got, err := c.ask(ctx, s); err != nil || got.status != http.StatusGatewayTimeout {
