@@ -27,7 +27,7 @@ type trial struct {
 	open   chan struct{} // closed when the origin may answer
 	seen   []string      // faults of requests
 	asked  int           // requests in this step
-	done   time.Time     // when the origin answered last
+	done   time.Time     // when the origin answered last, and the client had that if it waited
 	bodies map[int]source
 }
 
@@ -214,6 +214,7 @@ func (c *trial) take(ctx context.Context, n int, s step) (faults []string) {
 	var err error
 	for i := 0; ; i++ {
 		got, err = c.ask(ctx, s)
+		c.answered(s)
 		if err != nil && ctx.Err() != nil && len(faults) > 0 {
 			break // the earlier fault says more
 		}
@@ -299,6 +300,16 @@ func (c *trial) requests(ctx context.Context, n int, s step) (faults []string) {
 				n, asked, len(s.replies)))
 		}
 		return faults
+	}
+}
+
+// answered notes when the client had the origin's answer: a lifetime has begun by then, which may
+// be later than the origin sent it.
+func (c *trial) answered(s step) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked > 0 && !s.behind {
+		c.done = time.Now()
 	}
 }
 
