@@ -53,7 +53,7 @@ func (w *writing) refuseBody(err error) {
 		w.proxy.backendFailed(w.x, err)
 		return
 	}
-	w.proxy.refuse(w.x, http.StatusBadRequest, "", "The request's body cannot be read to its end.")
+	w.proxy.refuseUnread(w.x)
 }
 
 // An upload is a body that is sent on as it comes. Its end is held back until the write has been

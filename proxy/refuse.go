@@ -38,8 +38,20 @@ func (p *Proxy) backendFailed(x *exchange, err error) {
 		status, detail = http.StatusBadRequest, "The request target cannot be passed on as it is."
 	case errors.As(err, &tooLarge):
 		status, detail = http.StatusRequestEntityTooLarge, "The request is too large."
+	case backend.IsUnread(err):
+		p.refuseUnread(x)
+		return
 	case errors.Is(err, backend.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		status, detail = http.StatusGatewayTimeout, "The API did not answer in time."
 	}
 	p.refuse(x, status, "", detail)
+}
+
+// refuseUnread answers a request whose body cannot be read to its end. Where the next request would
+// begin on the connection is unknown.
+func (p *Proxy) refuseUnread(x *exchange) {
+	if x.r.ProtoMajor == 1 {
+		x.w.Header()["Connection"] = []string{"close"}
+	}
+	p.refuse(x, http.StatusBadRequest, "", "The request's body cannot be read to its end.")
 }

@@ -25,6 +25,7 @@ type conn struct {
 	insert string // to be read next
 	rest   []byte // to be scanned next, and then read
 
+	spoilt  atomic.Bool  // what comes behind the present request is none
 	idle    atomic.Bool  // net/http waits for the next request, and nothing was read since
 	phase   atomic.Int32 // served, answering or leaving
 	remote  string       // the client's address, once it is known
@@ -39,6 +40,7 @@ type conn struct {
 	aborted bool          // the read deadline has passed
 	holding chan struct{} // closed when it passes, while a read holds the end back; else nil
 	closing sync.Once
+	lingers sync.Once
 	held    held
 }
 
@@ -202,11 +204,26 @@ func (c *conn) Close() error {
 }
 
 func (c *conn) close() error {
+	if c.spoilt.Load() {
+		c.lingers.Do(c.linger)
+	}
 	c.abort(time.Unix(1, 0))
 	c.watch.close()
 	c.forget()
 	c.closing.Do(c.listener.release)
 	return c.Conn.Close()
+}
+
+// lingerTime is how long a client may go on sending what nobody reads, as in net/http.
+const lingerTime = 500 * time.Millisecond
+
+// linger ends the direction to the client, and takes what still comes: bytes that nobody has read
+// would reset the connection, and take the answer with them.
+func (c *conn) linger() {
+	if c.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.Conn, maxLateContent)
 }
 
 // CloseWrite ends the direction to the client.

@@ -15,6 +15,7 @@ import (
 //     256 KiB of that from whoever is reading it;
 //   - content that was not read to its end, and does not come, holds the connection no longer than
 //     lateContent;
+//   - nothing behind content that could not be read to its end is taken for a request;
 //   - a stream of HTTP/2 that does not move is reset;
 //   - log tells of the first WebSocket that somebody tries by HTTP/2.
 func Handler(h http.Handler, log *slog.Logger) http.Handler {
@@ -33,6 +34,10 @@ func Handler(h http.Handler, log *slog.Logger) http.Handler {
 			defer s.end()
 			h.ServeHTTP(s, r)
 			return
+		}
+		own, _ := r.Context().Value(connKey{}).(*conn)
+		if own != nil && own.spoilt.Load() { // net/http had it in hand already
+			panic(http.ErrAbortHandler)
 		}
 		if r.Body == nil || r.Body == http.NoBody {
 			h.ServeHTTP(w, r)
@@ -54,6 +59,10 @@ func Handler(h http.Handler, log *slog.Logger) http.Handler {
 		upgrades := len(r.Header["Upgrade"]) > 0 // the connection may be somebody else's by now
 		if duplex && !upgrades && !watched.ended.Load() && r.ContentLength <= maxLateContent {
 			watched.drain(control)
+		}
+		// With full duplex net/http goes on behind content that is malformed.
+		if own != nil && duplex && !watched.ended.Load() {
+			own.spoilt.Store(true)
 		}
 	})
 }

@@ -23,7 +23,7 @@ type scanner struct {
 	line   [maxLine]byte // the beginning of the line that is being read
 	length int           // of that line so far
 	end    byte          // its last byte
-	tail   [8]byte       // its last bytes before the line break
+	tail   [9]byte       // its last bytes before the LF
 
 	counts    string // the value of Content-Length; "": there is none
 	codings   int    // lines of Transfer-Encoding
@@ -86,8 +86,8 @@ func (s *scanner) scan(p []byte) (n int, insert string) {
 			}
 		case breaks:
 			if p[n] != "\r\n"[s.length] {
-				s.state = over
-				return n, ""
+				n, _, insert = s.refuse(p, n)
+				return n, insert
 			}
 			n++
 			if s.length++; s.length == 2 {
@@ -158,17 +158,32 @@ func (s *scanner) scanLine(p []byte) (n int, refused bool, insert string) {
 	return i + 1, false, insert
 }
 
-// refuse lets nothing pass from p[i] on. Within a head the server is made to answer 400; within
-// content it sees an end that comes too early.
+// refuse lets nothing pass from p[i] on but what the server is certain to refuse: NUL, and insert
+// behind it. Within a head it answers 400. Within content the read fails, as it does not for a
+// client that leaves, so that the handler can still answer.
 func (s *scanner) refuse(p []byte, i int) (n int, refused bool, insert string) {
-	inHead := s.state == requests || s.state == fields ||
-		s.state == preface && s.length < len("\r\n")
-	s.state = over
-	if !inHead {
-		return i, true, ""
+	switch s.state {
+	case requests, fields:
+		insert = refuse
+	case preface:
+		if s.length >= len("\r\n") {
+			s.state = over
+			return i, true, ""
+		}
+		insert = refuse
+	case sizes:
+		insert = "\r\r\n" // a CR within the line, also where that ends in an extension
+	case breaks:
+		insert = "\x00" // no line break behind a chunk
+	case trailers:
+		insert = refuse // a line without a colon
+		if s.length > 0 {
+			insert = "\r\n\x00" + refuse
+		}
 	}
+	s.state = over
 	p[i] = 0
-	return i + 1, true, refuse
+	return i + 1, true, insert
 }
 
 // note reads a line of the head.
@@ -186,11 +201,8 @@ func (s *scanner) note(p []byte) {
 	}
 }
 
-// noteTail keeps the last bytes of the request line but its CR.
+// noteTail keeps the last bytes of the request line.
 func (s *scanner) noteTail(p []byte) {
-	if p[len(p)-1] == '\r' {
-		p = p[:len(p)-1]
-	}
 	if len(p) >= len(s.tail) {
 		copy(s.tail[:], p[len(p)-len(s.tail):])
 		return
@@ -209,7 +221,7 @@ func (s *scanner) endLine() (ok bool, insert string) {
 	switch s.state {
 	case requests:
 		method, _, _ := bytes.Cut(line, []byte(" "))
-		s.method, s.is11, s.state = methodOf(method), string(s.tail[:]) == "HTTP/1.1", fields
+		s.method, s.is11, s.state = methodOf(method), string(s.tail[:]) == "HTTP/1.1\r", fields
 		if string(line) == http2Line {
 			s.state = preface
 			return s.first, ""

@@ -29,8 +29,13 @@ type Quick struct {
 
 // ConnState is for http.Server. Without it no request is answered below net/http.
 func ConnState(c net.Conn, state http.ConnState) {
-	if own, ok := c.(*conn); ok {
-		own.idle.Store(state == http.StateIdle)
+	own, ok := c.(*conn)
+	if !ok {
+		return
+	}
+	own.idle.Store(state == http.StateIdle)
+	if state == http.StateIdle && own.spoilt.Load() {
+		_ = own.Close()
 	}
 }
 

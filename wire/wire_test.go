@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"log/slog"
@@ -24,7 +25,7 @@ func serve(t *testing.T, o wire.Options, h http.HandlerFunc) (address string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(wire.Handler(h, slog.New(slog.DiscardHandler)))
 	s.Listener = wire.Listen(s.Listener, o)
-	s.Config.ConnContext = wire.ConnContext
+	s.Config.ConnContext, s.Config.ConnState = wire.ConnContext, wire.ConnState
 	s.Config.Protocols = new(http.Protocols)
 	s.Config.Protocols.SetHTTP1(true)
 	s.Config.Protocols.SetUnencryptedHTTP2(true)
@@ -232,32 +233,66 @@ func TestRequestsPassThatCanBeReadInOneWay(t *testing.T) {
 	}
 }
 
-func TestContentThatCannotBeReadForCertainEndsTheConnection(t *testing.T) {
-	address := serve(t, wire.Options{}, echo)
+// What comes behind such content is never read as a request, and the client is told. The first
+// ones are refused by the scanner, the last ones by net/http alone.
+func TestContentThatCannotBeReadForCertainEndsTheConnection(t *testing.T) { // RFC 9112 §7.1
+	address := serve(t, wire.Options{}, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header["Early"] != nil {
+			_, _ = io.WriteString(w, "early")
+			_ = http.NewResponseController(w).Flush()
+		}
+		_, err := io.Copy(io.Discard, r.Body)
+		switch {
+		case err == nil:
+			_, _ = io.WriteString(w, "complete: "+r.RequestURI)
+		case r.Context().Err() != nil:
+			_, _ = io.WriteString(w, "the client has left")
+		case r.Header["Early"] == nil:
+			http.Error(w, "what?", http.StatusBadRequest)
+		}
+	})
 	for name, content := range map[string]string{
-		"a bare LF behind a size":   "1\na\r\n0\r\n\r\n",
-		"a bare LF behind a chunk":  "1\r\na\n0\r\n\r\n",
-		"a size that is none":       "x\r\na\r\n0\r\n\r\n",
-		"a size with a sign":        "+1\r\na\r\n0\r\n\r\n",
-		"a size with 0x":            "0x1\r\na\r\n0\r\n\r\n",
-		"a huge size":               "fffffffffffffffff\r\na\r\n0\r\n\r\n",
-		"a chunk that is too long":  "1\r\nab\r\n0\r\n\r\n",
-		"a bare CR in an extension": "1;a\rb\r\na\r\n0\r\n\r\n",
-		"obs-fold in the trailers":  "1\r\na\r\n0\r\nX-A: 1\r\n 2\r\n\r\n",
-		"a bare LF in the trailers": "1\r\na\r\n0\r\nX-A: 1\n\r\n",
+		"a bare LF behind a size":         "1\na\r\n0\r\n\r\n",
+		"a bare LF behind an extension":   "1;x\na\r\n0\r\n\r\n",
+		"a bare LF behind a chunk":        "1\r\na\n0\r\n\r\n",
+		"a bare CR behind a chunk":        "1\r\na\r0\r\n\r\n",
+		"a size that is none":             "x\r\na\r\n0\r\n\r\n",
+		"a second size that is none":      "1\r\na\r\nx\r\n0\r\n\r\n",
+		"no size":                         "\r\n0\r\n\r\n",
+		"a size with a sign":              "+1\r\na\r\n0\r\n\r\n",
+		"a size with 0x":                  "0x1\r\na\r\n0\r\n\r\n",
+		"a huge size":                     "fffffffffffffffff\r\na\r\n0\r\n\r\n",
+		"a chunk that is too long":        "1\r\nab\r\n0\r\n\r\n",
+		"a bare CR in an extension":       "1;a\rb\r\na\r\n0\r\n\r\n",
+		"a long extension":                "1;" + strings.Repeat("x", 5000) + "\r\na\r\n0\r\n\r\n",
+		"obs-fold in the trailers":        "1\r\na\r\n0\r\nX-A: 1\r\n 2\r\n\r\n",
+		"obs-fold before the trailers":    "1\r\na\r\n0\r\n X-A: 1\r\n\r\n",
+		"a bare LF in the trailers":       "1\r\na\r\n0\r\nX-A: 1\n\r\n",
+		"a bare LF in place of trailers":  "1\r\na\r\n0\r\n\n",
+		"a bare LF at the end":            "1\r\na\r\n0\r\nX-A: 1\r\n\n",
+		"a trailer without a colon":       "1\r\na\r\n0\r\nX-A\r\n",
+		"a trailer without a name":        "1\r\na\r\n0\r\n: 1\r\n",
+		"a little content in many chunks": strings.Repeat("1;"+strings.Repeat("x", 99)+"\r\na\r\n", 300),
+		"trailers that are too long":      "0\r\nX-A: " + strings.Repeat("x", 9000) + "\r\n",
 	} {
-		t.Run(name, func(t *testing.T) {
-			c := dial(t, address)
-			c.send(t, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"+content+
-				"GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
-			resp, err := http.ReadResponse(c.read, nil)
-			if err == nil && resp.StatusCode == http.StatusOK {
-				t.Error("it is answered")
-			}
-			if rest, _ := io.ReadAll(c.read); strings.Contains(string(rest), "smuggled") {
-				t.Errorf("%q", rest)
-			}
-		})
+		for _, early := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, early answer %v", name, early), func(t *testing.T) {
+				head := "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+				if early {
+					head += "Early: 1\r\n"
+				}
+				c := dial(t, address)
+				c.send(t, head+"\r\n"+content+
+					strings.Repeat("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n", 3))
+				resp, body := c.answer(t)
+				if early && body != "early" || !early && resp.StatusCode != http.StatusBadRequest {
+					t.Errorf("%s %q", resp.Status, body)
+				}
+				if rest, err := io.ReadAll(c.read); err != nil || len(rest) > 0 {
+					t.Errorf("then %q, %v", rest, err)
+				}
+			})
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ const (
 	ClientError4xx
 	ServerError5xx // and unknown classes (RFC 9110 §15)
 	Failed         // no answer
-	Canceled       // the client left before there was one
+	Canceled       // the client left before there was one, or its content could not be read
 	outcomes
 )
 
@@ -31,7 +31,7 @@ func (o Outcome) String() string {
 // outcomeOf is the outcome of a request that was sent under ctx.
 func outcomeOf(ctx context.Context, resp *http.Response, err error) Outcome {
 	switch {
-	case err != nil && ctx.Err() != nil:
+	case err != nil && (ctx.Err() != nil || IsUnread(err)):
 		return Canceled
 	case err != nil:
 		return Failed

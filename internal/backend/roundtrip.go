@@ -26,6 +26,13 @@ var errUnsent = errors.New("no connection to the backend")
 // nothing.
 func IsUnsent(err error) bool { return errors.Is(err, errUnsent) }
 
+// errUnread marks a request whose content could not be read from the client.
+var errUnread = errors.New("the request's content cannot be read to its end")
+
+// IsUnread reports whether the request failed because its content could not be read. The backend
+// was not let take it for complete.
+func IsUnread(err error) bool { return errors.Is(err, errUnread) }
+
 // Informational is told of a 1xx answer but 100 and 101. It is never called once RoundTrip has
 // returned. The fields are its own.
 type Informational func(status int, fields http.Header)
@@ -63,7 +70,8 @@ func (b *Backend) roundTrip(ctx context.Context, out *Request,
 	if !connected {
 		err = fmt.Errorf("%w: %w", errUnsent, err)
 	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() && ctx.Err() == nil &&
+		!IsUnread(err) {
 		err = fmt.Errorf("%w: %w", ErrTimeout, err)
 	}
 	return nil, err
@@ -107,11 +115,27 @@ func (b *Backend) transported(ctx context.Context, out *http.Request,
 		GotConn:        func(httptrace.GotConnInfo) { got.Store(true) },
 		Got1xxResponse: relay.got,
 	})
-	resp, err = b.transport.RoundTrip(out.WithContext(ctx))
+	out = out.WithContext(ctx)
+	if out.Body != nil && out.Body != http.NoBody {
+		out.Body = markedBody{out.Body}
+	}
+	resp, err = b.transport.RoundTrip(out)
 	if relay.end() && err != nil {
 		err = errFlooded
 	}
 	return resp, got.Load(), err
+}
+
+// A markedBody is a request's content whose errors are errUnread.
+type markedBody struct{ io.ReadCloser }
+
+// Read implements io.Reader.
+func (b markedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", errUnread, err)
+	}
+	return n, err
 }
 
 // relay1xx hands informational answers on until the exchange is over: the transport may find one

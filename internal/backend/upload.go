@@ -285,7 +285,7 @@ func (u *upload) unread() error {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.over && u.readErr {
-		return u.err
+		return fmt.Errorf("%w: %w", errUnread, u.err)
 	}
 	return nil
 }

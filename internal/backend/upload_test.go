@@ -208,8 +208,12 @@ func TestContentThatBreaksOffEndsTheConnection(t *testing.T) {
 				_, _ = io.WriteString(writer, "hello")
 				_ = writer.CloseWithError(tt.err)
 			}()
-			if _, err := b.RoundTrip(t.Context(), out, nil); !errors.Is(err, tt.want) {
+			if _, err := b.RoundTrip(t.Context(), out, nil); !errors.Is(err, tt.want) ||
+				!backend.IsUnread(err) {
 				t.Error(err)
+			}
+			if r := b.Report(); r.LastError != "" || r.Answers["canceled"] != 1 {
+				t.Errorf("the backend is blamed: %+v", r)
 			}
 			if err := next(t, got); err == nil {
 				t.Error("the backend takes it for complete")

@@ -24,7 +24,10 @@ func TestMain(m *testing.M) {
 }
 
 const cached = "version: 1\n" +
-	"routes: [{match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h, max_body: 16MiB}}]\n"
+	"routes:\n" +
+	"  - {match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h, max_body: 16MiB, tags: ['c:{id}']}}\n" +
+	"  - {match: 'PUT /c/{id}', invalidate: ['c:{id}']}\n" +
+	"  - {match: POST /job, job: {mode: always}}\n"
 
 // start starts a sidecar before backend, with a Redis of its own process, and returns the address
 // of its data plane.

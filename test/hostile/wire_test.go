@@ -170,3 +170,38 @@ func TestAHeadThatTwoReadersReadInTwoWaysIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// Content of which nobody knows where it ends: the client is told, the API never takes the request
+// for complete, and nothing behind the content is taken for a request.
+func TestContentThatCannotBeReadIsRefused(t *testing.T) {
+	var complete atomic.Int32
+	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return
+		}
+		complete.Add(1)
+		_, _ = c.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+	})
+	_, address := start(t, o.URL())
+	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+	for name, content := range map[string]string{
+		"a size that is none":       "1\r\na\r\nZ\r\na\r\n0\r\n\r\n",
+		"a chunk that is too long":  "1\r\nab\r\n0\r\n\r\n",
+		"a bare LF":                 "1\na\n0\n\n",
+		"a trailer without a colon": "1\r\na\r\n0\r\nX-A\r\n",
+	} {
+		for _, head := range []string{"POST /x", "PUT /c/1", "POST /job", "GET /c/1", "DELETE /x"} {
+			answer := exchange(t, address, head+" HTTP/1.1\r\nHost: a\r\n"+
+				"Transfer-Encoding: chunked\r\n\r\n"+content+smuggled)
+			if status(answer) != "HTTP/1.1 400 Bad Request" ||
+				strings.Count(answer, "HTTP/1.1") != 1 ||
+				!strings.Contains(answer, "\r\nConnection: close\r\n") ||
+				!strings.Contains(answer, "cannot be read to its end") {
+				t.Errorf("%s, %s: %q", name, head, answer)
+			}
+		}
+	}
+	if n := complete.Load(); n > 0 {
+		t.Errorf("the API took %d requests for complete", n)
+	}
+}
