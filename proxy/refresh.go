@@ -79,11 +79,15 @@ func (p *Proxy) refresh(x *exchange, key cachekeys.Digest, e *entry.Entry) {
 	if !ok {
 		return
 	}
+	// The backend has as long to end its answer as it has to begin it: no client that leaves ends
+	// one that is silent, or a stream.
+	ctx, late := context.WithTimeout(ctx, 2*p.Backend.Timeout())
 	span := x.behind("refresh")
 	own := p.refreshing(tracing.With(ctx, span), x, e)
 	own.budget, own.span = p.Redis.Budget(p.RedisTimeout), span
-	go func() { // ends with the backend's answer or its time-out, or with Close, which waits for it
+	go func() { // ends with the backend's answer or ctx, or with Close, which waits for it
 		defer over()
+		defer late()
 		defer func() { span.End(time.Now()) }()
 		defer logPanic("a refresh")
 		p.fetchStale(own)

@@ -2,10 +2,12 @@ package proxy_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 const stale = `routes:
@@ -209,5 +211,42 @@ func TestARefreshHasNoneOfTheWishesOfTheClient(t *testing.T) {
 		func() bool { return s.get("/behind/1").body == "answer 2" })
 	if got := wished.Load(); got != nil {
 		t.Errorf("the backend was sent %q", got)
+	}
+}
+
+// Nobody waits for a refresh: one whose answer stalls, or never ends, is given up after a while, and
+// does not keep the next one from being tried.
+func TestARefreshThatDoesNotEndIsGivenUp(t *testing.T) {
+	for name, fields := range map[string][2]string{
+		"it stalls":       {"Content-Length", "8"},
+		"it is a stream":  {"Content-Type", "text/event-stream"},
+		"it is forbidden": {"Cache-Control", "no-store"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			given := make(chan bool, 8)
+			b := backendThat(t, func(w http.ResponseWriter, r *http.Request, n int) {
+				if n == 1 {
+					write(w, "answer 1")
+					return
+				}
+				w.Header().Set(fields[0], fields[1])
+				_, _ = io.WriteString(w, "ans")
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+				given <- true
+			})
+			s := start(t, b, stale, func(o *setup) { o.backend.Timeout = 2 * time.Second })
+			s.awaitStale("/behind/1")
+			for range 2 {
+				await(t, "a refresh is given up", func() bool {
+					if a := s.get("/behind/1"); a.body != "answer 1" {
+						t.Fatalf("%d %q %q", a.status, a.body, a.cache())
+					}
+					return len(given) > 0
+				})
+				<-given
+			}
+		})
 	}
 }
