@@ -214,8 +214,8 @@ func TestARefreshHasNoneOfTheWishesOfTheClient(t *testing.T) {
 	}
 }
 
-// Nobody waits for a refresh: one whose answer stalls, or never ends, is given up after a while, and
-// does not keep the next one from being tried.
+// Nobody waits for a refresh: one whose answer stalls, or never ends, is given up after a while,
+// and does not keep the next one from being tried.
 func TestARefreshThatDoesNotEndIsGivenUp(t *testing.T) {
 	for name, fields := range map[string][2]string{
 		"it stalls":       {"Content-Length", "8"},
