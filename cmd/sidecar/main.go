@@ -115,11 +115,9 @@ func rootCommand(c console) *cobra.Command {
 		}
 		return fmt.Errorf("there is no command %q%s", args[0], didYouMean(args[0], namesOf(cmd)))
 	}
-	root.Version = versionText()
-	root.SetVersionTemplate("{{.Version}}\n")
+	addVersion(root, c)
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.SetUsageTemplate(usageTemplate)
-	root.SetHelpTemplate("{{.UsageString}}")
+	setUsage(root)
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(runCommand(c), demoCommand(c), initCommand(c), observeCommand(c),
 		validateCommand(c),
@@ -128,32 +126,6 @@ func rootCommand(c console) *cobra.Command {
 		envCommand(c), versionCommand(c))
 	return root
 }
-
-// usageTemplate is the help of a command.
-const usageTemplate = `{{.Short}}
-
-usage: {{.UseLine}}
-{{- if .Long}}
-
-{{.Long}}
-{{- end}}
-{{- if .HasExample}}
-
-examples:
-{{.Example}}
-{{- end}}
-{{- if .HasAvailableSubCommands}}
-
-commands:
-{{- range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}}  {{.Short}}{{end}}{{end}}
-{{- end}}
-{{- if .HasAvailableFlags}}
-
-flags:
-{{.Flags.FlagUsages | trimTrailingWhitespaces}}
-{{- end}}
-`
 
 // flagError adds the nearest known flag to an error about a flag.
 func flagError(cmd *cobra.Command, err error) error {

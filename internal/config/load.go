@@ -106,7 +106,7 @@ func parse(c *Config, vars map[string]string) error {
 // malformed parses each variable separately, so that each fault can name its variable.
 func malformed(vars map[string]string) Faults {
 	var faults Faults
-	for _, v := range Variables() {
+	for _, v := range variables() {
 		value, ok := vars[v.Name]
 		if ok {
 			if err := parse(new(Config), map[string]string{v.Name: value}); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"sync"
 	"text/tabwriter"
 )
 
@@ -18,11 +19,15 @@ type Variable struct {
 }
 
 // Variables returns all variables, sorted by name, from the struct tags of Config.
-func Variables() []Variable {
+func Variables() []Variable { return slices.Clone(variables()) }
+
+// variables are those of Variables. They are read once, since each variable of the environment is
+// compared with them; nobody changes them.
+var variables = sync.OnceValue(func() []Variable {
 	vars := variablesOf(reflect.TypeFor[Config](), "")
 	slices.SortFunc(vars, func(a, b Variable) int { return cmp.Compare(a.Name, b.Name) })
 	return vars
-}
+})
 
 func variablesOf(t reflect.Type, prefix string) []Variable {
 	var vars []Variable
@@ -50,7 +55,7 @@ func variablesOf(t reflect.Type, prefix string) []Variable {
 func WriteReference(w io.Writer) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "VARIABLE\tDEFAULT\tMEANING")
-	for _, v := range Variables() {
+	for _, v := range variables() {
 		name, def := v.Name, v.Default
 		if v.Secret {
 			name += " (_FILE)"

@@ -26,7 +26,7 @@ var hosts = map[string]string{
 // with fewer words, or with one letter more or less; "" if there is none.
 func spelling(name string) string {
 	var known []string
-	for _, v := range Variables() {
+	for _, v := range variables() {
 		known = append(known, v.Name)
 	}
 	bare := strings.TrimSuffix(name, "_NAME")

@@ -42,7 +42,7 @@ func withoutKubernetes(vars map[string]string) {
 }
 
 func isKnown(name string) bool {
-	return slices.ContainsFunc(Variables(), func(v Variable) bool {
+	return slices.ContainsFunc(variables(), func(v Variable) bool {
 		return v.Name == name || v.Secret && v.Name+"_FILE" == name
 	})
 }
@@ -68,7 +68,7 @@ func unknown(vars map[string]string) Faults {
 // nearestTo is the known variable with the most similar name.
 func nearestTo(name string) string {
 	var names []string
-	for _, v := range Variables() {
+	for _, v := range variables() {
 		names = append(names, v.Name)
 	}
 	if same := spelling(name); same != "" {

@@ -65,7 +65,7 @@ func QueueNames(env func(string) (string, bool)) ([]string, error) {
 	const name = "JOBS_QUEUES"
 	value, set := env(name)
 	if !set {
-		known := Variables()
+		known := variables()
 		value = known[slices.IndexFunc(known,
 			func(v Variable) bool { return v.Name == name })].Default
 	}
