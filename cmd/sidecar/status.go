@@ -90,10 +90,18 @@ func (s *sidecar) breakers() map[string]string {
 	return states
 }
 
+// manyErrors is how many answers 5xx in a row are no accident of a single request.
+const manyErrors = 10
+
 func (s *sidecar) reportBackend(context.Context) (string, any, []string) {
 	r := s.backend.Report()
-	if r.Reachable != nil && !*r.Reachable {
+	switch {
+	case r.Reachable != nil && !*r.Reachable:
 		return "backend", r, []string{"the API does not answer: " + r.LastError}
+	case r.ErrorsInARow >= manyErrors:
+		return "backend", r, []string{fmt.Sprintf(
+			"the API answers with errors: the last %d answers were 5xx, since %s",
+			r.ErrorsInARow, r.ErrorsSince.Format(time.RFC3339))}
 	}
 	return "backend", r, nil
 }

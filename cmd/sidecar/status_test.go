@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,6 +30,8 @@ type backendStatus struct {
 		LastError string `json:"last_error"`
 		Answers   map[string]int
 		RecentMS  float64 `json:"recent_ms"`
+		InARow    int     `json:"errors_in_a_row"`
+		Since     string  `json:"errors_since"`
 	}
 }
 
@@ -65,6 +69,38 @@ func TestStatusMetricsAndLogKnowTheBackend(t *testing.T) {
 	}
 	if strings.Contains(e.log.String(), "msg=request") {
 		t.Errorf("a good request has a line: %s", e.log)
+	}
+}
+
+// An API that answers errors alone is named; one good answer ends that.
+func TestABackendThatAnswersErrorsAloneIsNamed(t *testing.T) {
+	t.Parallel()
+	var isWell atomic.Bool
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if !isWell.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	t.Cleanup(api.Close)
+	e := embed(t, "BACKEND_URL="+api.URL)
+	for n := 1; n <= manyErrors; n++ {
+		if status, _, _ := e.ask("GET", e.data+"/elsewhere", ""); status != 503 {
+			t.Fatalf("answered %d", status)
+		}
+		s, many := e.status(), n == manyErrors
+		if b := s.Backend; b.InARow != n || b.Since == "" || b.Answers["5xx"] != n ||
+			(s.Status == "degraded") != many {
+			t.Errorf("after %d errors: %+v", n, s)
+		}
+		if want := "the last 10 answers were 5xx, since "; many &&
+			!strings.Contains(strings.Join(s.Reasons, "\n"), want) {
+			t.Errorf("the reasons lack %q: %v", want, s.Reasons)
+		}
+	}
+	isWell.Store(true)
+	e.ask("GET", e.data+"/elsewhere", "")
+	if s := e.status(); s.Status != "healthy" || s.Backend.InARow != 0 || s.Backend.Since != "" {
+		t.Errorf("after a good answer: %+v", s)
 	}
 }
 

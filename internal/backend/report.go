@@ -50,6 +50,10 @@ type Report struct {
 	LastError   string            `json:"last_error,omitempty"`
 	LastErrorAt *time.Time        `json:"last_error_at,omitempty"`
 	Answers     map[string]uint64 `json:"answers"` // by class of status; failed, canceled
+	// ErrorsInARow is how many of the last answers were 5xx without another between them, since
+	// ErrorsSince.
+	ErrorsInARow uint64     `json:"errors_in_a_row"`
+	ErrorsSince  *time.Time `json:"errors_since,omitempty"`
 	// RecentMS is the mean time to the head of an answer, of about the last hundred.
 	RecentMS float64 `json:"recent_ms"`
 }
@@ -60,6 +64,13 @@ type record struct {
 	recent atomic.Uint64 // bits of the mean in seconds
 	answer atomic.Int64  // of the last answer, Unix nanoseconds
 	fault  atomic.Pointer[fault]
+	series atomic.Pointer[series]
+}
+
+// A series is of answers 5xx without another between them.
+type series struct {
+	since time.Time
+	count atomic.Uint64
 }
 
 type fault struct {
@@ -79,7 +90,26 @@ func (r *record) note(o Outcome, start, now time.Time, err error) {
 	default:
 		r.answer.Store(now.UnixNano())
 		r.took(now.Sub(start))
+		r.continues(o == ServerError5xx, now)
 	}
+}
+
+// continues makes an answer part of the series of errors, or ends that.
+func (r *record) continues(isError bool, now time.Time) {
+	s := r.series.Load()
+	switch {
+	case !isError:
+		if s != nil {
+			r.series.Store(nil)
+		}
+		return
+	case s == nil:
+		r.series.CompareAndSwap(nil, &series{since: now})
+		if s = r.series.Load(); s == nil { // another answer has just ended it
+			return
+		}
+	}
+	s.count.Add(1)
 }
 
 // failed notes that the backend did not answer.
@@ -110,6 +140,10 @@ func (b *Backend) Report() Report {
 		}
 	}
 	out.RecentMS = math.Round(math.Float64frombits(r.recent.Load())*1e6) / 1e3
+	if s := r.series.Load(); s != nil {
+		since := s.since.UTC()
+		out.ErrorsInARow, out.ErrorsSince = s.count.Load(), &since
+	}
 	answered, fault := r.answer.Load(), r.fault.Load()
 	if answered != 0 {
 		at := time.Unix(0, answered).UTC()

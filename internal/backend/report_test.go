@@ -55,6 +55,10 @@ func TestTheReportCountsAnswersByClass(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if r := b.Report(); r.ErrorsInARow != 2 || r.ErrorsSince == nil ||
+		time.Since(*r.ErrorsSince) > time.Minute {
+		t.Errorf("after two errors: %+v", r)
+	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
 	if ask(gone, "/200") == nil {
@@ -68,6 +72,15 @@ func TestTheReportCountsAnswersByClass(t *testing.T) {
 		time.Since(*r.LastAnswer) > time.Minute {
 		t.Errorf("%+v", r)
 	}
+	if r.ErrorsInARow != 2 {
+		t.Errorf("a client that leaves ends no series: %+v", r)
+	}
+	if err := ask(t.Context(), "/404"); err != nil {
+		t.Fatal(err)
+	}
+	if r := b.Report(); r.ErrorsInARow != 0 || r.ErrorsSince != nil {
+		t.Errorf("after another answer: %+v", r)
+	}
 	api.Close()
 	if ask(t.Context(), "/200") == nil {
 		t.Error("a closed server answered")
@@ -78,8 +91,8 @@ func TestTheReportCountsAnswersByClass(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if got, want := strings.Join(seen.told, ", "),
-		"2xx true, 2xx true, 3xx true, 4xx true, 5xx true, 5xx true, canceled true, failed "+
-			"true"; got != want {
+		"2xx true, 2xx true, 3xx true, 4xx true, 5xx true, 5xx true, canceled true, 4xx true, "+
+			"failed true"; got != want {
 		t.Errorf("told %s, want %s", got, want)
 	}
 }

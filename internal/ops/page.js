@@ -102,9 +102,9 @@ function cards(s) {
     card("A miss takes", milliseconds(w.miss_p50_ms), w.miss_p95_ms < 0 ? ["there was none"] : [`95 % take at most ${milliseconds(w.miss_p95_ms)}`]),
     api.reachable === null || api.reachable === undefined
       ? card("The API", "not asked yet", [])
-      : card("The API", api.reachable ? "answers" : "is away",
-        [...(api.reachable ? [`in ${milliseconds(api.recent_ms)} lately`] : []), ...(api.last_error ? [`last error at ${time(api.last_error_at)}: ${api.last_error}`] : [])],
-        api.reachable),
+      : card("The API", !api.reachable ? "is away" : api.errors_in_a_row > 0 ? "answers 5xx" : "answers",
+        [...(api.reachable ? [`in ${milliseconds(api.recent_ms)} lately`] : []), ...(api.errors_in_a_row > 0 ? [`the last ${number.format(api.errors_in_a_row)} were 5xx, since ${time(api.errors_since)}`] : []), ...(api.last_error ? [`last error at ${time(api.last_error_at)}: ${api.last_error}`] : [])],
+        api.reachable && !(api.errors_in_a_row >= 10)),
     card("Redis, breaker", breaker.cache === "closed" && breaker.jobs === "closed" ? "closed" : "open", redis,
       breaker.cache === "closed" && breaker.jobs === "closed"),
     card("Memory tier", bytes(memory.bytes || 0), [use, `of ${bytes(memory.limit || 0)}; ${number.format(memory.entries || 0)} entries, ${number.format(memory.evictions || 0)} evicted`]),

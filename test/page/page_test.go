@@ -81,7 +81,7 @@ func startWith(t *testing.T, policies string, redis ...string) *sidecar {
 		switch r.URL.Path {
 		case "/cookie":
 			w.Header().Set("Set-Cookie", "a=b")
-		case "/generate":
+		case "/generate", "/ill":
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		_, _ = io.WriteString(w, answer)
@@ -511,6 +511,25 @@ func TestADegradedSidecarSaysWhy(t *testing.T) {
 			b.audit(axe, theme)
 		}
 	}
+}
+
+func TestThePageSaysThatTheAPIAnswersErrorsAlone(t *testing.T) {
+	s := start(t)
+	b := open(t)
+	b.look(s.ops, "light", 390)
+	for range 10 {
+		if _, err := s.send("GET", "/ill"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.await(`document.getElementById("state").textContent === "degraded" &&
+		document.getElementById("reasons").innerText.includes("the last 10 answers were 5xx") &&
+		/The API\s+answers 5xx/.test(document.getElementById("cards").innerText) &&
+		document.getElementById("cards").innerText.includes("the last 10 were 5xx, since")`)
+	if wide := b.eval("document.documentElement.scrollWidth"); wide != 390.0 {
+		t.Errorf("it is %v wide", wide)
+	}
+	b.shoot("errors")
 }
 
 func TestThePageKnowsThatRedisIsAway(t *testing.T) {
