@@ -16,7 +16,10 @@ func purgeCommand(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "purge [--ops URL] [--all] TAG|URL...",
 		Short: "invalidates tags or URLs in a running sidecar, with ADMIN_TOKEN",
-		Long:  "A TAG is like character:42, or 'character:*' for a family; a URL begins with / or http.",
+		Long: "A TAG is like character:42, or 'character:*' for a family; a URL begins with / or http.\n" +
+			"The answer counts tags: how many were purged, and how many of these a stored response\n" +
+			"may have carried. How many responses that were is not counted: each is found dead when\n" +
+			"it is looked up next.",
 		Example: "  sidecar purge character:42\n" +
 			"  sidecar purge 'character:*' /api/v1/characters\n" +
 			"  sidecar purge --all",
@@ -42,7 +45,7 @@ func purgeCommand(c console) *cobra.Command {
 		if json.Unmarshal([]byte(answer), &told) == nil && told.Carried != nil &&
 			*told.Carried == 0 {
 			fmt.Fprintln(c.stderr,
-				"No stored response carries any of these: is one of them misspelled?")
+				"No stored response carried any of these: is one of them misspelled?")
 		}
 		return nil
 	}
