@@ -38,7 +38,6 @@ func frame(method string, h *responseHead) (framing, error) {
 		return f, err
 	}
 	codings, coded := h.fields["Transfer-Encoding"]
-	delete(h.fields, "Transfer-Encoding")
 	if coded && (length >= 0 || h.minor == 0) {
 		// Transfer-Encoding counts (rule 3), but somebody on the way may have read Content-Length,
 		// or have known neither (§6.1).
@@ -46,6 +45,7 @@ func frame(method string, h *responseHead) (framing, error) {
 	}
 	isChunked := false
 	if coded {
+		delete(h.fields, "Transfer-Encoding")
 		delete(h.fields, "Content-Length")
 		length = -1
 		isChunked, err = parseTransferEncoding(codings)
@@ -87,11 +87,16 @@ func isContentless(method string, status int) bool {
 // isPersistent reports whether Connection lets the connection be used again (§9.3). One that
 // cannot be read does not.
 func isPersistent(fields http.Header) bool {
-	options, ok := httpfield.Members(fields["Connection"])
-	for _, o := range options {
-		ok = ok && !strings.EqualFold(o, "close")
+	for _, line := range fields["Connection"] {
+		for line != "" {
+			option, rest, ok := httpfield.NextMember(line)
+			if !ok || strings.EqualFold(option, "close") {
+				return false
+			}
+			line = rest
+		}
 	}
-	return ok
+	return true
 }
 
 // contentLength reads Content-Length; -1 if there is none. Several equal values are one (rule 5),

@@ -120,13 +120,17 @@ func parseFields(text string) (http.Header, error) {
 			line, rest = unfold(line, rest)
 		}
 		name, value, ok := strings.Cut(line, ":")
-		if name = strings.TrimRight(name, " \t"); !ok || !httpfield.IsToken(name) {
+		for strings.HasSuffix(name, " ") || strings.HasSuffix(name, "\t") {
+			name = name[:len(name)-1]
+		}
+		name, isToken := httpfield.CanonicalName(name)
+		if !ok || !isToken {
 			return nil, malformed("a field line without a name that is a token")
 		}
 		if hasControl(value) {
 			return nil, malformed("a control byte in the value of %.40q", name)
 		}
-		name, value = http.CanonicalHeaderKey(name), httpfield.TrimOWS(value)
+		value = httpfield.TrimOWS(value)
 		if earlier, ok := fields[name]; ok {
 			fields[name] = append(earlier, value)
 		} else {

@@ -74,15 +74,8 @@ func isPerAnswer(name string) bool {
 // isName reports whether s is a field name in the form of http.CanonicalHeaderKey. Any other
 // spelling, such as "content-length", would pass isPerAnswer and still frame the message.
 func isName(s string) bool {
-	start := true
-	for i := range len(s) {
-		c := s[i]
-		if start && 'a' <= c && c <= 'z' || !start && 'A' <= c && c <= 'Z' {
-			return false
-		}
-		start = c == '-'
-	}
-	return httpfield.IsToken(s)
+	name, ok := httpfield.CanonicalName(s)
+	return ok && name == s
 }
 
 // isValue reports whether s can stand in a field line: no control byte but a tab, and no space at

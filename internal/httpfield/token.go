@@ -1,6 +1,9 @@
 package httpfield
 
-import "strings"
+import (
+	"net/http"
+	"strings"
+)
 
 // IsToken reports whether s is a token (RFC 9110 §5.6.2): not empty, and only tchar.
 func IsToken(s string) bool {
@@ -10,6 +13,22 @@ func IsToken(s string) bool {
 		}
 	}
 	return s != ""
+}
+
+// CanonicalName is a field name in the form of http.CanonicalHeaderKey. ok is false if s is no token.
+func CanonicalName(s string) (name string, ok bool) {
+	begins := true // a part of the name
+	for i := range len(s) {
+		c := s[i]
+		if begins && 'a' <= c && c <= 'z' || !begins && 'A' <= c && c <= 'Z' {
+			return http.CanonicalHeaderKey(s), IsToken(s)
+		}
+		if !isTchar(c) {
+			return "", false
+		}
+		begins = c == '-'
+	}
+	return s, s != ""
 }
 
 func isTchar(c byte) bool { return inTokens[c] }
