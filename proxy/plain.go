@@ -80,7 +80,7 @@ func (p *Proxy) Answer(w http.ResponseWriter, taken any, live func() context.Con
 		missed := found // else the one of a hit would be allocated too
 		x.found = &missed
 	}
-	t.given, x.ctx = true, x.traced(live())
+	t.given, x.ctx = x.plan.Kind != policy.Pass, x.traced(live())
 	defer p.finish(x)
 	p.carryOut(x)
 }
