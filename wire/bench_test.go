@@ -1,6 +1,9 @@
 package wire
 
-import "testing"
+import (
+	"net"
+	"testing"
+)
 
 // BenchmarkPlainRequest is the head of a browser's request, read below net/http.
 func BenchmarkPlainRequest(b *testing.B) {
@@ -13,5 +16,32 @@ func BenchmarkPlainRequest(b *testing.B) {
 		if _, ok := c.plainRequest(head); !ok {
 			b.Fatal("it is not plain")
 		}
+	}
+}
+
+// A sink takes what is written.
+type sink struct{ net.Conn }
+
+func (sink) Write(p []byte) (int, error) { return len(p), nil }
+
+// BenchmarkAnswer is an answer of 2 KB that is written below net/http.
+func BenchmarkAnswer(b *testing.B) {
+	c, body := &conn{stream: sink{}}, make([]byte, 2000)
+	fields := map[string][]string{
+		"Server": {"nginx"}, "Date": {"Mon, 01 Jan 2024 00:00:00 GMT"}, "Etag": {`"v1"`},
+		"Content-Type": {"application/json"}, "Content-Length": {"2000"},
+		"Cache-Control": {"private, max-age=60"}, "Cache-Status": {"sidecar; fwd=bypass"},
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		w := newQuickWriter(c, "GET")
+		for name, values := range fields {
+			w.header[name] = values
+		}
+		_, _ = w.Write(body)
+		if err := w.finish(); err != nil {
+			b.Fatal(err)
+		}
+		w.release()
 	}
 }

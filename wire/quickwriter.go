@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -23,6 +24,7 @@ type quickWriter struct {
 	written  int64 // of the content, by the handler
 	framing  framing
 	trailers []string // announced
+	names    []string // of the fields that were written last, sorted
 	last     bool     // the connection ends behind it
 	held     []byte   // content in front of which the end of the head is still to be written
 	out      []byte   // not sent yet
@@ -58,7 +60,7 @@ func (w *quickWriter) release() {
 		return
 	}
 	clear(w.header)
-	*w = quickWriter{header: w.header, out: w.out[:0], held: w.held[:0]}
+	*w = quickWriter{header: w.header, names: w.names, out: w.out[:0], held: w.held[:0]}
 	quickWriters.Put(w)
 }
 
@@ -142,24 +144,35 @@ func (w *quickWriter) appendHead(status int) {
 	w.appendFields()
 }
 
-// appendFields writes the fields that are the handler's to set.
+// appendFields writes the fields that are the handler's to set, by name. Answers are much alike: the
+// names are sorted where they are not those of the answer before.
 func (w *quickWriter) appendFields() {
-	var room [32]string
-	names := room[:0]
-	for name := range w.header {
-		if w.isSent(name) {
-			names = append(names, name)
-		}
+	if len(w.names) != len(w.header) || !w.appendNamed() {
+		w.names = slices.AppendSeq(w.names[:0], maps.Keys(w.header))
+		slices.Sort(w.names)
+		w.appendNamed()
 	}
-	slices.Sort(names)
+}
+
+// appendNamed writes the fields with these names. It writes nothing, and reports false, if one is
+// not there.
+func (w *quickWriter) appendNamed() bool {
 	b := w.out
-	for _, name := range names {
-		for _, value := range w.header[name] {
+	for _, name := range w.names {
+		values, ok := w.header[name]
+		if !ok {
+			return false
+		}
+		if !w.isSent(name) {
+			continue
+		}
+		for _, value := range values {
 			b = append(append(b, name...), ": "...)
 			b = append(append(b, httpfield.TrimOWS(value)...), "\r\n"...)
 		}
 	}
 	w.out = b
+	return true
 }
 
 // isSent reports whether a field of the handler's is sent with this status, as by net/http: an
