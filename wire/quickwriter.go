@@ -144,8 +144,8 @@ func (w *quickWriter) appendHead(status int) {
 	w.appendFields()
 }
 
-// appendFields writes the fields that are the handler's to set, by name. Answers are much alike: the
-// names are sorted where they are not those of the answer before.
+// appendFields writes the fields that are the handler's to set, by name. Answers are much alike:
+// the names are sorted where they are not those of the answer before.
 func (w *quickWriter) appendFields() {
 	if len(w.names) != len(w.header) || !w.appendNamed() {
 		w.names = slices.AppendSeq(w.names[:0], maps.Keys(w.header))

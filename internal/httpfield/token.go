@@ -15,7 +15,8 @@ func IsToken(s string) bool {
 	return s != ""
 }
 
-// CanonicalName is a field name in the form of http.CanonicalHeaderKey. ok is false if s is no token.
+// CanonicalName is a field name in the form of http.CanonicalHeaderKey. ok is false if s is no
+// token.
 func CanonicalName(s string) (name string, ok bool) {
 	begins := true // a part of the name
 	for i := range len(s) {
