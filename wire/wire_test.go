@@ -483,26 +483,49 @@ func TestAClientThatTakesNothingIsLetGo(t *testing.T) {
 	}
 }
 
+// A client that is slow is served for longer than one beside it is, who takes nothing.
 func TestAClientThatIsSlowIsServed(t *testing.T) {
-	const size = 8 << 20
-	result := make(chan error, 1)
-	address := serve(t, wire.Options{Stall: 300 * time.Millisecond},
-		func(w http.ResponseWriter, _ *http.Request) {
-			_, err := w.Write(make([]byte, size))
-			result <- err
+	t.Parallel()
+	const size = 64 << 20
+	content := make([]byte, size)
+	slow, takesNothing := make(chan error, 1), make(chan error, 1)
+	address := serve(t, wire.Options{Stall: 2 * time.Second},
+		func(w http.ResponseWriter, r *http.Request) {
+			_, err := w.Write(content)
+			if r.URL.Path == "/slow" {
+				slow <- err
+			} else {
+				takesNothing <- err
+			}
 		})
 	c := dial(t, address)
 	_ = c.SetReadBuffer(64 << 10)
-	c.send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	for got, buffer := 0, make([]byte, 512<<10); got < size; {
-		n, err := io.ReadFull(c.read, buffer[:min(len(buffer), size-got)])
-		if got += n; err != nil {
-			t.Fatal(err)
+	c.send(t, "GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+	dial(t, address).send(t, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	pace := time.NewTicker(50 * time.Millisecond)
+	defer pace.Stop()
+	beside := true
+	for got := 0; got < size; {
+		n, err := io.CopyN(io.Discard, c.read, 512<<10)
+		if got += int(n); err != nil {
+			t.Fatalf("after %d bytes: %v", got, err)
 		}
-		time.Sleep(60 * time.Millisecond) // it takes longer than the stall in all
+		select {
+		case err := <-takesNothing:
+			if beside = false; err == nil {
+				t.Error("the other one took all")
+			}
+		default:
+			if beside {
+				<-pace.C
+			}
+		}
 	}
-	if err := <-result; err != nil {
+	if err := <-slow; err != nil {
 		t.Error(err)
+	}
+	if beside {
+		t.Error("it was not slow, or the other one is not let go")
 	}
 }
 
