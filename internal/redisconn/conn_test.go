@@ -133,6 +133,17 @@ func TestWhateverFailsTheBudgetHoldsTheBreakerOpensAndTheProbeClosesIt(t *testin
 	}
 }
 
+func TestAnIdleConnectionThatTheServerEndedIsNotUsed(t *testing.T) {
+	server := redisd.Start(t)
+	c := open(t, at(server), patient)
+	for range 3 {
+		if err := set(t.Context(), c, nil); err != nil {
+			t.Fatal(err)
+		}
+		server.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	}
+}
+
 func TestARedisThatHasAnsweredOnceHasDoneSoForGood(t *testing.T) {
 	t.Parallel()
 	server := redisd.Start(t)

@@ -122,10 +122,13 @@ func (n *connection) SyscallConn() (syscall.RawConn, error) {
 		return nil, syscall.ENOTSUP
 	}
 	raw, err := c.SyscallConn()
-	if isTLS && err == nil {
-		return silentTLS{raw}, nil
+	switch {
+	case err != nil:
+		return nil, err
+	case isTLS:
+		return silentTLS{silent{raw}}, nil
 	}
-	return raw, err
+	return silent{raw}, nil
 }
 
 // A dialError is an error before anything was sent.
