@@ -99,11 +99,11 @@ func TestWhateverFailsTheBudgetHoldsTheBreakerOpensAndTheProbeClosesIt(t *testin
 				t.Fatal(err)
 			}
 			fault.begin(server)
-			failures := 0
+			failures, late := 0, proc.Late(t)
 			proc.Await(t, 20*time.Second, func() error {
-				start := time.Now()
+				start, before := time.Now(), late()
 				err := set(t.Context(), c, c.Budget(budget))
-				if took := time.Since(start); took > bound {
+				if took := time.Since(start) - (late() - before); took > bound {
 					t.Fatalf("an operation took %v: %v", took, err)
 				}
 				if !errors.Is(err, redisconn.ErrAway) {
@@ -186,12 +186,12 @@ func TestAnAddressThatSwallowsEverythingCostsTheBudgetAndNoMore(t *testing.T) {
 	defer l.Close() // nobody accepts, and the kernel says nothing
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	c := open(t, config.Redis{Host: "127.0.0.1", Port: port}, patient)
-	start := time.Now()
+	start, late := time.Now(), proc.Late(t)
 	if err := set(t.Context(), c, c.Budget(budget)); err == nil ||
 		redisconn.Reason(err) != reason.RedisTimeout {
 		t.Errorf("%v: %q", err, redisconn.Reason(err))
 	}
-	if took := time.Since(start); took > bound {
+	if took := time.Since(start) - late(); took > bound {
 		t.Errorf("it took %v", took)
 	}
 }

@@ -35,7 +35,7 @@ func TestWhateverBefallsRedisClientsSeeTheAPIAndNoJobRunsTwice(t *testing.T) {
 		return do(t, http.MethodGet, s.ops+"/readyz", nil).status == http.StatusOK
 	})
 	thorin, lyra := login(t, s.url, "thorin"), login(t, s.url, "lyra")
-	c := &traffic{t: t, s: s, owner: thorin, poster: lyra}
+	c := &traffic{t: t, s: s, owner: thorin, poster: lyra, late: proc.Late(t)}
 
 	for _, fault := range []struct {
 		name         string
@@ -114,6 +114,8 @@ type traffic struct {
 	requests, hits, posts atomic.Int64
 	version               int
 	silent                bool // nobody posts
+
+	late func() time.Duration // of the machine
 
 	mu   sync.Mutex
 	took []time.Duration // of each request since forget
@@ -200,9 +202,9 @@ func think(ctx context.Context) {
 // send sends one request. ok is false if the client had to stop meanwhile.
 func (c *traffic) send(ctx context.Context, method, path string, body any,
 	who string) (a answer, ok bool) {
-	start := time.Now()
+	start, late := time.Now(), c.late()
 	a, err := try(ctx, method, c.s.url+path, body, who)
-	took := time.Since(start)
+	took := time.Since(start) - (c.late() - late)
 	switch {
 	case ctx.Err() != nil:
 		return a, false
