@@ -2,6 +2,8 @@ package wire
 
 import (
 	"context"
+	"io"
+	"slices"
 	"sync"
 	"time"
 )
@@ -20,22 +22,27 @@ const (
 type watch struct {
 	mu    sync.Mutex
 	life  *life         // of the request that is being answered; nil: there is none
-	timer *time.Timer   // runs while there is one; nil before the first
+	timer *time.Timer   // looks after it; nil before the first
+	runs  bool          // timer is running, for this request or since an earlier one
 	every time.Duration // from one look to the next
 	leave func() bool   // forgets the process, of the timer's time; nil before the first
 }
 
-// live begins to watch, and returns the context of the request.
+// live begins to watch, and returns the context of the request. A timer that still runs for the
+// request before may come a little early.
 func (c *conn) live() context.Context {
 	w, l := &c.watch, &life{base: c.quick.Base}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.life, w.every = l, minWatch
-	if w.timer == nil {
-		w.timer = time.AfterFunc(w.every, c.look)
+	w.life = l
+	switch {
+	case w.timer == nil:
+		w.timer = time.AfterFunc(minWatch, c.look)
 		w.leave = context.AfterFunc(l.base, w.end)
-	} else {
-		w.timer.Reset(w.every)
+		w.every, w.runs = minWatch, true
+	case !w.runs:
+		w.timer.Reset(minWatch)
+		w.every, w.runs = minWatch, true
 	}
 	if l.base.Err() != nil {
 		l.end()
@@ -48,6 +55,7 @@ func (c *conn) look() {
 	w := &c.watch
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.runs = false
 	switch {
 	case w.life == nil:
 	case hasLeft(c.Conn):
@@ -55,17 +63,21 @@ func (c *conn) look() {
 	default:
 		w.every = min(w.every+w.every/8, maxWatch)
 		w.timer.Reset(w.every)
+		w.runs = true
 	}
 }
 
-// end ends the context of the request.
+// end ends the context of the request. The timer runs on: it is not set for each request.
 func (w *watch) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.life != nil {
-		w.timer.Stop()
-		w.life.end()
-		w.life = nil
+	if w.life == nil {
+		return
+	}
+	w.life.end()
+	w.life = nil
+	if w.every > minWatch {
+		w.stop() // the next request is to be looked after sooner
 	}
 }
 
@@ -73,9 +85,19 @@ func (w *watch) end() {
 func (w *watch) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.leave != nil {
-		w.leave()
+	if w.leave == nil {
+		return
 	}
+	w.leave()
+	if w.life == nil {
+		w.stop()
+	}
+}
+
+// stop stops the timer. mu is held.
+func (w *watch) stop() {
+	w.timer.Stop()
+	w.runs = false
 }
 
 // A life is the context of one request. One of package context would be a child of base, beside all
@@ -86,12 +108,18 @@ type life struct {
 	mu    sync.Mutex
 	over  bool
 	done  chan struct{} // nil: nobody has asked for it
-	after []*task       // to be run when it is over
-	room  [1]*task      // for nearly all requests
+	after []io.Closer   // to be closed when it is over
+	room  [1]io.Closer  // for nearly all requests
 }
 
 // A task is a function that waits for the end of a life.
 type task struct{ run func() }
+
+// Close implements io.Closer.
+func (t *task) Close() error {
+	t.run()
+	return nil
+}
 
 // Deadline implements context.Context.
 func (l *life) Deadline() (time.Time, bool) { return time.Time{}, false }
@@ -125,32 +153,34 @@ func (l *life) Err() error {
 // AfterFunc runs f in a goroutine of its own when the life is over. stop keeps it from that, and
 // reports whether it did. Package context uses it for children.
 func (l *life) AfterFunc(f func()) (stop func() bool) {
+	t := &task{f}
+	l.Attach(t)
+	return func() bool { return l.Detach(t) }
+}
+
+// Attach has c closed, in a goroutine of its own, when the life is over.
+func (l *life) Attach(c io.Closer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	t := &task{f}
 	if l.over {
-		go f()
-		return func() bool { return false }
+		go c.Close()
+		return
 	}
 	if l.after == nil {
 		l.after = l.room[:0]
 	}
-	l.after = append(l.after, t)
-	return func() bool { return l.forget(t) }
+	l.after = append(l.after, c)
 }
 
-func (l *life) forget(t *task) bool {
+// Detach keeps an attached c from being closed, and reports whether it did.
+func (l *life) Detach(c io.Closer) (untouched bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i, other := range l.after {
-		if other == t {
-			last := len(l.after) - 1
-			l.after[i], l.after[last] = l.after[last], nil
-			l.after = l.after[:last]
-			return true
-		}
+	i := slices.Index(l.after, c)
+	if i >= 0 {
+		l.after = slices.Delete(l.after, i, i+1)
 	}
-	return false
+	return i >= 0
 }
 
 // end ends it, for good.
@@ -164,8 +194,8 @@ func (l *life) end() {
 	if l.done != nil {
 		close(l.done)
 	}
-	for _, t := range l.after {
-		go t.run()
+	for _, c := range l.after {
+		go c.Close()
 	}
 	l.after = nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
 
 // canned answers every request on a connection with the same bytes, and costs as little as can be.
@@ -61,7 +62,7 @@ func BenchmarkDirect(b *testing.B) {
 		transport := &http.Transport{DisableCompression: true, MaxIdleConnsPerHost: idleConnections}
 		defer transport.CloseIdleConnections()
 		transported := func(
-			ctx context.Context, out *Request, _ Informational,
+			ctx context.Context, out *Request, _ time.Time, _ Informational,
 		) (*http.Response, bool, error) {
 			resp, err := transport.RoundTrip(out.WithContext(ctx))
 			return resp, true, err
@@ -74,12 +75,13 @@ func BenchmarkDirect(b *testing.B) {
 		out, _ := backend.Outgoing(in, in.URL.RawQuery)
 		for _, client := range []struct {
 			name string
-			send func(context.Context, *Request, Informational) (*http.Response, bool, error)
+			send func(context.Context, *Request, time.Time, Informational) (
+				*http.Response, bool, error)
 		}{{"direct", backend.direct}, {"transport", transported}} {
 			get := func(b *testing.B, buf []byte) {
 				ctx, cancel := context.WithCancel(b.Context())
 				defer cancel()
-				resp, _, err := client.send(ctx, &Request{Request: out.Request}, nil)
+				resp, _, err := client.send(ctx, &Request{Request: out.Request}, time.Now(), nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -18,6 +18,24 @@ type conn struct {
 	quiet func() bool // reports whether nothing has come, neither bytes nor the end; does not wait
 	spoke bool        // quiet has found a byte
 	since time.Time   // when it became idle
+	by    time.Time   // the deadline that is set for both directions; zero: none is
+}
+
+// answerBy gives the backend until timeout from now, or up to a 64th of it longer: the deadline is
+// not set for each request.
+func (c *conn) answerBy(now time.Time, timeout time.Duration) {
+	if c.by.Sub(now) < timeout {
+		c.by = now.Add(timeout + timeout/64)
+		_ = c.SetDeadline(c.by)
+	}
+}
+
+// takeTime takes the deadline away.
+func (c *conn) takeTime() {
+	if !c.by.IsZero() {
+		c.by = time.Time{}
+		_ = c.SetDeadline(c.by)
+	}
 }
 
 func newConn(raw net.Conn) *conn {
@@ -29,10 +47,12 @@ func newConn(raw net.Conn) *conn {
 // newTLSConn returns a connection over TLS; raw carries its records.
 func newTLSConn(c *tls.Conn, raw net.Conn) *conn {
 	quiet := quietOf(raw, new(bool)) // a record may be of TLS itself
-	return &conn{
-		Conn: &tlsConn{c, raw}, read: bufio.NewReaderSize(c, bufferSize),
-		quiet: func() bool { return quiet() && hasNothingDecrypted(c) },
+	own := &conn{Conn: &tlsConn{c, raw}, read: bufio.NewReaderSize(c, bufferSize)}
+	own.quiet = func() bool {
+		own.takeTime() // before the deadline is used for something else
+		return quiet() && hasNothingDecrypted(c)
 	}
+	return own
 }
 
 // hasNothingDecrypted reports whether no content waits in c itself, behind a record that was read

@@ -21,12 +21,12 @@ var errUnanswered = errors.New("the backend ended the connection without an answ
 
 // direct sends the request over HTTP/1.1 and reads the answer's head in the caller's goroutine.
 // The content of the request, where it has some, is sent by a goroutine of its own (upload).
-// connected is false if there was no connection, so that nothing was sent.
+// connected is false if there was no connection, so that nothing was sent. start is the time.
 //
 // An idle connection may be ended by the backend while the request is on its way. A GET or HEAD
 // without content that got no byte of an answer on a used connection is sent again, once, on a new
 // one: it is safe (RFC 9110 §9.2.1, RFC 9112 §9.3.1).
-func (b *Backend) direct(ctx context.Context, out *Request,
+func (b *Backend) direct(ctx context.Context, out *Request, start time.Time,
 	told Informational) (resp *http.Response, connected bool, err error) {
 	if ctx.Err() != nil {
 		return nil, false, context.Cause(ctx)
@@ -54,7 +54,7 @@ func (b *Backend) direct(ctx context.Context, out *Request,
 			timeout: b.options.Timeout,
 		}
 		if !fresh {
-			x.conn = b.idle.get()
+			x.conn = b.idle.get(start)
 		}
 		reused := x.conn != nil
 		if !reused {
@@ -119,7 +119,7 @@ type exchange struct {
 	upgrade bool          // the request asks to switch protocols
 	timeout time.Duration // from the end of the request to the answer's head; 0: none
 	upload  *upload       // of the request's content; nil: it has none
-	stop    func() bool   // from now on the context does not break the connection; false if it has
+	stop    func() bool   // of context.AfterFunc; nil: the connection is attached to the context
 	ended   atomic.Bool
 }
 
@@ -127,9 +127,14 @@ type exchange struct {
 // is for all until the head is there, as net/http's ResponseHeaderTimeout is: informational
 // answers do not prolong it.
 func (x *exchange) run(request []byte, told Informational) (*http.Response, error) {
-	x.stop = afterFunc(x.ctx, func() { _ = x.conn.Close() })
-	if x.timeout > 0 {
+	x.attach()
+	switch {
+	case x.timeout <= 0:
+	case x.upload != nil: // which has deadlines of its own
+		x.conn.by = time.Time{}
 		_ = x.conn.SetDeadline(time.Now().Add(x.timeout))
+	default:
+		x.conn.answerBy(time.Now(), x.timeout)
 	}
 	head, err := x.head(request, told)
 	var f framing
@@ -143,18 +148,39 @@ func (x *exchange) run(request []byte, told Informational) (*http.Response, erro
 	switch {
 	case x.upload != nil:
 		x.upload.answered()
-	case x.timeout > 0:
-		_ = x.conn.SetDeadline(time.Time{})
+	case !x.conn.holds(f):
+		x.conn.takeTime()
 	}
 	return x.response(&head, f), nil
 }
 
-// afterFunc is context.AfterFunc, which makes a context of its own where ctx needs none.
-func afterFunc(ctx context.Context, f func()) (stop func() bool) {
-	if c, ok := ctx.(interface{ AfterFunc(f func()) func() bool }); ok {
-		return c.AfterFunc(f)
+// holds reports whether all of an answer has been read from the network.
+func (c *conn) holds(f framing) bool {
+	return (f.kind == noContent || f.kind == counted) && int64(c.read.Buffered()) >= f.length
+}
+
+// An attacher is a context that closes what is attached to it when it is done, in a goroutine of
+// its own: context.AfterFunc for less. Detach reports whether that has not begun.
+type attacher interface {
+	Attach(io.Closer)
+	Detach(io.Closer) (untouched bool)
+}
+
+// attach has the end of the context break the connection.
+func (x *exchange) attach() {
+	if a, ok := x.ctx.(attacher); ok {
+		a.Attach(x.conn)
+		return
 	}
-	return context.AfterFunc(ctx, f)
+	x.stop = context.AfterFunc(x.ctx, func() { _ = x.conn.Close() })
+}
+
+// detach undoes that. It reports false if the connection is broken.
+func (x *exchange) detach() (untouched bool) {
+	if x.stop != nil {
+		return x.stop()
+	}
+	return x.ctx.(attacher).Detach(x.conn)
 }
 
 // head sends the request, or begins to where it has content, and reads the head of its answer.
@@ -242,7 +268,7 @@ func (x *exchange) end(reusable bool) {
 	if !x.ended.CompareAndSwap(false, true) {
 		return
 	}
-	untouched := x.stop()
+	untouched := x.detach()
 	surplus := reusable && x.conn.read.Buffered() > 0
 	if surplus {
 		x.idle.beWary()

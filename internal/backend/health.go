@@ -39,7 +39,7 @@ func (b *Backend) healthy(ctx context.Context) error {
 		}, Host: b.host,
 		Header: http.Header{"User-Agent": {"sidecar"}},
 	}}
-	resp, err := b.roundTrip(ctx, request, nil)
+	resp, err := b.roundTrip(ctx, request, time.Now(), nil)
 	if err != nil {
 		return fmt.Errorf("the backend's health cannot be asked: %w", err)
 	}

@@ -28,11 +28,11 @@ func TestTheConnectionThatWasUsedLastIsUsedNext(t *testing.T) {
 	first, second, third := waiting(), waiting(), waiting()
 	p.put(first)
 	p.put(second)
-	if got := p.get(); got != second {
+	if got := p.get(time.Now()); got != second {
 		t.Error("it is not the latest")
 	}
 	p.put(third)
-	if p.get() != third || p.get() != first || p.get() != nil {
+	if p.get(time.Now()) != third || p.get(time.Now()) != first || p.get(time.Now()) != nil {
 		t.Error("they do not come in their order")
 	}
 }
@@ -44,7 +44,7 @@ func TestAConnectionOnWhichSomethingCameIsPassedOver(t *testing.T) {
 	bad.quiet = func() bool { return false }
 	p.put(good)
 	p.put(bad)
-	if p.get() != good || !isClosed(bad) || isClosed(good) {
+	if p.get(time.Now()) != good || !isClosed(bad) || isClosed(good) {
 		t.Error("it is used, or left open")
 	}
 }
@@ -83,7 +83,7 @@ func TestIdleConnectionsAreClosedInTime(t *testing.T) {
 		expect("before the time of the first", false, false, false)
 		time.Sleep(time.Second)
 		expect("at the time of the first", true, false, false)
-		if p.get() != third {
+		if p.get(time.Now()) != third {
 			t.Error("it is not there")
 		}
 		p.put(third)
@@ -107,7 +107,7 @@ func TestAClosedPoolKeepsNothing(t *testing.T) {
 		p.put(before)
 		p.Close()
 		p.put(after)
-		if !isClosed(before) || !isClosed(after) || p.get() != nil {
+		if !isClosed(before) || !isClosed(after) || p.get(time.Now()) != nil {
 			t.Error("a connection stays")
 		}
 		// a timer that still ran would find nothing, and panic on nothing
@@ -210,7 +210,7 @@ func TestABackendThatSaysTooMuchIsNotTrustedForAWhile(t *testing.T) {
 		defer p.Close()
 		kept := func() bool { // whether a connection that becomes idle is used again
 			p.put(waiting())
-			c := p.get()
+			c := p.get(time.Now())
 			if c != nil {
 				_ = c.Close()
 			}
@@ -221,7 +221,7 @@ func TestABackendThatSaysTooMuchIsNotTrustedForAWhile(t *testing.T) {
 			c.quiet, c.spoke = func() bool { return false }, true
 			p.put(c)
 			time.Sleep(after)
-			if p.get() != nil {
+			if p.get(time.Now()) != nil {
 				t.Error("it is used again")
 			}
 		}
@@ -239,7 +239,7 @@ func TestABackendThatSaysTooMuchIsNotTrustedForAWhile(t *testing.T) {
 		}
 		p.put(waiting())
 		p.beWary()
-		if p.get() != nil || kept() {
+		if p.get(time.Now()) != nil || kept() {
 			t.Error("what was idle before is used")
 		}
 	})
@@ -254,7 +254,7 @@ func TestWhatComesAWhileAfterTheFirstAnswersIsNobodysAnswer(t *testing.T) {
 			for range proven {
 				p.put(waiting())
 				begin := time.Now()
-				if p.get() == nil || time.Since(begin) != trialTime {
+				if p.get(time.Now()) == nil || time.Since(begin) != trialTime {
 					t.Errorf("a quiet connection is lost, or used after %v", time.Since(begin))
 				}
 			}
@@ -265,7 +265,7 @@ func TestWhatComesAWhileAfterTheFirstAnswersIsNobodysAnswer(t *testing.T) {
 				return !c.spoke
 			}
 			p.put(c)
-			if used := p.get() != nil; used != (proven == maxTrials) {
+			if used := p.get(time.Now()) != nil; used != (proven == maxTrials) {
 				t.Errorf("after %d trials: used %t", proven, used)
 			}
 			p.Close()

@@ -49,7 +49,7 @@ func (b *Backend) RoundTrip(ctx context.Context, out *Request,
 	if b.options.Traced {
 		span = b.beginSpan(ctx, out.Request, start)
 	}
-	resp, err := b.roundTrip(ctx, out, told)
+	resp, err := b.roundTrip(ctx, out, start, told)
 	now := time.Now()
 	outcome := outcomeOf(ctx, resp, err)
 	endSpan(span, outcome, resp, err, now)
@@ -61,9 +61,9 @@ func (b *Backend) RoundTrip(ctx context.Context, out *Request,
 }
 
 // roundTrip is RoundTrip without a record of it.
-func (b *Backend) roundTrip(ctx context.Context, out *Request,
+func (b *Backend) roundTrip(ctx context.Context, out *Request, start time.Time,
 	told Informational) (*http.Response, error) {
-	resp, connected, err := b.send(ctx, out, told)
+	resp, connected, err := b.send(ctx, out, start, told)
 	if err == nil {
 		return resp, nil
 	}
@@ -78,13 +78,13 @@ func (b *Backend) roundTrip(ctx context.Context, out *Request,
 }
 
 // send sends out by the protocol that the backend speaks.
-func (b *Backend) send(ctx context.Context, out *Request,
+func (b *Backend) send(ctx context.Context, out *Request, start time.Time,
 	told Informational) (resp *http.Response, connected bool, err error) {
 	switch {
 	case b.idle == nil:
 		return b.transported(ctx, out.Request, told)
 	case b.tls == nil || out.Header["Upgrade"] != nil: // that goes by HTTP/1.1 alone
-		return b.direct(ctx, out, told)
+		return b.direct(ctx, out, start, told)
 	}
 	if b.speaks2.Load() {
 		body := out.Body
@@ -98,7 +98,7 @@ func (b *Backend) send(ctx context.Context, out *Request,
 		}
 		b.speaks2.Store(false)
 	}
-	resp, connected, err = b.direct(ctx, out, told)
+	resp, connected, err = b.direct(ctx, out, start, told)
 	if connected || !errors.Is(err, errHTTP2) {
 		return resp, connected, err
 	}
