@@ -196,8 +196,10 @@ func (c *conn) abort(deadline time.Time) {
 // connection for idle, goes out first.
 func (c *conn) Close() error {
 	c.listener.late.Add(1)
-	if c.phase.CompareAndSwap(answering, leaving) {
-		return nil
+	for !c.phase.CompareAndSwap(served, closed) && c.phase.Load() < leaving {
+		if c.phase.CompareAndSwap(answering, leaving) {
+			return nil
+		}
 	}
 	defer c.listener.late.Add(-1)
 	return c.close()

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"sidecar/internal/socket"
 )
 
 // A Quick answers plain requests below net/http, which has a multiple of the work. Where it does
@@ -41,9 +43,10 @@ func ConnState(c net.Conn, state http.ConnState) {
 
 // The phases of a connection.
 const (
-	served    = iota // by net/http
+	served    = iota // by net/http, or it waits for a request
 	answering        // below it
 	leaving          // as before, and to be closed behind the answer
+	closed           // or about to be
 )
 
 // atBoundary reports whether the first byte that is read next is the first one of a request for
@@ -54,32 +57,92 @@ func (c *conn) atBoundary() bool {
 		c.scan.state == between && !c.scan.blank && c.insert == "" && len(c.rest) == 0
 }
 
+// A connection whose next request came within busyTime is taken for a busy one: it waits for the
+// next one without a read in vain, and is looked after once behind a burst of requests.
+const busyTime = 10 * time.Millisecond
+
+// answers are those that a connection gives below net/http, one after the other.
+type answers struct {
+	conn  *conn
+	p     []byte    // begins with what has come
+	last  time.Time // when the last request was answered
+	until time.Time // the read deadline, once it is ours
+	left  int       // bytes of p that are for net/http
+	err   error     // ends the connection
+}
+
 // answerAll answers the requests at the beginning of p, which has n bytes, and those that come
 // behind them. It returns how much of p is left for net/http. An error ends the connection.
 func (c *conn) answerAll(p []byte, n int) (left int, err error) {
-	var until time.Time // the read deadline, once it is ours
+	a := answers{conn: c, p: p}
+	defer func() {
+		if c.phase.Load() == leaving {
+			_ = c.close()
+			c.listener.late.Add(-1)
+		}
+	}()
+	if a.next(n) != socket.Stop {
+		if err := a.readOn(); err != nil {
+			a.err = err
+		}
+	}
+	if c.watch.hasLeft() {
+		a.err = io.EOF // and not that the time is over
+	}
+	return a.left, a.err
+}
+
+// readOn has next called for all that comes.
+func (a *answers) readOn() error {
+	if s, ok := a.conn.stream.(*socket.Conn); ok {
+		return s.Repeat(a.p, a.next)
+	}
 	for {
-		used, err := c.answer(p[:n])
-		switch {
-		case err != nil:
-			return 0, err
-		case used == 0:
-			return n, nil
-		}
-		if now := time.Now(); c.quick.Idle > 0 && until.Sub(now) < c.quick.Idle {
-			until = now.Add(c.quick.Idle + c.quick.Idle/64) // it is not set for each request
-			_ = c.Conn.SetReadDeadline(until)
-		}
-		if n = copy(p, p[used:n]); n > 0 {
-			continue
-		}
-		if n, err = c.stream.Read(p); n == 0 || err != nil {
-			return n, err
+		n, err := a.conn.stream.Read(a.p)
+		if err != nil || a.next(n) == socket.Stop {
+			return err
 		}
 	}
 }
 
-// answer answers the request at the beginning of p. used is 0 where it does not.
+// next answers the requests of which n bytes have come.
+func (a *answers) next(n int) socket.Next {
+	c, full, busy := a.conn, n == len(a.p), false
+	for n > 0 {
+		used, err := c.answer(a.p[:n])
+		switch {
+		case err != nil:
+			a.err = err
+			return socket.Stop
+		case used == 0:
+			a.left = n
+			return socket.Stop
+		}
+		busy = a.answered(time.Now())
+		n = copy(a.p, a.p[used:n])
+	}
+	switch {
+	case full || !busy:
+		return socket.Read
+	case !c.await():
+		return socket.Stop
+	}
+	return socket.Wait
+}
+
+// answered gives the client time for the next request, and reports whether the connection is busy.
+func (a *answers) answered(now time.Time) (busy bool) {
+	if idle := a.conn.quick.Idle; idle > 0 && a.until.Sub(now) < idle {
+		a.until = now.Add(idle + idle/64) // it is not set for each request
+		_ = a.conn.Conn.SetReadDeadline(a.until)
+	}
+	busy = now.Sub(a.last) < busyTime
+	a.last = now
+	return busy
+}
+
+// answer answers the request at the beginning of p. used is 0 where it does not. It does not close
+// the connection itself: that would wait for the read that it may be called in.
 func (c *conn) answer(p []byte) (used int, err error) {
 	end := bytes.Index(p, []byte("\r\n\r\n"))
 	if end < 0 {
@@ -96,8 +159,6 @@ func (c *conn) answer(p []byte) (used int, err error) {
 	defer func() {
 		if !c.phase.CompareAndSwap(answering, served) {
 			err = io.EOF
-			_ = c.close()
-			c.listener.late.Add(-1)
 		}
 	}()
 	taken, ok := c.take(r, kept)

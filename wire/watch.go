@@ -17,37 +17,60 @@ const (
 	maxWatch = 2 * time.Second
 )
 
-// A watch ends the context of a request when its client leaves, or the process ends. The zero value
-// watches nothing.
+// A watch ends the context of a request when its client leaves, or the process ends. It also looks
+// once whether a client that is waited for has left. The zero value watches nothing.
 type watch struct {
 	mu    sync.Mutex
 	life  *life         // of the request that is being answered; nil: there is none
+	waits bool          // there is none, and another one is waited for
+	over  bool          // the client has left meanwhile
 	timer *time.Timer   // looks after it; nil before the first
 	runs  bool          // timer is running, for this request or since an earlier one
 	every time.Duration // from one look to the next
 	leave func() bool   // forgets the process, of the timer's time; nil before the first
 }
 
-// live begins to watch, and returns the context of the request. A timer that still runs for the
-// request before may come a little early.
+// live begins to watch, and returns the context of the request.
 func (c *conn) live() context.Context {
 	w, l := &c.watch, &life{base: c.quick.Base}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.life = l
-	switch {
-	case w.timer == nil:
-		w.timer = time.AfterFunc(minWatch, c.look)
+	w.life, w.waits = l, false
+	if w.leave == nil {
 		w.leave = context.AfterFunc(l.base, w.end)
-		w.every, w.runs = minWatch, true
-	case !w.runs:
-		w.timer.Reset(minWatch)
-		w.every, w.runs = minWatch, true
 	}
+	c.watched()
 	if l.base.Err() != nil {
 		l.end()
 	}
 	return l
+}
+
+// watched has the timer run. One that still runs for an earlier request may come a little early.
+// mu is held.
+func (c *conn) watched() {
+	w := &c.watch
+	switch {
+	case w.runs:
+		return
+	case w.timer == nil:
+		w.timer = time.AfterFunc(minWatch, c.look)
+	default:
+		w.timer.Reset(minWatch)
+	}
+	w.every, w.runs = minWatch, true
+}
+
+// await says that the connection waits for a request without a read in vain (socket.Wait), and so
+// may not hear of an end that came with the request before. It reports false if the client has
+// left.
+func (c *conn) await() bool {
+	w := &c.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waits = true
+	c.watched()
+	return !w.over
 }
 
 // look runs in the timer's goroutine.
@@ -57,14 +80,32 @@ func (c *conn) look() {
 	defer w.mu.Unlock()
 	w.runs = false
 	switch {
-	case w.life == nil:
+	case w.life == nil && !w.waits:
 	case hasLeft(c.Conn):
-		w.life.end()
-	default:
+		w.left(c)
+	case w.life != nil:
 		w.every = min(w.every+w.every/8, maxWatch)
 		w.timer.Reset(w.every)
 		w.runs = true
 	}
+}
+
+// left is called when the client has left. mu is held.
+func (w *watch) left(c *conn) {
+	if w.life != nil {
+		w.life.end()
+		return
+	}
+	w.over = true
+	_ = c.Conn.SetReadDeadline(time.Unix(1, 0)) // nothing more comes
+}
+
+// hasLeft reports whether the client was found to have left while it was waited for, and ends that.
+func (w *watch) hasLeft() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.waits = false
+	return w.over
 }
 
 // end ends the context of the request. The timer runs on: it is not set for each request.
@@ -85,11 +126,10 @@ func (w *watch) end() {
 func (w *watch) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.leave == nil {
-		return
+	if w.leave != nil {
+		w.leave()
 	}
-	w.leave()
-	if w.life == nil {
+	if w.timer != nil {
 		w.stop()
 	}
 }

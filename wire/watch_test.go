@@ -3,8 +3,12 @@ package wire_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -139,4 +143,61 @@ func TestTheContextEndsWithTheAnswerAndWithTheProcess(t *testing.T) {
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
+}
+
+// A connection whose requests follow each other closely is not read from in vain between them. Its
+// end may come with the last of them.
+func TestTheEndOfABusyConnectionIsNoticed(t *testing.T) {
+	begun, proceed := make(chan struct{}), make(chan struct{})
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
+		quick(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/q/held" {
+				begun <- struct{}{}
+				<-proceed
+			}
+			tell(w, r)
+		}), tell)
+	for range 10 { // in most of them the requests come close enough
+		c := s.used(t)
+		for range 3 {
+			c.send(t, plainRequests[0])
+			c.answerTo(t, "GET")
+		}
+		c.send(t, "GET /q/held HTTP/1.1\r\nHost: a\r\n\r\n")
+		<-begun
+		c.send(t, plainRequests[0]) // it lies there with the end when it is read
+		_ = c.CloseWrite()
+		for deadline := time.Now().Add(patience); !arrived(t, c); {
+			if time.Now().After(deadline) {
+				t.Fatal("the client's end does not arrive")
+			}
+		}
+		proceed <- struct{}{}
+		c.answerTo(t, "GET")
+		c.answerTo(t, "GET")
+		if !c.ended() {
+			t.Fatal("the connection stays")
+		}
+	}
+}
+
+// arrived reports whether the other side's system has acknowledged the client's end, and so all
+// that came before it. Other systems than Linux do not tell.
+func arrived(t *testing.T, c *client) bool {
+	table, err := os.ReadFile("/proc/net/tcp")
+	if errors.Is(err, fs.ErrNotExist) {
+		return true
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const finWait2 = "05"
+	port := fmt.Sprintf(":%04X", c.LocalAddr().(*net.TCPAddr).Port)
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if len(f) > 3 && strings.HasSuffix(f[1], port) && f[3] == finWait2 {
+			return true
+		}
+	}
+	return false
 }
