@@ -11,6 +11,18 @@ import (
 func (p *Proxy) head(x *exchange, resp *http.Response) {
 	h := x.w.Header()
 	copyHead(h, resp)
+	p.writeHead(x, resp, h)
+}
+
+// handHead is head for an answer whose fields nobody needs any more: they are not copied.
+func (p *Proxy) handHead(x *exchange, resp *http.Response) {
+	h := resp.Header
+	httpfield.HopOf(httpfield.Header(h)).Strip(h)
+	p.writeHead(x, resp, x.w.take(h))
+}
+
+// writeHead sends the head of resp with the end-to-end fields h.
+func (p *Proxy) writeHead(x *exchange, resp *http.Response, h http.Header) {
 	p.finishHead(x, h)
 	httpfield.KeepTrailers(resp.Trailer) // over HTTP/2 net/http lets others pass
 	if len(resp.Trailer) > 0 {

@@ -39,7 +39,8 @@ func (p *Proxy) bypass(x *exchange, why reason.Reason) {
 		return
 	}
 	defer resp.Body.Close()
-	p.send(x, resp)
+	p.handHead(x, resp)
+	abort(x.relay(resp, nil))
 }
 
 // send forwards an answer and keeps nothing of it.

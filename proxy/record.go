@@ -2,8 +2,11 @@ package proxy
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"sync/atomic"
+
+	"sidecar/internal/backend"
 )
 
 // A recorder is a ResponseWriter that remembers the status and counts content.
@@ -33,6 +36,19 @@ func (r *recorder) Write(b []byte) (int, error) {
 	n, err := r.ResponseWriter.Write(b)
 	r.bytes += int64(n)
 	return n, err
+}
+
+// take makes fields those of the answer, in the place of none, and returns its map. The caller
+// gives fields away.
+func (r *recorder) take(fields http.Header) http.Header {
+	own := r.Header()
+	if w, ok := r.ResponseWriter.(interface{ SetHeader(http.Header) }); ok && len(own) == 0 {
+		w.SetHeader(fields)
+		backend.Reuse(own)
+		return fields
+	}
+	maps.Copy(own, fields)
+	return own
 }
 
 // Unwrap is for http.ResponseController.

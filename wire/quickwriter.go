@@ -46,7 +46,7 @@ const (
 	maxHeld  = 2 << 10  // bytes of content that wait for the end, as in net/http
 )
 
-var quickWriters = sync.Pool{New: func() any { return &quickWriter{header: make(http.Header, 16)} }}
+var quickWriters = sync.Pool{New: func() any { return &quickWriter{header: http.Header{}} }}
 
 func newQuickWriter(c *conn, method string) *quickWriter {
 	w := quickWriters.Get().(*quickWriter)
@@ -66,6 +66,10 @@ func (w *quickWriter) release() {
 
 // Header implements http.ResponseWriter.
 func (w *quickWriter) Header() http.Header { return w.header }
+
+// SetHeader makes header the fields of the answer, in the place of Header. The handler gives it
+// away, and has what Header was instead.
+func (w *quickWriter) SetHeader(header http.Header) { w.header = header }
 
 // WriteHeader implements http.ResponseWriter. The fields are those of this moment.
 func (w *quickWriter) WriteHeader(status int) {

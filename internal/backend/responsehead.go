@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 
 	"sidecar/internal/httpfield"
 )
@@ -101,6 +102,19 @@ func parseStatusLine(line string) (h responseHead, ok bool) {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
+// spare has maps without fields.
+var spare sync.Pool
+
+// Reuse takes a map without fields for those of another answer. Nothing else may use it any more.
+func Reuse(empty http.Header) { spare.Put(empty) }
+
+func newFields(lines int) http.Header {
+	if fields, ok := spare.Get().(http.Header); ok {
+		return fields
+	}
+	return make(http.Header, lines)
+}
+
 // parseFields reads field lines up to an empty line or the end. Names come out canonical, values
 // trimmed, in the order of their lines.
 //
@@ -109,7 +123,7 @@ func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 // field or make one up: it is an error.
 func parseFields(text string) (http.Header, error) {
 	n := strings.Count(text, "\n")
-	fields := make(http.Header, n)
+	fields := newFields(n)
 	values := make([]string, 0, n) // one array for all
 	for {
 		line, rest := cutLine(text)
