@@ -58,7 +58,8 @@ func runDemo(ctx context.Context, c console, listenAddr, opsAddr string) error {
 		"BACKEND_URL": "http://" + api.listener.Addr().String(), "LISTEN_ADDR": listenAddr,
 		"OPS_ADDR":      opsAddr,
 		"POLICIES_FILE": policies, "REDIS_EMBEDDED": "true", "CACHE_STATUS": "full",
-		"LOG_LEVEL": "error",
+		"LOG_LEVEL":     "error",
+		"REDIS_TIMEOUT": "2s", // the tour holds on a busy machine too
 		// it opens while somebody looks
 		"BREAKER_INTERVAL": "2s", "BREAKER_MIN_REQUESTS": "2", "BREAKER_TIMEOUT": "2s",
 		"SHUTDOWN_TIMEOUT": "3s",

@@ -52,7 +52,7 @@ type Report struct {
 	Answers     map[string]uint64 `json:"answers"` // by class of status; failed, canceled
 	// ErrorsInARow is how many of the last answers were 5xx without another between them, since
 	// ErrorsSince.
-	ErrorsInARow uint64     `json:"errors_in_a_row"`
+	ErrorsInARow uint64     `json:"errors_in_a_row,omitempty"`
 	ErrorsSince  *time.Time `json:"errors_since,omitempty"`
 	// RecentMS is the mean time to the head of an answer, of about the last hundred.
 	RecentMS float64 `json:"recent_ms"`

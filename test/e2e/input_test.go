@@ -344,7 +344,7 @@ func TestAGracefulEndFinishesRequestsInFlight(t *testing.T) {
 	}
 }
 
-// Not beside others: the demo has the default REDIS_TIMEOUT.
+// Not beside others: the demo has a REDIS_TIMEOUT of its own.
 func TestTheDemoDoesWhatItPrints(t *testing.T) {
 	p := proc.Start(t, proc.Cmd{
 		Path: proc.Build(t, "../../cmd/sidecar"),
