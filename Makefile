@@ -114,7 +114,7 @@ check-docs: tools
 bench:
 	go run ./bench $(BENCH)
 
-# Everything, in 8 minutes of a machine that does nothing else: fills in docs/performance.md.
+# Everything, in 12 minutes of a machine that does nothing else: fills in docs/performance.md.
 bench-docs:
 	go run ./bench -docs $(BENCH)
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,6 +163,25 @@ func TestTheCPUOfChildrenCounts(t *testing.T) {
 			child, _ := os.FindProcess(pid)
 			_ = child.Kill()
 		}
+	}
+}
+
+func TestAPartOfARunTakesItsPlacesInTheLastResult(t *testing.T) {
+	last := &result{
+		Date: "before", Tables: []table{{Name: "routes"}, {Name: "entries"}},
+		Figures: []figure{{What: "a", Value: 1}, {What: "b", Value: 2}},
+	}
+	part := &result{
+		Date: "now", Tables: []table{{Name: "entries", Rows: []cell{{Kind: hit}}}},
+		Figures: []figure{{What: "b", Value: 3}, {What: "c", Value: 4}},
+	}
+	got := part.over(last)
+	if got.Date != "before" || len(got.Tables) != 2 || len(got.Tables[1].Rows) != 1 ||
+		len(last.Tables[1].Rows) != 0 {
+		t.Errorf("%+v", got)
+	}
+	if want := []figure{{"a", 1, ""}, {"b", 3, ""}, {"c", 4, ""}}; !slices.Equal(got.Figures, want) {
+		t.Errorf("%v", got.Figures)
 	}
 }
 

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -34,12 +34,29 @@ const (
 // fillBody is how long the bodies are that the origin answers to any path.
 const fillBody = 200
 
+// growths are the tables, by the names that -only takes.
+var growths = []struct {
+	name string
+	make func(context.Context, options, *stack, *result) (table, error)
+}{
+	{"idle", idle}, {"routes", routes}, {"tags", tags}, {"entries", entries},
+	{"lookups", lookups}, {"sidecars", sidecars},
+}
+
+func growthNames() (names []string) {
+	for _, g := range growths {
+		names = append(names, g.name)
+	}
+	return names
+}
+
 // grow fills the tables.
 func grow(ctx context.Context, o options, s *stack, out io.Writer, r *result) error {
-	for _, make := range []func(context.Context, options, *stack, *result) (table, error){
-		idle, routes, tags, entries, sidecars,
-	} {
-		t, err := make(ctx, o, s, r)
+	for _, g := range growths {
+		if len(o.only) > 0 && !slices.Contains(o.only, g.name) {
+			continue
+		}
+		t, err := g.make(ctx, o, s, r)
 		if err != nil {
 			return err
 		}
@@ -59,13 +76,37 @@ func (s *stack) row(ctx context.Context, f form, kind string, subjects ...subjec
 	return c, err
 }
 
+// An idle sidecar is measured when its start is over, in the median of several starts.
+const (
+	idleStarts = 5
+	idleAfter  = 5 * time.Second
+)
+
 // idle notes the memory of a sidecar that has nothing to do, and under load.
 func idle(ctx context.Context, o options, s *stack, r *result) (t table, err error) {
-	v, err := s.sidecar(ctx, "idle", policies)
-	if err != nil {
-		return t, err
+	var started []server
+	for i := range idleStarts {
+		v, err := s.sidecar(ctx, fmt.Sprint("idle-", i), policies)
+		if err != nil {
+			return t, err
+		}
+		defer v.end()
+		started = append(started, v)
 	}
-	r.figure(figureIdle, float64(v.resident())/(1<<20), "MiB")
+	select {
+	case <-time.After(idleAfter):
+	case <-ctx.Done():
+		return t, ctx.Err()
+	}
+	var sizes []float64
+	for _, v := range started {
+		sizes = append(sizes, float64(v.resident())/(1<<20))
+	}
+	r.figure(figureIdle, spreadOf(sizes).median, "MiB")
+	for _, v := range started[1:] {
+		v.end()
+	}
+	v := started[0]
 	path := "/hit/" + sizeName(2000)
 	if err := s.cached(ctx, v, hit, path); err != nil {
 		return t, err
@@ -76,7 +117,6 @@ func idle(ctx context.Context, o options, s *stack, r *result) (t table, err err
 		}
 	}
 	r.figure("resident, after 256 connections", float64(v.resident())/(1<<20), "MiB")
-	v.end()
 	return t, nil
 }
 
@@ -175,54 +215,76 @@ func tags(ctx context.Context, o options, s *stack, _ *result) (table, error) {
 	return t, nil
 }
 
-const fewEntries = 1000
+// Numbers of entries. The memory of an entry is measured between the first two.
+const fewEntries, someEntries = 1000, 100_000
 
-// entries compares hits all over few and many entries. The many are added to a sidecar and a Redis
-// that were measured with the few.
+// entries compares hits all over few and many entries. The sidecar that is filled answers from its
+// memory. Another one on the same Redis, that keeps nothing, reads each entry from there.
 func entries(ctx context.Context, o options, s *stack, r *result) (table, error) {
-	t := table{Name: "entries"}
-	v, err := s.profiled(ctx, "entries", policies, "MEMORY_CACHE_SIZE=4GiB")
+	t := table{Name: "entries", Rows: []cell{{Kind: hit}, {Kind: fromRedis}}}
+	filled, err := s.profiled(ctx, "entries", policies, "MEMORY_CACHE_SIZE=4GiB")
+	if err != nil {
+		return t, err
+	}
+	defer filled.end()
+	reader, err := s.sidecar(ctx, "entries-redis", policies, "MEMORY_CACHE_SIZE=0")
+	if err != nil {
+		return t, err
+	}
+	defer reader.end()
+	steps := slices.Compact([]int{fewEntries, min(someEntries, o.Entries), o.Entries})
+	var weights []weight // after each step
+	before := 0
+	for _, n := range steps {
+		if err := s.fill(ctx, filled, hit, before, n); err != nil {
+			return t, err
+		}
+		before = n
+		weights = append(weights, s.weigh(ctx, filled))
+		for i, v := range []server{filled, reader} {
+			row, err := s.anywhere(ctx, o, v, t.Rows[i].Kind, n)
+			if err != nil {
+				return t, err
+			}
+			row.Series = append(t.Rows[i].Series, row.Series...)
+			t.Rows[i] = row
+		}
+	}
+	if len(steps) == 1 {
+		return t, nil
+	}
+	added := float64(steps[1] - steps[0])
+	few, some := weights[0], weights[1]
+	record, err := s.recordSize(ctx)
+	heap := (some.heap - few.heap) / added
+	r.figure("record in Redis, of an entry of 200 bytes", record, "bytes")
+	r.figure("Redis's memory, per entry", (some.redis-few.redis)/added, "bytes")
+	r.figure("live heap, per entry in memory", heap, "bytes")
+	r.figure(figureHeap, heap-record, "bytes")
+	r.figure("the same as the sidecar counts it", (some.memory-few.memory)/added-record, "bytes")
+	return t, err
+}
+
+// keptLookups is how many look-ups weigh what one does.
+const keptLookups = 10_000
+
+// lookups notes what a look-up in Redis takes that a sidecar keeps.
+func lookups(ctx context.Context, _ options, s *stack, r *result) (t table, err error) {
+	v, err := s.profiled(ctx, "lookups", policies, "MEMORY_CACHE_SIZE=1GiB")
 	if err != nil {
 		return t, err
 	}
 	defer v.end()
-	rows := map[string]*cell{}
-	var weights []weight // after each row
-	for _, n := range []int{fewEntries, max(fewEntries, o.Entries)} {
-		for _, kind := range []string{hit, fromRedis} {
-			row, err := s.anywhere(ctx, o, v, kind, n)
-			if err != nil {
-				return t, err
-			}
-			if rows[kind] == nil {
-				rows[kind] = &row
-			} else {
-				rows[kind].Series = append(rows[kind].Series, row.Series...)
-			}
-			// once more: a look-up that finds an entry in Redis is kept
-			if err := s.fill(ctx, v, kind, n); err != nil {
-				return t, err
-			}
-			weights = append(weights, s.weigh(ctx, v))
-		}
+	if err := s.fill(ctx, v, fromRedis, 0, keptLookups); err != nil {
+		return t, err
 	}
-	t.Rows = []cell{*rows[hit], *rows[fromRedis]}
-	added := float64(o.Entries - fewEntries)
-	if added <= 0 {
-		return t, nil
+	before := s.weigh(ctx, v)
+	if err := s.fill(ctx, v, fromRedis, 0, keptLookups); err != nil {
+		return t, err
 	}
-	few, inMemory, inRedis := weights[1], weights[2], weights[3]
-	record, err := s.recordSize(ctx)
-	heap := (inMemory.heap - few.heap) / added
-	r.figure("record in Redis, of an entry of 200 bytes", record, "bytes")
-	r.figure("Redis's memory, per entry", (inRedis.redis-few.redis)/added/2, "bytes")
-	r.figure("live heap, per entry in memory", heap, "bytes")
-	r.figure(figureHeap, heap-record, "bytes")
-	counted := (inMemory.memory - few.memory) / added
-	r.figure("the same as the sidecar counts it", counted-record, "bytes")
-	kept := (inRedis.heap - inMemory.heap) / added
+	kept := (s.weigh(ctx, v).heap - before.heap) / keptLookups
 	r.figure("live heap, per look-up in Redis that is kept", kept, "bytes")
-	return t, err
+	return t, nil
 }
 
 // recordSize is the length of the record of one of the entries.
@@ -235,44 +297,16 @@ func (s *stack) recordSize(ctx context.Context) (float64, error) {
 	return float64(length), err
 }
 
-// anywhere measures hits of one kind all over the first n entries.
+// anywhere measures hits all over the first n entries of the route for hits.
 func (s *stack) anywhere(ctx context.Context, o options, v server, kind string, n int) (
 	c cell, err error) {
-	if err := s.fill(ctx, v, kind, n); err != nil {
-		return c, err
-	}
-	script, err := s.script(kind, n)
+	script, err := s.script(hit, n)
 	if err != nil {
 		return c, err
 	}
-	sub := v.subject(grouped(n)+" entries", "/"+kind+"/1")
+	sub := v.subject(grouped(n)+" entries", "/"+hit+"/1")
 	sub.script = script
 	return s.row(ctx, o.form, kind, sub)
-}
-
-// fillers is how many clients fill the cache at once.
-const fillers = 16
-
-// fill asks for the first n entries until they are all in the cache.
-func (s *stack) fill(ctx context.Context, v server, kind string, n int) error {
-	var clients sync.WaitGroup
-	errs := make(chan error, fillers)
-	for first := range fillers {
-		clients.Go(func() {
-			for id := first + 1; id <= n && ctx.Err() == nil; id += fillers {
-				if _, _, err := get(v.url(fmt.Sprintf("/%s/%d", kind, id))); err != nil {
-					errs <- err
-					return
-				}
-			}
-		})
-	}
-	clients.Wait()
-	close(errs)
-	if err := <-errs; err != nil {
-		return err
-	}
-	return s.cached(ctx, v, kind, fmt.Sprintf("/%s/%d", kind, n))
 }
 
 // A weight is the memory that entries take, in bytes.
@@ -292,11 +326,14 @@ func (s *stack) weigh(ctx context.Context, v server) (w weight) {
 // together, ten sidecars share the connections that one has for itself.
 const manySidecars = 10
 
-// sidecars compares one with ten on the same Redis.
+// sidecars compares one with ten on the same Redis, and with one that has as few connections as
+// each of the ten.
 func sidecars(ctx context.Context, o options, s *stack, r *result) (table, error) {
 	t := table{Name: "sidecars"}
 	path := "/redis/" + sizeName(2000)
 	one := subject{name: "1 sidecar"}
+	few := subject{connections: growthConnections / manySidecars}
+	few.name = fmt.Sprintf("1 sidecar, %d connections", few.connections)
 	many := subject{name: fmt.Sprint(manySidecars, " sidecars")}
 	for i := range manySidecars {
 		v, err := s.sidecar(ctx, fmt.Sprint("sidecar-", i), policies)
@@ -309,12 +346,13 @@ func sidecars(ctx context.Context, o options, s *stack, r *result) (table, error
 		}
 		if i == 0 {
 			one.urls, one.serving = []string{v.url(path)}, []*process{v.process}
+			few.urls, few.serving = one.urls, one.serving
 			r.figure("Redis's CPU for 1 idle sidecar", s.idleLoad(ctx), "ms/s")
 		}
 		many.urls, many.serving = append(many.urls, v.url(path)), append(many.serving, v.process)
 	}
 	r.figure(fmt.Sprintf("Redis's CPU for %d idle sidecars", manySidecars), s.idleLoad(ctx), "ms/s")
-	row, err := s.row(ctx, o.form, fromRedis, one, many)
+	row, err := s.row(ctx, o.form, fromRedis, one, few, many)
 	t.Rows = []cell{row}
 	return t, err
 }

@@ -13,8 +13,12 @@ import (
 	"time"
 )
 
-// authorization is the caller's field. It is part of the key in every cache.
-const authorization = "Bearer abc.def.ghi"
+// host and authorization are the fields of all requests. Both are part of a sidecar's key: so
+// sidecars share their entries.
+const (
+	host          = "api.test"
+	authorization = "Bearer abc.def.ghi"
+)
 
 // A load is the result of one wrk.
 type load struct {
@@ -28,7 +32,7 @@ func run(ctx context.Context, url string, connections int, length time.Duration,
 	script string) (load, error) {
 	args := []string{
 		"-t1", "-c", strconv.Itoa(connections), "-d1h", "--latency",
-		"-H", "Authorization: " + authorization,
+		"-H", "Host: " + host, "-H", "Authorization: " + authorization,
 	}
 	if script != "" {
 		args = append(args, "-s", script)

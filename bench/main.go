@@ -40,6 +40,7 @@ type form struct {
 	Time        time.Duration // of one round of one server
 	Entries     int           // the greater number of entries in the table about them
 	tables      bool
+	only        []string // of the tables; nil: all
 	profile     bool
 	skipCells   bool
 }
@@ -60,7 +61,7 @@ var (
 	}
 	documented = form{
 		Kinds: kinds, Connections: []int{1, 32, 256}, Bodies: []int{200, 2000, 100_000},
-		Rounds: 3, Time: 800 * time.Millisecond, Entries: 100_000, tables: true, profile: true,
+		Rounds: 3, Time: 800 * time.Millisecond, Entries: 1_000_000, tables: true, profile: true,
 	}
 	full = form{
 		Kinds: kinds, Connections: documented.Connections, Bodies: documented.Bodies,
@@ -104,6 +105,13 @@ func command(ctx context.Context, args []string, out, errs io.Writer) error {
 	if !o.docs {
 		return nil
 	}
+	if len(o.only) > 0 {
+		last, err := readResult(resultFile(o.module))
+		if err != nil {
+			return err
+		}
+		r = r.over(last)
+	}
 	if err := write(resultFile(o.module), r); err != nil {
 		return err
 	}
@@ -128,9 +136,9 @@ func parse(args []string, errs io.Writer) (options, error) {
 	}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(errs)
-	f.Bool("full", false, "everything, with five rounds of 2 s and a million entries: half an hour")
+	f.Bool("full", false, "everything, with five rounds of 2 s: half an hour")
 	f.BoolVar(&o.docs, "docs", false,
-		"everything in 8 minutes; update bench/results.json and docs/performance*")
+		"everything in 12 minutes; update bench/results.json and docs/performance*")
 	f.BoolVar(&o.render, "render", false,
 		"only write docs/performance* anew from bench/results.json")
 	f.Func("kinds", "kinds of work: hit,redis,pass", func(s string) error {
@@ -148,8 +156,18 @@ func parse(args []string, errs io.Writer) (options, error) {
 	f.DurationVar(&o.Time, "time", o.Time, "length of a turn")
 	f.BoolVar(&o.tables, "tables", o.tables,
 		"how the cost grows: routes, tags, entries, sidecars, memory")
+	f.Func("only", "nothing but these of the tables: "+strings.Join(growthNames(), ",")+
+		"; with -docs the rest stays", func(s string) error {
+		o.tables, o.profile, o.skipCells, o.only = true, false, true, strings.Split(s, ",")
+		for _, name := range o.only {
+			if !slices.Contains(growthNames(), name) {
+				return fmt.Errorf("%q is none of %v", name, growthNames())
+			}
+		}
+		return nil
+	})
 	f.IntVar(&o.Entries, "entries", o.Entries,
-		"entries in the table about them; a million take 6 GiB")
+		"most entries in the table about them; a million take 6 GiB")
 	f.BoolVar(&o.profile, "profile", o.profile, "a profile of each kind of work")
 	f.BoolVar(&o.skipCells, "no-peers", false,
 		"leave the comparison out: for -tables or -profile alone")

@@ -124,12 +124,12 @@ func (s *stack) changing(ctx context.Context, f form, own server, started map[st
 	for _, p := range peers {
 		if v, ok := started[p.name]; ok && slices.Contains(p.kinds, hit) {
 			subjects = append(subjects, v.subject(p.name, "/hit/1"))
-			if err := s.fill(ctx, v, hit, fewEntries); err != nil {
+			if err := s.fill(ctx, v, hit, 0, fewEntries); err != nil {
 				return c, err
 			}
 		}
 	}
-	if err := s.fill(ctx, own, hit, fewEntries); err != nil {
+	if err := s.fill(ctx, own, hit, 0, fewEntries); err != nil {
 		return c, err
 	}
 	for i := range subjects {

@@ -28,6 +28,29 @@ func (r *result) figure(what string, value float64, unit string) {
 	r.Figures = append(r.Figures, figure{what, round(value), unit})
 }
 
+// over is the last result with the tables and figures of r, which has nothing else, in their
+// places.
+func (r *result) over(last *result) *result {
+	merged := *last
+	merged.Tables = replaced(last.Tables, r.Tables, func(t table) string { return t.Name })
+	merged.Figures = replaced(last.Figures, r.Figures, func(f figure) string { return f.What })
+	return &merged
+}
+
+// replaced is old with each of new in the place of that of its name, or else behind all.
+func replaced[T any](old, new []T, name func(T) string) []T {
+	all := slices.Clone(old)
+	for _, n := range new {
+		i := slices.IndexFunc(all, func(o T) bool { return name(o) == name(n) })
+		if i < 0 {
+			all = append(all, n)
+		} else {
+			all[i] = n
+		}
+	}
+	return all
+}
+
 // A machine is where a result was made.
 type machine struct {
 	Processor string  `json:"processor"`

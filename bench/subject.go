@@ -21,6 +21,8 @@ type subject struct {
 	serving []*process // whose CPU counts; none: the origin itself
 	ops     string     // the ops address of a sidecar, or ""
 	ready   func() error
+	// connections are its own number; 0: that of all
+	connections int
 }
 
 // A sample is one turn. Times are in microseconds.
@@ -84,6 +86,9 @@ func (s *stack) undisturbed(ctx context.Context, kind string, sub subject, conne
 func (s *stack) turn(ctx context.Context, kind string, sub subject, connections int,
 	length time.Duration) (sample, error) {
 	allocated, asked := sub.allocated(), s.origin.requests.Load()
+	if sub.connections > 0 {
+		connections = sub.connections
+	}
 	used, usedByRedis := cpu(sub.serving...), cpu(s.redis)
 	l, err := together(ctx, sub.urls, connections, length, sub.script)
 	if err != nil {
@@ -140,10 +145,8 @@ func metric(ops, name string) float64 {
 	return 0
 }
 
-// client keeps as many connections as ask at once.
 var client = &http.Client{
-	Transport: &http.Transport{MaxIdleConnsPerHost: fillers, DisableCompression: true},
-	Timeout:   5 * time.Second,
+	Transport: &http.Transport{DisableCompression: true}, Timeout: 5 * time.Second,
 }
 
 // get asks as wrk does.
@@ -152,6 +155,7 @@ func get(url string) (*http.Response, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	req.Host = host
 	req.Header.Set("Authorization", authorization)
 	res, err := client.Do(req)
 	if err != nil {

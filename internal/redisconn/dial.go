@@ -21,6 +21,11 @@ const (
 	topologyEvery = 5 * time.Second
 )
 
+// freshBuffer is the size of both buffers of a connection that the watch uses once, in bytes. What
+// it sends and reads is about that long. go-redis has 32 KiB for each, which were most of what an
+// idle sidecar allocates.
+const freshBuffer = 4 << 10
+
 // optionsOf are those of a client of one server, or of the primary that Sentinels know.
 func optionsOf(r config.Redis) (*redis.Options, error) {
 	o := &redis.Options{Addr: net.JoinHostPort(r.Host, r.Port), DB: r.DB}
@@ -157,7 +162,8 @@ func (c *Conn) fresh(addr string, a *access) *redis.Client {
 	if a != nil {
 		get = func() (*access, error) { return a, nil }
 	}
-	o := &redis.Options{Addr: addr, DB: c.db, PoolSize: 1}
+	o := &redis.Options{Addr: addr, DB: c.db, PoolSize: 1,
+		ReadBufferSize: freshBuffer, WriteBufferSize: freshBuffer}
 	bounded(o)
 	o.Dialer = func(ctx context.Context, _, addr string) (net.Conn, error) {
 		now, err := get()
