@@ -7,6 +7,8 @@ import (
 	"net"
 	"os"
 	"time"
+
+	"sidecar/internal/socket"
 )
 
 // A conn is a connection to the backend over which HTTP/1.1 is spoken, with the bytes that were
@@ -14,11 +16,13 @@ import (
 type conn struct {
 	net.Conn
 	read  *bufio.Reader
-	room  []byte      // for the next head
-	quiet func() bool // reports whether nothing has come, neither bytes nor the end; does not wait
-	spoke bool        // quiet has found a byte
-	since time.Time   // when it became idle
-	by    time.Time   // the deadline that is set for both directions; zero: none is
+	room  []byte        // for the next head
+	quiet func() bool   // reports whether nothing has come, neither bytes nor the end; does not wait
+	spoke bool          // a byte has come while it was idle
+	asker *socket.Asker // looks for itself whether it is quiet; nil: over TLS
+	ask   []byte        // the request that goes out with the next read
+	since time.Time     // when it became idle
+	by    time.Time     // the deadline that is set for both directions; zero: none is
 }
 
 // answerBy gives the backend until timeout from now, or up to a 64th of it longer: the deadline is
@@ -39,9 +43,23 @@ func (c *conn) takeTime() {
 }
 
 func newConn(raw net.Conn) *conn {
-	c := &conn{Conn: raw, read: bufio.NewReaderSize(raw, bufferSize)}
+	c := &conn{Conn: raw, asker: socket.NewAsker(raw)}
+	c.read = bufio.NewReaderSize(c, bufferSize)
 	c.quiet = quietOf(raw, &c.spoke)
 	return c
+}
+
+// Read implements io.Reader, for read alone.
+func (c *conn) Read(p []byte) (n int, err error) {
+	if c.ask == nil {
+		return c.Conn.Read(p)
+	}
+	n, err = c.asker.Ask(c.ask, p)
+	c.ask = nil
+	if err == socket.ErrNotQuiet {
+		c.spoke, n = n > 0, 0
+	}
+	return n, err
 }
 
 // newTLSConn returns a connection over TLS; raw carries its records.

@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"sidecar/internal/socket"
 )
 
 // maxInformational is how many 1xx answers may come before an answer.
@@ -48,25 +50,31 @@ func (b *Backend) direct(ctx context.Context, out *Request, start time.Time,
 		}
 		out.sent = true
 	}
-	for fresh := false; ; fresh = true {
+	for fresh := false; ; {
 		x := &exchange{
 			idle: b.idle, ctx: ctx, method: out.Method, upgrade: out.Header["Upgrade"] != nil,
 			timeout: b.options.Timeout,
 		}
+		checked := true
 		if !fresh {
-			x.conn = b.idle.get(start)
+			x.conn, checked = b.idle.get(start, content == nil)
 		}
+		x.asks = !checked
 		reused := x.conn != nil
 		if !reused {
 			if x.conn, err = b.connect(ctx, x.upgrade); err != nil {
 				return nil, connected, err
 			}
 		}
-		connected = true
 		if content != nil {
 			x.upload = newUpload(x, content)
 		}
 		resp, err := x.run(head, told)
+		if x.asks && errors.Is(err, socket.ErrNotQuiet) { // nothing was sent
+			b.idle.discard(x.conn)
+			continue
+		}
+		connected, fresh = true, true
 		if err == nil || !reused || content != nil || !isSafeToRepeat(out.Method) ||
 			!errors.Is(err, errUnanswered) {
 			return resp, true, err
@@ -116,6 +124,7 @@ type exchange struct {
 	idle    *pool
 	ctx     context.Context
 	method  string
+	asks    bool          // conn may not be quiet
 	upgrade bool          // the request asks to switch protocols
 	timeout time.Duration // from the end of the request to the answer's head; 0: none
 	upload  *upload       // of the request's content; nil: it has none
@@ -186,7 +195,9 @@ func (x *exchange) detach() (untouched bool) {
 // head sends the request, or begins to where it has content, and reads the head of its answer.
 // Informational answers before it are told.
 func (x *exchange) head(request []byte, told Informational) (responseHead, error) {
-	if _, err := x.conn.Write(request); err != nil {
+	if x.asks {
+		x.conn.ask = request
+	} else if _, err := x.conn.Write(request); err != nil {
 		return responseHead{}, unanswered(err)
 	}
 	if x.upload != nil {

@@ -42,23 +42,35 @@ func (p *pool) beWary() {
 }
 
 // get takes the connection that was used last; nil if there is none. A connection that can be read
-// is closed: the backend has ended it, or sends something unasked. now is the time.
-func (p *pool) get(now time.Time) *conn {
+// is closed: the backend has ended it, or sends something unasked. checked is false where that is
+// still to be found out, by asking; so it may be left if mayAsk. now is the time.
+func (p *pool) get(now time.Time, mayAsk bool) (c *conn, checked bool) {
 	for {
 		c, onTrial := p.pop()
-		if c != nil && !c.by.After(now) {
+		switch {
+		case c == nil:
+			return nil, true
+		case !c.by.After(now):
 			c.takeTime() // it would keep quiet from looking
 		}
-		if c != nil && onTrial {
+		switch {
+		case onTrial:
 			time.Sleep(trialTime - time.Since(c.since))
+		case mayAsk && c.asker != nil:
+			return c, false
 		}
-		if c == nil || c.quiet() {
-			return c
+		if c.quiet() {
+			return c, true
 		}
-		_ = c.Close()
-		if c.spoke && time.Since(c.since) < surplusTime {
-			p.beWary()
-		}
+		p.discard(c)
+	}
+}
+
+// discard closes a connection that was not quiet.
+func (p *pool) discard(c *conn) {
+	_ = c.Close()
+	if c.spoke && time.Since(c.since) < surplusTime {
+		p.beWary()
 	}
 }
 

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"net/http/httptest"
@@ -28,11 +29,11 @@ func TestTheConnectionThatWasUsedLastIsUsedNext(t *testing.T) {
 	first, second, third := waiting(), waiting(), waiting()
 	p.put(first)
 	p.put(second)
-	if got := p.get(time.Now()); got != second {
+	if got := taken(p); got != second {
 		t.Error("it is not the latest")
 	}
 	p.put(third)
-	if p.get(time.Now()) != third || p.get(time.Now()) != first || p.get(time.Now()) != nil {
+	if taken(p) != third || taken(p) != first || taken(p) != nil {
 		t.Error("they do not come in their order")
 	}
 }
@@ -44,7 +45,7 @@ func TestAConnectionOnWhichSomethingCameIsPassedOver(t *testing.T) {
 	bad.quiet = func() bool { return false }
 	p.put(good)
 	p.put(bad)
-	if p.get(time.Now()) != good || !isClosed(bad) || isClosed(good) {
+	if taken(p) != good || !isClosed(bad) || isClosed(good) {
 		t.Error("it is used, or left open")
 	}
 }
@@ -83,7 +84,7 @@ func TestIdleConnectionsAreClosedInTime(t *testing.T) {
 		expect("before the time of the first", false, false, false)
 		time.Sleep(time.Second)
 		expect("at the time of the first", true, false, false)
-		if p.get(time.Now()) != third {
+		if taken(p) != third {
 			t.Error("it is not there")
 		}
 		p.put(third)
@@ -107,7 +108,7 @@ func TestAClosedPoolKeepsNothing(t *testing.T) {
 		p.put(before)
 		p.Close()
 		p.put(after)
-		if !isClosed(before) || !isClosed(after) || p.get(time.Now()) != nil {
+		if !isClosed(before) || !isClosed(after) || taken(p) != nil {
 			t.Error("a connection stays")
 		}
 		// a timer that still ran would find nothing, and panic on nothing
@@ -166,6 +167,16 @@ func awaitNoise(t *testing.T, quiet func() bool) {
 }
 
 func TestWhatComesUnaskedIsNobodysAnswer(t *testing.T) {
+	for _, trusted := range []bool{false, true} {
+		for _, method := range []string{"GET", "DELETE"} { // that one is never sent twice
+			t.Run(fmt.Sprintf("%s, trusted: %t", method, trusted), func(t *testing.T) {
+				nobodysAnswer(t, method, trusted)
+			})
+		}
+	}
+}
+
+func nobodysAnswer(t *testing.T, method string, trusted bool) {
 	var requests atomic.Int32
 	read := make(chan bool, 1)
 	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
@@ -183,8 +194,11 @@ func TestWhatComesUnaskedIsNobodysAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.Close()
+	if trusted {
+		b.idle.trials = maxTrials
+	}
 	ask := func() string {
-		out, _ := b.Outgoing(httptest.NewRequest("GET", "/", nil), "")
+		out, _ := b.Outgoing(httptest.NewRequest(method, "/", nil), "")
 		resp, err := b.RoundTrip(t.Context(), out, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -199,8 +213,11 @@ func TestWhatComesUnaskedIsNobodysAnswer(t *testing.T) {
 	ask()
 	read <- true
 	awaitNoise(t, b.idle.idle[0].quiet) // it takes the '-'; the rest would be an answer
-	if body := ask(); body != "good" || o.Connections() != 2 {
-		t.Errorf("%q on %d connections", body, o.Connections())
+	if body := ask(); body != "good" || o.Connections() != 2 || requests.Load() != 2 {
+		t.Errorf("%q on %d connections, by %d requests", body, o.Connections(), requests.Load())
+	}
+	if b.idle.wary.IsZero() {
+		t.Error("the backend is still trusted")
 	}
 }
 
@@ -210,7 +227,7 @@ func TestABackendThatSaysTooMuchIsNotTrustedForAWhile(t *testing.T) {
 		defer p.Close()
 		kept := func() bool { // whether a connection that becomes idle is used again
 			p.put(waiting())
-			c := p.get(time.Now())
+			c := taken(p)
 			if c != nil {
 				_ = c.Close()
 			}
@@ -221,7 +238,7 @@ func TestABackendThatSaysTooMuchIsNotTrustedForAWhile(t *testing.T) {
 			c.quiet, c.spoke = func() bool { return false }, true
 			p.put(c)
 			time.Sleep(after)
-			if p.get(time.Now()) != nil {
+			if taken(p) != nil {
 				t.Error("it is used again")
 			}
 		}
@@ -239,13 +256,12 @@ func TestABackendThatSaysTooMuchIsNotTrustedForAWhile(t *testing.T) {
 		}
 		p.put(waiting())
 		p.beWary()
-		if p.get(time.Now()) != nil || kept() {
+		if taken(p) != nil || kept() {
 			t.Error("what was idle before is used")
 		}
 	})
 }
 
-// pair is a connection and its other end.
 // A backend that says too much a little later is found out before it is trusted.
 func TestWhatComesAWhileAfterTheFirstAnswersIsNobodysAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -254,7 +270,7 @@ func TestWhatComesAWhileAfterTheFirstAnswersIsNobodysAnswer(t *testing.T) {
 			for range proven {
 				p.put(waiting())
 				begin := time.Now()
-				if p.get(time.Now()) == nil || time.Since(begin) != trialTime {
+				if taken(p) == nil || time.Since(begin) != trialTime {
 					t.Errorf("a quiet connection is lost, or used after %v", time.Since(begin))
 				}
 			}
@@ -265,7 +281,7 @@ func TestWhatComesAWhileAfterTheFirstAnswersIsNobodysAnswer(t *testing.T) {
 				return !c.spoke
 			}
 			p.put(c)
-			if used := p.get(time.Now()) != nil; used != (proven == maxTrials) {
+			if used := taken(p) != nil; used != (proven == maxTrials) {
 				t.Errorf("after %d trials: used %t", proven, used)
 			}
 			p.Close()
@@ -273,6 +289,7 @@ func TestWhatComesAWhileAfterTheFirstAnswersIsNobodysAnswer(t *testing.T) {
 	})
 }
 
+// pair is a connection and its other end.
 func pair(t *testing.T, network string) (near, far net.Conn) {
 	t.Helper()
 	address := "127.0.0.1:0"
@@ -295,4 +312,10 @@ func pair(t *testing.T, network string) (near, far net.Conn) {
 		_ = far.Close()
 	})
 	return near, far
+}
+
+// taken is the connection that the pool gives, checked.
+func taken(p *pool) *conn {
+	c, _ := p.get(time.Now(), false)
+	return c
 }

@@ -15,19 +15,21 @@ import (
 func TestRepeatHandsOverAllThatComes(t *testing.T) {
 	each(t, func(t *testing.T, own *socket.Conn, other net.Conn) {
 		const all = "bytes that come in many pieces, some of them while another is in hand"
-		sent := make(chan error, 1)
-		write := func(p string) { _, err := other.Write([]byte(p)); sent <- err }
-		go write(all[:3])
+		sent := 0
+		send := func(n int) {
+			_, _ = other.Write([]byte(all[sent:][:n]))
+			sent += n
+		}
+		send(3)
 		var got strings.Builder
 		p := make([]byte, 7)
 		err := own.Repeat(p, func(n int) socket.Next {
 			got.Write(p[:n])
-			if got.Len() == len(all) {
+			switch left := len(all) - sent; {
+			case got.Len() == len(all):
 				return socket.Stop
-			}
-			if next := all[got.Len():]; len(sent) == 1 { // all that was sent has come
-				<-sent
-				write(next[:min(5, len(next))]) // it comes while this one is in hand
+			case got.Len() == sent:
+				send(min(left, 5+left%4)) // it comes while the last of it is in hand
 			}
 			if n == len(p) {
 				return socket.Read
