@@ -3,6 +3,7 @@ package redisconn
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -32,16 +33,17 @@ var errReply = errors.New("redis: the answer belongs to another question")
 var errLate = errors.New("redis: the answer came late")
 
 // A batcher reads keys for many callers at once. While few reads are under way, each is a command
-// of its own. Else those that come are gathered, and are one MGET when an earlier one is over. So a
-// read is sent after it was asked for: none joins a batch that has been sent. To the breaker a
-// batch is one command.
+// of its own. Else those that come are gathered, and are one MGET when an earlier one is over, or,
+// where that has been so just before, when all who are about to ask have asked. So a read is sent
+// after it was asked for: none joins a batch that has been sent. To the breaker a batch is one
+// command.
 type batcher struct {
 	conn *Conn
 
 	mu      sync.Mutex
-	sent    int       // commands under way
-	latest  time.Time // when the latest one was sent
-	busy    bool      // it had more than one read
+	sent    int       // commands under way, or about to be sent
+	latest  time.Time // when the latest was sent
+	busy    bool      // the latest had more than one read
 	waiting []*batched
 	closed  bool
 	running sync.WaitGroup // goroutines that send batches; at most maxReads
@@ -68,8 +70,8 @@ func (b *batcher) mget(ctx context.Context, keys []string) ([]any, error) {
 	case b.closed || len(b.waiting) >= maxWaiting:
 		b.mu.Unlock() // it is not counted, or those that wait would wait for it
 		return b.send(ctx, keys)
-	case len(b.waiting) == 0 && b.may():
-		b.begin(1)
+	case len(b.waiting) == 0 && !b.busy && b.may():
+		b.sent, b.latest = b.sent+1, time.Now()
 		b.mu.Unlock()
 		defer b.pass()
 		return b.send(ctx, keys)
@@ -108,14 +110,20 @@ func (b *batcher) may() bool {
 		b.sent < maxReads && (len(b.waiting) >= maxShare || time.Since(b.latest) >= lateRead)
 }
 
-// begin notes that a command with so many reads is under way.
-func (b *batcher) begin(reads int) { b.sent, b.latest, b.busy = b.sent+1, time.Now(), reads > 1 }
-
-// next sends a batch of those that wait, if that may be.
+// next has a batch of those that wait sent, if that may be.
 func (b *batcher) next() {
-	if batch := b.take(); len(batch) > 0 {
-		b.running.Go(func() { b.run(batch) })
+	if b.reserve() {
+		b.running.Go(b.run)
 	}
+}
+
+// reserve counts a command for those that wait, if there are any and it may be sent.
+func (b *batcher) reserve() bool {
+	if len(b.waiting) == 0 || !b.may() {
+		return false
+	}
+	b.sent, b.latest = b.sent+1, time.Now()
+	return true
 }
 
 // pass ends a command that a caller sent for itself.
@@ -126,23 +134,26 @@ func (b *batcher) pass() {
 	b.next()
 }
 
-// run sends a batch, and those that may be sent after it.
-func (b *batcher) run(batch []*batched) {
-	for len(batch) > 0 {
-		b.sendAll(batch)
+// run sends batches, for as long as they may be sent. The first is counted already.
+func (b *batcher) run() {
+	for more := true; more; {
+		runtime.Gosched() // goroutines that are about to ask come first
+		b.mu.Lock()
+		batch := b.take()
+		b.mu.Unlock()
+		if len(batch) > 0 {
+			b.sendAll(batch)
+		}
 		b.mu.Lock()
 		b.sent--
-		batch = b.take()
+		more = b.reserve()
 		b.mu.Unlock()
 	}
 }
 
-// take begins the next batch; nil: nobody waits, or no command more may be sent. Those who wait are
-// never left alone: another command is under way then.
+// take takes the next batch of those who wait; nil: all have left. Those who wait are never left
+// alone: another command is under way then.
 func (b *batcher) take() (batch []*batched) {
-	if len(b.waiting) == 0 || !b.may() {
-		return nil
-	}
 	n, keys := 0, 0
 	for _, read := range b.waiting {
 		if !read.left {
@@ -157,16 +168,18 @@ func (b *batcher) take() (batch []*batched) {
 	clear(b.waiting[rest:])
 	b.waiting = b.waiting[:rest]
 	if len(batch) > 0 {
-		b.begin(len(batch))
+		b.latest, b.busy = time.Now(), len(batch) > 1
 	}
 	return batch
 }
 
 // sendAll sends a batch, in which no key is asked for twice, and hands the answers out.
 func (b *batcher) sendAll(batch []*batched) {
-	var keys []string
-	at := map[string]int{}
-	until := time.Time{}
+	n, until := 0, time.Time{}
+	for _, read := range batch {
+		n += len(read.keys)
+	}
+	keys, at := make([]string, 0, n), make(map[string]int, n)
 	for _, read := range batch {
 		for _, key := range read.keys {
 			if _, asked := at[key]; !asked {
@@ -184,12 +197,13 @@ func (b *batcher) sendAll(batch []*batched) {
 	ctx, cancel := context.WithDeadline(context.Background(), until)
 	defer cancel()
 	values, err := b.sendFor(ctx, keys, func() bool { return b.isLate(batch) })
+	all := make([]any, 0, n)
 	for _, read := range batch {
 		if read.err = err; err == nil {
-			read.values = make([]any, len(read.keys))
-			for i, key := range read.keys {
-				read.values[i] = values[at[key]]
+			for _, key := range read.keys {
+				all = append(all, values[at[key]])
 			}
+			read.values = slices.Clip(all[len(all)-len(read.keys):])
 		}
 		read.done <- struct{}{}
 	}
