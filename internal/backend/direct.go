@@ -157,7 +157,7 @@ func (x *exchange) run(request []byte, told Informational) (*http.Response, erro
 	switch {
 	case x.upload != nil:
 		x.upload.answered()
-	case !x.conn.holds(f):
+	case head.status == http.StatusSwitchingProtocols, !x.conn.holds(f):
 		x.conn.takeTime()
 	}
 	return x.response(&head, f), nil

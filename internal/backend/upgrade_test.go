@@ -122,6 +122,27 @@ func TestSwitchedConnectionCarriesBytesBothWays(t *testing.T) {
 	}
 }
 
+// The timeout is for the answer's head: a WebSocket may be silent for longer.
+func TestSwitchedConnectionOutlastsTheTimeout(t *testing.T) {
+	const timeout = 200 * time.Millisecond
+	o := origin.Start(t, func(c *origin.Conn, _ *origin.Request) {
+		_, _ = c.WriteString(switched)
+		time.Sleep(timeout + timeout/2)
+		_, _ = c.WriteString("late")
+		awaitBytes(t, c, "later")
+	})
+	b := newBackend(t, backend.Options{URL: o.URL(), Timeout: timeout})
+	c := dialTo(t, "tcp", startRelay(t, b))
+	c.send(t, handshake)
+	c.head(t)
+	c.expect(t, "late")
+	c.send(t, "later")
+	_ = c.Conn.(*net.TCPConn).CloseWrite()
+	if rest, err := io.ReadAll(c.read); len(rest) > 0 || err != nil {
+		t.Errorf("%q, %v", rest, err)
+	}
+}
+
 func TestSwitchedConnectionEndsForBothSides(t *testing.T) {
 	for _, tt := range []struct {
 		name string
