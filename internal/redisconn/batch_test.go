@@ -233,19 +233,22 @@ func TestAFrozenServerHoldsNoReadBeyondItsTimeAndOpensTheBreaker(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Freeze()
-	begun, late := time.Now(), proc.Late(t)
-	a := reads(t.Context(), c, budget, 64)
-	a.all.Wait()
-	if took := time.Since(begun) - late(); took > bound {
-		t.Errorf("the reads took %v", took)
-	}
-	for i, err := range a.errs {
-		if err == nil {
-			t.Errorf("read %d of a frozen server: %v", i, a.values[i])
+	// The reads of one round may share a command, whose loss is one failure.
+	for round := 0; c.State() != redisconn.Open; round++ {
+		if round == 20 {
+			t.Fatalf("the breaker is %v after %d rounds", c.State(), round)
 		}
-	}
-	if c.State() != redisconn.Open {
-		t.Errorf("the breaker is %v after %d failures", c.State(), len(a.errs))
+		begun, late := time.Now(), proc.Late(t)
+		a := reads(t.Context(), c, budget, 64)
+		a.all.Wait()
+		if took := time.Since(begun) - late(); took > bound {
+			t.Errorf("the reads took %v", took)
+		}
+		for i, err := range a.errs {
+			if err == nil {
+				t.Errorf("read %d of a frozen server: %v", i, a.values[i])
+			}
+		}
 	}
 	server.Thaw()
 	probing(t, c)
