@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// How long it takes at most to notice that a client has left while its request is answered below
-// net/http, where nobody reads from the connection meanwhile: minWatch at first. For answers that
-// take long, as event streams do, it becomes longer by an eighth with each look, up to maxWatch:
-// there may be thousands of them.
+// How long after it began a request is looked after that is answered below net/http, where nobody
+// reads from the connection meanwhile: at least minWatch, and at most twice that. Answers that take
+// long, as event streams do, are looked after more and more rarely, up to maxWatch, by an eighth
+// with each look: there may be thousands of them.
 const (
 	minWatch = 100 * time.Millisecond
 	maxWatch = 2 * time.Second
@@ -26,6 +26,7 @@ type watch struct {
 	over  bool          // the client has left meanwhile
 	timer *time.Timer   // looks after it; nil before the first
 	runs  bool          // timer is running, for this request or since an earlier one
+	early bool          // since an earlier one: the first look would be too early
 	every time.Duration // from one look to the next
 	leave func() bool   // forgets the process, of the timer's time; nil before the first
 }
@@ -35,7 +36,7 @@ func (c *conn) live() context.Context {
 	w, l := &c.watch, &life{base: c.quick.Base}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.life, w.waits = l, false
+	w.life, w.waits, w.early = l, false, w.runs
 	if w.leave == nil {
 		w.leave = context.AfterFunc(l.base, w.end)
 	}
@@ -46,8 +47,7 @@ func (c *conn) live() context.Context {
 	return l
 }
 
-// watched has the timer run. One that still runs for an earlier request may come a little early.
-// mu is held.
+// watched has the timer run. It may still do so for an earlier request. mu is held.
 func (c *conn) watched() {
 	w := &c.watch
 	switch {
@@ -81,6 +81,10 @@ func (c *conn) look() {
 	w.runs = false
 	switch {
 	case w.life == nil && !w.waits:
+	case w.life != nil && w.early: // who only ended its own direction gets an answer that is quick
+		w.early = false
+		w.every, w.runs = minWatch, true
+		w.timer.Reset(minWatch)
 	case hasLeft(c.Conn):
 		w.left(c)
 	case w.life != nil:

@@ -92,6 +92,34 @@ func (l lookedAtListener) Accept() (net.Conn, error) {
 	return lookedAt{c.(*net.TCPConn), l.looks}, nil
 }
 
+// A client that has only ended its own direction is taken for one that has left. It has the time to
+// get a quick answer, on a connection too on which another request was looked after just before.
+func TestTheClientHasTimeToGetAQuickAnswer(t *testing.T) {
+	const least = 100 * time.Millisecond
+	l := lookedAtListener{listen(t, "tcp", "127.0.0.1:0"), make(chan time.Time, 1000)}
+	asked := make(chan time.Time, 1)
+	s := serveQuick(t, l, quick(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/q/held" {
+			if after := (<-l.looks).Sub(<-asked); after < least {
+				t.Errorf("its client is looked after %v after it was sent", after)
+			}
+		}
+		tell(w, r)
+	}), tell)
+	c := s.used(t)
+	for range 5 {
+		c.send(t, plainRequests[0])
+		c.answerTo(t, "GET")
+		time.Sleep(least / 2) // not long enough for a look, and not what a busy connection does
+		for len(l.looks) > 0 {
+			<-l.looks
+		}
+		asked <- time.Now()
+		c.send(t, "GET /q/held HTTP/1.1\r\nHost: a\r\n\r\n")
+		c.answerTo(t, "GET")
+	}
+}
+
 // There may be thousands of event streams.
 func TestTheClientOfALongAnswerIsLookedAfterMoreRarely(t *testing.T) {
 	const looks = 12
