@@ -25,9 +25,9 @@ type conn struct {
 	insert string // to be read next
 	rest   []byte // to be scanned next, and then read
 
-	spoilt  atomic.Bool  // what comes behind the present request is none
+	spoilt  atomic.Bool  // the bytes behind the present request are not another one
 	idle    atomic.Bool  // net/http waits for the next request, and nothing was read since
-	phase   atomic.Int32 // served, answering or leaving
+	phase   atomic.Int32 // served, answering, leaving or closed
 	remote  string       // the client's address, once it is known
 	last    lastHead     // of the reading goroutine
 	keeping atomic.Int32 // whether last may have one
@@ -65,6 +65,9 @@ func (c *conn) Read(p []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
+		if len(p) > 1 && c.scan.state == between { // it waits for another request
+			c.scan.answered()
+		}
 		boundary := c.atBoundary()
 		n, err := c.next(p)
 		if boundary && err == nil {
@@ -76,7 +79,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			c.rest = append(append([]byte(nil), p[used:n]...), c.rest...)
 		}
 		if used > 0 || err != nil && n == 0 {
-			if err == io.EOF && len(p) == 1 && c.scan.mayChange() {
+			if err == io.EOF && len(p) == 1 && c.scan.writes {
 				err = c.hold()
 			}
 			return used, err
@@ -98,10 +101,10 @@ func (c *conn) next(p []byte) (int, error) {
 }
 
 // hold keeps the end of the client's direction from the server while it answers a request that may
-// change something, or the last one. The client may have ended only its own direction, and wait for
-// the answer; net/http would cancel the request. It is called in the one read of a single byte that
-// net/http makes beside a handler. That ends when the answer is out and the server gives the read
-// up, or when the client turns out to be gone.
+// change something, others that came with it, or the last one. The client may have ended only its
+// own direction, and wait for the answer; net/http would cancel the request. It is called in the
+// one read of a single byte that net/http makes beside a handler. That ends when the answer is out
+// and the server gives the read up, or when the client turns out to be gone.
 func (c *conn) hold() error {
 	c.mu.Lock()
 	if c.aborted {
@@ -216,11 +219,11 @@ func (c *conn) close() error {
 	return c.Conn.Close()
 }
 
-// lingerTime is how long a client may go on sending what nobody reads, as in net/http.
+// lingerTime bounds how long bytes are taken that nobody reads, as in net/http.
 const lingerTime = 500 * time.Millisecond
 
-// linger ends the direction to the client, and takes what still comes: bytes that nobody has read
-// would reset the connection, and take the answer with them.
+// linger ends the direction to the client, and takes bytes that still come: those that nobody has
+// read would reset the connection, and take the answer with them.
 func (c *conn) linger() {
 	if c.CloseWrite() != nil || c.Conn.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
 		return

@@ -16,6 +16,7 @@ import (
 type scanner struct {
 	state  state
 	first  bool // no request has begun yet
+	writes bool // one that may change something has passed since answered was called
 	blank  bool // line breaks have passed since the last request
 	method string
 	is11   bool // the request is of HTTP/1.1
@@ -113,12 +114,13 @@ func (s *scanner) scan(p []byte) (n int, insert string) {
 
 // begin is called with the first byte of a request.
 func (s *scanner) begin() {
-	*s = scanner{state: requests, first: s.first}
+	*s = scanner{state: requests, first: s.first, writes: s.writes}
 }
 
 // next is called at the end of a request.
 func (s *scanner) next() {
 	s.state, s.first = between, false
+	s.writes = s.writes || s.method != "GET" && s.method != "HEAD"
 	if s.last {
 		s.state = over
 	}
@@ -158,9 +160,9 @@ func (s *scanner) scanLine(p []byte) (n int, refused bool, insert string) {
 	return i + 1, false, insert
 }
 
-// refuse lets nothing pass from p[i] on but what the server is certain to refuse: NUL, and insert
-// behind it. Within a head it answers 400. Within content the read fails, as it does not for a
-// client that leaves, so that the handler can still answer.
+// refuse lets nothing pass from p[i] on but bytes that the server is certain to refuse: NUL, and
+// insert behind it. Within a head it answers 400. Within content the read fails, as it does not for
+// a client that leaves, so that the handler can still answer.
 func (s *scanner) refuse(p []byte, i int) (n int, refused bool, insert string) {
 	switch s.state {
 	case requests, fields:
@@ -363,7 +365,5 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// mayChange reports whether the request that has just ended may have changed something.
-func (s *scanner) mayChange() bool {
-	return s.state == between && s.method != "" && s.method != "GET" && s.method != "HEAD"
-}
+// answered is called when the server has answered all the requests that have passed.
+func (s *scanner) answered() { s.writes = false }

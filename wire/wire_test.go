@@ -252,28 +252,29 @@ func TestContentThatCannotBeReadForCertainEndsTheConnection(t *testing.T) { // R
 		}
 	})
 	for name, content := range map[string]string{
-		"a bare LF behind a size":         "1\na\r\n0\r\n\r\n",
-		"a bare LF behind an extension":   "1;x\na\r\n0\r\n\r\n",
-		"a bare LF behind a chunk":        "1\r\na\n0\r\n\r\n",
-		"a bare CR behind a chunk":        "1\r\na\r0\r\n\r\n",
-		"a size that is none":             "x\r\na\r\n0\r\n\r\n",
-		"a second size that is none":      "1\r\na\r\nx\r\n0\r\n\r\n",
-		"no size":                         "\r\n0\r\n\r\n",
-		"a size with a sign":              "+1\r\na\r\n0\r\n\r\n",
-		"a size with 0x":                  "0x1\r\na\r\n0\r\n\r\n",
-		"a huge size":                     "fffffffffffffffff\r\na\r\n0\r\n\r\n",
-		"a chunk that is too long":        "1\r\nab\r\n0\r\n\r\n",
-		"a bare CR in an extension":       "1;a\rb\r\na\r\n0\r\n\r\n",
-		"a long extension":                "1;" + strings.Repeat("x", 5000) + "\r\na\r\n0\r\n\r\n",
-		"obs-fold in the trailers":        "1\r\na\r\n0\r\nX-A: 1\r\n 2\r\n\r\n",
-		"obs-fold before the trailers":    "1\r\na\r\n0\r\n X-A: 1\r\n\r\n",
-		"a bare LF in the trailers":       "1\r\na\r\n0\r\nX-A: 1\n\r\n",
-		"a bare LF in place of trailers":  "1\r\na\r\n0\r\n\n",
-		"a bare LF at the end":            "1\r\na\r\n0\r\nX-A: 1\r\n\n",
-		"a trailer without a colon":       "1\r\na\r\n0\r\nX-A\r\n",
-		"a trailer without a name":        "1\r\na\r\n0\r\n: 1\r\n",
-		"a little content in many chunks": strings.Repeat("1;"+strings.Repeat("x", 99)+"\r\na\r\n", 300),
-		"trailers that are too long":      "0\r\nX-A: " + strings.Repeat("x", 9000) + "\r\n",
+		"a bare LF behind a size":        "1\na\r\n0\r\n\r\n",
+		"a bare LF behind an extension":  "1;x\na\r\n0\r\n\r\n",
+		"a bare LF behind a chunk":       "1\r\na\n0\r\n\r\n",
+		"a bare CR behind a chunk":       "1\r\na\r0\r\n\r\n",
+		"a size that is none":            "x\r\na\r\n0\r\n\r\n",
+		"a second size that is none":     "1\r\na\r\nx\r\n0\r\n\r\n",
+		"no size":                        "\r\n0\r\n\r\n",
+		"a size with a sign":             "+1\r\na\r\n0\r\n\r\n",
+		"a size with 0x":                 "0x1\r\na\r\n0\r\n\r\n",
+		"a huge size":                    "fffffffffffffffff\r\na\r\n0\r\n\r\n",
+		"a chunk that is too long":       "1\r\nab\r\n0\r\n\r\n",
+		"a bare CR in an extension":      "1;a\rb\r\na\r\n0\r\n\r\n",
+		"a long extension":               "1;" + strings.Repeat("x", 5000) + "\r\na\r\n0\r\n\r\n",
+		"obs-fold in the trailers":       "1\r\na\r\n0\r\nX-A: 1\r\n 2\r\n\r\n",
+		"obs-fold before the trailers":   "1\r\na\r\n0\r\n X-A: 1\r\n\r\n",
+		"a bare LF in the trailers":      "1\r\na\r\n0\r\nX-A: 1\n\r\n",
+		"a bare LF in place of trailers": "1\r\na\r\n0\r\n\n",
+		"a bare LF at the end":           "1\r\na\r\n0\r\nX-A: 1\r\n\n",
+		"a trailer without a colon":      "1\r\na\r\n0\r\nX-A\r\n",
+		"a trailer without a name":       "1\r\na\r\n0\r\n: 1\r\n",
+		"a little content in many chunks": strings.Repeat(
+			"1;"+strings.Repeat("x", 99)+"\r\na\r\n", 300),
+		"trailers that are too long": "0\r\nX-A: " + strings.Repeat("x", 9000) + "\r\n",
 	} {
 		for _, early := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, early answer %v", name, early), func(t *testing.T) {
@@ -351,6 +352,65 @@ func TestAClientThatEndsItsSideIsAnswered(t *testing.T) {
 		if !c.ended() {
 			t.Error("the connection stays open")
 		}
+	}
+}
+
+// The end may come with the next request, or in the middle of it, while a write is being answered.
+func TestTheEndBehindAnotherRequestCancelsNoWrite(t *testing.T) {
+	const write = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
+	for name, c := range map[string]struct {
+		behind    string
+		cancelled bool
+	}{
+		"a read":                      {write + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n", false},
+		"the beginning of a read":     {write + "GET /ne", false},
+		"a read and a beginning":      {write + "GET /next HTTP/1.1\r\nHost: a\r\n\r\nGE", false},
+		"a read alone, after a write": {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			arrived, proceed := make(chan context.Context, 1), make(chan bool)
+			address := serve(t, wire.Options{}, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				if r.URL.Path == "/" {
+					arrived <- r.Context()
+					<-proceed
+				}
+				_, _ = io.WriteString(w, r.URL.Path)
+			})
+			client := dial(t, address)
+			if c.cancelled { // the write before it counts no more
+				client.send(t, strings.Replace(write, "/", "/before", 1))
+				client.answer(t)
+			}
+			client.send(t, c.behind)
+			_ = client.CloseWrite()
+			ctx := <-arrived
+			select {
+			case <-ctx.Done():
+				if !c.cancelled {
+					t.Error("the request is cancelled")
+				}
+			case <-time.After(100 * time.Millisecond):
+				if c.cancelled {
+					t.Error("the client has left, and its request goes on")
+				}
+			}
+			close(proceed)
+			if c.cancelled {
+				return
+			}
+			if resp, body := client.answer(t); body != "/" {
+				t.Fatalf("%s %q", resp.Status, body)
+			}
+			if strings.Contains(c.behind, "/next") {
+				if resp, body := client.answer(t); body != "/next" {
+					t.Errorf("the next: %s %q", resp.Status, body)
+				}
+			}
+			if rest, err := io.ReadAll(client.read); err != nil {
+				t.Errorf("the connection stays open: %v, %q", err, rest)
+			}
+		})
 	}
 }
 
