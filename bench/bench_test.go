@@ -180,7 +180,8 @@ func TestAPartOfARunTakesItsPlacesInTheLastResult(t *testing.T) {
 		len(last.Tables[1].Rows) != 0 {
 		t.Errorf("%+v", got)
 	}
-	if want := []figure{{"a", 1, ""}, {"b", 3, ""}, {"c", 4, ""}}; !slices.Equal(got.Figures, want) {
+	want := []figure{{"a", 1, ""}, {"b", 3, ""}, {"c", 4, ""}}
+	if !slices.Equal(got.Figures, want) {
 		t.Errorf("%v", got.Figures)
 	}
 }

@@ -15,8 +15,8 @@ import (
 // fillers is how many connections fill a cache at once.
 const fillers = 32
 
-// fill asks a server for what follows the first `from` targets of a route, up to the first `to`.
-// When it returns they are all in the cache.
+// fill asks a server for the targets of a route from number `from` up to number `to`. When it
+// returns they are all in the cache.
 func (s *stack) fill(ctx context.Context, v server, route string, from, to int) error {
 	var clients sync.WaitGroup
 	errs := make(chan error, fillers)
@@ -51,7 +51,8 @@ func (v server) askAll(ctx context.Context, route string, first, last int) error
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })()
 	answers := bufio.NewReader(conn)
 	for id := first; id <= last; id += fillers {
-		if _, err := fmt.Fprintf(conn, "GET /%s/%d HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n",
+		if _, err := fmt.Fprintf(conn,
+			"GET /%s/%d HTTP/1.1\r\nHost: %s\r\nAuthorization: %s\r\n\r\n",
 			route, id, host, authorization); err != nil {
 			return errors.Join(err, ctx.Err())
 		}

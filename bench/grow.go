@@ -265,10 +265,10 @@ func entries(ctx context.Context, o options, s *stack, r *result) (table, error)
 	return t, err
 }
 
-// keptLookups is how many look-ups weigh what one does.
+// keptLookups is how many look-ups the memory of one is measured by.
 const keptLookups = 10_000
 
-// lookups notes what a look-up in Redis takes that a sidecar keeps.
+// lookups notes the memory of a look-up in Redis that a sidecar keeps.
 func lookups(ctx context.Context, _ options, s *stack, r *result) (t table, err error) {
 	v, err := s.profiled(ctx, "lookups", policies, "MEMORY_CACHE_SIZE=1GiB")
 	if err != nil {

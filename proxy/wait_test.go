@@ -126,7 +126,8 @@ func TestManyFailuresOneAfterTheOtherKeepNobodyWaiting(t *testing.T) {
 	s := start(t, b, items, waits(2*time.Second))
 	began, late := time.Now(), proc.Late(t)
 	s.together(40, "/items/1", same())()
-	if took := time.Since(began) - late(); took > 10*time.Second { // one after the other they take 20
+	took := time.Since(began) - late()
+	if took > 10*time.Second { // one after the other they take 20
 		t.Errorf("the last one got its answer after %v", took)
 	}
 }

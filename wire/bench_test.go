@@ -19,7 +19,7 @@ func BenchmarkPlainRequest(b *testing.B) {
 	}
 }
 
-// A sink takes what is written.
+// A sink takes all bytes.
 type sink struct{ net.Conn }
 
 func (sink) Write(p []byte) (int, error) { return len(p), nil }

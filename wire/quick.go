@@ -64,7 +64,7 @@ const busyTime = 10 * time.Millisecond
 // answers are those that a connection gives below net/http, one after the other.
 type answers struct {
 	conn  *conn
-	p     []byte    // begins with what has come
+	p     []byte    // begins with the bytes that have come
 	last  time.Time // when the last request was answered
 	until time.Time // the read deadline, once it is ours
 	left  int       // bytes of p that are for net/http
@@ -105,7 +105,7 @@ func (a *answers) readOn() error {
 	}
 }
 
-// next answers the requests of which n bytes have come.
+// next answers the requests in the n bytes that have come.
 func (a *answers) next(n int) socket.Next {
 	c, full, busy := a.conn, n == len(a.p), false
 	for n > 0 {

@@ -68,7 +68,7 @@ func (w *quickWriter) release() {
 func (w *quickWriter) Header() http.Header { return w.header }
 
 // SetHeader makes header the fields of the answer, in the place of Header. The handler gives it
-// away, and has what Header was instead.
+// away, and has the former Header instead.
 func (w *quickWriter) SetHeader(header http.Header) { w.header = header }
 
 // WriteHeader implements http.ResponseWriter. The fields are those of this moment.

@@ -16,7 +16,8 @@ func purgeCommand(c console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "purge [--ops URL] [--all] TAG|URL...",
 		Short: "invalidates tags or URLs in a running sidecar, with ADMIN_TOKEN",
-		Long: "A TAG is like character:42, or 'character:*' for a family; a URL begins with / or http.\n" +
+		Long: "A TAG is like character:42, or 'character:*' for a family; " +
+			"a URL begins with / or http.\n" +
 			"The answer counts tags: how many were purged, and how many of these a stored response\n" +
 			"may have carried. How many responses that were is not counted: each is found dead when\n" +
 			"it is looked up next.",

@@ -115,9 +115,11 @@ func BenchmarkDirect(b *testing.B) {
 
 // BenchmarkParseResponseHead is the head of an answer as it usually is.
 func BenchmarkParseResponseHead(b *testing.B) {
-	const head = "HTTP/1.1 200 OK\r\nServer: nginx/1.26.0\r\nDate: Mon, 01 Jan 2024 00:00:00 GMT\r\n" +
+	const head = "HTTP/1.1 200 OK\r\nServer: nginx/1.26.0\r\n" +
+		"Date: Mon, 01 Jan 2024 00:00:00 GMT\r\n" +
 		"Content-Type: application/json; charset=utf-8\r\nContent-Length: 2048\r\n" +
-		"Connection: keep-alive\r\nCache-Control: private, max-age=60\r\nETag: \"0123456789\"\r\n\r\n"
+		"Connection: keep-alive\r\nCache-Control: private, max-age=60\r\n" +
+		"ETag: \"0123456789\"\r\n\r\n"
 	b.ReportAllocs()
 	for b.Loop() {
 		h, err := parseResponseHead(head)

@@ -17,7 +17,7 @@ type conn struct {
 	net.Conn
 	read  *bufio.Reader
 	room  []byte        // for the next head
-	quiet func() bool   // reports whether nothing has come, neither bytes nor the end; does not wait
+	quiet func() bool   // reports, without waiting, that neither bytes nor the end have come
 	spoke bool          // a byte has come while it was idle
 	asker *socket.Asker // looks for itself whether it is quiet; nil: over TLS
 	ask   []byte        // the request that goes out with the next read

@@ -168,8 +168,8 @@ func (c *conn) holds(f framing) bool {
 	return (f.kind == noContent || f.kind == counted) && int64(c.read.Buffered()) >= f.length
 }
 
-// An attacher is a context that closes what is attached to it when it is done, in a goroutine of
-// its own: context.AfterFunc for less. Detach reports whether that has not begun.
+// An attacher is a context that closes the attached when it is done, in a goroutine of its own:
+// context.AfterFunc for less. Detach reports whether that has not begun.
 type attacher interface {
 	Attach(io.Closer)
 	Detach(io.Closer) (untouched bool)

@@ -103,8 +103,8 @@ func (h *history) routesOf(totals telemetry.Totals) (routes []route) {
 	return routes
 }
 
-// sparedBy is the work that the API was spared since the start: a hit spares what a miss of its
-// route takes.
+// sparedBy is the work that the API was spared since the start: a hit spares the time of a miss of
+// its route.
 func sparedBy(totals telemetry.Totals) (saved spared) {
 	for _, t := range totals.Routes {
 		c := countsOf(t)

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// ErrNotQuiet is the error of Ask on a connection on which something had come: bytes, of which as
-// many as Ask returns were read, or the end. Nothing was sent.
+// ErrNotQuiet is the error of Ask on a connection on which bytes had come, or the end. Ask returns
+// how many of the bytes it read. Nothing was sent.
 var ErrNotQuiet = errors.New("something has come on an idle connection")
 
 // An Asker sends requests over a connection that is idle in between. It is for one goroutine at a
@@ -33,7 +33,7 @@ func NewAsker(c io.Writer) *Asker {
 	return a
 }
 
-// Ask sends a request and reads the beginning of what comes back into answer. Before, it looks
+// Ask sends a request and reads the beginning of the answer. Before, it looks
 // whether the connection is quiet (ErrNotQuiet): after that it need not look again before it waits.
 // Otherwise it is as Write and then Read are.
 func (a *Asker) Ask(request, answer []byte) (n int, err error) {
@@ -58,8 +58,8 @@ func (a *Asker) Ask(request, answer []byte) (n int, err error) {
 	return c.Read(answer)
 }
 
-// proceed is called when the connection can be read, and at first. It ends what can go on without
-// waiting for that.
+// proceed is called at first, and whenever the connection can be read. It returns false to wait for
+// that.
 func (a *Asker) proceed(fd uintptr) (end bool) {
 	n, err := read(fd, a.answer)
 	for err == syscall.EINTR {
@@ -88,7 +88,7 @@ func (a *Asker) readError(n int, err error) error {
 	return nil
 }
 
-// write sends what the system takes, and reports whether that is all.
+// write sends as much as the system takes, and reports whether that is all.
 func (a *Asker) write(fd uintptr) (all bool) {
 	for len(a.request) > 0 {
 		n, err := write(fd, a.request)

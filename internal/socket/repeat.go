@@ -5,13 +5,13 @@ import (
 	"syscall"
 )
 
-// A Next is what Repeat does next.
+// A Next is the next step of Repeat.
 type Next int
 
 const (
 	Stop Next = iota // return
 	Read             // read, and wait where nothing has come
-	Wait             // wait for what has not come yet, and then read
+	Wait             // wait for bytes that have not come yet, and then read
 )
 
 // Repeat reads into p and calls f with the number of bytes, again and again until f returns Stop.

@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 
 const cached = "version: 1\n" +
 	"routes:\n" +
-	"  - {match: 'GET /c/{id}', cache: {scope: shared, ttl: 1h, max_body: 16MiB, tags: ['c:{id}']}}\n" +
+	"  - {match: 'GET /c/{id}', " +
+	"cache: {scope: shared, ttl: 1h, max_body: 16MiB, tags: ['c:{id}']}}\n" +
 	"  - {match: 'PUT /c/{id}', invalidate: ['c:{id}']}\n" +
 	"  - {match: POST /job, job: {mode: always}}\n"
 

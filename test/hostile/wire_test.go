@@ -171,7 +171,7 @@ func TestAHeadThatTwoReadersReadInTwoWaysIsRefused(t *testing.T) {
 	}
 }
 
-// Content of which nobody knows where it ends: the client is told, the API never takes the request
+// The end of the content is not known: the client is told, the API never takes the request
 // for complete, and nothing behind the content is taken for a request.
 func TestContentThatCannotBeReadIsRefused(t *testing.T) {
 	var complete atomic.Int32

@@ -9,8 +9,8 @@ import (
 // lateTick is how long Late's goroutine means to sleep.
 const lateTick = 10 * time.Millisecond
 
-// Late watches for how long the machine does not run what is ready to run. The function that it
-// returns tells how much that was in all since the call. A test subtracts it from a time that it
+// Late adds up the times for which the machine does not run a goroutine that is ready. The function
+// that it returns tells the sum since the call. A test subtracts it from a time that it
 // bounds, so that the bound is for the program and not for its neighbours.
 func Late(t testing.TB) (late func() time.Duration) {
 	var sum atomic.Int64
