@@ -65,7 +65,7 @@ func (c *conn) Read(p []byte) (int, error) {
 			}
 			return 0, io.EOF
 		}
-		if len(p) > 1 && c.scan.state == between { // it waits for another request
+		if len(p) > 1 && c.scan.beforeContent() { // net/http reads another request
 			c.scan.answered()
 		}
 		boundary := c.atBoundary()

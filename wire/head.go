@@ -365,5 +365,10 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// answered is called when the server has answered all the requests that have passed.
+// beforeContent reports whether the scan is between two requests or within a head.
+func (s *scanner) beforeContent() bool {
+	return s.state == between || s.state == requests || s.state == fields
+}
+
+// answered is called when the server has answered all the requests that have passed whole.
 func (s *scanner) answered() { s.writes = false }

@@ -358,14 +358,10 @@ func TestAClientThatEndsItsSideIsAnswered(t *testing.T) {
 // The end may come with the next request, or in the middle of it, while a write is being answered.
 func TestTheEndBehindAnotherRequestCancelsNoWrite(t *testing.T) {
 	const write = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
-	for name, c := range map[string]struct {
-		behind    string
-		cancelled bool
-	}{
-		"a read":                      {write + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n", false},
-		"the beginning of a read":     {write + "GET /ne", false},
-		"a read and a beginning":      {write + "GET /next HTTP/1.1\r\nHost: a\r\n\r\nGE", false},
-		"a read alone, after a write": {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", true},
+	for name, request := range map[string]string{
+		"a read":                  write + "GET /next HTTP/1.1\r\nHost: a\r\n\r\n",
+		"the beginning of a read": write + "GET /ne",
+		"a read and a beginning":  write + "GET /next HTTP/1.1\r\nHost: a\r\n\r\nGE",
 	} {
 		t.Run(name, func(t *testing.T) {
 			arrived, proceed := make(chan context.Context, 1), make(chan bool)
@@ -378,37 +374,66 @@ func TestTheEndBehindAnotherRequestCancelsNoWrite(t *testing.T) {
 				_, _ = io.WriteString(w, r.URL.Path)
 			})
 			client := dial(t, address)
-			if c.cancelled { // the write before it counts no more
-				client.send(t, strings.Replace(write, "/", "/before", 1))
-				client.answer(t)
-			}
-			client.send(t, c.behind)
+			client.send(t, request)
 			_ = client.CloseWrite()
 			ctx := <-arrived
 			select {
 			case <-ctx.Done():
-				if !c.cancelled {
-					t.Error("the request is cancelled")
-				}
+				t.Error("the request is cancelled")
 			case <-time.After(100 * time.Millisecond):
-				if c.cancelled {
-					t.Error("the client has left, and its request goes on")
-				}
 			}
 			close(proceed)
-			if c.cancelled {
-				return
-			}
 			if resp, body := client.answer(t); body != "/" {
 				t.Fatalf("%s %q", resp.Status, body)
 			}
-			if strings.Contains(c.behind, "/next") {
+			if strings.Contains(request, "/next") {
 				if resp, body := client.answer(t); body != "/next" {
 					t.Errorf("the next: %s %q", resp.Status, body)
 				}
 			}
 			if rest, err := io.ReadAll(client.read); err != nil {
 				t.Errorf("the connection stays open: %v, %q", err, rest)
+			}
+		})
+	}
+}
+
+// A write that has been answered no longer keeps the end of its connection from the next request.
+func TestTheEndBehindAReadCancelsItAlsoAfterAWrite(t *testing.T) {
+	const read = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+	for name, early := range map[string]int{
+		"that comes later": 0,
+		"that begins while the handler of the write still runs": 1,
+	} {
+		t.Run(name, func(t *testing.T) {
+			cancelled, proceed := make(chan bool, 1), make(chan bool)
+			address := serve(t, wire.Options{}, func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == "GET" {
+					select {
+					case <-r.Context().Done():
+						cancelled <- true
+					case <-time.After(patience):
+						cancelled <- false
+					}
+					return
+				}
+				w.Header().Set("Content-Length", "5")
+				_, _ = io.WriteString(w, "write")
+				_ = http.NewResponseController(w).Flush()
+				<-proceed
+			})
+			client := dial(t, address)
+			client.send(t, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+			if _, body := client.answer(t); body != "write" {
+				t.Fatal(body)
+			}
+			client.send(t, read[:early])
+			time.Sleep(20 * time.Millisecond) // so that the server has read the beginning
+			close(proceed)
+			client.send(t, read[early:])
+			_ = client.CloseWrite()
+			if !<-cancelled {
+				t.Error("the client has left, and its request goes on")
 			}
 		})
 	}
