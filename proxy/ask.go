@@ -2,8 +2,8 @@ package proxy
 
 import (
 	"net/http"
-	"time"
 
+	"sidecar/internal/backend"
 	"sidecar/internal/httpcache"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
@@ -14,16 +14,13 @@ import (
 // An outcome is how a miss got its answer.
 type outcome struct {
 	resp      *http.Response // of the backend
-	at        timing         // of resp
+	at        backend.Timing // of resp
 	validated *validated     // the stored response that resp, a 304, says still holds
 	shared    *usable        // that another request fetched
 	stale     *usable        // that may be served in the place of a backend that failed
 	err       error          // there is no answer
 	failure   store.Failure  // how the backend failed, or not
 }
-
-// timing is when a backend request was sent and when its answer's head came (RFC 9111 §4.2.3).
-type timing struct{ sent, came time.Time }
 
 // ask sends the request to the backend, conditional where there is something to validate. If the
 // 304 to that is about nothing that is stored, it asks once more, for the whole.
@@ -92,7 +89,7 @@ func (m *miss) answer(o outcome) {
 // the backend's answer. A part says as much as the whole.
 func (m *miss) notModified(o outcome) bool {
 	return m.x.plan.Read.Demand.NotModified(httpcache.Stored{
-		Status: o.resp.StatusCode, Fields: httpfield.Header(o.resp.Header), ResponseTime: o.at.came,
+		Status: o.resp.StatusCode, Fields: httpfield.Header(o.resp.Header), ResponseTime: o.at.Came,
 	})
 }
 

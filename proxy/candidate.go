@@ -168,7 +168,7 @@ func (m *miss) updateFromHEAD(o outcome) {
 
 // keepUpdated stores an entry anew, with these fields, where the rules allow that. They see it as
 // the answer to a GET.
-func (m *miss) keepUpdated(held *entry.Entry, fields http.Header, at timing) {
+func (m *miss) keepUpdated(held *entry.Entry, fields http.Header, at backend.Timing) {
 	if held.Total > 0 {
 		part := httpcache.Part{First: held.Offset, Last: held.Offset + held.Size() - 1}
 		fields["Content-Range"] = []string{httpcache.ContentRange(part, held.Total)}

@@ -77,11 +77,11 @@ func (m *miss) capture(o outcome) *capture {
 
 // captureAs is capture for an answer to a GET with this status and these fields, whose content is
 // or will be complete.
-func (m *miss) captureAs(status int, fields http.Header, at timing) *capture {
+func (m *miss) captureAs(status int, fields http.Header, at backend.Timing) *capture {
 	read := m.x.plan.Read
 	demand := read.Demand.WithMethod(http.MethodGet)
 	answer := httpcache.Response{Status: status, Fields: httpfield.Header(fields),
-		RequestTime: at.sent, ResponseTime: at.came}
+		RequestTime: at.Sent, ResponseTime: at.Came}
 	decision := httpcache.Store(read.Rules, demand, read.Requester, answer)
 	why := decision.Why
 	if decision.Store {

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"sidecar/internal/backend"
 	"sidecar/internal/reason"
@@ -93,13 +92,11 @@ func (p *Proxy) outgoing(x *exchange) (*backend.Request, error) {
 	return out, nil
 }
 
-// roundTrip sends out and measures the time that RFC 9111 §4.2.3 needs.
+// roundTrip sends out to the backend.
 func (p *Proxy) roundTrip(x *exchange, ctx context.Context, out *backend.Request) (
-	*http.Response, timing, error,
+	*http.Response, backend.Timing, error,
 ) {
-	at := timing{sent: time.Now()}
-	resp, err := p.Backend.RoundTrip(x.traced(ctx), out, x.informational)
-	at.came = time.Now()
+	resp, at, err := p.Backend.TimedRoundTrip(x.traced(ctx), out, x.informational)
 	if err != nil {
 		return nil, at, err
 	}

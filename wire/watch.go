@@ -5,6 +5,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -149,8 +150,8 @@ func (w *watch) stop() {
 type life struct {
 	base context.Context // for its values
 
+	over  atomic.Bool // set while mu is held
 	mu    sync.Mutex
-	over  bool
 	done  chan struct{} // nil: nobody has asked for it
 	after []io.Closer   // to be closed when it is over
 	room  [1]io.Closer  // for nearly all requests
@@ -177,7 +178,7 @@ func (l *life) Done() <-chan struct{} {
 	defer l.mu.Unlock()
 	if l.done == nil {
 		l.done = make(chan struct{})
-		if l.over {
+		if l.over.Load() {
 			close(l.done)
 		}
 	}
@@ -186,9 +187,7 @@ func (l *life) Done() <-chan struct{} {
 
 // Err implements context.Context.
 func (l *life) Err() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.over {
+	if l.over.Load() {
 		return context.Canceled
 	}
 	return nil
@@ -206,7 +205,7 @@ func (l *life) AfterFunc(f func()) (stop func() bool) {
 func (l *life) Attach(c io.Closer) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.over.Load() {
 		go c.Close()
 		return
 	}
@@ -231,10 +230,9 @@ func (l *life) Detach(c io.Closer) (untouched bool) {
 func (l *life) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over {
+	if l.over.Swap(true) {
 		return
 	}
-	l.over = true
 	if l.done != nil {
 		close(l.done)
 	}

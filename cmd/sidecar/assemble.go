@@ -360,7 +360,7 @@ func (s *sidecar) listen() (err error) {
 			telemetry.AccessMode(s.cfg.AccessLog), s.cfg.JobsPath),
 		RedisTimeout: s.cfg.Timeout, Bodies: bodies, MaxInspectBody: int64(s.cfg.MaxInspect),
 		CacheStatus: mode,
-		Answered:    func() { s.answered.Store(true) },
+		Answered:    s.noteAnswer,
 		Draining:    s.leaving.Load, Streams: s.streams, Log: s.log,
 	}
 	limits := dataLimits{

@@ -33,6 +33,13 @@ func (s *sidecar) ready(ctx context.Context) error {
 	return nil
 }
 
+// noteAnswer is called for each answer of the backend. Processors share the flag: it is not set again.
+func (s *sidecar) noteAnswer() {
+	if !s.answered.Load() {
+		s.answered.Store(true)
+	}
+}
+
 // greetTime is how long readiness waits at the start for the cache's Redis, so that a rollout does
 // not send every first request past the cache.
 const greetTime = 2 * time.Second

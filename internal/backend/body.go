@@ -33,7 +33,6 @@ type body struct {
 	kind     contentKind
 	reusable bool // the connection, after the end
 	suspect  bool
-	resp     *http.Response // gets the trailers
 
 	mu       sync.Mutex // held while reading
 	left     int64      // of counted content
@@ -42,9 +41,11 @@ type body struct {
 	err      error      // the error of every Read from now on
 }
 
-func newBody(x *exchange, f framing, resp *http.Response) *body {
-	b := &body{exchange: x, kind: f.kind, reusable: f.reusable, suspect: f.suspect,
-		resp: resp, left: f.length}
+// body is the body of the answer, which has content.
+func (x *exchange) body(f framing) *body {
+	b := &x.content
+	b.exchange, b.kind, b.left = x, f.kind, f.length
+	b.reusable, b.suspect = f.reusable, f.suspect
 	if b.kind == chunked {
 		b.chunks = httputil.NewChunkedReader(x.conn.read)
 	}
@@ -125,10 +126,10 @@ func (b *body) readTrailers() error {
 			return err
 		}
 		httpfield.KeepTrailers(fields)
-		if b.resp.Trailer == nil && len(fields) > 0 {
-			b.resp.Trailer = make(http.Header, len(fields))
+		if b.answer.Trailer == nil && len(fields) > 0 {
+			b.answer.Trailer = make(http.Header, len(fields))
 		}
-		maps.Copy(b.resp.Trailer, fields)
+		maps.Copy(b.answer.Trailer, fields)
 	}
 	return io.EOF
 }

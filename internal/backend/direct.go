@@ -52,8 +52,8 @@ func (b *Backend) direct(ctx context.Context, out *Request, start time.Time,
 	}
 	for fresh := false; ; {
 		x := &exchange{
-			idle: b.idle, ctx: ctx, method: out.Method, upgrade: out.Header["Upgrade"] != nil,
-			timeout: b.options.Timeout,
+			idle: b.idle, ctx: ctx, start: start, method: out.Method,
+			upgrade: out.Header["Upgrade"] != nil, timeout: b.options.Timeout,
 		}
 		checked := true
 		if !fresh {
@@ -65,6 +65,9 @@ func (b *Backend) direct(ctx context.Context, out *Request, start time.Time,
 			if x.conn, err = b.connect(ctx, x.upgrade); err != nil {
 				return nil, connected, err
 			}
+		}
+		if checked {
+			x.start = time.Now() // the dial, or the trial, has a time of its own
 		}
 		if content != nil {
 			x.upload = newUpload(x, content)
@@ -123,6 +126,7 @@ type exchange struct {
 	conn    *conn
 	idle    *pool
 	ctx     context.Context
+	start   time.Time // when the request began to be sent
 	method  string
 	asks    bool          // conn may not be quiet
 	upgrade bool          // the request asks to switch protocols
@@ -130,6 +134,8 @@ type exchange struct {
 	upload  *upload       // of the request's content; nil: it has none
 	stop    func() bool   // of context.AfterFunc; nil: the connection is attached to the context
 	ended   atomic.Bool
+	answer  http.Response // here, as its body is, to be allocated with the rest
+	content body          // of the answer
 }
 
 // run sends the request and returns the answer's head with a body that reads the rest. The timeout
@@ -143,7 +149,7 @@ func (x *exchange) run(request []byte, told Informational) (*http.Response, erro
 		x.conn.by = time.Time{}
 		_ = x.conn.SetDeadline(time.Now().Add(x.timeout))
 	default:
-		x.conn.answerBy(time.Now(), x.timeout)
+		x.conn.answerBy(x.start, x.timeout)
 	}
 	head, err := x.head(request, told)
 	var f framing
@@ -250,7 +256,8 @@ func unanswered(err error) error {
 
 // response is the answer whose head has been read.
 func (x *exchange) response(h *responseHead, f framing) *http.Response {
-	resp := &http.Response{
+	resp := &x.answer
+	*resp = http.Response{
 		Status: h.text, StatusCode: h.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: h.minor,
 		Header: h.fields, ContentLength: f.length, Close: !f.reusable, Trailer: f.trailer,
 	}
@@ -262,10 +269,11 @@ func (x *exchange) response(h *responseHead, f framing) *http.Response {
 		resp.Body = &switched{x}
 		return resp
 	case f.kind != noContent:
-		resp.Body = newBody(x, f, resp)
+		resp.Body = x.body(f)
 		return resp
 	case f.suspect:
-		resp.Body = &body{exchange: x, suspect: true, err: io.EOF}
+		x.content = body{exchange: x, suspect: true, err: io.EOF}
+		resp.Body = &x.content
 	default:
 		resp.Body = http.NoBody
 	}

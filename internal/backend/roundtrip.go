@@ -44,20 +44,31 @@ type Informational func(status int, fields http.Header)
 // begins to read the body.
 func (b *Backend) RoundTrip(ctx context.Context, out *Request,
 	told Informational) (*http.Response, error) {
-	start := time.Now()
+	resp, _, err := b.TimedRoundTrip(ctx, out, told)
+	return resp, err
+}
+
+// A Timing is when a request was sent and when the head of its answer, or an error, came
+// (RFC 9111 §4.2.3).
+type Timing struct{ Sent, Came time.Time }
+
+// TimedRoundTrip is RoundTrip, and says when that was.
+func (b *Backend) TimedRoundTrip(ctx context.Context, out *Request,
+	told Informational) (*http.Response, Timing, error) {
+	at := Timing{Sent: time.Now()}
 	var span *tracing.Span
 	if b.options.Traced {
-		span = b.beginSpan(ctx, out.Request, start)
+		span = b.beginSpan(ctx, out.Request, at.Sent)
 	}
-	resp, err := b.roundTrip(ctx, out, start, told)
-	now := time.Now()
+	resp, err := b.roundTrip(ctx, out, at.Sent, told)
+	at.Came = time.Now()
 	outcome := outcomeOf(ctx, resp, err)
-	endSpan(span, outcome, resp, err, now)
-	b.record.note(outcome, start, now, err)
+	endSpan(span, outcome, resp, err, at.Came)
+	b.record.note(outcome, at.Sent, at.Came, err)
 	if b.options.Observe != nil {
-		b.options.Observe(outcome, now.Sub(start), span.TraceID())
+		b.options.Observe(outcome, at.Came.Sub(at.Sent), span.TraceID())
 	}
-	return resp, err
+	return resp, at, err
 }
 
 // roundTrip is RoundTrip without a record of it.

@@ -9,7 +9,7 @@ import (
 // BackendAsked records a request to the backend. status is a class, or another word of a short
 // list; took is the time to the head of its answer; trace is the id of its trace, "" for none.
 func (m *Metrics) BackendAsked(status string, took time.Duration, trace string) {
-	observe(m.backendDuration.WithLabelValues(status), took, trace)
+	observe(m.backendAsked.of(status), took, trace)
 }
 
 // Backend registers read, which every scrape calls, from any goroutine: whether the backend

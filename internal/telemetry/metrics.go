@@ -1,8 +1,6 @@
 package telemetry
 
 import (
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -48,8 +46,8 @@ type Metrics struct {
 	gathered *prometheus.Registry // of what Totals reads
 	recent   recent               // invalidations
 
-	adding sync.Mutex // held to replace routes
-	routes atomic.Pointer[map[string]*RouteMetrics]
+	routes       series[*RouteMetrics]
+	backendAsked series[prometheus.Observer] // by status
 }
 
 // New registers the metrics. It panics if the registry has one of these names already.
@@ -126,7 +124,10 @@ func New(registry prometheus.Registerer) *Metrics {
 			"Operations in Redis that failed.", "redis", "op"),
 	}
 	m.gathered = m.totals()
-	m.routes.Store(&map[string]*RouteMetrics{})
+	m.routes.make = m.newRoute
+	m.backendAsked.make = func(status string) prometheus.Observer {
+		return m.backendDuration.WithLabelValues(status)
+	}
 	m.startAtZero()
 	return m
 }

@@ -1,7 +1,6 @@
 package telemetry
 
 import (
-	"maps"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -11,22 +10,15 @@ import (
 
 // Route returns the metrics of a route of the policies; "" is for requests that no route matched.
 // The policies bound the number of names; those of removed routes stay.
-func (m *Metrics) Route(name string) *RouteMetrics {
-	if r, ok := (*m.routes.Load())[name]; ok {
-		return r
-	}
-	m.adding.Lock()
-	defer m.adding.Unlock()
-	known := *m.routes.Load()
-	if r, ok := known[name]; ok {
-		return r
-	}
+func (m *Metrics) Route(name string) *RouteMetrics { return m.routes.of(name) }
+
+func (m *Metrics) newRoute(name string) *RouteMetrics {
 	r := &RouteMetrics{metrics: m, name: label(name)}
 	r.bytesIn, r.bytesOut = m.requestBytes.WithLabelValues(r.name),
 		m.responseBytes.WithLabelValues(r.name)
-	more := maps.Clone(known)
-	more[name] = r
-	m.routes.Store(&more)
+	r.bypasses.make = func(why string) prometheus.Counter {
+		return m.bypasses.WithLabelValues(r.name, why)
+	}
 	return r
 }
 
@@ -38,6 +30,7 @@ type RouteMetrics struct {
 	bytesIn, bytesOut prometheus.Counter
 	results           [results]atomic.Pointer[resultMetrics]
 	requests          [methods][statuses]atomic.Pointer[prometheus.Counter]
+	bypasses          series[prometheus.Counter] // by reason
 }
 
 // resultMetrics are the series of one route and result.
@@ -54,7 +47,7 @@ func (r *RouteMetrics) finished(o *Outcome, now time.Time) {
 	}
 	r.request(o.Method, o.Status).Inc()
 	if why := o.bypassed(); why != "" {
-		r.metrics.bypasses.WithLabelValues(r.name, string(why)).Inc()
+		r.bypasses.of(string(why)).Inc()
 	}
 	r.bytesIn.Add(float64(max(0, o.BytesIn)))
 	r.bytesOut.Add(float64(max(0, o.BytesOut)))
