@@ -33,7 +33,7 @@ func (s *sidecar) ready(ctx context.Context) error {
 	return nil
 }
 
-// noteAnswer is called for each answer of the backend. Processors share the flag: it is not set again.
+// noteAnswer is called for each answer of the backend. Processors share the flag: it is set once.
 func (s *sidecar) noteAnswer() {
 	if !s.answered.Load() {
 		s.answered.Store(true)
