@@ -16,19 +16,28 @@ import (
 // with a list of 50 characters, and any other path with 200 bytes.
 type origin struct {
 	addr     string
+	socket   string // where it listens too
 	server   *http.Server
 	requests atomic.Int64
 	bodies   sync.Map // by the last element of the path
 }
 
-func startOrigin() (*origin, error) {
+// startOrigin starts one that also listens on a Unix socket at this path.
+func startOrigin(socket string) (*origin, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	o := &origin{addr: l.Addr().String()}
+	near, err := net.Listen("unix", socket)
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
+	o := &origin{addr: l.Addr().String(), socket: socket}
 	o.server = &http.Server{Handler: o}
-	go func() { _ = o.server.Serve(l) }() // ends when the server is closed
+	for _, l := range []net.Listener{l, near} {
+		go func() { _ = o.server.Serve(l) }() // ends when the server is closed
+	}
 	return o, nil
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// A peer is a server that others use for the same work.
+// A peer is another way to do the same work.
 type peer struct {
 	name  string
 	kinds []string
@@ -23,6 +23,7 @@ var peers = []peer{
 	{"nginx with Lua", []string{fromRedis}, (*stack).nginxLua},
 	{"Varnish", []string{hit, passThrough}, (*stack).varnish},
 	{"HAProxy", []string{passThrough}, (*stack).haproxy},
+	{"sidecar, API on a Unix socket", []string{passThrough}, (*stack).sidecarByUnix},
 	{relayName, []string{passThrough}, (*stack).relay},
 }
 
@@ -52,6 +53,11 @@ func (s *stack) startPeers(ctx context.Context, kinds []string) map[string]serve
 		started[p.name] = v
 	}
 	return started
+}
+
+// sidecarByUnix spares one of the two ways over the loopback interface.
+func (s *stack) sidecarByUnix(ctx context.Context) (server, error) {
+	return s.sidecar(ctx, "sidecar-unix", policies, "BACKEND_URL=unix://"+s.origin.socket)
 }
 
 // nginxFrame lets nginx run as any user, with everything in one directory.

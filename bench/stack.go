@@ -36,7 +36,7 @@ func newStack(ctx context.Context, binary, profile string) (_ *stack, err error)
 			s.close()
 		}
 	}()
-	if s.origin, err = startOrigin(); err != nil {
+	if s.origin, err = startOrigin(filepath.Join(s.dir, "api.sock")); err != nil {
 		return nil, err
 	}
 	addr, err := freeAddr()

@@ -53,7 +53,7 @@ const svgHead = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d"
 <style>
 text { fill: #24292f } .axis { stroke: #8c959f }
 .sidecar { fill: #0969da } .peer0 { fill: #57ab5a } .peer1 { fill: #c69026 }
-.peer2 { fill: #986ee2 } .redis { fill: #cf4a4a } .small { font-size: 9px }
+.peer2 { fill: #986ee2 } .peer3 { fill: #39b3b3 } .peer4 { fill: #8c959f } .redis { fill: #cf4a4a } .small { font-size: 9px }
 @media (prefers-color-scheme: dark) { text { fill: #d1d7e0 } .sidecar { fill: #539bf5 } }
 </style>
 `
@@ -102,7 +102,7 @@ func class(i int) string {
 	if i == 0 {
 		return "sidecar"
 	}
-	return fmt.Sprintf("peer%d", (i-1)%3)
+	return fmt.Sprintf("peer%d", (i-1)%5)
 }
 
 // draw draws a panel whose left end is x, and returns its right end.
