@@ -44,6 +44,7 @@ const (
 
 	responsePartial = 1 // of ExportTraceServiceResponse
 	partialRejected = 1
+	partialMessage  = 2
 )
 
 // Bits of the field flags above those of the trace.
@@ -145,12 +146,15 @@ func appendTime(b []byte, field protowire.Number, t time.Time) []byte {
 	return protowire.AppendFixed64(b, uint64(max(0, t.UnixNano())))
 }
 
-// rejected is how many spans an ExportTraceServiceResponse says were not taken; 0 where it cannot
-// be read.
-func rejected(response []byte) uint64 {
-	n, _ := protowire.ConsumeVarint(field(field(response, responsePartial, protowire.BytesType),
-		partialRejected, protowire.VarintType))
-	return min(n, math.MaxInt64)
+// refusalOf is what an ExportTraceServiceResponse says of spans that were not taken; zero where it
+// cannot be read.
+func refusalOf(response []byte) (r refusal) {
+	partial := field(response, responsePartial, protowire.BytesType)
+	n, _ := protowire.ConsumeVarint(field(partial, partialRejected, protowire.VarintType))
+	r.spans = min(n, math.MaxInt64)
+	message := field(partial, partialMessage, protowire.BytesType)
+	r.message = strings.ToValidUTF8(string(message[:min(len(message), maxMessage)]), "")
+	return r
 }
 
 // field is the value of the first such field of a message: its content, or for a number the bytes

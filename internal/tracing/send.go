@@ -24,6 +24,8 @@ const (
 	maxResponse = 64 << 10
 	// quiet is how long after a warning no other one is logged.
 	quiet = time.Minute
+	// maxMessage is how much of a collector's words is logged, in bytes.
+	maxMessage = 200
 )
 
 // A sender posts batches, one at a time.
@@ -33,9 +35,9 @@ type sender struct {
 	client  *http.Client
 	head    requestHead
 
-	failing bool // the last batch was lost
-	lost    uint64
-	warned  time.Time
+	told   bool   // the log has a warning, and not yet that it is over
+	lost   uint64 // spans since the last batch that was taken and told of
+	warned time.Time
 }
 
 func newSender(o Options, t *Tracer) *sender {
@@ -63,7 +65,7 @@ func (s *sender) send(ctx context.Context, batch []*Span) {
 	for pause := firstPause; ; pause = min(2*pause, lastPause) {
 		refused, retry, err := s.post(ctx, body)
 		if err == nil {
-			s.sent(uint64(len(batch)), min(refused, uint64(len(batch))))
+			s.sent(uint64(len(batch)), refused)
 			return
 		}
 		wait := max(pause/2+rand.N(pause), retry.after)
@@ -82,27 +84,44 @@ func (s *sender) send(ctx context.Context, batch []*Span) {
 }
 
 // sent counts a batch that was posted, and its spans that were refused.
-func (s *sender) sent(all, refused uint64) {
-	s.tracer.exported.Add(all - refused)
-	s.tracer.failed.Add(refused)
-	if s.failing {
+func (s *sender) sent(all uint64, refused refusal) {
+	n := min(refused.spans, all)
+	s.tracer.exported.Add(all - n)
+	if n > 0 {
+		s.lose(n, refused)
+		return
+	}
+	if s.told {
 		s.options.Log.Info("traces are sent again", "lost_spans", s.lost)
-		s.failing, s.lost = false, 0
+		s.told, s.lost = false, 0
 	}
 }
 
-// lose counts a batch that was not posted. The log has the first one, and no more than one in a
-// while.
+// lose counts spans that the collector has not taken. The log has one warning until all are taken
+// again, and no more than one in a while: an outage that begins soon after a warning is told later,
+// if it lasts.
 func (s *sender) lose(spans uint64, err error) {
 	s.tracer.failed.Add(spans)
 	s.lost += spans
 	level := slog.LevelDebug
-	if now := time.Now(); !s.failing && now.Sub(s.warned) > quiet {
-		level, s.warned = slog.LevelWarn, now
+	if now := time.Now(); !s.told && now.Sub(s.warned) > quiet {
+		level, s.told, s.warned = slog.LevelWarn, true, now
 	}
-	s.failing = true
 	s.options.Log.Log(context.Background(), level, "traces cannot be sent to the collector",
-		"lost_spans", spans, "error", err)
+		"lost_spans", s.lost, "error", err)
+}
+
+// A refusal is the partial success of a post.
+type refusal struct {
+	spans   uint64 // that the collector did not take
+	message string // why, in its words
+}
+
+func (r refusal) Error() string {
+	if r.message == "" {
+		return "the collector refused some"
+	}
+	return "the collector refused some: " + r.message
 }
 
 // A retry says whether to post again, and when at the earliest.
@@ -111,28 +130,27 @@ type retry struct {
 	after time.Duration
 }
 
-// post posts a batch once. refused is how many spans the collector did not take. An error names
-// neither the URL nor a field.
-func (s *sender) post(ctx context.Context, body []byte) (refused uint64, again retry, err error) {
+// post posts a batch once. An error names neither the URL nor a field.
+func (s *sender) post(ctx context.Context, body []byte) (refused refusal, again retry, err error) {
 	ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
 	defer cancel()
 	r, err := s.request(ctx, body)
 	if err != nil {
-		return 0, retry{}, err
+		return refused, retry{}, err
 	}
 	resp, err := s.client.Do(r)
 	if err != nil {
-		return 0, retry{again: true}, withoutURL(err)
+		return refused, retry{again: true}, withoutURL(err)
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse))
 	switch {
 	case resp.StatusCode/100 != 2:
-		return 0, retryOf(resp), fmt.Errorf("the collector answered %d", resp.StatusCode)
+		return refused, retryOf(resp), fmt.Errorf("the collector answered %d", resp.StatusCode)
 	case err != nil:
-		return 0, retry{}, nil // it has them
+		return refused, retry{}, nil // it has them
 	}
-	return rejected(answer), retry{}, nil
+	return refusalOf(answer), retry{}, nil
 }
 
 // request makes the request of a post.
@@ -193,6 +211,10 @@ func withoutURL(err error) error {
 	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return errors.New("the collector did not answer in time")
+	}
+	if strings.Contains(err.Error(), "malformed HTTP response") {
+		return errors.New("the endpoint does not answer in HTTP/1.1: is it the port of gRPC, " +
+			"mostly 4317? OTLP over HTTP has another one, mostly 4318")
 	}
 	return err
 }

@@ -116,8 +116,9 @@ func TestSpansThatTheCollectorRefusesAreCounted(t *testing.T) {
 		_, _ = w.Write(protowire.AppendBytes(protowire.AppendTag(nil, 1, protowire.BytesType),
 			partial))
 	})
+	var said lines
 	o := options(c)
-	o.Delay = time.Hour
+	o.Delay, o.Log = time.Hour, slog.New(slog.NewTextHandler(&said, nil))
 	tr := tracing.New(o)
 	for range 3 {
 		tr.Receive(tracing.Server, nil, time.Now()).End(time.Now())
@@ -125,6 +126,10 @@ func TestSpansThatTheCollectorRefusesAreCounted(t *testing.T) {
 	tr.Shutdown(t.Context())
 	if got := tr.Stats(); got != (tracing.Stats{Exported: 2, Failed: 1}) {
 		t.Errorf("%+v", got)
+	}
+	if text := said.String(); !strings.Contains(text, "lost_spans=1") ||
+		!strings.Contains(text, "refused some: why") {
+		t.Errorf("the log is\n%s", text)
 	}
 }
 
@@ -212,6 +217,38 @@ func TestAFaultOfTheHeadersIsTold(t *testing.T) {
 	await(t, "the fault is told", func() bool {
 		return strings.Contains(said.String(), "the file is missing")
 	})
+}
+
+// The port of gRPC is a common mistake: what it sends first is no answer of HTTP/1.1.
+func TestThePortOfGRPCIsNamed(t *testing.T) {
+	port, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	go func() { // ends with the listener
+		for {
+			conn, err := port.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1))
+			_, _ = conn.Write([]byte("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00@\x00"))
+			_ = conn.Close()
+		}
+	}()
+	var said lines
+	all, _ := tracing.ParseSampler("always_on", "")
+	tr := started(t, tracing.Options{
+		Endpoint: "http://" + port.Addr().String(), Sampler: all, Timeout: 10 * time.Second,
+		BatchTime: time.Millisecond, Delay: time.Millisecond, Queue: 10, Batch: 5,
+		Log: slog.New(slog.NewTextHandler(&said, nil)),
+	})
+	tr.Receive(tracing.Server, nil, time.Now()).End(time.Now())
+	await(t, "it is told", func() bool { return strings.Contains(said.String(), "WARN") })
+	if !strings.Contains(said.String(), "port of gRPC") {
+		t.Errorf("the log is\n%s", said.String())
+	}
 }
 
 func TestIDsAreRandom(t *testing.T) {
