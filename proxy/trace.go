@@ -2,8 +2,10 @@ package proxy
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"sidecar/internal/telemetry"
@@ -38,21 +40,23 @@ func (p *Proxy) endSpan(x *exchange, now time.Time) {
 	if !x.span.Recorded() {
 		return
 	}
-	out, method := &x.out, tracing.Method(x.r.Method)
+	out, method := &x.out, tracing.MethodOf(x.r.Method)
 	out.Trace = x.span.TraceID()
-	name, route := method, x.table.Template(x.req.Method, x.req.Path, out.Route)
+	name, route := method.Name, x.table.Template(x.req.Method, x.req.Path, out.Route)
 	if route != "" {
 		name += " " + route
 	}
 	client := x.client()
+	scheme, authority := x.sent.Asked()
+	host, port := hostOf(authority)
 	x.span.Name(name)
 	x.span.Set(
-		tracing.String("http.request.method", method),
+		method.Attr, method.Original,
 		tracing.String("http.route", route),
-		tracing.String("url.scheme", "http"), // the data plane has no TLS
+		tracing.String("url.scheme", strings.ToLower(scheme)),
 		tracing.String("url.path", p.Access.Path(client.Path)),
 		tracing.String("network.protocol.version", protocolOf(x.r)),
-		tracing.String("server.address", client.Host),
+		tracing.String("server.address", host), tracing.Positive("server.port", port),
 		tracing.String("client.address", client.Address),
 		tracing.Positive("http.response.status_code", int64(out.Status)),
 		tracing.Positive("http.request.body.size", out.BytesIn),
@@ -74,6 +78,16 @@ func (p *Proxy) endSpan(x *exchange, now time.Time) {
 		x.span.Fail("aborted")
 	}
 	x.span.End(now)
+}
+
+// hostOf are the parts of an authority; port is 0 if it names none.
+func hostOf(authority string) (host string, port int64) {
+	name, digits, err := net.SplitHostPort(authority)
+	if err != nil { // without a port
+		return strings.TrimSuffix(strings.TrimPrefix(authority, "["), "]"), 0
+	}
+	number, _ := strconv.ParseUint(digits, 10, 16)
+	return name, int64(number)
 }
 
 // result is that of an outcome, as metrics name it.

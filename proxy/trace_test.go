@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -85,7 +87,8 @@ func TestAMissIsASpanAndItsBackendRequestOneWithinIt(t *testing.T) {
 	for key, want := range map[string]any{
 		"http.request.method": "GET", "http.route": "/items/{id}", "url.path": "/items/1",
 		"url.scheme": "http", "http.response.status_code": 200, "client.address": "127.0.0.1",
-		"network.protocol.version": "1.1", "server.address": strings.TrimPrefix(s.url, "http://"),
+		"network.protocol.version": "1.1", "server.address": "127.0.0.1",
+		"server.port": portOf(t, s.url), "http.request.method_original": nil,
 		"http.response.body.size": 4, "sidecar.route": "item", "sidecar.result": "miss",
 		"sidecar.reason": "uri-miss", "sidecar.not_stored": "authorization",
 	} {
@@ -112,6 +115,55 @@ func TestAMissIsASpanAndItsBackendRequestOneWithinIt(t *testing.T) {
 	}
 	if all := fmt.Sprintf("%+v", c.Spans()); strings.Contains(all, "geheim") {
 		t.Errorf("a secret is in %s", all)
+	}
+}
+
+func portOf(t *testing.T, address string) int {
+	u, err := url.Parse(address)
+	check(t, err)
+	port, err := strconv.Atoi(u.Port())
+	check(t, err)
+	return port
+}
+
+// Host and scheme are those that the client asked: before an ingress that is believed, its own.
+func TestASpanHasTheURLThatTheClientAsked(t *testing.T) {
+	c, api := collector.Start(t), &contexts{}
+	s := start(t, backendThat(t, api.answer), traced, traceTo(t, c, "always_on"), trusting)
+	for i, of := range []struct {
+		fields []string
+		want   string // scheme, address and port
+	}{
+		{[]string{"Host: api.example"}, "http api.example <nil>"},
+		{[]string{"Host: api.example:8080"}, "http api.example 8080"},
+		{[]string{"Host: [::1]:8080"}, "http ::1 8080"},
+		{[]string{"Host: [::1]"}, "http ::1 <nil>"},
+		{[]string{"X-Forwarded-Host: api.example", "X-Forwarded-Proto: HTTPS"},
+			"https api.example <nil>"},
+	} {
+		path := fmt.Sprint("/items/", i)
+		s.get(path, of.fields...)
+		got := c.Await(t, path, func(s collector.Span) bool {
+			return s.Kind == "server" && s.Attrs["url.path"] == path
+		}).Attrs
+		if got := fmt.Sprint(got["url.scheme"], " ", got["server.address"], " ",
+			got["server.port"]); got != of.want {
+			t.Errorf("%v: %s", of.fields, got)
+		}
+	}
+}
+
+// An unknown method is in no name of a span.
+func TestAnUnknownMethodIsAnAttribute(t *testing.T) {
+	c, api := collector.Start(t), &contexts{}
+	s := start(t, backendThat(t, api.answer), traced, traceTo(t, c, "always_on"))
+	s.do(t.Context(), "FETCH", "/items/1", nil)
+	for _, kind := range []string{"server", "client"} {
+		got := c.Await(t, kind, of(kind, "HTTP"))
+		if got.Name != "HTTP" || got.Attrs["http.request.method"] != "_OTHER" ||
+			got.Attrs["http.request.method_original"] != "FETCH" {
+			t.Errorf("%+v", got)
+		}
 	}
 }
 

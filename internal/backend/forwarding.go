@@ -103,6 +103,12 @@ func (f *Fields) client(peer netip.Addr, trusted bool) netip.Addr {
 // Client is the address of who asked, as far as it is believed; "" if it is not known.
 func (f *Fields) Client() string { return f.source().client }
 
+// Asked is the scheme and the authority that the client asked, as far as they are believed.
+func (f *Fields) Asked() (scheme, authority string) {
+	trusted := f.backend.trusts(f.peer())
+	return f.proto(trusted), f.host(trusted)
+}
+
 // parseNode reads an address as ingresses write it: alone, in brackets, or with a port.
 func parseNode(s string) (addr netip.Addr, ok bool) {
 	s = strings.Trim(strings.TrimSpace(s), `"`)

@@ -16,7 +16,8 @@ import (
 // the parent in the request's fields. Where ctx has no span, it changes nothing, and gives nil.
 func (b *Backend) beginSpan(ctx context.Context, out *http.Request, now time.Time) *tracing.Span {
 	around := tracing.From(ctx)
-	span := around.Child(tracing.Client, tracing.Method(out.Method), now)
+	method := tracing.MethodOf(out.Method)
+	span := around.Child(tracing.Client, method.Name, now)
 	if span == nil {
 		around.Inject(out.Header)
 		return nil
@@ -29,7 +30,7 @@ func (b *Backend) beginSpan(ctx context.Context, out *http.Request, now time.Tim
 	number, _ := strconv.ParseInt(port, 10, 32)
 	path, _, _ := strings.Cut(out.URL.RequestURI(), "?") // a query may have credentials
 	span.Set(
-		tracing.String("http.request.method", tracing.Method(out.Method)),
+		method.Attr, method.Original,
 		tracing.String("server.address", host), tracing.Positive("server.port", number),
 		tracing.String("url.full", b.scheme+"://"+b.host+path),
 	)

@@ -187,12 +187,23 @@ func Flag(key string, value bool) Attr {
 	return Attr{key: key, kind: boolean, n: 1}
 }
 
-// Method is the value of http.request.method, from a short list.
-func Method(m string) string {
+// A Method is that of a request, as the conventions for HTTP write it: one that is not known gets a
+// short name, and is an attribute of its own.
+type Method struct {
+	Name     string // in the name of a span
+	Attr     Attr   // http.request.method
+	Original Attr   // http.request.method_original; none if the method is known
+}
+
+// MethodOf returns the method m.
+func MethodOf(m string) Method {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
 		http.MethodDelete, http.MethodOptions, http.MethodTrace, http.MethodConnect, "QUERY":
-		return m
+		return Method{Name: m, Attr: String("http.request.method", m)}
 	}
-	return "_OTHER"
+	return Method{
+		Name: "HTTP", Attr: String("http.request.method", "_OTHER"),
+		Original: String("http.request.method_original", m),
+	}
 }
