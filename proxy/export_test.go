@@ -26,3 +26,8 @@ func Sampler(share float64, seed uint64) func() bool {
 
 // Proves is the text of the proof by so many comparisons.
 var Proves = proves
+
+// LongPieces is how many long pieces of bodies are in hand, and MaxLongPieces how many may be.
+func LongPieces() int { return int(longUsed.Load()) }
+
+const MaxLongPieces = maxLong

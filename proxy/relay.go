@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"sidecar/internal/httpfield"
 )
@@ -15,13 +16,45 @@ const chunk = 32 << 10
 
 var chunks = sync.Pool{New: func() any { return new([chunk]byte) }}
 
+// A body that is known to be longer has longChunk bytes in hand, which fewer system calls move. A
+// slow client holds its piece for long: there are no more than maxLong of these in the process.
+const (
+	longChunk = 128 << 10
+	maxLong   = 64
+)
+
+var (
+	longChunks = sync.Pool{New: func() any { return new([longChunk]byte) }}
+	longUsed   atomic.Int32
+)
+
+// takeLong counts a piece of longChunk bytes, if there may be another one.
+func takeLong() (ok bool) {
+	if longUsed.Add(1) <= maxLong {
+		return true
+	}
+	longUsed.Add(-1)
+	return false
+}
+
 // relay sends an answer's body and trailers on as they come. It flushes each piece but the last of
 // a body of known length, so that the client sees the backend's timing. complete, which may be nil,
 // is called once when the body is complete, before the client can know. An error means that the
 // body ended early, or that the client went away: the answer must then not look complete.
 func (x *exchange) relay(resp *http.Response, complete func()) error {
+	if resp.ContentLength > chunk && takeLong() {
+		defer longUsed.Add(-1)
+		buf := longChunks.Get().(*[longChunk]byte)
+		defer longChunks.Put(buf)
+		return x.relayBy(buf[:], resp, complete)
+	}
 	buf := chunks.Get().(*[chunk]byte)
 	defer chunks.Put(buf)
+	return x.relayBy(buf[:], resp, complete)
+}
+
+// relayBy is relay with room for a piece.
+func (x *exchange) relayBy(buf []byte, resp *http.Response, complete func()) error {
 	done := func() {}
 	if complete != nil {
 		done = sync.OnceFunc(complete)
@@ -33,7 +66,7 @@ func (x *exchange) relay(resp *http.Response, complete func()) error {
 		}
 	}
 	for got := int64(0); ; {
-		n, err := resp.Body.Read(buf[:])
+		n, err := resp.Body.Read(buf)
 		if n > 0 {
 			got += int64(n)
 			last := got == resp.ContentLength

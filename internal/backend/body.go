@@ -88,7 +88,7 @@ func (b *body) readCounted(p []byte) (int, error) {
 	if int64(len(p)) > b.left {
 		p = p[:b.left]
 	}
-	n, err := b.conn.read.Read(p)
+	n, err := b.conn.readReady(p)
 	b.left -= int64(n)
 	switch {
 	case b.left == 0:

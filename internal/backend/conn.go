@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"syscall"
 	"time"
 
 	"sidecar/internal/socket"
@@ -60,6 +61,22 @@ func (c *conn) Read(p []byte) (n int, err error) {
 		c.spoke, n = n > 0, 0
 	}
 	return n, err
+}
+
+// readReady reads what is buffered, and with it what else has come: it waits only for the first
+// byte. A body in few pieces is sent on in few pieces.
+func (c *conn) readReady(p []byte) (n int, err error) {
+	buffered := c.read.Buffered() > 0
+	n, err = c.read.Read(p)
+	own, ok := c.Conn.(*socket.Conn)
+	if !ok || !buffered || err != nil || n == len(p) {
+		return n, err
+	}
+	more, err := own.TryRead(p[n:])
+	if err == syscall.EAGAIN {
+		err = nil
+	}
+	return n + more, err
 }
 
 // newTLSConn returns a connection over TLS; raw carries its records.
