@@ -7,33 +7,47 @@ import (
 	"sidecar/internal/httpfield"
 )
 
-// Claimed tells the callers of requests apart by the claims of their tokens, with no look at the
-// signature: a caller whose token is renewed stays the same, as if the token were verified and no
-// id configured. It is no identity, and nothing may be answered by it. ok is false where no
-// credential is such a token: the ID of Identify tells then.
-func (i *Identifier) Claimed(req httpfield.Request) (who string, ok bool) {
+// A Claimed caller is one that is told apart by the claims of its tokens, with no look at the
+// signature: a caller whose token is renewed stays the same. It is no identity, and nothing may be
+// answered by it.
+type Claimed struct {
+	ID string // "": no credential is such a token, and the ID of Identify tells
+	// Bare: a token came in Authorization without Bearer. No jwt of a policies file verifies it.
+	Bare bool
+}
+
+// Claimed tells who a request speaks for by the claims of its tokens, as if they were verified and
+// no id configured.
+func (i *Identifier) Claimed(req httpfield.Request) (c Claimed) {
 	secret := i.secret()
 	if secret == nil || undeclared(req.Fields, &i.config) {
-		return "", false
+		return Claimed{}
 	}
 	found, collected := i.collect(req.Fields, req.Query)
 	if !collected {
-		return "", false
+		return Claimed{}
 	}
-	id := newIdentity(secret)
+	id, any := newIdentity(secret), false
 	for _, p := range found {
+		kind := "claimed"
 		token, isToken := p.token()
+		if !isToken && p.name == "Authorization" && p.kind() == "header" {
+			kind, token, isToken = "bare", p.value, true
+		}
 		if isToken {
 			var lasting string
 			if lasting, isToken = lastingOf(token); isToken {
-				ok = true
-				id.Add("claimed", p.kind(), p.name, lasting)
+				any, c.Bare = true, c.Bare || kind == "bare"
+				id.Add(kind, p.kind(), p.name, lasting)
 				continue
 			}
 		}
 		id.Add("opaque", p.kind(), p.name, p.value)
 	}
-	return text(id), ok
+	if any {
+		c.ID = text(id)
+	}
+	return c
 }
 
 // lastingOf is the header and the lasting claims of a token that nobody has verified.

@@ -20,18 +20,15 @@ func TestClaimedTellsApartByLastingClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	claimed := func(lines ...string) string {
+	claim := func(lines ...string) Claimed {
 		h := http.Header{}
 		for _, line := range lines {
 			name, value, _ := strings.Cut(line, ": ")
 			h.Add(name, value)
 		}
-		who, ok := i.Claimed(httpfield.Request{Fields: httpfield.Header(h)})
-		if !ok {
-			return ""
-		}
-		return who
+		return i.Claimed(httpfield.Request{Fields: httpfield.Header(h)})
 	}
+	claimed := func(lines ...string) string { return claim(lines...).ID }
 	bearer := func(header, claims, signature string) string {
 		return "Authorization: Bearer " + unsigned(header, claims, signature)
 	}
@@ -76,5 +73,20 @@ func TestClaimedTellsApartByLastingClaims(t *testing.T) {
 		if got := claimed(line); got != "" {
 			t.Errorf("%s: %q", name, got)
 		}
+	}
+
+	// PocketBase's clients, for instance, send no scheme
+	bare := func(claims string) Claimed {
+		return claim("Authorization: " + unsigned(`{"alg":"HS256"}`, claims, "a"))
+	}
+	first, renewed := bare(`{"sub":"ann","exp":1}`), bare(`{"sub":"ann","exp":2}`)
+	if !first.Bare || first != renewed || first.ID == ann || first.ID == "" {
+		t.Errorf("without Bearer: %+v, and renewed %+v", first, renewed)
+	}
+	if other := bare(`{"sub":"bob","exp":1}`); other.ID == first.ID {
+		t.Error("two callers without Bearer are one")
+	}
+	if claim(bearer(`{"alg":"HS256"}`, `{"sub":"ann"}`, "a")).Bare {
+		t.Error("with Bearer it is taken for one without")
 	}
 }

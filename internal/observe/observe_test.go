@@ -254,7 +254,7 @@ func TestEvidenceAndWhatFollowsFromIt(t *testing.T) {
 		},
 		"GET /same": {
 			"\n  - name: same\n", "scope: private, ttl: 5m", "same answer 19 of 19 times",
-			"Expected: 90 % hits", "would have about 95 % hits",
+			"Expected: 90 % hits", "would have about 95 % hits", "!caller alone",
 		},
 		"GET /public": {
 			"\n  - name: public\n", `cache: {scope: shared, tags: ["public"]}`,
@@ -360,9 +360,10 @@ func TestARenewedTokenIsTheSamePerson(t *testing.T) {
 		_, _ = w.Write([]byte(`["hay"]`))
 	})
 	w := watch(t, api, DefaultBounds)
+	scheme := "Bearer "
 	token := func(sub string, iat int) string {
 		part := base64.RawURLEncoding.EncodeToString
-		return "Authorization: Bearer " + part([]byte(`{"alg":"HS256"}`)) + "." +
+		return "Authorization: " + scheme + part([]byte(`{"alg":"HS256"}`)) + "." +
 			part(fmt.Appendf(nil, `{"sub":%q,"iat":%d,"exp":%d}`, sub, iat, iat+60)) + ".geheim"
 	}
 	for i := range 10 {
@@ -370,7 +371,8 @@ func TestARenewedTokenIsTheSamePerson(t *testing.T) {
 		w.do("GET", "/notes", token("alice", i))
 	}
 	file := w.proposed(20)
-	expect(t, file, "20 requests in", "by 1 caller with credentials", "10 tokens are those")
+	expect(t, file, "20 requests in", "by 1 caller with credentials", "10 tokens are those",
+		"caller.jwt and the API's key it is the same", "!Bearer")
 	// one person, so nobody else has got the same
 	expect(t, route(t, file, "GET /notes"), "\n  - name: notes\n", "by 1 caller.",
 		"it was the same 19 of 19 times", "Expected: 50 % hits", "one caller: 95 % hits",
@@ -380,6 +382,46 @@ func TestARenewedTokenIsTheSamePerson(t *testing.T) {
 			t.Errorf("it tells %q:\n%s", secret, file)
 		}
 	}
+
+	// without Bearer it is one person too, but not to caller.jwt
+	w, scheme = watch(t, api, DefaultBounds), ""
+	for i := range 10 {
+		w.do("GET", "/notes", token("alice", i))
+		w.do("GET", "/notes", token("alice", i))
+	}
+	file = w.proposed(20)
+	expect(t, file, "by 1 caller with credentials", "10 tokens are those",
+		"caller.jwt changes nothing: they come without Bearer.")
+	expect(t, route(t, file, "GET /notes"), "by 1 caller.", "it was the same 19 of 19 times",
+		"Expected: 50 % hits", "!95 % hits", "!Two callers")
+
+	w = watch(t, api, DefaultBounds)
+	for i := range 3 {
+		scheme = ""
+		w.do("GET", "/notes", token("alice", i))
+		scheme = "Bearer "
+		w.do("GET", "/notes", token("alice", i))
+	}
+	expect(t, w.proposed(6), "6 tokens are those", "but for the 3")
+}
+
+// Where callers got the same answers by some URLs of a route, others may be one caller's own.
+func TestWhatOneCallerAloneAskedForIsNamedWhereSharingIs(t *testing.T) {
+	api := http.NewServeMux()
+	api.HandleFunc("GET /notes/{id}", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte(`"hay"`))
+	})
+	w := watch(t, api, DefaultBounds)
+	alice, bob := "Authorization: Bearer alice", "Authorization: Bearer bob"
+	for range 5 {
+		w.do("GET", "/notes/1", alice)
+		w.do("GET", "/notes/1", bob)
+		w.do("GET", "/notes/2")
+		w.do("GET", "/notes/3", alice)
+		w.do("GET", "/notes/4", bob)
+	}
+	expect(t, route(t, w.proposed(25), "GET /notes/{id}"), "Two callers got the same",
+		"one caller alone asked for 2 of 4 URLs")
 }
 
 // Some frameworks say of each answer that it is stale, or not to be stored. What the file suggests

@@ -8,6 +8,7 @@
 package observe
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash/maphash"
@@ -62,6 +63,7 @@ type Recorder struct {
 	callers map[string]int32
 	persons map[string]int32
 	tokens  int                  // callers that a token makes, whose claims are those of a person
+	bare    int                  // those of tokens without Bearer
 	names   map[int32]*pathNames // by path
 	fields  map[string]bool      // names of fields that say who is asking, and are not declared
 }
@@ -75,6 +77,7 @@ type event struct {
 	path             int32
 	caller           int32 // anonymous, unclear or a number: one to whom an entry belongs
 	person           int32 // the same, but one for all tokens with the same lasting claims
+	bare             bool  // its token came without Bearer
 	method           string
 	status           int
 	query            uint64 // of authority and query
@@ -157,7 +160,7 @@ func (r *Recorder) Handler(next http.Handler) http.Handler {
 		}
 		view := o.view()
 		o.who = r.identify.IdentifyRequest(view, o.start)
-		o.person, o.claims = r.identify.Claimed(view)
+		o.claimed = r.identify.Claimed(view)
 		defer o.finish()
 		next.ServeHTTP(o, req)
 		o.whole = true
@@ -171,8 +174,7 @@ type observed struct {
 	request     *http.Request
 	path, query string
 	who         caller.Caller
-	person      string // by the claims of its token, which nobody has verified
-	claims      bool   // it has such a token
+	claimed     caller.Claimed // by the claims of its token, which nobody has verified
 	start, head time.Time
 	status      int
 	bytes       int64
@@ -411,11 +413,14 @@ func (r *Recorder) add(e event, o *observed) {
 		if !knownCaller {
 			number = int32(len(r.callers))
 			r.callers[who.ID] = number
-			if o.claims {
+			if o.claimed.ID != "" {
 				r.tokens++
 			}
+			if o.claimed.Bare {
+				r.bare++
+			}
 		}
-		e.caller, e.person = number, r.personOf(o)
+		e.caller, e.person, e.bare = number, r.personOf(o), o.claimed.Bare
 	}
 	if o.request.Method == http.MethodGet && o.status < 300 {
 		r.nameParts(path, o)
@@ -425,10 +430,7 @@ func (r *Recorder) add(e event, o *observed) {
 
 // personOf is the number of a caller, one for all its tokens. There are no more than callers.
 func (r *Recorder) personOf(o *observed) int32 {
-	id := o.who.ID
-	if o.claims {
-		id = o.person
-	}
+	id := cmp.Or(o.claimed.ID, o.who.ID)
 	number, known := r.persons[id]
 	if !known {
 		number = int32(len(r.persons))

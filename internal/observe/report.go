@@ -79,11 +79,19 @@ func (r *Recorder) head(t *traffic) []string {
 			"The expected hits are those that these policies would have had with this traffic.",
 	}
 	if len(r.callers) > len(r.persons) {
+		verified := "With caller.jwt and the API's key it is the same (docs/policies.md)."
+		switch r.bare {
+		case 0:
+		case r.tokens:
+			verified = "caller.jwt changes nothing: they come without Bearer."
+		default:
+			verified = fmt.Sprintf("With caller.jwt and the API's key it is the same, but for the "+
+				"%d that come without Bearer (docs/policies.md).", r.bare)
+		}
 		head = append(head, fmt.Sprintf("Callers are counted by the claims of their tokens, but "+
 			"exp, iat, nbf and jti: %s are those of fewer callers. Nobody has verified them, so "+
-			"they are evidence alone: to these policies a renewed token is another caller. With "+
-			"caller.jwt and the API's key it is the same (docs/policies.md).",
-			count(r.tokens, "token")))
+			"they are evidence alone: to these policies a renewed token is another caller. %s",
+			count(r.tokens, "token"), verified))
 	}
 	if r.full != "" {
 		head = append(head, "Not all traffic was observed: "+r.full+" was reached.")
@@ -391,8 +399,32 @@ func (t *traffic) sharing(r *read, shared bool, ttl time.Duration) string {
 	if would.ratio() < leastRatio {
 		return text
 	}
-	return text + fmt.Sprintf(" If that is by design, scope: shared with authorized: public would "+
-		"have about %d %% hits.", percent(would.ratio()))
+	text += fmt.Sprintf(" If that is by design, scope: shared with authorized: public would have "+
+		"about %d %% hits.", percent(would.ratio()))
+	if one, all := t.byOne(r); one > 0 {
+		text += fmt.Sprintf(" But one caller alone asked for %d of %s: shared, everybody gets "+
+			"their answers, whom the API may refuse them.", one, count(all, "URL"))
+	}
+	return text
+}
+
+// byOne counts the URLs of a read for which one caller alone asked, with credentials.
+func (t *traffic) byOne(r *read) (one, all int) {
+	by := map[question]persons{}
+	for _, i := range r.events {
+		if e := &t.events[i]; e.caller != unclear {
+			q := question{path: e.path, query: e.query}
+			who := by[q]
+			who.add(e.person)
+			by[q] = who
+		}
+	}
+	for _, who := range by {
+		if who.n == 1 {
+			one++
+		}
+	}
+	return one, len(by)
 }
 
 // writeRoute is the route of a write.

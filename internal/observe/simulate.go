@@ -50,11 +50,14 @@ func (m model) callerOf(e *event) int32 {
 	switch {
 	case m.shared:
 		return 0
-	case m.tokens:
+	case m.verifies(e):
 		return e.person
 	}
 	return e.caller
 }
+
+// verifies reports whether the cache verifies the request's token.
+func (m model) verifies(e *event) bool { return m.tokens && !e.bare }
 
 // simulate plays the GETs of a route through a cache.
 func (t *traffic) simulate(r *read, m model) (o outcome) {
@@ -84,7 +87,7 @@ func (t *traffic) simulate(r *read, m model) (o outcome) {
 			entries[q] = filled{
 				e.start,
 				e.end,
-				e.end + lifetime(fate, m.ttl, !m.shared && !m.tokens && e.caller != anonymous),
+				e.end + lifetime(fate, m.ttl, !m.shared && !m.verifies(e) && e.caller != anonymous),
 				e.digest,
 				e.drops,
 			}
