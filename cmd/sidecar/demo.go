@@ -72,6 +72,7 @@ func runDemo(ctx context.Context, c console, listenAddr, opsAddr string) error {
 	if err != nil {
 		return err
 	}
+	quietLibraries(log)
 	s, err := assemble(cfg, environment(nil), log)
 	if err != nil {
 		return err

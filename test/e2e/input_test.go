@@ -374,4 +374,10 @@ func TestTheDemoDoesWhatItPrints(t *testing.T) {
 			t.Errorf("the tour does not show %q:\n%s", want, out)
 		}
 	}
+	for _, line := range p.Lines() {
+		if strings.HasPrefix(line, "redis: ") {
+			t.Errorf("a library writes between: %s", line)
+			break
+		}
+	}
 }
