@@ -25,19 +25,15 @@ func undeclared(f httpfield.Fields, c *Config) bool {
 }
 
 func isUndeclared(name string, c *Config) bool {
-	if !httpfield.MayIdentify(name) || slices.Contains(c.Credentials, Credential{Name: name}) {
-		return false
-	}
-	plain := httpfield.Hyphenated(name)
-	return httpfield.Identifies(plain) && !httpfield.Names(c.NotCredentials).HasFold(plain)
+	return httpfield.Identifies(name) && !slices.Contains(c.Credentials, Credential{Name: name}) &&
+		!httpfield.Names(c.NotCredentials).HasFold(httpfield.Hyphenated(name))
 }
 
 // Presents reports whether a request has cookies or a field that may identify its caller, declared
 // or not.
 func Presents(f httpfield.Fields) bool {
 	for name := range f.All() {
-		plain := httpfield.Hyphenated(name)
-		if plain == "cookie" || httpfield.Identifies(plain) {
+		if httpfield.Hyphenated(name) == "cookie" || httpfield.Identifies(name) {
 			return true
 		}
 	}

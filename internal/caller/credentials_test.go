@@ -127,6 +127,7 @@ func TestAFieldThatSaysWhoAsksAndIsNotDeclaredBypasses(t *testing.T) {
 		{"X_Api_Key, which some servers read as X-Api-Key", session,
 			[]string{"X_Api_Key: x"}, true},
 		{"Remote_User", session, []string{"Remote_User: x"}, true},
+		{"Acme_Api_Key", session, []string{"Acme_Api_Key: x"}, true},
 		{"X-Forwarded_User", session, []string{"X-Forwarded_User: x"}, true},
 		{"X_Auth_Request_Email", session, []string{"X_Auth_Request_Email: x"}, true},
 		{"X_Forwarded_Client_Cert", session, []string{"X_Forwarded_Client_Cert: x"}, true},

@@ -2,6 +2,7 @@ package httpfield
 
 import (
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -27,39 +28,61 @@ var identitySuffixes = []string{
 	"subscription-key", "functions-key", "secret", "password",
 }
 
-// identityWhole and identityPrefixes are identityFields, to be found faster.
-var identityWhole, identityPrefixes = func() (whole map[string]bool, prefixes []string) {
-	whole = map[string]bool{}
-	for _, f := range identityFields {
-		if prefix, open := strings.CutSuffix(f, "*"); open {
-			prefixes = append(prefixes, prefix)
-		} else {
-			whole[f] = true
-		}
-	}
-	return whole, prefixes
-}()
-
-// Identifies reports whether the field with this name, hyphenated, says who is asking.
-func Identifies(name string) bool {
-	return identityWhole[name] || hasIdentitySuffix(name) ||
-		slices.ContainsFunc(identityPrefixes,
-			func(p string) bool { return strings.HasPrefix(name, p) })
+// An identityField is one of identityFields.
+type identityField struct {
+	text string
+	open bool // it is a prefix
 }
 
-func hasIdentitySuffix(name string) bool {
-	if name == "" {
-		return false
+// sortedIdentity are identityFields by their text. No text begins with one that is open.
+var sortedIdentity = func() []identityField {
+	sorted := make([]identityField, len(identityFields))
+	for i, name := range identityFields {
+		sorted[i].text, sorted[i].open = strings.CutSuffix(name, "*")
 	}
-	switch name[len(name)-1] | 0x20 {
-	case 'n', 'y', 't', 'd':
-	default:
-		return false
+	slices.SortFunc(sorted, func(a, b identityField) int { return strings.Compare(a.text, b.text) })
+	return sorted
+}()
+
+// identityStarts has the first and the fifth letter of each of identityFields, identityEnds the
+// last two of each of identitySuffixes. Few other names have such a pair.
+var identityStarts, identityEnds = func() (starts, ends letterPairs) {
+	for _, f := range sortedIdentity {
+		starts.add(f.text[0], f.text[4])
 	}
 	for _, suffix := range identitySuffixes {
-		if start := len(name) - len(suffix); start >= 0 && strings.EqualFold(name[start:], suffix) {
-			// which ends here
-			return !isAntiForgery(name) && !strings.EqualFold(name, "Proxy-Authorization")
+		ends.add(suffix[len(suffix)-2], suffix[len(suffix)-1])
+	}
+	return starts, ends
+}()
+
+// Identifies reports whether the field with this name, as it was sent or hyphenated, says who is
+// asking.
+func Identifies(name string) bool {
+	n := len(name)
+	starts := n > 4 && identityStarts.has(name[0], name[4])
+	ends := n > 4 && identityEnds.has(name[n-2], name[n-1])
+	if !starts && !ends {
+		return false
+	}
+	plain := Hyphenated(name)
+	return starts && isIdentityField(plain) || ends && hasIdentitySuffix(plain)
+}
+
+func isIdentityField(plain string) bool {
+	after := sort.Search(len(sortedIdentity),
+		func(i int) bool { return sortedIdentity[i].text > plain })
+	if after == 0 {
+		return false
+	}
+	f := sortedIdentity[after-1]
+	return f.text == plain || f.open && strings.HasPrefix(plain, f.text)
+}
+
+func hasIdentitySuffix(plain string) bool {
+	for _, suffix := range identitySuffixes {
+		if strings.HasSuffix(plain, suffix) {
+			return !isAntiForgery(plain) && plain != "proxy-authorization" // which ends here
 		}
 	}
 	return false
@@ -67,27 +90,22 @@ func hasIdentitySuffix(name string) bool {
 
 // isAntiForgery reports whether the field holds a token against forged requests, which says nothing
 // about who is asking: like the cookies csrf* and XSRF-*.
-func isAntiForgery(name string) bool {
-	name = strings.ToLower(name)
-	return strings.Contains(name, "csrf") || strings.Contains(name, "xsrf") ||
-		name == "requestverificationtoken"
+func isAntiForgery(plain string) bool {
+	return strings.Contains(plain, "csrf") || strings.Contains(plain, "xsrf") ||
+		plain == "requestverificationtoken"
 }
 
-// MayIdentify is false for most names that do not identify, without a search. The name is as it
-// was sent.
-func MayIdentify(name string) bool {
-	if hasIdentitySuffix(name) {
-		return true
+// letterPairs is a set of pairs of letters without regard to case; other bytes are all one.
+type letterPairs [32]uint32
+
+func (p *letterPairs) add(a, b byte)      { p[letter(a)] |= 1 << letter(b) }
+func (p *letterPairs) has(a, b byte) bool { return p[letter(a)]&(1<<letter(b)) != 0 }
+
+func letter(c byte) byte {
+	if c |= 0x20; c < 'a' || c > 'z' {
+		return 0
 	}
-	switch name[0] | 0x20 {
-	case 'a', 'x', 'r':
-		return true
-	case 'c': // Cf-, Client-
-		return len(name) > 3 && (name[1]|0x20 == 'f' || name[1]|0x20 == 'l')
-	case 's': // Ssl-
-		return len(name) > 3 && name[1]|0x20 == 's'
-	}
-	return false
+	return c & 31
 }
 
 // IdentityNames are the fields that say who is asking, as documents write them: names, prefixes
