@@ -288,7 +288,8 @@ func (t *Template) Expand(values Values, limit int) Expansion {
 			}
 			continue
 		}
-		families := familiesOf(texts)
+		out.Families = appendFamilies(out.Families, texts)
+		families := out.Families[len(out.Families)-len(texts):]
 		got, ok := values.Value(*p.hole, limit/max(1, len(texts)))
 		if !ok || slices.Contains(got, "") {
 			return Expansion{Unfilled: families}
@@ -302,11 +303,6 @@ func (t *Template) Expand(values Values, limit int) Expansion {
 		}
 		if len(texts)*len(got) > limit {
 			return Expansion{Unfilled: families, TooMany: true}
-		}
-		if out.Families == nil {
-			out.Families = families
-		} else {
-			out.Families = append(out.Families, families...)
 		}
 		texts = combine(texts, got)
 	}
@@ -402,15 +398,19 @@ func (t *Template) FamilyOf(text string) (Tag, bool) {
 	return Family(text[:len(text)-len(rest)]), true
 }
 
-func familiesOf(texts []string) []Tag {
-	families := make([]Tag, len(texts))
-	for i, text := range texts {
-		families[i] = Family(text)
+func appendFamilies(families []Tag, texts []string) []Tag {
+	for _, text := range texts {
+		families = append(families, Family(text))
 	}
 	return families
 }
 
+// combine is each text with each value behind it. It may change texts.
 func combine(texts, values []string) []string {
+	if len(texts) == 1 && len(values) == 1 {
+		texts[0] += Escape(values[0])
+		return texts
+	}
 	out := make([]string, 0, len(texts)*len(values))
 	for _, text := range texts {
 		for _, v := range values {

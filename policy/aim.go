@@ -64,7 +64,7 @@ var targetNames = []string{
 var pathNames = []string{"xforwardedpath", "xenvoyoriginalpath", "xreplacedpath"}
 
 func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
-	a := aims{path: req.Path, methods: []string{req.Method}}
+	a := aims{path: req.Path, methods: methodsOf(req.Method)}
 	a.addMethod(strings.ToUpper(req.Method))
 	a.addFields(&req)
 	if req.Query == "" {
@@ -83,6 +83,18 @@ func aimsOf(req httpfield.Request, query cachekeys.Query) aims {
 	}
 	return a
 }
+
+// methodsOf is a list of one method, which may be appended to and not changed.
+func methodsOf(method string) []string {
+	for i, usual := range usualMethods {
+		if method == usual {
+			return usualMethods[i : i+1 : i+1]
+		}
+	}
+	return []string{method}
+}
+
+var usualMethods = []string{http.MethodGet, http.MethodHead}
 
 // addFields notes the targets in the request's fields.
 func (a *aims) addFields(req *httpfield.Request) {
@@ -238,9 +250,26 @@ func (t *Table) each(list []aim, f func(m match, method string)) {
 	}
 }
 
+// isPlainRead reports whether the request reads the path alone, in the eyes of all servers.
+func (t *Table) isPlainRead(a *aims) bool {
+	return isRead(a.methods[0]) && !a.overridden && len(a.others) == 0 && len(a.before) == 0 &&
+		t.matcher.ReadsAlike(a.path)
+}
+
 // deniedBy is the name of a route that denies the request under one of its aims; "" if there is
 // none.
-func (t *Table) deniedBy(list []aim) (name string) {
+func (t *Table) deniedBy(a *aims) (name string) {
+	if t.isPlainRead(a) {
+		if r, ok := t.matcher.Target(a.methods[0], a.path); ok && r.kind == Deny {
+			return r.name
+		}
+		return ""
+	}
+	return t.deniedByAny(a.list())
+}
+
+// deniedByAny is deniedBy of all aims, however servers read them.
+func (t *Table) deniedByAny(list []aim) (name string) {
 	denies := func(r *route) bool {
 		if r.kind == Deny && name == "" {
 			name = r.name

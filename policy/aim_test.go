@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"sidecar/cachekeys"
 	"sidecar/internal/httpfield"
 	"sidecar/internal/reason"
 )
@@ -369,7 +370,8 @@ func TestARequestBeyondTheBoundsIsForAnything(t *testing.T) {
 }
 
 // FuzzPlan: no request makes a plan that has more matches than the bounds allow, and a request
-// that is denied as it is written is denied with any addition.
+// that is denied as it is written is denied with any addition. A plain read, which is not looked at
+// in other ways, is denied as it would be if it were.
 func FuzzPlan(f *testing.F) {
 	table := table(f, "",
 		`{name: c, match: "GET /c/{id}", cache: {scope: shared, tags: ["c:{id}"]}}`,
@@ -379,6 +381,9 @@ func FuzzPlan(f *testing.F) {
 		f.Add("PUT", path, "X-Original-Url", "/c/1")
 	}
 	f.Add("GET", "/c/1?_method=PUT", "Destination", "//c/2")
+	f.Add("GET", "/internal/x", "Accept", "*/*")
+	f.Add("HEAD", "/Internal/x", "X-Forwarded-Path", "/internal/x")
+	f.Add("GET", "/", "Accept", "*/*")
 	f.Fuzz(func(t *testing.T, method, target, name, value string) {
 		path, query, has := strings.Cut(target, "?")
 		if name == "" {
@@ -390,6 +395,10 @@ func FuzzPlan(f *testing.F) {
 		plan := table.Plan(req, now)
 		if strings.HasPrefix(path, "/internal/") && plan.Kind != Deny {
 			t.Errorf("%q is not denied", path)
+		}
+		a := aimsOf(req, cachekeys.ParseQuery(query))
+		if got, want := table.deniedBy(&a), table.deniedByAny(a.list()); got != want {
+			t.Errorf("%q is denied by %q, and not by %q", target, got, want)
 		}
 		if plan.Write != nil && len(plan.Write.own) > maxReadings {
 			t.Errorf("%d own URIs", len(plan.Write.own))

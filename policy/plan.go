@@ -88,7 +88,7 @@ type ReadPlan struct {
 
 	table  *Table
 	values requestValues
-	paths  []pattern.Values // of the path as sent, and of its harmless forms
+	also   []pattern.Values // of the harmless forms of the path
 	query  cachekeys.Query  // as it is sent on
 	plain  bool             // the names of all fields are, see cachekeys.Target
 	few    bool             // the fields are, see there

@@ -48,7 +48,7 @@ func (t *Table) planRead(plan *Plan, req httpfield.Request, query cachekeys.Quer
 		plan.Bypass = reason.QueryNotListed
 		return
 	}
-	read, unfilled := t.read(plan, req, append([]match{m}, also...), queries{query, selected})
+	read, unfilled := t.read(plan, req, m, also, queries{query, selected})
 	if unfilled != nil {
 		plan.Bypass, plan.Unfilled = reason.TemplateUnfilled, unfilled.String()
 		return
@@ -93,10 +93,22 @@ func namesGET(r *route) bool {
 // queries are the query of a request as sent, and as it is sent on.
 type queries struct{ all, selected cachekeys.Query }
 
+// paths yields the values of the path as sent, and of its harmless forms.
+func (r *ReadPlan) paths(yield func(pattern.Values) bool) {
+	if !yield(r.values.path) {
+		return
+	}
+	for _, path := range r.also {
+		if !yield(path) {
+			return
+		}
+	}
+}
+
 // IsValue reports whether a text is a value of the request: of a wildcard, a parameter or a claim.
 // It is data then, wherever else it stands.
 func (r *ReadPlan) IsValue(text string) bool {
-	for _, path := range r.paths {
+	for path := range r.paths {
 		for _, value := range path {
 			if value.Text == text {
 				return true
@@ -116,18 +128,18 @@ func (r *ReadPlan) IsValue(text string) bool {
 	return false
 }
 
-// read makes the plan of a read. The first match is that of the path as sent; the others are those
-// of forms that show the same resource: the entry carries their tags too. unfilled is the first
-// template that cannot be filled; there is no plan then.
-func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent queries) (
+// read makes the plan of a read. found is the match of the path as sent; also are those of forms
+// that show the same resource: the entry carries their tags too. unfilled is the first template
+// that cannot be filled; there is no plan then.
+func (t *Table) read(plan *Plan, req httpfield.Request, found match, also []match, sent queries) (
 	_ *ReadPlan, unfilled *cachekeys.Template) {
 	query, all := sent.selected, sent.all
-	c, who := matches[0].Target.cache, plan.Caller
+	c, who := found.Target.cache, &plan.Caller
 	r := &ReadPlan{
 		Cache: c, Rules: c.Rules, table: t, query: query,
 		Requester: httpcache.Requester{Credentials: !who.Anonymous, Verified: who.Verified},
 		values: requestValues{
-			path: matches[0].Values, query: all, fields: req.Outgoing(), caller: who,
+			path: found.Values, query: all, fields: req.Outgoing(), caller: who,
 		},
 	}
 	r.Carried = make([]cachekeys.Tag, 0, 8)
@@ -135,13 +147,14 @@ func (t *Table) read(plan *Plan, req httpfield.Request, matches []match, sent qu
 	if !ok {
 		return nil, c.partition
 	}
-	for i, m := range matches {
-		values := &r.values
-		if r.paths = append(r.paths, m.Values); i > 0 {
-			other := r.values
-			values, other.path = &other, m.Values
-		}
-		if unfilled := r.tags(t, c, values); unfilled != nil {
+	if unfilled := r.tags(t, c, &r.values); unfilled != nil {
+		return nil, unfilled
+	}
+	for _, m := range also {
+		r.also = append(r.also, m.Values)
+		other := r.values
+		other.path = m.Values
+		if unfilled := r.tags(t, c, &other); unfilled != nil {
 			return nil, unfilled
 		}
 	}
@@ -281,7 +294,7 @@ func (r *ReadPlan) tags(t *Table, c *Cache, values *requestValues) *cachekeys.Te
 func (r *ReadPlan) Names(body *Body) (names []cachekeys.Tag, why reason.Reason) {
 	values := r.values
 	values.response, values.inspect = body, r.Cache.MaxBody
-	for _, path := range r.paths {
+	for path := range r.paths {
 		values.path = path
 		more, why := r.named(&values)
 		if why != "" {

@@ -21,7 +21,7 @@ func (t *Table) planWrite(plan *Plan, req httpfield.Request, query cachekeys.Que
 	}
 	w := &WritePlan{
 		table: t, request: req,
-		values: requestValues{query: query, fields: req.Outgoing(), caller: plan.Caller},
+		values: requestValues{query: query, fields: req.Outgoing(), caller: &plan.Caller},
 	}
 	plan.Kind, plan.Write, plan.Route = Write, w, ""
 	list := a.list()

@@ -257,7 +257,7 @@ func (t *Table) Plan(req httpfield.Request, now time.Time) *Plan {
 	}
 	a := aimsOf(req, query)
 	if t.denies {
-		if route := t.deniedBy(a.list()); route != "" {
+		if route := t.deniedBy(&a); route != "" {
 			plan.Kind, plan.Route = Deny, route
 			return plan
 		}

@@ -14,7 +14,7 @@ type requestValues struct {
 	path              pattern.Values
 	query             cachekeys.Query
 	fields            httpfield.Fields // as they are sent to the backend
-	caller            caller.Caller
+	caller            *caller.Caller   // of the plan
 	request, response *Body
 	inspect           int64 // bytes that a body may come to without its coding
 }

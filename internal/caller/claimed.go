@@ -23,7 +23,7 @@ func (i *Identifier) Claimed(req httpfield.Request) (c Claimed) {
 	if secret == nil || undeclared(req.Fields, &i.config) {
 		return Claimed{}
 	}
-	found, collected := i.collect(req.Fields, req.Query)
+	found, collected := i.collect(nil, req.Fields, req.Query)
 	if !collected {
 		return Claimed{}
 	}

@@ -71,9 +71,10 @@ func (p presented) token() (token string, ok bool) {
 	return p.value, strings.HasPrefix(p.value, "eyJ") && strings.Count(p.value, ".") == 2
 }
 
-// collect returns the credentials of a request, in the order of the policies and then of the
-// request. ok is false where servers read a credential from the request in different ways.
-func (i *Identifier) collect(f httpfield.Fields, query string) (found []presented, ok bool) {
+// collect appends the credentials of a request to found, in the order of the policies and then of
+// the request. ok is false where servers read a credential from the request in different ways.
+func (i *Identifier) collect(found []presented, f httpfield.Fields, query string) (
+	_ []presented, ok bool) {
 	var jar []httpfield.Cookie
 	if i.inCookies {
 		if jar, ok = httpfield.Cookies(f); !ok || i.hasTwin(jar) || i.mayHide(jar) {

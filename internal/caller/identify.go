@@ -87,7 +87,8 @@ func (i *Identifier) IdentifyRequest(req httpfield.Request, now time.Time) Calle
 		// too many to look for a credential among them
 		return Caller{Bypass: reason.UndeclaredCaller}
 	}
-	found, ok := i.collect(f, req.Query)
+	var room [2]presented // enough for nearly all requests, and not on the heap
+	found, ok := i.collect(room[:0], f, req.Query)
 	if !ok {
 		return Caller{Bypass: reason.UnclearCredential}
 	}

@@ -174,14 +174,19 @@ func folded(s string) string {
 	return httpfield.Fold(s)
 }
 
-// parts are the first n-1 decoded segments of a path and the rest of it, decoded, as one. A segment
-// that cannot be decoded stands for itself.
-func parts(path string, n int) []string {
-	segments := strings.SplitN(strings.TrimPrefix(path, "/"), "/", n)
-	for i, s := range segments {
-		if text, err := url.PathUnescape(s); err == nil {
-			segments[i] = text
+// appendParts appends the first n-1 decoded segments of a path and the rest of it, decoded, as one.
+// A segment that cannot be decoded stands for itself.
+func appendParts(out []string, path string, n int) []string {
+	path = strings.TrimPrefix(path, "/")
+	for more := true; more; {
+		segment := path
+		if more = len(out) < n-1; more {
+			segment, path, more = strings.Cut(path, "/")
 		}
+		if text, err := url.PathUnescape(segment); err == nil {
+			segment = text
+		}
+		out = append(out, segment)
 	}
-	return segments
+	return out
 }

@@ -150,3 +150,23 @@ func FuzzForms(f *testing.F) {
 		}
 	})
 }
+
+func TestAPathThatAllServersReadAlikeHasOneFormAndOneWayToCompareIt(t *testing.T) {
+	var plain, folded Matcher[string]
+	plain.Add(mustPattern(t, "/a/{b}"), "a")
+	folded.Add(mustPattern(t, "/A/{b}"), "a")
+	for path, want := range map[string]bool{
+		"/a": true, "/a/b-c_1": true, "/a.b/c": true, "/x=(1)": true,
+		"/": false, "/a/": false, "//": false, "/A": false, "/a.json": false, "/a%20": false,
+		"/a;b": false, "": false,
+	} {
+		got := plain.ReadsAlike(path)
+		if got != want || folded.ReadsAlike(path) {
+			t.Errorf("%q: %t", path, got)
+		}
+		ways := plain.ways(plain.split(path, new(room)))
+		if got && (FormsOf(path).Len() != 1 || len(ways) != 1) {
+			t.Errorf("%q has the forms %q and %d ways", path, FormsOf(path).Paths(), len(ways))
+		}
+	}
+}

@@ -40,7 +40,6 @@ func (n *node[T]) add(e *entry[T], i int) {
 // A search is for the entries that a path may match.
 type search[T comparable] struct {
 	method string
-	split  split
 	how    how
 	first  *entry[T]   // the one that comes first in the order of the entries
 	all    []*entry[T] // every one, in any order, if it is wanted
@@ -48,25 +47,25 @@ type search[T comparable] struct {
 }
 
 // below searches the entries below n, which lies before part i of the path.
-func (s *search[T]) below(n *node[T], i int) {
-	if i == len(s.split.parts) {
-		s.try(n.ends)
+func (s *search[T]) below(n *node[T], path split, i int) {
+	if i == len(path.parts) {
+		s.try(n.ends, path)
 		return
 	}
-	s.try(n.rests)
-	if next := n.literals[s.split.fold(i)]; next != nil {
-		s.below(next, i+1)
+	s.try(n.rests, path)
+	if next := n.literals[path.fold(i)]; next != nil {
+		s.below(next, path, i+1)
 	}
 	if n.wildcard != nil {
-		s.below(n.wildcard, i+1)
+		s.below(n.wildcard, path, i+1)
 	}
 }
 
 // try compares the path with entries.
-func (s *search[T]) try(entries []*entry[T]) {
+func (s *search[T]) try(entries []*entry[T], path split) {
 	for _, e := range entries {
 		if !s.every && s.first != nil && s.first.rank < e.rank ||
-			!e.hasMethod(s.method) || !e.matches(s.split, s.how) {
+			!e.hasMethod(s.method) || !e.matches(path, s.how) {
 			continue
 		}
 		if s.first = e; s.every {

@@ -85,7 +85,7 @@ func TestTheIndexFindsWhatALookAtEachPatternFinds(t *testing.T) {
 			}
 			method := rapid.SampledFrom([]string{"GET", "HEAD", "POST", "PUT", AnyMethod}).Draw(t,
 				"request")
-			s := m.split(path)
+			s := m.split(path, new(room))
 			for _, how := range []how{
 				exactly, caseless, {empty: true}, {folded: true, empty: true},
 			} {

@@ -42,7 +42,7 @@ func (p *Pattern) IsCertain() bool {
 	var m Matcher[*Pattern]
 	m.Add(p, p)
 	path := p.example()
-	found, ok := m.first(AnyMethod, m.split(path), exactly)
+	found, ok := m.first(AnyMethod, m.split(path, new(room)), exactly)
 	if !ok {
 		return false
 	}

@@ -57,12 +57,14 @@ func (m Match[T]) Equal(o Match[T]) bool {
 
 // Find returns the most specific match of a path as it was sent.
 func (m *Matcher[T]) Find(method, path string) (Match[T], bool) {
-	return m.first(method, m.split(path), exactly)
+	var room room
+	return m.first(method, m.split(path, &room), exactly)
 }
 
 // Target is the target of Find.
 func (m *Matcher[T]) Target(method, path string) (target T, ok bool) {
-	if e := m.search(method, m.split(path), exactly); e != nil {
+	var room room
+	if e := m.search(method, m.split(path, &room), exactly); e != nil {
 		return e.target, true
 	}
 	return target, false
@@ -98,7 +100,7 @@ func (m *Matcher[T]) Reaches(method string, forms *Forms, f func(T) bool) (reach
 // that do if the method may be any.
 func (m *Matcher[T]) each(method string, f *Forms, visit func(*entry[T], split)) {
 	for _, form := range f.list {
-		s := m.split(form.path)
+		s := m.split(form.path, new(room))
 		for _, how := range m.ways(s) {
 			if method == AnyMethod {
 				for _, e := range m.under(s, how) {
@@ -113,8 +115,8 @@ func (m *Matcher[T]) each(method string, f *Forms, visit func(*entry[T], split))
 
 // under are the entries that match, of any method.
 func (m *Matcher[T]) under(s split, how how) []*entry[T] {
-	all := search[T]{method: AnyMethod, split: s, how: how, every: true}
-	all.below(&m.root, 0)
+	all := search[T]{method: AnyMethod, how: how, every: true}
+	all.below(&m.root, s, 0)
 	slices.SortFunc(all.all, func(a, b *entry[T]) int { return a.rank - b.rank })
 	return all.all
 }
@@ -131,12 +133,18 @@ func (m *Matcher[T]) every(method string) (out []Match[T]) {
 	return out
 }
 
+// ReadsAlike reports whether all servers read a path in one way, as it is written, and no other way
+// to compare it has another result than Find.
+func (m *Matcher[T]) ReadsAlike(path string) bool {
+	return isPlain(path) && !m.folded && isFolded(path) && len(path) > 1
+}
+
 // Certain reports whether all forms of a path that was sent lead to the match that it has itself.
 // If not, it is not certain which resource the backend shows under it. also are matches of the
 // same target with other values, of forms that show the same resource: /c/5/ and /c/5.json beside
 // /c/5.
 func (m *Matcher[T]) Certain(method, path string, found Match[T]) (also []Match[T], certain bool) {
-	if isPlain(path) && !m.folded && isFolded(path) {
+	if m.ReadsAlike(path) {
 		return nil, true
 	}
 	f := FormsOf(path)
@@ -144,7 +152,7 @@ func (m *Matcher[T]) Certain(method, path string, found Match[T]) (also []Match[
 		return nil, false
 	}
 	for _, form := range f.list {
-		s := m.split(form.path)
+		s := m.split(form.path, new(room))
 		other, ok := m.first(method, s, exactly)
 		switch {
 		case ok && (other.Equal(found) || slices.ContainsFunc(also, other.Equal)):
@@ -177,7 +185,12 @@ func (m *Matcher[T]) ways(s split) []how {
 // A split is a path cut at its slashes, as far as patterns reach. The last part may have slashes.
 type split struct{ parts []string }
 
-func (m *Matcher[T]) split(path string) split { return split{parts(path, m.depth+1)} }
+// A room is for the parts of most paths.
+type room [8]string
+
+func (m *Matcher[T]) split(path string, room *room) split {
+	return split{appendParts(room[:0], path, m.depth+1)}
+}
 
 // fold is a part without distinction of case.
 func (s split) fold(i int) string { return folded(s.parts[i]) }
@@ -191,7 +204,7 @@ func (m *Matcher[T]) first(method string, s split, how how) (Match[T], bool) {
 
 // search returns the most specific entry that matches; nil: none.
 func (m *Matcher[T]) search(method string, s split, how how) *entry[T] {
-	one := search[T]{method: method, split: s, how: how}
-	one.below(&m.root, 0)
+	one := search[T]{method: method, how: how}
+	one.below(&m.root, s, 0)
 	return one.first
 }

@@ -9,14 +9,14 @@ import (
 
 // MatchesPath reports whether the pattern matches a path as it was sent, under its own method.
 func (p *Pattern) MatchesPath(path string) bool {
-	return p.matches(split{parts: parts(path, len(p.segments)+1)}, exactly)
+	return p.matches(split{parts: appendParts(nil, path, len(p.segments)+1)}, exactly)
 }
 
 // Near says how a path, as it was sent, misses the pattern, if there is a single difference: case,
 // a slash at the end, one segment that is spelled nearly so or is missing. ok is false if the path
 // matches, or is something else.
 func (p *Pattern) Near(path string) (why string, ok bool) {
-	s := split{parts: parts(path, len(p.segments)+2)}
+	s := split{parts: appendParts(nil, path, len(p.segments)+2)}
 	trimmed := strings.TrimSuffix(path, "/")
 	switch {
 	case p.matches(s, exactly):

@@ -61,7 +61,7 @@ func mustPattern(t interface{ Fatal(...any) }, source string) *Pattern {
 func bind(p *Pattern, path string, how how) (map[string]string, bool) {
 	var m Matcher[string]
 	m.Add(p, "")
-	found, ok := m.first(p.method, m.split(path), how)
+	found, ok := m.first(p.method, m.split(path, new(room)), how)
 	return asMap(found.Values), ok
 }
 
