@@ -18,17 +18,20 @@ import (
 type Fields struct {
 	backend *Backend
 	request *http.Request
-	from    netip.Addr // the peer, where it is known already
+	peer    netip.Addr // see peerOf
 }
 
 // Fields returns the fields of r, a request as a server received it, as they are sent on. r must
 // not change while the result is in use.
-func (b *Backend) Fields(r *http.Request) Fields { return Fields{backend: b, request: r} }
+func (b *Backend) Fields(r *http.Request) Fields {
+	return Fields{backend: b, request: r, peer: peerOf(r.RemoteAddr)}
+}
 
 // Values implements httpfield.Fields.
 func (f *Fields) Values(name string) []string {
 	if isSet(name) {
-		return f.set(name, f.source(), nil)
+		o := f.source()
+		return f.set(name, &o, nil)
 	}
 	came := f.request.Header[name]
 	if len(came) == 0 || !f.passes(name, f.hop()) {
@@ -51,7 +54,7 @@ func (f *Fields) all(yield func(string, []string) bool) {
 	}
 	o, room := f.source(), make([]string, len(setFields))
 	for i, name := range setFields {
-		if v := f.set(name, o, room[i:i:i+1]); len(v) > 0 && !yield(name, v) {
+		if v := f.set(name, &o, room[i:i:i+1]); len(v) > 0 && !yield(name, v) {
 			return
 		}
 	}
@@ -86,7 +89,7 @@ func (f *Fields) passes(name string, hop httpfield.Hop) bool {
 }
 
 // set is one of setFields as it is sent. A value that is made is appended to room.
-func (f *Fields) set(name string, o source, room []string) []string {
+func (f *Fields) set(name string, o *source, room []string) []string {
 	switch name {
 	case "Via":
 		return f.via()
@@ -124,11 +127,4 @@ func (f *Fields) came(name string) []string {
 }
 
 // trusted reports whether the forwarding fields of the request are believed.
-func (f *Fields) trusted() bool { return f.backend.trusts(f.peer()) }
-
-func (f *Fields) peer() netip.Addr {
-	if f.from.IsValid() {
-		return f.from
-	}
-	return peerOf(f.request.RemoteAddr)
-}
+func (f *Fields) trusted() bool { return f.backend.trusts(f.peer) }

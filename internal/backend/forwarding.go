@@ -11,25 +11,26 @@ import (
 
 // A source is where a request came from, as the backend is told.
 type source struct {
-	trusted     bool   // the peer's own forwarding fields are believed
-	client      string // its address; "": it is not known
-	host, proto string
+	trusted bool   // the peer's own forwarding fields are believed
+	client  string // see clientOf; "" before
 }
 
-func (f *Fields) source() source {
-	peer := f.peer()
-	o := source{trusted: f.backend.trusts(peer)}
-	if client := f.client(peer, o.trusted); client.IsValid() {
-		o.client = client.Unmap().WithZone("").String()
+func (f *Fields) source() source { return source{trusted: f.trusted()} }
+
+// clientOf is the address of the client; "": it is not known.
+func (f *Fields) clientOf(o *source) string {
+	if o.client == "" {
+		if client := f.client(o.trusted); client.IsValid() {
+			o.client = client.Unmap().WithZone("").String()
+		}
 	}
-	o.host, o.proto = f.host(o.trusted), f.proto(o.trusted)
-	return o
+	return o.client
 }
 
 // forwarding is the named forwarding field as it is sent: that of a trusted peer unchanged, else
 // one that agrees with those that are: the client is the one that a trusted peer names, else the
 // peer. A field that is made is appended to room.
-func (f *Fields) forwarding(name string, o source, room []string) []string {
+func (f *Fields) forwarding(name string, o *source, room []string) []string {
 	if o.trusted {
 		if came := f.came(name); len(came) > 0 {
 			return came
@@ -38,14 +39,14 @@ func (f *Fields) forwarding(name string, o source, room []string) []string {
 	value := ""
 	switch name {
 	case "X-Forwarded-For", "X-Real-Ip":
-		value = o.client
+		value = f.clientOf(o)
 	case "X-Forwarded-Host":
-		value = o.host
+		value = f.host(o.trusted)
 	case "X-Forwarded-Proto":
-		value = o.proto
+		value = f.proto(o.trusted)
 	case "Forwarded":
 		value = httpfield.Forwarded{
-			For: httpfield.Node(o.client), Host: o.host, Proto: o.proto,
+			For: httpfield.Node(f.clientOf(o)), Host: f.host(o.trusted), Proto: f.proto(o.trusted),
 		}.String()
 	}
 	if value == "" {
@@ -76,9 +77,9 @@ func (f *Fields) proto(trusted bool) string {
 
 // client is who asked: the last address of X-Forwarded-For that is not a trusted proxy's own, else
 // X-Real-IP, else the peer.
-func (f *Fields) client(peer netip.Addr, trusted bool) netip.Addr {
+func (f *Fields) client(trusted bool) netip.Addr {
 	if !trusted {
-		return peer
+		return f.peer
 	}
 	members, _ := httpfield.Members(f.came("X-Forwarded-For"))
 	believed := netip.Addr{}
@@ -97,15 +98,18 @@ func (f *Fields) client(peer netip.Addr, trusted bool) netip.Addr {
 	if addr, ok := parseNode(last(f.came("X-Real-Ip"))); ok {
 		return addr
 	}
-	return peer
+	return f.peer
 }
 
 // Client is the address of who asked, as far as it is believed; "" if it is not known.
-func (f *Fields) Client() string { return f.source().client }
+func (f *Fields) Client() string {
+	o := f.source()
+	return f.clientOf(&o)
+}
 
 // Asked is the scheme and the authority that the client asked, as far as they are believed.
 func (f *Fields) Asked() (scheme, authority string) {
-	trusted := f.backend.trusts(f.peer())
+	trusted := f.trusted()
 	return f.proto(trusted), f.host(trusted)
 }
 

@@ -39,7 +39,7 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *Request, ok bool
 		// over HTTP/2 it is another empty body, and net/http would have to probe it
 		out.Body = http.NoBody
 	}
-	fields := Fields{backend: b, request: r, from: peerOf(r.RemoteAddr)}
+	fields := b.Fields(r)
 	fields.all(func(name string, values []string) bool {
 		out.Header[name] = values
 		return true
