@@ -43,6 +43,7 @@ const (
 
 func TestExitStatuses(t *testing.T) {
 	good, bad := written(t, "good.yaml", goodPolicies), written(t, "bad.yaml", badPolicies)
+	smelly := written(t, "smelly.yaml", smellPolicies)
 	runs := []string{"REDIS_EMBEDDED=true", "LISTEN_ADDR=127.0.0.1:0", "OPS_ADDR=127.0.0.1:0"}
 	for _, c := range []struct {
 		name   string
@@ -91,6 +92,7 @@ func TestExitStatuses(t *testing.T) {
 		{"env of something", nil, "env x", exitUsage, "takes no arguments"},
 		{"no such command", nil, "valdate", exitUsage, `no command "valdate"`},
 		{"validate", nil, "validate " + good, exitDone, "0 warnings, no faults"},
+		{"validate with a warning", nil, "validate " + smelly, exitDone, ": 1 warning, no faults"},
 		{"validate a faulty file", nil, "validate " + bad, exitFaulty, ""},
 		{"validate no file", nil, "validate " + good + ".none", exitUsage, "no such file"},
 		{"validate a directory", nil, "validate " + filepath.Dir(good), exitFaulty, "validate"},

@@ -77,7 +77,11 @@ func validate(c console, file string, format yamldoc.Format) error {
 		return failed(nil)
 	}
 	if format == yamldoc.Text {
-		fmt.Fprintf(c.stdout, "%s: %d warnings, no faults\n", file, len(found.Smells()))
+		warnings := "warnings"
+		if len(found.Smells()) == 1 {
+			warnings = "warning"
+		}
+		fmt.Fprintf(c.stdout, "%s: %d %s, no faults\n", file, len(found.Smells()), warnings)
 	}
 	return nil
 }
