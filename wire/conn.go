@@ -143,6 +143,30 @@ func (c *conn) Write(p []byte) (n int, err error) {
 	}
 }
 
+// writeAll writes the parts as Write would one after the other, in one call of the system where it
+// takes them.
+func (c *conn) writeAll(all socket.Parts) error {
+	n := 0
+	if s, ok := c.stream.(*socket.Conn); ok {
+		c.extend()
+		var err error
+		if n, err = s.TryWrite(all); err != nil {
+			return err
+		}
+	}
+	for _, p := range all {
+		written := min(n, len(p))
+		n -= written
+		if written == len(p) {
+			continue
+		}
+		if _, err := c.Write(p[written:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // extend sets the write deadline where it has become too near. It is not set for each write, which
 // would cost more than the write.
 func (c *conn) extend() {

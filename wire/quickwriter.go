@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sidecar/internal/httpfield"
+	"sidecar/internal/socket"
 )
 
 // A quickWriter writes an answer as net/http does: with a Content-Length where the handler gave one
@@ -45,6 +46,8 @@ const (
 	maxQuick = 16 << 10 // bytes of an answer that are copied to be sent at once
 	maxHeld  = 2 << 10  // bytes of content that wait for the end, as in net/http
 )
+
+var chunkEnd = []byte("\r\n")
 
 var quickWriters = sync.Pool{New: func() any { return &quickWriter{header: http.Header{}} }}
 
@@ -208,7 +211,7 @@ func (w *quickWriter) Write(p []byte) (int, error) {
 	case w.isHead || len(p) == 0:
 		return len(p), w.err
 	case w.framing == announced:
-		return len(p), w.send(p)
+		return len(p), w.send(p, nil)
 	case w.framing == undecided && w.written <= maxHeld:
 		w.held = append(w.held, p...)
 		return len(p), nil
@@ -234,21 +237,20 @@ func (w *quickWriter) begin() error {
 // sendChunk sends a piece of the content that is not empty, as a chunk (RFC 9112 §7.1).
 func (w *quickWriter) sendChunk(p []byte) error {
 	w.out = append(strconv.AppendInt(w.out, int64(len(p)), 16), "\r\n"...)
-	_ = w.send(p)
-	w.out = append(w.out, "\r\n"...)
-	return w.err
+	return w.send(p, chunkEnd)
 }
 
-// send takes bytes to be sent, if they are few, or sends them.
-func (w *quickWriter) send(p []byte) error {
+// send takes bytes to be sent, with those that end them, if they are few. Else it sends them behind
+// those that wait.
+func (w *quickWriter) send(p, end []byte) error {
 	if len(w.out)+len(p) <= maxQuick {
-		w.out = append(w.out, p...)
+		w.out = append(append(w.out, p...), end...)
 		return w.err
 	}
-	if err := w.flush(); err != nil {
-		return err
+	if w.err == nil {
+		w.err = w.conn.writeAll(socket.Parts{w.out, p, end})
+		w.out = w.out[:0]
 	}
-	_, w.err = w.conn.Write(p)
 	return w.err
 }
 
@@ -283,7 +285,7 @@ func (w *quickWriter) finish() error {
 			w.out = append(w.out, "\r\n"...)
 			w.length = w.written
 			w.frame(announced)
-			_ = w.send(w.held)
+			_ = w.send(w.held, nil)
 		}
 	}
 	_ = w.begin()

@@ -29,3 +29,18 @@ func call(number, fd uintptr, p []byte, flags uintptr) (int, error) {
 	}
 	return int(n), nil
 }
+
+// writeParts is write for all of the parts at once, which are no more than maxCall.
+func writeParts(fd uintptr, all *Parts) (int, error) {
+	var vectors [len(all)]syscall.Iovec
+	for i, p := range all {
+		vectors[i].Base = unsafe.SliceData(p)
+		vectors[i].SetLen(len(p))
+	}
+	n, _, errno := syscall.RawSyscall(
+		syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(&vectors)), uintptr(len(vectors)))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}

@@ -7,5 +7,6 @@ import "syscall"
 // New has nothing to offer here.
 const isCheap = false
 
-func read(uintptr, []byte) (int, error)  { return 0, syscall.ENOSYS }
-func write(uintptr, []byte) (int, error) { return 0, syscall.ENOSYS }
+func read(uintptr, []byte) (int, error)       { return 0, syscall.ENOSYS }
+func write(uintptr, []byte) (int, error)      { return 0, syscall.ENOSYS }
+func writeParts(uintptr, *Parts) (int, error) { return 0, syscall.ENOSYS }

@@ -14,11 +14,15 @@ func TestOneCallMovesNoMoreThanItMay(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
+	dial := func() net.Conn {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
 	}
-	defer c.Close()
+	c := dial()
 	raw, err := c.(*net.TCPConn).SyscallConn()
 	if err != nil {
 		t.Fatal(err)
@@ -27,5 +31,9 @@ func TestOneCallMovesNoMoreThanItMay(t *testing.T) {
 	err = raw.Control(func(fd uintptr) { n, failed = write(fd, make([]byte, 1<<20)) })
 	if n == 0 || n > maxCall || failed != nil || err != nil {
 		t.Errorf("%d bytes are written at once, %v, %v", n, failed, err)
+	}
+	n, err = New(dial()).(*Conn).TryWrite(Parts{make([]byte, 100), make([]byte, 1<<20), {'!'}})
+	if n == 0 || n > maxCall || err != nil {
+		t.Errorf("%d bytes of parts are written at once, %v", n, err)
 	}
 }

@@ -35,6 +35,7 @@ type direction struct {
 	move func(fd uintptr) (end bool) // moves bytes until there is nothing to wait for
 	try  func(fd uintptr) (end bool) // the same without waiting
 	p    []byte                      // to fill, or to write
+	all  Parts                       // to write without waiting
 	n    int                         // how many bytes were moved
 	err  error                       // of the system call
 }
@@ -58,7 +59,8 @@ func New(c net.Conn) net.Conn {
 		return c
 	}
 	s := &Conn{Conn: c, raw: raw}
-	s.in.move, s.in.try, s.out.move = s.in.read, s.in.readOnce, s.out.write
+	s.in.move, s.in.try = s.in.read, s.in.readOnce
+	s.out.move, s.out.try = s.out.write, s.out.writeOnce
 	return s
 }
 
@@ -121,6 +123,32 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return d.n, err
 }
 
+// Parts are bytes to be written one behind the other. Some may be empty.
+type Parts [3][]byte
+
+// TryWrite writes as much of the parts as the system takes in one call. It does not wait, so that
+// it may write nothing.
+func (c *Conn) TryWrite(all Parts) (int, error) {
+	d := &c.out
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	room := maxCall
+	for i, p := range all {
+		d.all[i] = p[:min(len(p), room)]
+		room -= len(d.all[i])
+	}
+	d.n, d.err = 0, nil
+	err := c.raw.Write(d.try)
+	d.all = Parts{}
+	switch {
+	case err != nil:
+		err = named("write", err)
+	case d.err != nil && d.err != syscall.EAGAIN && d.err != syscall.EINTR:
+		err = c.failed("write", d.err)
+	}
+	return d.n, err
+}
+
 func (d *direction) read(fd uintptr) (end bool) {
 	for {
 		d.n, d.err = read(fd, d.p)
@@ -148,6 +176,11 @@ func (d *direction) write(fd uintptr) (end bool) {
 			return true
 		}
 	}
+	return true
+}
+
+func (d *direction) writeOnce(fd uintptr) (end bool) {
+	d.n, d.err = writeParts(fd, &d.all)
 	return true
 }
 

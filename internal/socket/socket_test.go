@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -170,6 +171,52 @@ func TestTryReadDoesNotWait(t *testing.T) {
 	})
 }
 
+func TestTryWriteWritesPartsInTheirOrder(t *testing.T) {
+	each(t, func(t *testing.T, own *socket.Conn, other net.Conn) {
+		for _, all := range []socket.Parts{
+			{[]byte("ab"), []byte("cd"), []byte("ef")},
+			{nil, []byte("abcd"), []byte("ef")},
+			{[]byte("abcdef")},
+			{nil, nil, []byte("abcdef")},
+		} {
+			got := make([]byte, 6)
+			if n, err := own.TryWrite(all); n != len(got) || err != nil {
+				t.Errorf("%q: %d, %v", all, n, err)
+			}
+			if _, err := io.ReadFull(other, got); string(got) != "abcdef" {
+				t.Errorf("%q: %q came, %v", all, got, err)
+			}
+		}
+	})
+}
+
+func TestTryWriteDoesNotWait(t *testing.T) {
+	each(t, func(t *testing.T, own *socket.Conn, other net.Conn) {
+		first, second := bytes.Repeat([]byte("a"), 100_000), bytes.Repeat([]byte("b"), 100_000)
+		all, want := 0, []byte(nil)
+		for n := -1; n != 0; all += n { // until it is full
+			var err error
+			if n, err = own.TryWrite(socket.Parts{first, nil, second}); err != nil {
+				t.Fatal(err)
+			}
+			want = append(want, slices.Concat(first, second)[:n]...)
+		}
+		got := make([]byte, all)
+		if _, err := io.ReadFull(other, got); !bytes.Equal(got, want) {
+			t.Errorf("other bytes came than were written, %v", err)
+		}
+		_ = own.SetWriteDeadline(time.Unix(1, 0))
+		if n, err := own.TryWrite(socket.Parts{first}); n != 0 ||
+			!errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("behind the deadline: %d, %v", n, err)
+		}
+		_ = own.Close()
+		if n, err := own.TryWrite(socket.Parts{first}); n != 0 || !errors.Is(err, net.ErrClosed) {
+			t.Errorf("to a closed connection: %d, %v", n, err)
+		}
+	})
+}
+
 func TestErrorsAreThoseOfTheSystem(t *testing.T) {
 	own, other := pair(t, "tcp")
 	_ = other.(*net.TCPConn).SetLinger(0)
@@ -182,6 +229,10 @@ func TestErrorsAreThoseOfTheSystem(t *testing.T) {
 	if !errors.Is(err, syscall.EPIPE) || !errors.As(err, &op) ||
 		op.Addr.String() != other.LocalAddr().String() {
 		t.Errorf("Write: %v", err)
+	}
+	if _, err := own.TryWrite(socket.Parts{[]byte("!")}); !errors.Is(err, syscall.EPIPE) ||
+		!errors.As(err, &op) {
+		t.Errorf("TryWrite: %v", err)
 	}
 }
 
