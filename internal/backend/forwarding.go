@@ -61,6 +61,9 @@ func (f *Fields) host(trusted bool) string {
 		if v := last(f.came("X-Forwarded-Host")); v != "" {
 			return v
 		}
+		if v := f.nearest().Host; v != "" && isPlainHost(v) {
+			return v
+		}
 	}
 	return f.request.Host
 }
@@ -71,17 +74,46 @@ func (f *Fields) proto(trusted bool) string {
 		if v := last(f.came("X-Forwarded-Proto")); v != "" {
 			return v
 		}
+		if v := strings.ToLower(f.nearest().Proto); v == "http" || v == "https" {
+			return v
+		}
 	}
 	return "http"
 }
 
-// client is who asked: the last address of X-Forwarded-For that is not a trusted proxy's own, else
-// X-Real-IP, else the peer.
+// told are the elements of a trusted peer's Forwarded, if it tells nothing by another field: one
+// that does may have let pass what a client says by Forwarded.
+func (f *Fields) told() []httpfield.Forwarded {
+	for _, name := range setFields {
+		if name != "Via" && name != "Forwarded" && len(f.came(name)) > 0 {
+			return nil
+		}
+	}
+	elements, ok := httpfield.ParseForwarded(f.came("Forwarded"))
+	if !ok {
+		return nil
+	}
+	return elements
+}
+
+// nearest is the element that the trusted peer itself has written.
+func (f *Fields) nearest() (e httpfield.Forwarded) {
+	if told := f.told(); len(told) > 0 {
+		e = told[len(told)-1]
+	}
+	return e
+}
+
+// client is who asked: the last address of X-Forwarded-For, or else of Forwarded, that is not a
+// trusted proxy's own, else X-Real-IP, else the peer.
 func (f *Fields) client(trusted bool) netip.Addr {
 	if !trusted {
 		return f.peer
 	}
 	members, _ := httpfield.Members(f.came("X-Forwarded-For"))
+	for _, e := range f.told() {
+		members = append(members, e.For)
+	}
 	believed := netip.Addr{}
 	for i := len(members) - 1; i >= 0; i-- {
 		addr, ok := parseNode(members[i])

@@ -187,6 +187,43 @@ func TestForwardingFields(t *testing.T) {
 			}),
 		},
 		{
+			"a trusted peer: absent ones agree with Forwarded", trusted,
+			http.Header{"Forwarded": {`for=1.1.1.1, for="[2001:db8::7]:1";host=b;proto=http`,
+				`for=10.0.0.2;host="www.example:8443";proto=HTTPS`}},
+			http.Header{
+				"X-Forwarded-For": {"2001:db8::7"}, "X-Real-Ip": {"2001:db8::7"},
+				"X-Forwarded-Host": {"www.example:8443"}, "X-Forwarded-Proto": {"https"},
+				"Forwarded": {`for=1.1.1.1, for="[2001:db8::7]:1";host=b;proto=http`,
+					`for=10.0.0.2;host="www.example:8443";proto=HTTPS`},
+			},
+		},
+		{
+			"a trusted peer: its last element says little", trusted,
+			http.Header{"Forwarded": {"for=1.1.1.1;proto=https, for=unknown"}},
+			with(set("10.1.2.3", "10.1.2.3"),
+				http.Header{"Forwarded": {"for=1.1.1.1;proto=https, for=unknown"}}),
+		},
+		{
+			"a trusted peer: Forwarded beside another field may be the client's", trusted,
+			http.Header{
+				"X-Real-Ip": {"198.51.100.7"}, "Forwarded": {"for=1.1.1.1;host=evil;proto=https"},
+			},
+			with(set("198.51.100.7", "198.51.100.7"),
+				http.Header{"Forwarded": {"for=1.1.1.1;host=evil;proto=https"}}),
+		},
+		{
+			"a trusted peer: Forwarded that cannot be read", trusted,
+			http.Header{"Forwarded": {"for=1.1.1.1;proto=https;proto=http"}},
+			with(set("10.1.2.3", "10.1.2.3"),
+				http.Header{"Forwarded": {"for=1.1.1.1;proto=https;proto=http"}}),
+		},
+		{
+			"a trusted peer: a host and a scheme that are none", trusted,
+			http.Header{"Forwarded": {`for=1.1.1.1;host="a/b";proto=gopher`}},
+			with(set("1.1.1.1", "1.1.1.1"),
+				http.Header{"Forwarded": {`for=1.1.1.1;host="a/b";proto=gopher`}}),
+		},
+		{
 			"a trusted peer: empty ones are there", trusted,
 			http.Header{"X-Forwarded-For": {""}, "X-Forwarded-Host": {""}},
 			with(set("10.1.2.3", "10.1.2.3"),

@@ -36,6 +36,65 @@ func (f Forwarded) String() string {
 	return b.String()
 }
 
+// ParseForwarded reads the elements of a Forwarded field, in order. ok is false where one cannot be
+// read for certain (RFC 7239 §4): then nothing of the field is to be believed.
+func ParseForwarded(lines []string) (elements []Forwarded, ok bool) {
+	members, ok := Members(lines)
+	if !ok {
+		return nil, false
+	}
+	for _, member := range members {
+		element, ok := parseElement(member)
+		if !ok {
+			return nil, false
+		}
+		elements = append(elements, element)
+	}
+	return elements, true
+}
+
+// parseElement reads one element. A parameter that comes twice is none that can be read; others
+// than the four are passed over.
+func parseElement(text string) (f Forwarded, ok bool) {
+	for text != "" {
+		end, _ := endOf(text, ';')
+		pair := TrimOWS(text[:end])
+		if text = strings.TrimPrefix(text[end:], ";"); pair == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(pair, "=")
+		if unquoted, quoted := ParseQuoted(value); quoted {
+			value = unquoted
+		} else if !IsToken(value) {
+			return f, false
+		}
+		if parameter := f.parameter(name); parameter != nil {
+			if *parameter != "" || value == "" {
+				return f, false
+			}
+			*parameter = value
+		} else if !IsToken(name) {
+			return f, false
+		}
+	}
+	return f, true
+}
+
+// parameter is the parameter with this name, in any case; nil: it is none of the four.
+func (f *Forwarded) parameter(name string) *string {
+	switch strings.ToLower(name) {
+	case "for":
+		return &f.For
+	case "by":
+		return &f.By
+	case "host":
+		return &f.Host
+	case "proto":
+		return &f.Proto
+	}
+	return nil
+}
+
 // ForwardedTarget is the part of a Forwarded field that concerns the request's target: each element
 // without `for` and `by`, and otherwise as it was sent. An element that says nothing else stays as
 // an empty one if others say more. Lines that cannot be split for certain stay whole.

@@ -2,6 +2,7 @@ package httpfield
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,6 +28,43 @@ func TestForwarded(t *testing.T) { // RFC 7239 §4, §5
 		t.Run(tt.rule, func(t *testing.T) {
 			if got := tt.in.String(); got != tt.want {
 				t.Errorf("got %s; want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestParseForwarded(t *testing.T) { // RFC 7239 §4
+	for _, tt := range []struct {
+		rule  string
+		lines []string
+		want  []Forwarded // nil: it cannot be read
+	}{
+		{"an element of each proxy", []string{"for=192.0.2.43, for=198.51.100.17;proto=https"},
+			[]Forwarded{{For: "192.0.2.43"}, {For: "198.51.100.17", Proto: "https"}}},
+		{"lines are one list", []string{"for=a", "for=b"}, []Forwarded{{For: "a"}, {For: "b"}}},
+		{"all four, in any case and order",
+			[]string{`Proto=http;HOST="h:1";by=_b;For="[2001:db8::1]:47011"`},
+			[]Forwarded{{For: "[2001:db8::1]:47011", By: "_b", Host: "h:1", Proto: "http"}}},
+		{"a quoted comma and semicolon part nothing", []string{`host="a,b;proto=c"`},
+			[]Forwarded{{Host: "a,b;proto=c"}}},
+		{"blanks around a semicolon, and an empty pair", []string{"for=a ; ;proto=http;"},
+			[]Forwarded{{For: "a", Proto: "http"}}},
+		{"another parameter says nothing", []string{"for=a;secret=x"}, []Forwarded{{For: "a"}}},
+		{"one that comes twice", []string{"proto=http;proto=https"}, nil},
+		{"none of two equal ones", []string{"host=a;Host=a"}, nil},
+		{"an empty value", []string{`host=""`}, nil},
+		{"no value", []string{"for=a;proto"}, nil},
+		{"a value that is no token", []string{"for=a:1"}, nil},
+		{"a name that is no token", []string{"for=a; pro to=http"}, nil},
+		{"blanks around the equals sign", []string{"for = a"}, nil},
+		{"a quote that does not end", []string{`for="a`}, nil},
+		{"bytes behind a quote", []string{`host="a"b`}, nil},
+		{"a fault in another element", []string{"for=a, =b"}, nil},
+	} {
+		t.Run(tt.rule, func(t *testing.T) {
+			got, ok := ParseForwarded(tt.lines)
+			if ok != (tt.want != nil) || !slices.Equal(got, tt.want) {
+				t.Errorf("%+v, %v; want %+v", got, ok, tt.want)
 			}
 		})
 	}
