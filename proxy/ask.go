@@ -31,7 +31,7 @@ func (m *miss) ask() outcome {
 		if err != nil {
 			return outcome{err: err}
 		}
-		conditional := m.fill != nil && c.setConditions(out.Header, m.x.plan.Read.Demand.Range)
+		conditional := m.fill != nil && c.setConditions(out.Header(), m.x.plan.Read.Demand.Range)
 		resp, at, err := m.proxy.roundTrip(m.x, m.context(), out)
 		switch {
 		case err != nil:

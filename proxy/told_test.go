@@ -71,7 +71,7 @@ routes: [{match: "GET /{rest...}", cache: {scope: shared, ttl: 1h, vary: [X-Real
 		}
 		parts := []string{out.Host, r.RequestURI}
 		for name := range values {
-			switch lines := out.Header[name]; name {
+			switch lines := out.Header()[name]; name {
 			case "X-Forwarded-For", "X-Other":
 			case "Forwarded":
 				text := strings.Join(lines, ",")

@@ -33,7 +33,7 @@ func (b *Backend) direct(ctx context.Context, out *Request, start time.Time,
 	if ctx.Err() != nil {
 		return nil, false, context.Cause(ctx)
 	}
-	content := contentOf(out.Request)
+	content := contentOf(out)
 	if usuallyHasNoContent(out.Method) {
 		content = probe(content)
 	}
@@ -41,7 +41,7 @@ func (b *Backend) direct(ctx context.Context, out *Request, start time.Time,
 	if head == nil {
 		buffer := requests.Get().(*[]byte)
 		defer putRequest(buffer)
-		*buffer, err = appendRequest((*buffer)[:0], out.Request, b.host, content)
+		*buffer, err = appendRequest((*buffer)[:0], out, b.host, content)
 		if err != nil {
 			return nil, false, err
 		}
@@ -53,7 +53,7 @@ func (b *Backend) direct(ctx context.Context, out *Request, start time.Time,
 	for fresh := false; ; {
 		x := &exchange{
 			idle: b.idle, ctx: ctx, start: start, method: out.Method,
-			upgrade: out.Header["Upgrade"] != nil, timeout: b.options.Timeout,
+			upgrade: out.upgrades(), timeout: b.options.Timeout,
 		}
 		checked := true
 		if !fresh {

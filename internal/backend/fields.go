@@ -4,6 +4,7 @@ import (
 	"iter"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"sidecar/internal/httpfield"
 )
@@ -57,6 +58,28 @@ func (f *Fields) all(yield func(string, []string) bool) {
 		if v := f.set(name, &o, room[i:i:i+1]); len(v) > 0 && !yield(name, v) {
 			return
 		}
+	}
+}
+
+// sent calls yield for all fields as they are written in a request.
+//
+// Two have a spelling of their own: net/http's transport would send an unsafe request a second time
+// when a connection breaks, where it finds an Idempotency-Key by this spelling. Field names are
+// case-insensitive (RFC 9110 §5.1), to everybody else.
+func (f *Fields) sent(yield func(name string, values []string)) {
+	via := f.backend.options.Via
+	f.all(func(name string, values []string) bool {
+		switch {
+		case name == "Idempotency-Key", name == "X-Idempotency-Key":
+			name = strings.ToLower(name)
+		case name == passedField && !via:
+			return true
+		}
+		yield(name, values)
+		return true
+	})
+	if !via {
+		yield(passedField, f.backend.passed(f.request))
 	}
 }
 

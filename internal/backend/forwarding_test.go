@@ -252,10 +252,10 @@ func TestForwardingFields(t *testing.T) {
 			if !ok {
 				t.Fatal("refused")
 			}
-			delete(out.Header, "User-Agent")
-			delete(out.Header, "Sidecar-Passed")
-			for _, name := range slices.Sorted(maps.Keys(with(out.Header, tt.want))) {
-				if got, want := out.Header[name], tt.want[name]; !slices.Equal(got, want) {
+			delete(out.Header(), "User-Agent")
+			delete(out.Header(), "Sidecar-Passed")
+			for _, name := range slices.Sorted(maps.Keys(with(out.Header(), tt.want))) {
+				if got, want := out.Header()[name], tt.want[name]; !slices.Equal(got, want) {
 					t.Errorf("%s is %q, want %q", name, got, want)
 				}
 			}

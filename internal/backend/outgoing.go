@@ -12,15 +12,38 @@ import (
 // A Request is a request to the backend. It may be sent again when its answer has come, and must
 // not change once it was sent.
 type Request struct {
-	*http.Request
-	sent bool   // over HTTP/1.1
-	head []byte // as it is sent so, once it has been sent twice
+	*http.Request // its Header is that of the method, or nil before
+	fields        Fields
+	sent          bool   // over HTTP/1.1
+	head          []byte // as it is sent so, once it has been sent twice
+}
+
+// Header are the fields that are sent, to be changed before that.
+func (out *Request) Header() http.Header {
+	if out.Request.Header == nil {
+		h := make(http.Header, len(out.fields.request.Header)+len(setFields))
+		h["User-Agent"] = nil // net/http would introduce itself
+		out.each(func(name string, values []string) { h[name] = values })
+		out.Request.Header = h
+	}
+	return out.Request.Header
+}
+
+// each calls f for the fields that are sent.
+func (out *Request) each(f func(name string, values []string)) {
+	if out.Request.Header == nil {
+		out.fields.sent(f)
+		return
+	}
+	for name, values := range out.Request.Header {
+		f(name, values)
+	}
 }
 
 // Outgoing returns the request to send on for r, a request as a server received it: the same
 // method, target, content and trailers, and the fields as Fields has them. Nothing that net/http
 // would invent is added. query is sent instead of r's own; of "/a?" the '?' stays. r is not
-// changed, but its body is handed over.
+// changed, but its body is handed over. Its fields must not change until the result is sent.
 //
 // ok is false for a target or a host that cannot be sent as it came.
 func (b *Backend) Outgoing(r *http.Request, query string) (out *Request, ok bool) {
@@ -30,26 +53,13 @@ func (b *Backend) Outgoing(r *http.Request, query string) (out *Request, ok bool
 	}
 	out = &Request{Request: &http.Request{
 		Method: r.Method, URL: target, Host: r.Host,
-		Header: make(http.Header, len(r.Header)+len(setFields)),
-		Body:   r.Body, ContentLength: r.ContentLength,
+		Body: r.Body, ContentLength: r.ContentLength,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}}
+	}, fields: b.Fields(r)}
 	passTrailers(r, out.Request)
 	if r.ContentLength == 0 && r.Header["Content-Length"] == nil {
 		// over HTTP/2 it is another empty body, and net/http would have to probe it
 		out.Body = http.NoBody
-	}
-	fields := b.Fields(r)
-	fields.all(func(name string, values []string) bool {
-		out.Header[name] = values
-		return true
-	})
-	if _, sent := out.Header["User-Agent"]; !sent {
-		out.Header["User-Agent"] = nil // net/http would introduce itself
-	}
-	noReplay(out.Request)
-	if !b.options.Via {
-		out.Header[passedField] = b.passed(r)
 	}
 	return out, true
 }
@@ -84,18 +94,6 @@ func (t *trailing) Read(b []byte) (int, error) {
 		}
 	}
 	return n, err
-}
-
-// noReplay keeps net/http's transport from sending an unsafe request a second time when a
-// connection breaks: it does so where it finds an Idempotency-Key, by this spelling. Field names
-// are case-insensitive (RFC 9110 §5.1), to everybody else.
-func noReplay(out *http.Request) {
-	for _, name := range []string{"Idempotency-Key", "X-Idempotency-Key"} {
-		if values, ok := out.Header[name]; ok {
-			delete(out.Header, name)
-			out.Header[strings.ToLower(name)] = values
-		}
-	}
 }
 
 // target makes a URL that net/http writes as the request target came, byte by byte, with query in

@@ -24,10 +24,16 @@ func putRequest(b *[]byte) {
 	}
 }
 
+// A field is one of a request.
+type field struct {
+	name   string
+	values []string
+}
+
 // appendRequest appends the head of a request to b, byte by byte as net/http would write it: Host,
 // User-Agent, the framing of its content, and then the other fields by name. A field whose values
 // are nil is not sent. host is sent where out has none.
-func appendRequest(b []byte, out *http.Request, host string, content *content) ([]byte, error) {
+func appendRequest(b []byte, out *Request, host string, content *content) ([]byte, error) {
 	target := out.URL.RequestURI()
 	if hasControl(target) || strings.IndexByte(target, '\t') >= 0 {
 		return b, errors.New("the request has a control byte in its target")
@@ -43,24 +49,30 @@ func appendRequest(b []byte, out *http.Request, host string, content *content) (
 	}
 	b = append(append(append(b, out.Method...), ' '), target...)
 	b = append(append(append(b, " HTTP/1.1\r\nHost: "...), host...), "\r\n"...)
-	if agent := out.Header.Get("User-Agent"); agent != "" {
+	var room [32]field // enough for nearly all requests, and not on the heap
+	fields, agent, err := room[:0], "", error(nil)
+	out.each(func(name string, values []string) {
+		if err == nil {
+			err = checkField(name, values)
+		}
+		switch {
+		case name == "User-Agent" && len(values) > 0:
+			agent = values[0]
+		case !isWrittenApart(name):
+			fields = append(fields, field{name, values})
+		}
+	})
+	if err != nil {
+		return b, err
+	}
+	if agent != "" {
 		b = appendField(b, "User-Agent", agent)
 	}
 	b = appendFraming(b, out.Method, content)
-	var room [32]string // enough for nearly all requests, and not on the heap
-	names := room[:0]
-	for name, values := range out.Header {
-		if err := checkField(name, values); err != nil {
-			return b, err
-		}
-		if !isWrittenApart(name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		for _, value := range out.Header[name] {
-			b = appendField(b, name, value)
+	slices.SortFunc(fields, func(x, y field) int { return strings.Compare(x.name, y.name) })
+	for _, f := range fields {
+		for _, value := range f.values {
+			b = appendField(b, f.name, value)
 		}
 	}
 	return append(b, "\r\n"...), nil

@@ -34,6 +34,8 @@ func TestARequestIsWrittenAsNetHTTPWritesIt(t *testing.T) {
 			http.Header{"Idempotency-Key": {"1"}, "Zeta": {"1"}}},
 		{"fields that frame", "GET", "/", "a",
 			http.Header{"Content-Length": {"0"}, "Trailer": {"X-A"}, "Expect": {"100-continue"}}},
+		{"through another sidecar", "GET", "/", "a",
+			http.Header{"Sidecar-Passed": {"sidecar-0"}, "Via": {"1.1 b"}}},
 		{"more fields than are expected", "GET", "/", "a", many(100)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -47,13 +49,18 @@ func TestARequestIsWrittenAsNetHTTPWritesIt(t *testing.T) {
 			if !ok {
 				t.Fatal("it is refused")
 			}
+			got, err := appendRequest(nil, out, b.host, contentOf(out))
+			out.Header() // from now on the head is made of them
 			var want bytes.Buffer
 			if err := out.Write(&want); err != nil {
 				t.Fatal(err)
 			}
-			got, err := appendRequest(nil, out.Request, b.host, contentOf(out.Request))
 			if err != nil || string(got) != want.String() {
 				t.Errorf("%v\n%q, by net/http\n%q", err, got, want.String())
+			}
+			got, err = appendRequest(nil, out, b.host, contentOf(out))
+			if err != nil || string(got) != want.String() {
+				t.Errorf("%v\n%q of its Header, by net/http\n%q", err, got, want.String())
 			}
 		})
 	}
@@ -87,9 +94,10 @@ func TestWhatCouldBeReadAsAnotherRequestIsNotSent(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			out, _ := b.Outgoing(httptest.NewRequest("GET", "/", nil), "")
+			out.Header()
 			tt.change(out.Request)
-			if got, err := appendRequest(nil, out.Request, b.host,
-				contentOf(out.Request)); err == nil {
+			if got, err := appendRequest(nil, out, b.host,
+				contentOf(out)); err == nil {
 				t.Errorf("%q", got)
 			}
 			if _, err := b.RoundTrip(t.Context(), out, nil); !IsUnsent(err) {

@@ -58,7 +58,7 @@ func (b *Backend) TimedRoundTrip(ctx context.Context, out *Request,
 	at := Timing{Sent: time.Now()}
 	var span *tracing.Span
 	if b.options.Traced {
-		span = b.beginSpan(ctx, out.Request, at.Sent)
+		span = b.beginSpan(ctx, out, at.Sent)
 	}
 	resp, err := b.roundTrip(ctx, out, at.Sent, told)
 	at.Came = time.Now()
@@ -93,8 +93,8 @@ func (b *Backend) send(ctx context.Context, out *Request, start time.Time,
 	told Informational) (resp *http.Response, connected bool, err error) {
 	switch {
 	case b.idle == nil:
-		return b.transported(ctx, out.Request, told)
-	case b.tls == nil || out.Header["Upgrade"] != nil: // that goes by HTTP/1.1 alone
+		return b.transported(ctx, out, told)
+	case b.tls == nil || out.upgrades(): // that goes by HTTP/1.1 alone
 		return b.direct(ctx, out, start, told)
 	}
 	if b.speaks2.Load() {
@@ -102,7 +102,7 @@ func (b *Backend) send(ctx context.Context, out *Request, start time.Time,
 		if body != nil && body != http.NoBody {
 			out.Body = io.NopCloser(body) // the transport closes it even if there is no connection
 		}
-		resp, connected, err = b.transported(ctx, out.Request, told)
+		resp, connected, err = b.transported(ctx, out, told)
 		out.Body = body
 		if connected || !errors.Is(err, errHTTP1) {
 			return resp, connected, err
@@ -114,11 +114,11 @@ func (b *Backend) send(ctx context.Context, out *Request, start time.Time,
 		return resp, connected, err
 	}
 	b.speaks2.Store(true)
-	return b.transported(ctx, out.Request, told)
+	return b.transported(ctx, out, told)
 }
 
 // transported is direct by net/http.
-func (b *Backend) transported(ctx context.Context, out *http.Request,
+func (b *Backend) transported(ctx context.Context, request *Request,
 	told Informational) (resp *http.Response, connected bool, err error) {
 	var got atomic.Bool
 	relay := relay1xx{told: told}
@@ -126,7 +126,8 @@ func (b *Backend) transported(ctx context.Context, out *http.Request,
 		GotConn:        func(httptrace.GotConnInfo) { got.Store(true) },
 		Got1xxResponse: relay.got,
 	})
-	out = out.WithContext(ctx)
+	request.Header()
+	out := request.WithContext(ctx)
 	if out.Body != nil && out.Body != http.NoBody {
 		out.Body = markedBody{out.Body}
 	}

@@ -14,15 +14,15 @@ import (
 
 // beginSpan begins the span of a request that is sent under ctx, and makes it, or the span of ctx,
 // the parent in the request's fields. Where ctx has no span, it changes nothing, and gives nil.
-func (b *Backend) beginSpan(ctx context.Context, out *http.Request, now time.Time) *tracing.Span {
+func (b *Backend) beginSpan(ctx context.Context, out *Request, now time.Time) *tracing.Span {
 	around := tracing.From(ctx)
 	method := tracing.MethodOf(out.Method)
 	span := around.Child(tracing.Client, method.Name, now)
 	if span == nil {
-		around.Inject(out.Header)
+		around.Inject(out.Header())
 		return nil
 	}
-	span.Inject(out.Header)
+	span.Inject(out.Header())
 	host, port, err := net.SplitHostPort(b.address)
 	if err != nil {
 		host, port = b.address, "" // a socket

@@ -43,9 +43,12 @@ func has(list []string, member string) bool {
 // AskUpgrade puts the fields of an upgrade back into out, which Outgoing made for a request that
 // IsUpgrade.
 func AskUpgrade(out *Request) {
-	out.Header["Connection"] = []string{"Upgrade"}
-	out.Header["Upgrade"] = []string{"websocket"}
+	h := out.Header()
+	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 }
+
+// upgrades reports whether AskUpgrade was called with out.
+func (out *Request) upgrades() bool { return out.Request.Header["Upgrade"] != nil }
 
 // halfOpenTime is how long a direction may be silent once the other one has ended.
 const halfOpenTime = time.Minute

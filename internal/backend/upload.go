@@ -30,11 +30,11 @@ type content struct {
 }
 
 // contentOf returns the content of a request; nil: it has none.
-func contentOf(out *http.Request) *content {
+func contentOf(out *Request) *content {
 	if out.Body == nil || out.Body == http.NoBody {
 		return nil
 	}
-	c := &content{body: out.Body, length: out.ContentLength, expect: ExpectsContinue(out)}
+	c := &content{body: out.Body, length: out.ContentLength, expect: expectsContinue(out.Header())}
 	// only a chunked message has trailers (RFC 9112 §7.1.2)
 	if c.length <= 0 || len(out.Trailer) > 0 {
 		c.length = -1
@@ -44,8 +44,10 @@ func contentOf(out *http.Request) *content {
 }
 
 // ExpectsContinue reports whether the request's content is to wait for a 100 (RFC 9110 §10.1.1).
-func ExpectsContinue(r *http.Request) bool {
-	members, _ := httpfield.Members(r.Header["Expect"])
+func ExpectsContinue(r *http.Request) bool { return expectsContinue(r.Header) }
+
+func expectsContinue(h http.Header) bool {
+	members, _ := httpfield.Members(h["Expect"])
 	return slices.ContainsFunc(members,
 		func(m string) bool { return strings.EqualFold(m, "100-continue") })
 }
