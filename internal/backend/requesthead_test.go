@@ -9,10 +9,6 @@ import (
 )
 
 func TestARequestIsWrittenAsNetHTTPWritesIt(t *testing.T) {
-	b, err := New(Options{URL: "http://127.0.0.1:3000", Via: true})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, tt := range []struct {
 		name, method, target, host string
 		fields                     http.Header
@@ -39,28 +35,34 @@ func TestARequestIsWrittenAsNetHTTPWritesIt(t *testing.T) {
 		{"more fields than are expected", "GET", "/", "a", many(100)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			in := httptest.NewRequest(tt.method, "/", nil)
-			in.RequestURI, in.Host = tt.target, tt.host
-			if tt.fields != nil {
-				in.Header = tt.fields
-			}
-			_, query, _ := strings.Cut(tt.target, "?")
-			out, ok := b.Outgoing(in, query)
-			if !ok {
-				t.Fatal("it is refused")
-			}
-			got, err := appendRequest(nil, out, b.host, contentOf(out))
-			out.Header() // from now on the head is made of them
-			var want bytes.Buffer
-			if err := out.Write(&want); err != nil {
-				t.Fatal(err)
-			}
-			if err != nil || string(got) != want.String() {
-				t.Errorf("%v\n%q, by net/http\n%q", err, got, want.String())
-			}
-			got, err = appendRequest(nil, out, b.host, contentOf(out))
-			if err != nil || string(got) != want.String() {
-				t.Errorf("%v\n%q of its Header, by net/http\n%q", err, got, want.String())
+			for _, via := range []bool{true, false} {
+				b, err := New(Options{URL: "http://127.0.0.1:3000", Via: via})
+				if err != nil {
+					t.Fatal(err)
+				}
+				in := httptest.NewRequest(tt.method, "/", nil)
+				in.RequestURI, in.Host = tt.target, tt.host
+				if tt.fields != nil {
+					in.Header = tt.fields
+				}
+				_, query, _ := strings.Cut(tt.target, "?")
+				out, ok := b.Outgoing(in, query)
+				if !ok {
+					t.Fatal("it is refused")
+				}
+				got, err := appendRequest(nil, out, b.host, contentOf(out))
+				out.Header() // from now on the head is made of them
+				var want bytes.Buffer
+				if err := out.Write(&want); err != nil {
+					t.Fatal(err)
+				}
+				if err != nil || string(got) != want.String() {
+					t.Errorf("%v\n%q, by net/http\n%q", err, got, want.String())
+				}
+				got, err = appendRequest(nil, out, b.host, contentOf(out))
+				if err != nil || string(got) != want.String() {
+					t.Errorf("%v\n%q of its Header, by net/http\n%q", err, got, want.String())
+				}
 			}
 		})
 	}
