@@ -4,9 +4,7 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"net"
 	"net/http"
-	"net/http/httputil"
 	"sync"
 
 	"sidecar/internal/httpfield"
@@ -34,11 +32,11 @@ type body struct {
 	reusable bool // the connection, after the end
 	suspect  bool
 
-	mu       sync.Mutex // held while reading
-	left     int64      // of counted content
-	chunks   io.Reader  // of chunked content
-	trailing bool       // chunks has ended, and the trailers are still to come
-	err      error      // the error of every Read from now on
+	mu       sync.Mutex  // held while reading
+	left     int64       // of counted content
+	chunks   chunkReader // of chunked content
+	trailing bool        // chunks has ended, and the trailers are still to come
+	err      error       // the error of every Read from now on
 }
 
 // body is the body of the answer, which has content.
@@ -47,7 +45,7 @@ func (x *exchange) body(f framing) *body {
 	b.exchange, b.kind, b.left = x, f.kind, f.length
 	b.reusable, b.suspect = f.reusable, f.suspect
 	if b.kind == chunked {
-		b.chunks = httputil.NewChunkedReader(x.conn.read)
+		b.chunks.conn = x.conn
 	}
 	return b
 }
@@ -102,7 +100,7 @@ func (b *body) readCounted(p []byte) (int, error) {
 func (b *body) readChunked(p []byte) (n int, err error) {
 	if !b.trailing {
 		if n, err = b.chunks.Read(p); err != io.EOF {
-			return n, chunkError(err)
+			return n, err
 		}
 		b.trailing = true
 		if n > 0 && b.conn.read.Buffered() < len("\r\n") {
@@ -132,15 +130,6 @@ func (b *body) readTrailers() error {
 		maps.Copy(b.answer.Trailer, fields)
 	}
 	return io.EOF
-}
-
-// chunkError tells a chunk that cannot be read from a connection that broke.
-func chunkError(err error) error {
-	var broken net.Error
-	if err == nil || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &broken) {
-		return err
-	}
-	return malformed("%v", err)
 }
 
 // Close implements io.Closer. A connection on which content is still to come is closed, and a Read

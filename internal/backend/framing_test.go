@@ -193,6 +193,8 @@ func TestFramingThatCannotBeReadForCertain(t *testing.T) { // RFC 9112 §6.3, §
 			" 5\r\nhello\r\n0\r\n\r\n"},
 		{"§7.1 a size that is too large", "Transfer-Encoding: chunked",
 			"10000000000000005\r\nhello\r\n0\r\n\r\n"},
+		{"§7.1 a size that no content has", "Transfer-Encoding: chunked",
+			"ffffffffffffffff\r\nhello"},
 		{"§7.1 no CRLF after a chunk", "Transfer-Encoding: chunked", "5\r\nhello0\r\n\r\n"},
 		{"§7.1 a lone LF after a size", "Transfer-Encoding: chunked", "5\nhello\r\n0\r\n\r\n"},
 		{"§7.1.1 an extension without an end", "Transfer-Encoding: chunked",
@@ -231,8 +233,6 @@ func TestContentThatEndsEarlyIsIncomplete(t *testing.T) { // RFC 9112 §8
 		{"before the next size", "Transfer-Encoding: chunked", "5\r\nhello\r\n"},
 		{"before the trailers", "Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n"},
 		{"within the trailers", "Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\nX-A: 1\r\n"},
-		{"of a size that no content has", "Transfer-Encoding: chunked",
-			"ffffffffffffffff\r\nhello"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, piece := range []int{0, 1} {
