@@ -44,8 +44,12 @@ var targetFields = map[string]bool{
 // are more fields than all servers read.
 func Target(req *httpfield.Request) (told []Vary, plain, few bool) {
 	s := scanOf(req.Fields)
+	if slices.Contains(s.names, "Forwarded") {
+		// The sidecar may make these of it, and of fields that are not compared.
+		s.names = append(s.names, "X-Forwarded-Host", "X-Forwarded-Proto")
+	}
 	slices.Sort(s.names)
-	for _, name := range s.names {
+	for _, name := range slices.Compact(s.names) {
 		if values := targetValues(req, name); values != nil {
 			told = append(told, Vary{name, values})
 		}

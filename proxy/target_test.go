@@ -66,6 +66,33 @@ func TestASchemeAuthorityOrPrefixThatATrustedPeerNamesMakesAnEntryOfItsOwn(t *te
 	}
 }
 
+// Whether Forwarded is believed depends on fields and parameters that are not of the target.
+func TestTheKeyFollowsWhatIsMadeOfForwarded(t *testing.T) {
+	s := start(t, backendThat(t, tells("X-Forwarded-Host", "X-Forwarded-Proto")), items, trusting)
+	told := map[string]string{} // by the number of the answer
+	for _, fields := range [][]string{
+		{`Forwarded: for=203.0.113.7;host=www.example;proto=https`},
+		{`Forwarded: for=203.0.113.7;host=www.example;proto=https`, "X-Real-Ip: 203.0.113.7"},
+		{`Forwarded: for=203.0.113.7;host=www.example;proto=https`, "X-Forwarded-For: 203.0.113.7"},
+		{`Forwarded: for=203.0.113.7;for=203.0.113.8;host=www.example;proto=https`},
+		{`Forwarded: for="";host=www.example;proto=https`},
+		{`Forwarded: host=www.example;by=_a;by=_b;proto=https`},
+		{`Forwarded: host=www.example;by=_a;proto=https`},
+	} {
+		fields = append(fields, "Host: api.example")
+		body, _ := s.ask("/items/1", fields...)
+		direct, _ := s.ask("/other", fields...)
+		_, got, _ := strings.Cut(body, " ")
+		_, want, _ := strings.Cut(direct, " ")
+		if told[body] = want; got != want {
+			t.Errorf("%q: it has the answer to %q, and the backend is told %q", fields, got, want)
+		}
+	}
+	if len(told) != 2 {
+		t.Errorf("%d answers are stored, want 2: %q", len(told), told)
+	}
+}
+
 func TestARedirectToHTTPSIsNotServedOverHTTPS(t *testing.T) {
 	b := backendThat(t, func(w http.ResponseWriter, r *http.Request, _ int) {
 		if r.Header.Get("X-Forwarded-Proto") == "https" {
