@@ -84,12 +84,16 @@ func (f *Fields) proto(trusted bool) string {
 // told are the elements of a trusted peer's Forwarded, if it tells nothing by another field: one
 // that does may have let pass what a client says by Forwarded.
 func (f *Fields) told() []httpfield.Forwarded {
+	lines := f.came("Forwarded")
+	if len(lines) == 0 {
+		return nil
+	}
 	for _, name := range setFields {
 		if name != "Via" && name != "Forwarded" && len(f.came(name)) > 0 {
 			return nil
 		}
 	}
-	elements, ok := httpfield.ParseForwarded(f.came("Forwarded"))
+	elements, ok := httpfield.ParseForwarded(lines)
 	if !ok {
 		return nil
 	}
