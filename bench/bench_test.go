@@ -37,7 +37,7 @@ func TestATinyRunMeasuresAllThreeKindsOfWork(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	if len(r.Cells) != len(kinds)+1 { // and changing targets
+	if len(r.Cells) != len(kinds)+len(changingKinds) {
 		t.Fatalf("%d cells:\n%s", len(r.Cells), &out)
 	}
 	for _, c := range r.Cells {

@@ -100,42 +100,49 @@ func compare(ctx context.Context, o options, s *stack, out io.Writer, r *result)
 			}
 		}
 	}
-	if !slices.Contains(o.Kinds, hit) {
-		return nil
-	}
-	c, err := s.changing(ctx, o.form, own, peers)
-	if err == nil {
+	for _, kind := range changingKinds {
+		if !slices.Contains(o.Kinds, kind) {
+			continue
+		}
+		c, err := s.changing(ctx, kind, o.form, own, peers)
+		if err != nil {
+			return err
+		}
 		r.Cells = append(r.Cells, c)
 		fmt.Fprint(out, c.text())
 	}
-	return err
+	return nil
 }
 
-// changing measures hits from memory, each for another target than the one before. wrk repeats a
+// changingKinds are the kinds of work that are measured with changing targets too.
+var changingKinds = []string{hit, passThrough}
+
+// changing measures requests each of which is for another target than the one before. wrk repeats a
 // request otherwise.
-func (s *stack) changing(ctx context.Context, f form, own server, started map[string]server) (
-	c cell, err error) {
-	c = cell{Kind: hit, Connections: growthConnections, Body: fillBody, Changing: true}
-	script, err := s.script(hit, fewEntries)
+func (s *stack) changing(ctx context.Context, kind string, f form, own server,
+	started map[string]server) (c cell, err error) {
+	c = cell{Kind: kind, Connections: growthConnections, Body: fillBody, Changing: true}
+	script, err := s.script(kind, fewEntries)
 	if err != nil {
 		return c, err
 	}
-	subjects := []subject{own.subject(sidecarName, "/hit/1")}
+	servers := []server{own}
+	subjects := []subject{own.subject(sidecarName, "/"+kind+"/1")}
 	for _, p := range peers {
-		if v, ok := started[p.name]; ok && slices.Contains(p.kinds, hit) {
-			subjects = append(subjects, v.subject(p.name, "/hit/1"))
-			if err := s.fill(ctx, v, hit, 0, fewEntries); err != nil {
+		if v, ok := started[p.name]; ok && slices.Contains(p.kinds, kind) {
+			servers = append(servers, v)
+			subjects = append(subjects, v.subject(p.name, "/"+kind+"/1"))
+		}
+	}
+	for i, v := range servers {
+		subjects[i].script = script
+		if kind == hit {
+			if err := s.fill(ctx, v, kind, 0, fewEntries); err != nil {
 				return c, err
 			}
 		}
 	}
-	if err := s.fill(ctx, own, hit, 0, fewEntries); err != nil {
-		return c, err
-	}
-	for i := range subjects {
-		subjects[i].script = script
-	}
-	c.Series, err = s.turns(ctx, hit, subjects, c.Connections, f)
+	c.Series, err = s.turns(ctx, kind, subjects, c.Connections, f)
 	return c, err
 }
 

@@ -135,6 +135,24 @@ func cpu(ps ...*process) (sum time.Duration) {
 	return sum
 }
 
+// ticks are the times that the processes and their children spent outside the kernel and in it, in
+// ticks of /proc/PID/stat. They are much coarser than cpu.
+func ticks(ps ...*process) (user, system float64) {
+	parents := parents()
+	for _, p := range ps {
+		for _, pid := range withChildren(p.cmd.Process.Pid, parents) {
+			fields := statOf(fmt.Sprintf("/proc/%d/stat", pid))
+			if len(fields) < 13 {
+				continue
+			}
+			u, _ := strconv.ParseFloat(fields[11], 64)
+			s, _ := strconv.ParseFloat(fields[12], 64)
+			user, system = user+u, system+s
+		}
+	}
+	return user, system
+}
+
 // parents has the parent of each process.
 func parents() map[int]int {
 	found := map[int]int{}

@@ -74,7 +74,8 @@ func (r *result) fill(text string) (string, error) {
 func (r *result) blocks() map[string]string {
 	blocks := map[string]string{
 		"machine": r.about(), "goals": r.goalTable(), "memory": r.memoryTable(),
-		"changing": r.cellTable(hit, true),
+		"changing": r.cellTable(hit, true), "changingpass": r.cellTable(passThrough, true),
+		"floor": r.floorTable(),
 	}
 	for _, kind := range kinds {
 		blocks[kind] = r.cellTable(kind, false)
@@ -135,6 +136,22 @@ func (r *result) cellTable(kind string, changing bool) string {
 				s.Name+s.past(), c.costText(s), whole(s, ofRate), whole(s, ofP50), whole(s, ofP99),
 				ratio, spread)
 		}
+	}
+	return b.String()
+}
+
+// floorTable divides the cost of a pass-through into that of the kernel and the rest.
+func (r *result) floorTable() string {
+	var b strings.Builder
+	b.WriteString("| | CPU µs | in the kernel | outside it |\n|---|---:|---:|---:|\n")
+	c, _ := r.cellOf(passThrough, goalConnections, goalBody)
+	for _, s := range c.Series {
+		if s.Name == directName {
+			continue
+		}
+		fmt.Fprintf(&b, "| %s | %.1f | %.1f | %.1f |\n", s.Name, median(s.Samples, ofCPU),
+			median(s.Samples, func(s sample) float64 { return s.Kernel }),
+			median(s.Samples, func(s sample) float64 { return s.CPU - s.Kernel }))
 	}
 	return b.String()
 }

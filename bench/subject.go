@@ -29,11 +29,13 @@ type subject struct {
 type sample struct {
 	CPU   float64 `json:"cpu"` // of the serving processes, per request
 	Redis float64 `json:"redis,omitempty"`
-	Rate  float64 `json:"rate"`
-	P50   float64 `json:"p50"`
-	P99   float64 `json:"p99"`
-	Alloc float64 `json:"alloc,omitempty"` // bytes that a sidecar allocated per request
-	Past  float64 `json:"past,omitempty"`  // the share of hits that asked the API, if over 0.01
+	// Kernel is the part of CPU that was spent in the kernel.
+	Kernel float64 `json:"kernel,omitempty"`
+	Rate   float64 `json:"rate"`
+	P50    float64 `json:"p50"`
+	P99    float64 `json:"p99"`
+	Alloc  float64 `json:"alloc,omitempty"` // bytes that a sidecar allocated per request
+	Past   float64 `json:"past,omitempty"`  // the share of hits that asked the API, if over 0.01
 }
 
 // A series are the turns of one subject, by rounds.
@@ -89,12 +91,15 @@ func (s *stack) turn(ctx context.Context, kind string, sub subject, connections 
 	if sub.connections > 0 {
 		connections = sub.connections
 	}
+	user, system := ticks(sub.serving...)
 	used, usedByRedis := cpu(sub.serving...), cpu(s.redis)
 	l, err := together(ctx, sub.urls, connections, length, sub.script)
 	if err != nil {
 		return sample{}, err
 	}
 	used, usedByRedis = cpu(sub.serving...)-used, cpu(s.redis)-usedByRedis
+	userNow, systemNow := ticks(sub.serving...)
+	user, system = userNow-user, systemNow-system
 	allocated = sub.allocated() - allocated
 	share := float64(s.origin.requests.Load()-asked) / float64(l.requests)
 	if kind == passThrough && share < 0.99 || kind == hit && share > 0.01 {
@@ -106,6 +111,9 @@ func (s *stack) turn(ctx context.Context, kind string, sub subject, connections 
 	got := sample{
 		CPU: each(used), Rate: math.Round(l.rate), P50: micros(l.p50), P99: micros(l.p99),
 		Alloc: math.Round(allocated / float64(l.requests)),
+	}
+	if user+system > 0 {
+		got.Kernel = round(got.CPU * system / (user + system))
 	}
 	if kind == fromRedis {
 		got.Redis = each(usedByRedis)

@@ -108,8 +108,8 @@ func (r *result) goals() (rows []goal) {
 	}
 	for _, c := range r.Cells {
 		if c.Changing {
-			const what = "hit from memory, each of another target, 200 bytes: multiple of nginx's"
-			rows = append(rows, c.goal(what, "")...)
+			rows = append(rows, c.goal(workNames[c.Kind]+
+				", each of another target, 200 bytes: multiple of nginx's", "")...)
 		}
 	}
 	if added, ok := r.added(); ok {
