@@ -31,6 +31,7 @@ type conn struct {
 	remote  string       // the client's address, once it is known
 	last    lastHead     // of the reading goroutine
 	keeping atomic.Int32 // whether last may have one
+	more    bool         // bytes behind the present request have been read; as last
 	watch   watch        // of the request that is answered below net/http
 
 	writeBy   atomic.Int64 // the write deadline in Unix nanoseconds; 0: none is set

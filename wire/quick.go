@@ -165,6 +165,7 @@ func (c *conn) answer(p []byte) (used int, err error) {
 	if !ok {
 		return 0, nil
 	}
+	c.more = len(p) > len(head)
 	last, err := c.send(r, taken)
 	if c.keep(head, r, taken); err == nil && last {
 		err = io.EOF

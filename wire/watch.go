@@ -25,6 +25,7 @@ type watch struct {
 	life  *life         // of the request that is being answered; nil: there is none
 	waits bool          // there is none, and another one is waited for
 	over  bool          // the client has left meanwhile
+	more  bool          // bytes behind the request have been read
 	timer *time.Timer   // looks after it; nil before the first
 	runs  bool          // timer is running, for this request or since an earlier one
 	early bool          // since an earlier one: the first look would be too early
@@ -37,7 +38,7 @@ func (c *conn) live() context.Context {
 	w, l := &c.watch, &life{base: c.quick.Base}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.life, w.waits, w.early = l, false, w.runs
+	w.life, w.waits, w.early, w.more = l, false, w.runs, c.more
 	if w.leave == nil {
 		w.leave = context.AfterFunc(l.base, w.end)
 	}
@@ -86,13 +87,24 @@ func (c *conn) look() {
 		w.early = false
 		w.every, w.runs = minWatch, true
 		w.timer.Reset(minWatch)
+	case w.life != nil && w.more: // bytes that still wait in the system hide the end likewise
+		if isGone(c.Conn) {
+			w.left(c)
+			return
+		}
+		w.lookLater()
 	case hasLeft(c.Conn):
 		w.left(c)
 	case w.life != nil:
-		w.every = min(w.every+w.every/8, maxWatch)
-		w.timer.Reset(w.every)
-		w.runs = true
+		w.lookLater()
 	}
+}
+
+// lookLater has the timer run once more. mu is held.
+func (w *watch) lookLater() {
+	w.every = min(w.every+w.every/8, maxWatch)
+	w.timer.Reset(w.every)
+	w.runs = true
 }
 
 // left is called when the client has left. mu is held.

@@ -50,6 +50,33 @@ func TestTheContextEndsWhenTheClientLeaves(t *testing.T) {
 	}
 }
 
+// What came with a request may be a write, whose answer the client waits for.
+func TestTheEndBehindMoreThanARequestDoesNotCancelIt(t *testing.T) {
+	const write = "POST /after HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
+	begun, goOn := make(chan context.Context), make(chan bool)
+	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
+		quick(func(w http.ResponseWriter, r *http.Request) {
+			begun <- r.Context()
+			<-goOn
+			tell(w, r)
+		}), tell)
+	c := s.used(t)
+	c.send(t, plainRequests[0]+write)
+	_ = c.CloseWrite()
+	ctx := <-begun
+	select {
+	case <-ctx.Done():
+		t.Error("the request is cancelled")
+	case <-time.After(400 * time.Millisecond): // it is looked after meanwhile
+	}
+	close(goOn)
+	c.answerTo(t, "GET")
+	c.answerTo(t, "POST")
+	if !c.ended() {
+		t.Error("the connection goes on")
+	}
+}
+
 func TestTheContextLastsWhileTheClientIsThere(t *testing.T) {
 	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"),
 		quick(func(w http.ResponseWriter, r *http.Request) {
