@@ -88,8 +88,8 @@ func (f *Fields) told() []httpfield.Forwarded {
 	if len(lines) == 0 {
 		return nil
 	}
-	for _, name := range setFields {
-		if name != "Via" && name != "Forwarded" && len(f.came(name)) > 0 {
+	for name := range f.request.Header {
+		if name != "Forwarded" && isForwarding(name) && len(f.came(name)) > 0 {
 			return nil
 		}
 	}

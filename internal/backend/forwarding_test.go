@@ -212,6 +212,15 @@ func TestForwardingFields(t *testing.T) {
 				http.Header{"Forwarded": {"for=1.1.1.1;host=evil;proto=https"}}),
 		},
 		{
+			"a trusted peer: nor is it believed beside one that the sidecar never sets", trusted,
+			http.Header{
+				"X-Forwarded-Port": {"443"}, "Forwarded": {"for=1.1.1.1;host=evil;proto=https"},
+			},
+			with(set("10.1.2.3", "10.1.2.3"), http.Header{
+				"X-Forwarded-Port": {"443"}, "Forwarded": {"for=1.1.1.1;host=evil;proto=https"},
+			}),
+		},
+		{
 			"a trusted peer: Forwarded that cannot be read", trusted,
 			http.Header{"Forwarded": {"for=1.1.1.1;proto=https;proto=http"}},
 			with(set("10.1.2.3", "10.1.2.3"),
