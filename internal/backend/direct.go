@@ -34,8 +34,8 @@ func (b *Backend) direct(ctx context.Context, out *Request, start time.Time,
 		return nil, false, context.Cause(ctx)
 	}
 	content := contentOf(out)
-	if usuallyHasNoContent(out.Method) {
-		content = probe(content)
+	if content != nil && usuallyHasNoContent(out.Method) {
+		content, start = probe(content), time.Now() // the client has a time of its own
 	}
 	head := out.head
 	if head == nil {
