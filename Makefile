@@ -47,10 +47,11 @@ unit:
 # The checkers run without the race detector: they want many operations, and the end-to-end tests
 # race the same code. One after the other, since unit runs beside them. internal/socket has other
 # system calls with the race detector than without it. What is answered below net/http is compared
-# with net/http's answers for a minute.
+# with net/http's answers for about a minute: by number, since at the end of a time the fuzzer may
+# take its own deadline for a failure.
 checkers:
 	go test -vet=off -count=1 -p 1 -timeout 14m ./internal/socket ./test/check ./test/jobscheck
-	go test -vet=off -run '^$$' -fuzz '^FuzzQuick$$' -fuzztime 60s \
+	go test -vet=off -run '^$$' -fuzz '^FuzzQuick$$' -fuzztime 25000x \
 	  -fuzzminimizetime 1x -parallel 1 ./wire
 
 modules:

@@ -128,7 +128,7 @@ type quickServer struct {
 func serveQuick(t testing.TB, l net.Listener, q *wire.Quick, h http.HandlerFunc,
 	change ...func(*http.Server)) *quickServer {
 	t.Helper()
-	qs := &quickServer{own: wire.Listen(l, wire.Options{Quick: q, Stall: 500 * time.Millisecond})}
+	qs := &quickServer{own: wire.Listen(l, wire.Options{Quick: q, Stall: patience})}
 	s := httptest.NewUnstartedServer(wire.Handler(h, slog.New(slog.DiscardHandler)))
 	_ = s.Listener.Close()
 	s.Listener, qs.Server = qs.own, s

@@ -147,12 +147,18 @@ func (j *Jobs) tick(ctx context.Context, s *policy.Schedule, fence uint64, now t
 	if due.IsZero() {
 		return nil
 	}
-	if now.Sub(due) > scheduleLate && !s.CatchUp {
-		j.Log.Warn("nobody could take ticks of a schedule", "schedule", s.Name, "missed", missed+1)
-		return j.noteTick(ctx, s, fence, missed+1, "seen", due.UnixMilli())
+	tooLate := now.Sub(due) > scheduleLate && !s.CatchUp
+	if tooLate {
+		missed++
+	}
+	if missed > 0 && j.hasTick(ctx, s, s.Cron.Next(state.seen)) {
+		missed-- // a leader was lost when it had submitted the job, and not yet noted the tick
 	}
 	if missed > 0 {
 		j.Log.Warn("nobody could take ticks of a schedule", "schedule", s.Name, "missed", missed)
+	}
+	if tooLate {
+		return j.noteTick(ctx, s, fence, missed, "seen", due.UnixMilli())
 	}
 	id, ok := j.tickID(s.Name, due)
 	if !ok {
@@ -163,6 +169,16 @@ func (j *Jobs) tick(ctx context.Context, s *policy.Schedule, fence uint64, now t
 	}
 	return j.noteTick(ctx, s, fence, missed, "seen", due.UnixMilli(), "last",
 		due.UnixMilli(), "job", id)
+}
+
+// hasTick reports whether a tick has its job.
+func (j *Jobs) hasTick(ctx context.Context, s *policy.Schedule, tick time.Time) bool {
+	id, ok := j.tickID(s.Name, tick)
+	if !ok {
+		return false
+	}
+	_, err := j.Job(ctx, nil, id)
+	return err == nil
 }
 
 // dueTick is the last tick after seen that has come, and how many before it have; zero if none has.

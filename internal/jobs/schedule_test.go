@@ -118,6 +118,41 @@ func TestAFormerLeaderRunsNoTickAgain(t *testing.T) {
 	}
 }
 
+func TestATickThatRanIsNotMissedThoughItsLeaderWasLostBeforeItNotedIt(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		every string
+		later time.Duration // from the tick that ran
+		want  int
+	}{
+		"one later is taken":   {"@every 1s", 2 * time.Second, 1},
+		"all later are missed": {"@every 10m", 25 * time.Minute, 2},
+		"none is later":        {"@every 10m", 5 * time.Minute, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			api := &ticks{}
+			w := newScheduling(t, api, strings.Replace(schedulePolicies, "@every 1s", c.every, 1))
+			s := w.Schedules()[0]
+			begin := time.Now().Add(-time.Hour)
+			first := s.Cron.Next(begin)
+			for fence, now := range []time.Time{begin, first, first.Add(c.later)} {
+				seen := shared.For(t).Do("HGET", w.Names.Schedule(s.Name), "seen")
+				if err := w.tick(t.Context(), s, uint64(fence), now); err != nil {
+					t.Fatal(err)
+				}
+				if fence == 1 {
+					shared.For(t).Do("HSET", w.Names.Schedule(s.Name), "seen", seen)
+				}
+			}
+			_, value, _ := w.ReportSchedules(t.Context())
+			if state := value.(map[string]ScheduleState)["cleanup"]; state.Missed != c.want {
+				t.Errorf("%d are missed, want %d", state.Missed, c.want)
+			}
+		})
+	}
+}
+
 func TestTicksThatNobodyTookAreReportedAndCaughtUpOnce(t *testing.T) {
 	t.Parallel()
 	for name, catchUp := range map[string]bool{"caught up": true, "not": false} {
