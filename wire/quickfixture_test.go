@@ -128,7 +128,14 @@ type quickServer struct {
 func serveQuick(t testing.TB, l net.Listener, q *wire.Quick, h http.HandlerFunc,
 	change ...func(*http.Server)) *quickServer {
 	t.Helper()
-	qs := &quickServer{own: wire.Listen(l, wire.Options{Quick: q, Stall: patience})}
+	return serveBounded(t, l, wire.Options{Quick: q, Stall: patience}, h, change...)
+}
+
+// serveBounded is serveQuick with options.
+func serveBounded(t testing.TB, l net.Listener, o wire.Options, h http.HandlerFunc,
+	change ...func(*http.Server)) *quickServer {
+	t.Helper()
+	qs := &quickServer{own: wire.Listen(l, o)}
 	s := httptest.NewUnstartedServer(wire.Handler(h, slog.New(slog.DiscardHandler)))
 	_ = s.Listener.Close()
 	s.Listener, qs.Server = qs.own, s

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"sidecar/wire"
 )
 
 func TestALastAnswerEndsTheConnection(t *testing.T) {
@@ -97,7 +99,8 @@ func TestAClientThatTakesNothingEndsAnAnswerBelowNetHTTP(t *testing.T) {
 		_, err := w.Write(make([]byte, 64<<20))
 		ended <- err
 	})
-	s := serveQuick(t, listen(t, "tcp", "127.0.0.1:0"), q, tell)
+	s := serveBounded(t, listen(t, "tcp", "127.0.0.1:0"),
+		wire.Options{Quick: q, Stall: 500 * time.Millisecond}, tell)
 	c := s.used(t)
 	c.send(t, plainRequests[0])
 	select {
