@@ -190,6 +190,10 @@ func TestJobsAreLookedAtFromAShell(t *testing.T) {
 		{"jobs ls --status failed", exitDone, `"queues"`},
 		{"jobs ls --status dead", exitFaulty, "status is queued"},
 		{"jobs show AAAAAAAAAAAAAAAAAAAAAA", exitFaulty, "no such job"},
+		{"jobs show -AAAAAAAAAAAAAAAAAAAAA", exitFaulty, "no such job"},
+		{"jobs show --AAAAAAAAAAAAAAAAAAAA", exitFaulty, "no such job"},
+		{"jobs cancel -- --AAAAAAAAAAAAAAAAAAAA", exitUsage, "accepts 1 arg"},
+		{"jobs show --AAAAAAAAAA", exitUsage, "--AAAAAAAAAA"},
 		{"jobs retry AAAAAAAAAAAAAAAAAAAAAA", exitFaulty, "no such job"},
 		{"jobs cancel AAAAAAAAAAAAAAAAAAAAAA", exitFaulty, "no such job"},
 	} {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -57,6 +59,25 @@ func jobsCommand(c console) *cobra.Command {
 			}))
 	}
 	return cmd
+}
+
+// idsLast has the ids of jobs that begin with '-', as some do, behind the flags and "--": they would
+// be taken for flags.
+func idsLast(args []string) []string {
+	isID := func(arg string) bool { return strings.HasPrefix(arg, "-") && jobs.ValidID(arg) }
+	if len(args) == 0 || args[0] != "jobs" || slices.Contains(args, "--") ||
+		!slices.ContainsFunc(args, isID) {
+		return args
+	}
+	flags, ids := []string(nil), []string{"--"}
+	for _, arg := range args {
+		if isID(arg) {
+			ids = append(ids, arg)
+		} else {
+			flags = append(flags, arg)
+		}
+	}
+	return append(flags, ids...)
 }
 
 // jobCommand asks the ops address, and prints its answer. The first argument is the method and the

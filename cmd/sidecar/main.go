@@ -85,7 +85,7 @@ func untilSignal() (ctx context.Context, stop func()) {
 // dispatch runs the command that args name, and returns the exit status.
 func dispatch(ctx context.Context, c console, args []string) int {
 	root := rootCommand(c)
-	root.SetArgs(append([]string{}, args...)) // nil would be those of the process
+	root.SetArgs(append([]string{}, idsLast(args)...)) // nil would be those of the process
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
 	root.SetErr(c.stderr)
