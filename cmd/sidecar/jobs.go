@@ -61,8 +61,8 @@ func jobsCommand(c console) *cobra.Command {
 	return cmd
 }
 
-// idsLast has the ids of jobs that begin with '-', as some do, behind the flags and "--": they would
-// be taken for flags.
+// idsLast has the ids of jobs that begin with '-', as some do, behind the flags and "--": they
+// would be taken for flags.
 func idsLast(args []string) []string {
 	isID := func(arg string) bool { return strings.HasPrefix(arg, "-") && jobs.ValidID(arg) }
 	if len(args) == 0 || args[0] != "jobs" || slices.Contains(args, "--") ||
